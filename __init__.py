@@ -1,0 +1,41 @@
+"""Diffucurate: labelled image datasets from diffusion models, curated in FiftyOne.
+
+``import diffucurate as dc`` is light: a verb imports what it needs when it is first called.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diffucurate.generator.recipe import Recipe
+    from diffucurate.plugin.compare import Comparison, compare
+    from diffucurate.plugin.curate import curate
+    from diffucurate.plugin.export import export
+    from diffucurate.plugin.generate import generate
+    from diffucurate.plugin.label import label
+
+__version__ = "0.1.0"
+
+__all__ = ["Comparison", "Recipe", "compare", "curate", "export", "generate", "label"]
+
+_HOMES = {
+    "Comparison": "diffucurate.plugin.compare",
+    "Recipe": "diffucurate.generator.recipe",
+    "compare": "diffucurate.plugin.compare",
+    "curate": "diffucurate.plugin.curate",
+    "export": "diffucurate.plugin.export",
+    "generate": "diffucurate.plugin.generate",
+    "label": "diffucurate.plugin.label",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'diffucurate' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""Images and their labels as arrays. Knows torch and diffusers, never FiftyOne."""

@@ -1,0 +1,40 @@
+"""Everything Diffucurate raises for a reason the user can do something about.
+
+DiffucurateError
+├── RecipeError      a field of a recipe or of a call's settings; names field, value and remedy
+├── ModelError       a model that cannot be loaded or traced; says what was tried and how to get it
+├── LabelError       labels that cannot be made or do not fit together
+├── DatasetError     a dataset, view or field that is missing or lacks what a step needs
+└── ExportError      a target folder or format that cannot be written
+"""
+
+from __future__ import annotations
+
+
+class DiffucurateError(Exception):
+    """The base of all: one clear message for the person, who made the input."""
+
+
+class RecipeError(DiffucurateError):
+    """A setting is wrong: ``field`` is its dotted name, ``value`` what was given, ``remedy`` what would be right."""
+
+    def __init__(self, field: str, value: object, remedy: str) -> None:
+        self.field, self.value, self.remedy = field, value, remedy
+        shown = repr(value)
+        super().__init__(f"{field}: {shown if len(shown) <= 120 else shown[:117] + '...'} - {remedy}")
+
+
+class ModelError(DiffucurateError):
+    """A model cannot be loaded, made to fit or traced."""
+
+
+class LabelError(DiffucurateError):
+    """Labels cannot be made, or their parts do not fit together."""
+
+
+class DatasetError(DiffucurateError):
+    """A FiftyOne dataset, view or field is missing, or lacks what the step needs."""
+
+
+class ExportError(DiffucurateError):
+    """An export cannot be written."""

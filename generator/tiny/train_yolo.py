@@ -1,0 +1,98 @@
+"""Trains the built-in YOLOv8n-seg (stage 3 of ``make train-tiny``) on rendered scenes and their exact masks.
+
+It is the supervised label source of the tiny world and the judge of what the diffusion model paints;
+it never sees a painted image, and no piano.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import torch
+
+from diffucurate.generator.exports.yolo import YoloRecord, write_yolo
+from diffucurate.generator.labels.model import Instance
+from diffucurate.generator.sources.yolov8 import prepare_ultralytics
+from diffucurate.generator.tiny.scenes import iter_scenes
+from diffucurate.generator.tiny.shapes import CLASSES
+from diffucurate.generator.tiny.training import Curve
+
+TRAIN_SEED, HELD_OUT_SEED = 20, 21
+
+
+def _records(folder: Path, split: str, count: int, seed: int) -> Iterator[YoloRecord]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, scene in enumerate(iter_scenes(count, seed)):
+        path = folder / f"{split}-{index:05d}.png"
+        cv2.imwrite(str(path), cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR))
+        instances = tuple(Instance(thing.label, thing.mask, 1.0) for thing in scene.objects)
+        yield YoloRecord(path, instances, split)
+
+
+def write_renders(folder: Path, counts: dict[str, int]) -> Path:
+    """Render ``counts`` scenes per split ("train", "val") as a YOLO dataset; returns its data.yaml."""
+    data = folder / "yolo-data"
+    if not (data / "data.yaml").exists():
+        seeds = {"train": TRAIN_SEED, "val": HELD_OUT_SEED}
+        records = [
+            record
+            for split, count in counts.items()
+            for record in _records(folder / "yolo-images", split, count, seeds[split])
+        ]
+        write_yolo(records, data, CLASSES)
+    return data / "data.yaml"
+
+
+def validate_yolo(checkpoint: Path, data: Path, *, device: str = "cpu") -> dict[str, float]:
+    """Ultralytics' own mAP50 and mAP50-95 of boxes and masks on the split "val" of ``data``, in [0, 1]."""
+    prepare_ultralytics()
+    from ultralytics import YOLO
+
+    metrics = YOLO(checkpoint).val(
+        data=str(data), imgsz=128, batch=16, device=device, workers=0, plots=False, verbose=False,
+        project=str(data.parent), name="val", exist_ok=True,
+    )  # fmt: skip
+    return {
+        "box_map50": float(metrics.box.map50), "box_map": float(metrics.box.map),
+        "mask_map50": float(metrics.seg.map50), "mask_map": float(metrics.seg.map),
+    }  # fmt: skip
+
+
+def train_yolo(
+    folder: Path, target: Path, *, scenes: int = 1_600, epochs: int = 6, device: str = "cpu"
+) -> dict[str, float]:
+    """Train from the architecture alone and copy the stripped fp16 checkpoint to ``target``.
+
+    Returns:
+        What ``validate_yolo`` says of 200 held-out renders; also written to ``yolo.jsonl``.
+    """
+    prepare_ultralytics()
+    from ultralytics import YOLO
+
+    data = write_renders(folder, {"train": scenes, "val": 200})
+    model = YOLO("yolov8n-seg.yaml")
+    threads = torch.get_num_threads()
+    # ultralytics drops to one thread on small machines when it starts to train.
+    model.add_callback("on_train_start", lambda trainer: torch.set_num_threads(threads))
+    model.train(
+        data=str(data), imgsz=128, epochs=epochs, batch=16, device=device, amp=False, workers=0,
+        project=str(folder), name="yolo", exist_ok=True, plots=False, verbose=False, pretrained=False, cache="ram",
+        close_mosaic=2, seed=0,
+    )  # fmt: skip
+    best = folder / "yolo" / "weights" / "best.pt"
+    figures = validate_yolo(best, data, device=device)
+    Curve(folder / "yolo.jsonl").add(scenes=scenes, epochs=epochs, **figures)
+    pack_checkpoint(best, target)
+    return figures
+
+
+def pack_checkpoint(trained: Path, target: Path) -> None:
+    """Copy our own checkpoint without the folders of the machine it was trained on."""
+    checkpoint = torch.load(trained, map_location="cpu", weights_only=False)  # a pickle, but made right here
+    for arguments in (checkpoint["train_args"], checkpoint["model"].args):
+        for name in {"data", "project", "save_dir"} & set(arguments):
+            arguments[name] = "tiny"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(checkpoint, target)
