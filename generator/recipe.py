@@ -1,0 +1,206 @@
+"""The recipe of one dataset: a strict, frozen config, read from YAML or JSON.
+
+Whatever is wrong is said in one sentence that names field, value and remedy (``RecipeError``). Knows the
+rules of recipes only: which sizes a certain model can make is checked where that model is known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError
+from pydantic import model_validator as check
+
+from diffucurate.generator import rules
+from diffucurate.generator.complaints import in_one_sentence, refuse_repeats
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.strict_yaml import read_yaml
+from diffucurate.generator.templates import attributes_of
+
+#: Images one recipe may ask for; more is a slip (a product of long lists) far more often than a wish.
+MAX_JOBS = 1_000_000
+MAX_SEED = 2**32 - 1
+MAX_SIDE = 8192
+MAX_STEPS = 1000
+MAX_GUIDANCE = 100.0
+
+
+class Sample(BaseModel):
+    """A part of all possible images in which each value of each attribute comes as evenly as possible."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    count: Annotated[int, Field(ge=1)]
+    """Images, not prompts; more than there are means all."""
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+
+
+def _plain_size(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or len(value) != 2 or not all(_is_int(side) for side in value):
+        raise RecipeError("size", value, "give width and height in pixels as two whole numbers, as in [128, 128]")
+    if any(side < 8 or side % 8 or side > MAX_SIDE for side in value):
+        near = [min(max(8 * round(side / 8), 8), MAX_SIDE) for side in value]
+        raise RecipeError(
+            "size", list(value), f"width and height must be multiples of 8 from 8 to {MAX_SIDE}; try {near}"
+        )
+    return tuple(value)
+
+
+def _plain_seeds(value: Any) -> Any:
+    if _is_int(value):
+        if value < 1:
+            raise RecipeError("seeds", value, "give the number of seeds per prompt, at least 1, or a list of seeds")
+        return value
+    if not isinstance(value, list) or not all(_is_int(seed) for seed in value):
+        raise RecipeError("seeds", value, "give a whole number of seeds per prompt or a list of whole numbers")
+    if not value:
+        raise RecipeError("seeds", value, "list at least one seed, or give a number of seeds per prompt")
+    for seed in value:
+        if not 0 <= seed <= MAX_SEED:
+            raise RecipeError("seeds", seed, f"a seed must be from 0 to {MAX_SEED}")
+    refuse_repeats("seeds", value)
+    return value
+
+
+def _plain_sample(value: Any) -> Any:
+    if value == "all" or isinstance(value, Sample):
+        return value
+    if not isinstance(value, Mapping):
+        raise RecipeError("sample", value, "write 'all' or {count: 100, seed: 0}")
+    try:
+        return Sample.model_validate(value)
+    except ValidationError as error:
+        raise in_one_sentence(error, Sample, within=("sample",)) from None
+
+
+class Recipe(BaseModel):
+    """What a dataset should hold; every verb and every door builds this same config.
+
+    Raises:
+        RecipeError: whatever is wrong with it, also when made directly.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    dataset: str
+    """Name of the FiftyOne dataset."""
+    model: Annotated[str, Field(min_length=1)] = "tiny"
+    """Built-in name, hub id, local folder or single .safetensors file."""
+    task: Literal["txt2img"] = "txt2img"
+    size: Annotated[tuple[int, int], BeforeValidator(_plain_size)] = (128, 128)
+    """Width and height in pixels, each a multiple of 8."""
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 20
+    guidance: Annotated[float, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)] = 5.0
+    """Classifier-free guidance scale; 1 or less turns guidance off."""
+    seeds: Annotated[int | list[int], BeforeValidator(_plain_seeds)] = 1
+    """How many seeds (0, 1, ...) per prompt, or the seeds themselves."""
+    negative_prompt: str = ""
+    classes: dict[str, list[str]]
+    """Class to label -> the phrases that mean it in a prompt. Their order gives the class ids, from 1."""
+    templates: list[str]
+    attributes: dict[str, list[str]] = Field(default_factory=dict)
+    sample: Annotated[Literal["all"] | Sample, BeforeValidator(_plain_sample)] = "all"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of their ids, the first of which is 1."""
+        return tuple(self.classes)
+
+    @property
+    def seed_list(self) -> tuple[int, ...]:
+        """The seeds each prompt is painted with."""
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else tuple(self.seeds)
+
+    @property
+    def product_size(self) -> int:
+        """Images before sampling, prompts that two templates share counted twice."""
+        prompts = (prod(len(self.attributes[name]) for name in attributes_of(text)) for text in self.templates)
+        return sum(prompts) * (self.seeds if isinstance(self.seeds, int) else len(self.seeds))
+
+    def fingerprint(self) -> str:
+        """16 hex digits that differ when the content does; only the order of classes counts, since ids follow it."""
+        content = {**self.model_dump(mode="json"), "classes": list(self.classes.items())}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recipe:
+        """Read a recipe file (YAML or JSON, UTF-8).
+
+        Raises:
+            RecipeError: the file cannot be read, or what it says is wrong.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            raise RecipeError(
+                "recipe", str(path), "there is no such file; give the path of a YAML or JSON file"
+            ) from None
+        except IsADirectoryError:
+            raise RecipeError("recipe", str(path), "this is a folder; give the path of a YAML or JSON file") from None
+        except UnicodeDecodeError:
+            raise RecipeError("recipe", str(path), "the file is not UTF-8 text; save it as UTF-8") from None
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise RecipeError("recipe", str(path), f"the file cannot be read ({reason.lower()})") from None
+        return cls.parse(text)
+
+    @classmethod
+    def parse(cls, text: str) -> Recipe:
+        """Read a recipe from YAML or JSON text.
+
+        Raises:
+            RecipeError: the text is neither, or what it says is wrong.
+        """
+        return cls.from_mapping(read_yaml(text))
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Recipe:
+        """Check a mapping as YAML or JSON gives it.
+
+        Raises:
+            RecipeError: it is not a mapping, or what it says is wrong.
+        """
+        if not isinstance(mapping, Mapping):
+            raise RecipeError("recipe", mapping, "a recipe is a mapping of keys to values, as in 'dataset: my-dataset'")
+        for key in mapping:
+            if not isinstance(key, str):
+                raise RecipeError("recipe", key, "a key must be a text, not a number or yes/no")
+        return cls.model_validate(dict(mapping))
+
+    @check(mode="wrap")
+    @classmethod
+    def _speak_plainly(cls, data: Any, handler: ModelWrapValidatorHandler[Recipe]) -> Recipe:
+        try:
+            recipe = handler(data)
+        except ValidationError as error:
+            limits = {"steps": (1, MAX_STEPS), "guidance": (0, MAX_GUIDANCE)}
+            raise in_one_sentence(error, cls, limits=limits) from None
+        if recipe is not data:
+            rules.check_dataset(recipe.dataset)
+            rules.check_classes(recipe.classes)
+            rules.check_attributes(recipe.attributes)
+            rules.check_templates(recipe.templates, recipe.attributes)
+            _check_count(recipe)
+            rules.check_mentions(recipe.classes, recipe.templates, recipe.attributes)
+        return recipe
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_count(recipe: Recipe) -> None:
+    if recipe.sample == "all":
+        if recipe.product_size > MAX_JOBS:
+            remedy = (
+                f"templates, attributes and seeds make {recipe.product_size:,} images, more than {MAX_JOBS:,}; "
+                "use fewer values, or take a part with {count: 1000, seed: 0}"
+            )
+            raise RecipeError("sample", "all", remedy)
+    elif min(recipe.sample.count, recipe.product_size) > MAX_JOBS:
+        raise RecipeError("sample.count", recipe.sample.count, f"ask for at most {MAX_JOBS:,} images in one recipe")

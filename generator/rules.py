@@ -1,0 +1,175 @@
+"""What makes the content of a recipe wrong although every value has the right type.
+
+Each rule raises a ``RecipeError`` with one remedy. Knows the fields of a recipe, not the model that holds them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+
+from diffucurate.generator.complaints import refuse_repeats, suggestion
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.phrases import find_phrases, phrase_forms
+from diffucurate.generator.templates import attributes_of, fill, pieces
+
+Lists = Mapping[str, Sequence[str]]
+
+#: Class ids live in a uint8 mask beside 0 (background) and 255 (ignore).
+MAX_CLASSES = 254
+MAX_DATASET_NAME = 100
+RESERVED_CLASSES = frozenset({"background", "ignore"})
+#: Attributes are stored in an embedded document; these names are taken there.
+RESERVED_ATTRIBUTES = frozenset({
+    "clean", "clear_field", "copy", "fancy_repr", "field_names", "field_to_mongo", "field_to_python", "from_dict",
+    "from_json", "get_field", "get_text_score", "has_field", "id", "iter_fields", "merge", "my_metaclass", "pk",
+    "set_field", "to_dict", "to_json", "to_mongo", "validate",
+})  # fmt: skip
+_CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_DATASET = re.compile(r"[\w+ .\-]+")
+# Prompts looked at to see whether a class is mentioned at all; beyond that it gets the benefit of the doubt.
+_PROMPTS_SEARCHED = 200_000
+
+
+def check_dataset(name: str) -> None:
+    """The name must suit FiftyOne, which makes a URL of it, and must be safe as the name of a folder."""
+    if not _DATASET.fullmatch(name) or name[0] in ". " or name[-1] in ". " or ".." in name:
+        remedy = "use letters, digits, '-', '_', '+', and single dots and spaces inside"
+        raise RecipeError("dataset", name, remedy)
+    if not re.search(r"[A-Za-z0-9]", name):
+        raise RecipeError("dataset", name, "use at least one letter from A to Z or digit")
+    if len(name) > MAX_DATASET_NAME:
+        raise RecipeError("dataset", name, f"use at most {MAX_DATASET_NAME} characters")
+
+
+def check_classes(classes: Lists) -> None:
+    """Names must be able to end a field's name, and a phrase can mean one class only."""
+    if not classes:
+        raise RecipeError("classes", {}, "name at least one class with its phrases, as in {car: [car, sedan]}")
+    if len(classes) > MAX_CLASSES:
+        raise RecipeError("classes", f"{len(classes)} classes", f"use at most {MAX_CLASSES}")
+    folded: dict[str, str] = {}
+    owners: dict[tuple[str, ...], tuple[str, str]] = {}
+    for label, phrases in classes.items():
+        if not _CLASS.fullmatch(label):
+            remedy = "a class must be letters, digits and underscores and begin with a letter, as in fire_truck"
+            raise RecipeError("classes", label, remedy)
+        if label.casefold() in RESERVED_CLASSES:
+            raise RecipeError("classes", label, "the name is reserved for pixels without a class; choose another")
+        other = folded.setdefault(label.casefold(), label)
+        if other != label:
+            raise RecipeError("classes", label, f"it differs from '{other}' only in capitals; choose another name")
+        _check_phrases(f"classes.{label}", label, phrases, owners)
+
+
+def _check_phrases(
+    field: str, label: str, phrases: Sequence[str], owners: dict[tuple[str, ...], tuple[str, str]]
+) -> None:
+    """``owners``: a form of a phrase -> (its class, the phrase); this class's forms are added."""
+    if not phrases:
+        raise RecipeError(field, [], f"list at least one phrase that means the class, as in [{label}]")
+    refuse_repeats(field, phrases)
+    singular: dict[tuple[str, ...], str] = {}
+    for phrase in phrases:
+        forms = phrase_forms(phrase)
+        if not forms:
+            raise RecipeError(field, phrase, "a phrase needs at least one letter or digit")
+        if forms[0] in singular:
+            raise RecipeError(field, phrase, f"it means the same as '{singular[forms[0]]}'; list it once")
+        singular[forms[0]] = phrase
+        for form in forms:
+            owner, other = owners.setdefault(form, (label, phrase))
+            if owner != label:
+                remedy = f"class '{owner}' has '{other}' already and a phrase can mean one class only; remove one"
+                raise RecipeError(field, phrase, remedy)
+
+
+def check_attributes(attributes: Lists) -> None:
+    """Names must be able to be keys of an embedded document, values must differ."""
+    for name, values in attributes.items():
+        if name in RESERVED_ATTRIBUTES:
+            raise RecipeError("attributes", name, "the name is reserved; choose another")
+        if not _ATTRIBUTE.fullmatch(name):
+            remedy = "an attribute must be small letters, digits and underscores and begin with a letter"
+            raise RecipeError("attributes", name, remedy)
+        field = f"attributes.{name}"
+        if not values:
+            raise RecipeError(field, [], "list at least one value, or remove the attribute")
+        for index, value in enumerate(values):
+            if not value.strip():
+                raise RecipeError(f"{field}[{index}]", value, "a value must not be blank; write a text or remove it")
+        refuse_repeats(field, values)
+
+
+def check_templates(templates: Sequence[str], attributes: Lists) -> None:
+    """Templates use exactly the attributes there are, and do nothing else."""
+    if not templates:
+        raise RecipeError("templates", [], "list at least one prompt, as in 'a photo of a {colour} car'")
+    for index, template in enumerate(templates):
+        field = f"templates[{index}]"
+        if not template.strip():
+            raise RecipeError(field, template, "a template must not be blank; write a prompt or remove it")
+        try:
+            used = attributes_of(template)
+        except ValueError as error:
+            raise RecipeError(field, template, str(error)) from None
+        for name in used:
+            if name not in attributes:
+                hint = suggestion(name, attributes) or "; add it under attributes or remove it from the template"
+                raise RecipeError(field, template, f"'{{{name}}}' is not an attribute{hint}")
+    refuse_repeats("templates", templates)
+    used_anywhere = {name for template in templates for name in attributes_of(template)}
+    for name in attributes:
+        if name not in used_anywhere:
+            raise RecipeError("attributes", name, f"no template uses it; write {{{name}}} in one or remove it")
+
+
+def check_mentions(classes: Lists, templates: Sequence[str], attributes: Lists) -> None:
+    """Every class must occur in some prompt of the full product."""
+    missing = dict.fromkeys(classes)
+    for count, prompt in enumerate(_telling_prompts(classes, templates, attributes)):
+        for label in find_phrases(prompt, classes):
+            missing.pop(label, None)
+        if not missing or count == _PROMPTS_SEARCHED:
+            return
+    label = next(iter(missing))
+    remedy = "none of its phrases occurs in any prompt; use one in a template or an attribute, or remove the class"
+    raise RecipeError(f"classes.{label}", list(classes[label]), remedy)
+
+
+def _telling_prompts(classes: Lists, templates: Sequence[str], attributes: Lists) -> Iterator[str]:
+    """Prompts among which every class occurs that occurs in any.
+
+    Values that hold no word of any phrase are all alike, so one of them stands for all: a product of many
+    attributes shrinks to what matters.
+    """
+    phrases = [phrase for listed in classes.values() for phrase in listed]
+    words = {word for phrase in phrases for form in phrase_forms(phrase) for word in form}
+    for template in templates:
+        names, glued = attributes_of(template), _glued(template)
+        choices = []
+        for name in names:
+            telling = [value for value in attributes[name] if name in glued or _tells(value, words)]
+            plain = [value for value in attributes[name] if value not in telling]
+            choices.append([*telling, *plain[:1]])
+        for choice in product(*choices):
+            yield fill(template, dict(zip(names, choice, strict=True)))
+
+
+def _tells(value: str, words: set[str]) -> bool:
+    return any(word in words for form in phrase_forms(value) for word in form)
+
+
+def _glued(template: str) -> set[str]:
+    """The attributes that touch a letter or one another: their values become parts of longer words."""
+    parts = pieces(template)
+    glued: set[str] = set()
+    for index, (text, name) in enumerate(parts):
+        before = parts[index - 1].attribute if index else None
+        if before is not None and (text[:1].isalnum() or not text):
+            glued.add(before)
+        if name is not None and (text[-1:].isalnum() or (not text and before is not None)):
+            glued.add(name)
+    return glued

@@ -1,0 +1,61 @@
+"""YAML or JSON text as plain data, in which a key may come only once. Knows nothing of what the data means."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import yaml
+
+from diffucurate.generator.errors import RecipeError
+
+
+def read_yaml(text: str) -> Any:
+    """The data of one YAML or JSON document; no tags, so no objects but plain ones.
+
+    Raises:
+        RecipeError: the text is neither; ``field`` is the line, where it is known.
+    """
+    if text.lstrip().startswith("{"):
+        # JSON is almost YAML; tabs, for one, are not.
+        try:
+            return json.loads(text, object_pairs_hook=_unique_keys)
+        except (json.JSONDecodeError, RecursionError):
+            pass
+    try:
+        return yaml.load(text, _StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line if error.problem_mark else 0
+        lines = text.splitlines()
+        shown = lines[line].strip() if line < len(lines) else "end of the text"
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
+        remedy = f"this is not valid YAML ({problem}); check indentation, colons, quotes and brackets"
+        raise RecipeError(f"line {line + 1}", shown, remedy) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise RecipeError(f"line {line}", text[error.position], "YAML allows no such character; remove it") from None
+    except RecursionError:
+        raise RecipeError("recipe", text, "brackets are nested too deeply; close them") from None
+    except ValueError as error:
+        # An impossible date, as in 2024-02-31.
+        raise RecipeError("recipe", str(error), "YAML takes a value for a date that does not exist; quote it") from None
+
+
+class _StrictLoader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    problem = f"the key '{key.value}' comes twice"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    for key, times in Counter(key for key, _ in pairs).items():
+        if times > 1:
+            raise RecipeError(key, f"{times} times", "a key may come only once; keep one of them")
+    return dict(pairs)
