@@ -1,0 +1,91 @@
+"""The confidence falls as a blob gets fainter, blurrier, more ragged, strewn or contested."""
+
+from __future__ import annotations
+
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from diffucurate.generator.labels.confidence import WEIGHTS, confidences, signs
+
+Y, X = np.mgrid[:96, :96] + 0.5
+DISC = np.hypot(X - 48, Y - 48) < 20
+
+
+def heat(mask: NDArray[np.bool_], *, level: float = 1.0, blur: float = 2.0) -> NDArray[np.float32]:
+    """A map with a background of 0.2 and a blob of ``level`` above it."""
+    return 0.2 + level * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), blur)
+
+
+def falls(values: list[float]) -> bool:
+    return all(0 <= later < earlier <= 1 for earlier, later in itertools.pairwise(values))
+
+
+def test_fainter_is_lower() -> None:
+    assert falls([confidences([DISC], heat(DISC, level=level))[0] for level in (2.0, 1.0, 0.5, 0.1, 0.01)])
+
+
+def test_blurrier_is_lower() -> None:
+    assert falls([confidences([DISC], heat(DISC, blur=blur))[0] for blur in (1, 3, 6, 12, 24)])
+
+
+def test_ragged_is_lower() -> None:
+    def ragged(depth: float) -> NDArray[np.bool_]:
+        return np.hypot(X - 48, Y - 48) < 20 + depth * np.sin(14 * np.arctan2(Y - 48, X - 48))
+
+    assert falls([confidences([mask], heat(mask, blur=1))[0] for mask in (ragged(depth) for depth in (0, 3, 6, 9))])
+
+
+def test_strewn_heat_is_lower() -> None:
+    rng = np.random.default_rng(0)
+    noise = cv2.GaussianBlur(rng.random((96, 96)).astype(np.float32), (0, 0), 2)
+    noise = np.abs(noise - noise.mean()) / noise.std()
+    assert falls([confidences([DISC], heat(DISC) + level * noise)[0] for level in (0.0, 0.1, 0.2, 0.4)])
+
+
+def test_contested_is_lower() -> None:
+    values = [confidences([DISC], heat(DISC), np.full((96, 96), lead, np.float32))[0] for lead in (1.0, 0.5, 0.1, -0.3)]
+    assert falls(values)
+    assert confidences([DISC], heat(DISC))[0] == values[0], "no rival is as good as one far behind"
+
+
+def test_an_afterthought_ranks_behind() -> None:
+    small = np.hypot(X - 85, Y - 85) < 8
+    both = heat(DISC) + 0.5 * (heat(small) - 0.2)
+    first, second = confidences([DISC, small], both)
+    assert second < 0.8 * first
+
+
+def test_two_alike_are_rated_alike() -> None:
+    left = np.hypot(X - 24, Y - 48) < 16
+    right = np.hypot(X - 72, Y - 48) < 16
+    pair = confidences([left, right], heat(left | right))
+    assert pair[0] == pytest.approx(pair[1], rel=1e-3)
+
+
+def test_the_unit_of_the_map_does_not_matter() -> None:
+    assert confidences([DISC], 1e-4 * heat(DISC))[0] == pytest.approx(confidences([DISC], heat(DISC))[0], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("mask", "values"),
+    [
+        (DISC, np.ones((96, 96), np.float32)),  # no signal
+        (DISC, np.zeros((96, 96), np.float32)),
+        (np.ones((96, 96), np.bool_), heat(DISC)),  # no outside
+        (DISC, heat(~DISC)),  # colder inside than outside
+        (np.eye(96, dtype=np.bool_), heat(DISC)),
+    ],
+)
+def test_stays_within_bounds(mask: NDArray[np.bool_], values: NDArray[np.float32]) -> None:
+    (found,) = signs([mask], values)
+    assert found.keys() == WEIGHTS.keys()
+    assert all(0 <= value <= 1 for value in found.values())
+    assert 0 <= confidences([mask], values)[0] <= 1
+
+
+def test_no_objects_no_confidences() -> None:
+    assert confidences([], heat(DISC)) == []
