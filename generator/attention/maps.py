@@ -1,0 +1,172 @@
+"""From queries and keys to class maps: sums of attention on the device, then one map per class.
+
+Knows tensors and token positions, neither models nor words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from diffucurate.generator.attention.settings import TraceSettings
+from diffucurate.generator.attention.tokens import PromptTokens
+
+#: Attention probabilities held at once, in numbers (64 MiB of float32).
+_CHUNK = 2**24
+
+
+@dataclass(frozen=True)
+class MapGrid:
+    """The maps of one layer: ``factor`` times coarser than the latent, (height, width) in ``size``."""
+
+    factor: int
+    size: tuple[int, int]
+
+
+@dataclass
+class _Sum:
+    """Attention added up over passes, and over layers where their maps may be mixed at once.
+
+    ``total`` is (images, readings, pixels), or (images, heads, readings, pixels) where each head's map has
+    to stay apart until it is enlarged; ``heads`` maps each layer in it to its number of heads.
+    """
+
+    grid: MapGrid
+    total: Tensor
+    heads: dict[str, int]
+
+
+class MapSums:
+    """Adds up the attention of one batch of images and turns it into class maps.
+
+    What is read of a layer are *readings*: the mean over a class's tokens right away, since sums and bilinear
+    enlarging are linear; single tokens and heads where the settings ask for bicubic enlarging, whose clamp at 0
+    is not.
+    """
+
+    def __init__(self, prompts: Sequence[PromptTokens], length: int, settings: TraceSettings) -> None:
+        """``prompts``: one entry per image; ``length``: tokens in the context."""
+        self._prompts, self._length, self._settings = list(prompts), length, settings
+        self._apart = settings.upsampling == "bicubic"
+        self._readings = [
+            [(position,) for position in sorted({p for positions in prompt.classes.values() for p in positions})]
+            if self._apart
+            else list(prompt.classes.values())
+            for prompt in self._prompts
+        ]
+        self._sums: dict[object, _Sum] = {}
+        self._masks: dict[torch.device, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any image mentions any class."""
+        return any(self._readings)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was added yet."""
+        return not self._sums
+
+    def add(self, layer: str, grid: MapGrid, query: Tensor, key: Tensor, mask: Tensor | None, scale: float) -> None:
+        """Add one layer's attention of one pass.
+
+        Args:
+            layer: a name of the layer.
+            grid: what its maps are.
+            query: (images, heads, pixels, channels), any float dtype; the softmax is taken in float32.
+            key: (images, heads, tokens, channels).
+            mask: added to the scores, (images, 1, tokens), or None.
+            scale: the factor of the product of query and key.
+        """
+        images, heads, pixels, _ = query.shape
+        readout, barred = self._on(query.device)
+        place: object = layer if self._apart else grid
+        if place not in self._sums:
+            shape = (images, *([heads] if self._apart else []), readout.shape[2], pixels)
+            self._sums[place] = _Sum(grid, torch.zeros(shape, device=query.device), {})
+        entry = self._sums[place]
+        entry.heads[layer] = heads
+        keys = key.float().transpose(2, 3)
+        step = max(1, _CHUNK // (images * heads * self._length))
+        for start in range(0, pixels, step):
+            chunk = slice(start, start + step)
+            # The product in float32 too: in half precision the scores would be rounded more coarsely than in
+            # the fused attention that made the image.
+            scores = (query[:, :, chunk].float() * scale) @ keys
+            if mask is not None:
+                scores += mask[:, None].float()
+            shares = scores.masked_fill_(barred, -torch.inf).softmax(dim=-1)
+            read = shares @ readout[:, None] if self._apart else shares.sum(dim=1) @ readout
+            entry.total[..., chunk] += read.transpose(-1, -2)
+
+    def combine(self, passes: int) -> list[dict[str, NDArray[np.float32]]]:
+        """One mapping class -> (height, width) float32 >= 0 per image, of the size of the finest maps read.
+
+        ``passes`` is how many passes through the model were added.
+        """
+        if not self.wanted:
+            return [{} for _ in self._prompts]
+        size = max((entry.grid.size for entry in self._sums.values()), key=prod)
+        parts = [self._coefficient(entry) * self._enlarged(entry, size) for entry in self._sums.values()]
+        maps = torch.stack(parts).sum(dim=0)
+        host = (maps / passes if self._settings.average_steps else maps).cpu().numpy()
+        return [self._classes(index, readings) for index, readings in enumerate(host)]
+
+    def _classes(self, index: int, readings: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        places = {reading: number for number, reading in enumerate(self._readings[index])}
+        classes = self._prompts[index].classes
+        if not self._apart:
+            return {label: readings[places[positions]] for label, positions in classes.items()}
+        return {label: readings[[places[(p,)] for p in positions]].mean(axis=0) for label, positions in classes.items()}
+
+    def _coefficient(self, entry: _Sum) -> float:
+        """The weight of a sum in the mean over layers and heads, or over sizes if these have weights."""
+        weights = self._settings.weights
+        alike = [other for other in self._sums.values() if weights is None or other.grid == entry.grid]
+        share = 1 / sum(heads for other in alike for heads in other.heads.values())
+        if weights is None:
+            return share
+        return share * weights[entry.grid.factor] / sum(weights[grid.factor] for grid in self._grids())
+
+    def _grids(self) -> set[MapGrid]:
+        return {entry.grid for entry in self._sums.values()}
+
+    def _enlarged(self, entry: _Sum, size: tuple[int, int]) -> Tensor:
+        """(images, readings, height, width): the sum over the entry's heads, brought to ``size``."""
+        maps = entry.total.unflatten(-1, entry.grid.size)
+        if not self._apart:
+            return functional.interpolate(maps, size, mode="bilinear", align_corners=False)
+        enlarged = functional.interpolate(maps.flatten(0, 1), size, mode="bicubic", align_corners=False).clamp_(min=0)
+        return enlarged.unflatten(0, maps.shape[:2]).sum(dim=1)
+
+    def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The readout (images, tokens, readings), whose columns take the mean over a reading's tokens, and which
+        tokens take no part in the softmax, (images, 1, 1, tokens)."""
+        if device not in self._masks:
+            most = max(len(readings) for readings in self._readings)
+            readout = torch.zeros(len(self._readings), self._length, most)
+            for image, readings in enumerate(self._readings):
+                for number, positions in enumerate(readings):
+                    readout[image, list(positions), number] = 1 / len(positions)
+            barred = torch.tensor([self._barred(prompt) for prompt in self._prompts])
+            self._masks[device] = readout.to(device), barred[:, None, None].to(device)
+        return self._masks[device]
+
+    def _barred(self, prompt: PromptTokens) -> list[bool]:
+        first, end = prompt.content
+        contest = self._settings.contest
+        if not prompt.classes:
+            contest = "all"
+        elif contest == "content" and any(len(positions) == end - first for positions in prompt.classes.values()):
+            contest = "no-start"  # a prompt that is nothing but the class: alone, it would get every pixel's all
+        return [
+            contest != "all" and (position < first or (contest == "content" and position >= end))
+            for position in range(self._length)
+        ]

@@ -1,0 +1,78 @@
+"""Which attention counts and how its maps are put together. Knows nothing of models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
+
+from diffucurate.generator.errors import RecipeError
+
+Block = Literal["down", "mid", "up"]
+Contest = Literal["all", "no-start", "content"]
+Upsampling = Literal["bilinear", "bicubic"]
+
+
+@dataclass(frozen=True)
+class TraceSettings:
+    """How attention becomes class maps.
+
+    Attributes:
+        blocks: the parts of the UNet whose cross-attention is read. The up blocks alone found most in the
+            built-in model, on rendered scenes set aside for choosing (mIoU 0.59, with down and mid blocks 0.57).
+        finest, coarsest: the maps that are kept, by how much coarser than the latent they are: 1 for maps
+            of the latent's own size, 2 for half its side, 4, 8... Relative, because a latent has 64 pixels
+            a side in one model and 16 in another.
+        weights: coarseness -> weight, when each size shall count as a whole; sizes left out are not read.
+            Without it every layer and head counts the same (DAAM).
+        noise: lowest and highest noise level that counts, as shares of the schedule: 0 is the clean end,
+            1 pure noise.
+        contest: the tokens that share a pixel's attention. "all": the model's own softmax. "no-start": the
+            start token, which soaks up most of it, is dropped and the rest renormalised. "content": the end
+            and padding tokens are dropped too (GoCA's ablation).
+        upsampling: "bilinear", or "bicubic" with each head's map clamped at 0 before the mean (DAAM).
+        average_steps: divide by the number of passes through the UNet, which makes values shares of
+            attention in [0, 1] whatever the schedule; otherwise they are sums over the passes (DAAM).
+
+    Raises:
+        RecipeError: a value outside its range; the field is named ``trace.<name>``.
+    """
+
+    blocks: tuple[Block, ...] = ("up",)
+    finest: int = 1
+    coarsest: int = 4
+    weights: Mapping[int, float] | None = None
+    noise: tuple[float, float] = (0.0, 1.0)
+    contest: Contest = "content"
+    upsampling: Upsampling = "bilinear"
+    average_steps: bool = True
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("contest", get_args(Contest)), ("upsampling", get_args(Upsampling))):
+            if getattr(self, name) not in allowed:
+                raise RecipeError(f"trace.{name}", getattr(self, name), f"use one of {', '.join(allowed)}")
+        if not self.blocks or not set(self.blocks) <= set(get_args(Block)):
+            raise RecipeError("trace.blocks", self.blocks, f"use one or more of {', '.join(get_args(Block))}")
+        if not 1 <= self.finest <= self.coarsest:
+            raise RecipeError("trace.coarsest", self.coarsest, f"use at least finest ({self.finest}), from 1 on")
+        if not 0 <= self.noise[0] <= self.noise[1] <= 1:
+            raise RecipeError("trace.noise", self.noise, "use (lowest, highest) with 0 <= lowest <= highest <= 1")
+        if self.weights is not None and (min(self.weights.values(), default=0) < 0 or sum(self.weights.values()) <= 0):
+            raise RecipeError("trace.weights", dict(self.weights), "use weights >= 0 of which one is positive")
+
+    def reads(self, factor: int) -> bool:
+        """Whether maps ``factor`` times coarser than the latent count."""
+        return self.finest <= factor <= self.coarsest and (self.weights is None or self.weights.get(factor, 0) > 0)
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain data, to be recorded with a run."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
+            for name, value in values.items()
+        }
+
+
+#: Tang et al. 2022, "What the DAAM": the down and up blocks, maps eight times coarser than the latent and more
+#: left out, each head's sum over the steps bicubically enlarged and clamped at 0, then the mean of all of them.
+DAAM = TraceSettings(blocks=("down", "up"), contest="all", upsampling="bicubic", average_steps=False)

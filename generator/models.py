@@ -1,0 +1,190 @@
+"""A model's name becomes a diffusers pipeline on a device. Knows nothing of prompts or attention.
+
+A name is "tiny" (the built-in model), a local diffusers folder, a single ``.safetensors`` file or a
+Hugging Face hub id. Pickled weights are refused: unpickling can run any code.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections import OrderedDict
+from math import lcm
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import diffusers
+import torch
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from packaging.version import Version
+from safetensors import SafetensorError, safe_open
+
+from diffucurate.generator.errors import ModelError, RecipeError
+
+#: Pipelines kept loaded, the least recently used going first.
+KEPT = 2
+
+#: Default batch: this many pixels at once, up to the most images. A CPU gains little from large batches, and a
+#: system may end a process that takes too much memory instead of telling it.
+_PIXELS = {"cuda": 8 * 512 * 512, "mps": 2 * 512 * 512, "cpu": 512 * 512}
+_MOST_IMAGES = {"cuda": 64, "mps": 8, "cpu": 8}
+
+_PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_OFFLINE_HELP = "without a network, download it elsewhere and give its local folder"
+
+# diffusers 0.42 renamed the argument and deprecates the old name.
+_DTYPE = "dtype" if Version(diffusers.__version__) >= Version("0.42") else "torch_dtype"
+
+_loaded: OrderedDict[tuple[str, str, torch.dtype], DiffusionPipeline] = OrderedDict()
+_lock = Lock()
+
+
+def default_device() -> tuple[str, str]:
+    """The device a model runs on when none is named, and why: ("cuda" | "mps" | "cpu", reason)."""
+    if torch.cuda.is_available():
+        return "cuda", f"found {torch.cuda.get_device_name()}"
+    if torch.backends.mps.is_available():
+        return "mps", "found an Apple GPU"
+    return "cpu", "found no GPU that torch can use"
+
+
+def load_pipeline(model: str, device: str | None = None, dtype: torch.dtype | None = None) -> DiffusionPipeline:
+    """Load a text-to-image pipeline, or return the one already loaded.
+
+    Args:
+        model: "tiny", a folder, a ``.safetensors`` file or a hub id.
+        device: "cpu", "cuda", "cuda:1", "mps"; by default ``default_device()``.
+        dtype: of the weights; by default float16 on CUDA and float32 elsewhere.
+
+    Raises:
+        ModelError: what was tried, why it failed and how to get the model.
+    """
+    device = _checked_device(device or default_device()[0])
+    dtype = dtype or (torch.float16 if device.startswith("cuda") else torch.float32)
+    with _lock:
+        key = (model, device, dtype)
+        if key not in _loaded:
+            while len(_loaded) >= KEPT:
+                _loaded.popitem(last=False)
+                _free_memory()
+            _loaded[key] = _load(model, dtype).to(device)
+        _loaded.move_to_end(key)
+        return _loaded[key]
+
+
+def release_models() -> int:
+    """Forget all loaded pipelines, which frees their memory where nobody else holds them; returns how many."""
+    with _lock:
+        count = len(_loaded)
+        _loaded.clear()
+        _free_memory()
+    return count
+
+
+def check_size(pipe: Any, size: tuple[int, int]) -> None:
+    """See that a pipeline can make images of ``size`` (width, height).
+
+    Raises:
+        RecipeError: with the nearest size that it can make.
+    """
+    # Pipelines ask for multiples of 8 whatever their autoencoder; the latter needs multiples of its own factor.
+    unit = lcm(8, pipe.vae_scale_factor)
+    if any(side <= 0 or side % unit for side in size):
+        nearest = [max(unit, round(side / unit) * unit) for side in size]
+        raise RecipeError("size", list(size), f"this model needs multiples of {unit}; the nearest size is {nearest}")
+
+
+def default_batch(pipe: Any, size: tuple[int, int]) -> int:
+    """How many images of ``size`` (width, height) a pipeline can usually work on at once on its device."""
+    kind = pipe.device.type if pipe.device.type in _PIXELS else "cpu"
+    return max(1, min(_MOST_IMAGES[kind], _PIXELS[kind] // (size[0] * size[1])))
+
+
+def _checked_device(device: str) -> str:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ModelError(f"device '{device}' is unknown; use cpu, cuda, cuda:<number> or mps") from error
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(kind, False):
+        usable = ", ".join(name for name, is_there in there.items() if is_there)
+        raise ModelError(f"device '{device}' is not available here; use {usable}")
+    return device
+
+
+def _load(model: str, dtype: torch.dtype) -> DiffusionPipeline:
+    if model == "tiny":
+        from diffucurate.generator.tiny import pipeline_folder
+
+        folder = pipeline_folder()
+        if not folder.is_dir():
+            raise ModelError(f"the built-in model is not at '{folder}'; install a release, or run `make train-tiny`")
+        return _from_folder(folder, dtype)
+    path = Path(model).expanduser()
+    if path.suffix.lower() in _PICKLES:
+        raise ModelError(f"'{model}' is a pickle, which can run any code when it is loaded; convert it to .safetensors")
+    if path.is_dir():
+        return _from_folder(path, dtype)
+    if path.is_file():
+        return _from_file(path, dtype)
+    if _HUB_ID.fullmatch(model) and path.suffix != ".safetensors":
+        return _from_hub(model, dtype)
+    raise ModelError(
+        f"model '{model}' is neither a folder nor a file that exists, nor a hub id such as 'owner/name', nor 'tiny'"
+    )
+
+
+def _from_folder(folder: Path, dtype: torch.dtype) -> DiffusionPipeline:
+    if not (folder / "model_index.json").is_file():
+        raise ModelError(
+            f"'{folder}' holds no model_index.json; give the folder that a diffusers pipeline was saved to"
+        )
+    try:
+        return DiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True, **{_DTYPE: dtype})
+    except (OSError, ValueError, AttributeError, SafetensorError) as error:
+        raise ModelError(
+            f"'{folder}' could not be loaded as a diffusers pipeline with .safetensors weights: {_first_line(error)}"
+        ) from error
+
+
+def _from_file(path: Path, dtype: torch.dtype) -> DiffusionPipeline:
+    try:
+        with safe_open(path, framework="pt") as file:
+            is_xl = any(key.startswith("conditioner.embedders.1.") for key in file.keys())  # noqa: SIM118 - not a dict
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"'{path}' is not a .safetensors file: {_first_line(error)}") from error
+    kind = StableDiffusionXLPipeline if is_xl else StableDiffusionPipeline
+    try:
+        return kind.from_single_file(str(path), **{_DTYPE: dtype})
+    # The Hub client, diffusers and transformers each have their own errors for what can go wrong here.
+    except Exception as error:
+        raise ModelError(
+            f"'{path}' could not be loaded as one {kind.__name__} ({_first_line(error)}); a single file also needs its "
+            "model's configuration from the Hugging Face hub or its cache - without a network, give a diffusers folder"
+        ) from error
+
+
+def _from_hub(model: str, dtype: torch.dtype) -> DiffusionPipeline:
+    reasons = []
+    for place, local in (("the local cache", True), ("huggingface.co", False)):
+        try:
+            return DiffusionPipeline.from_pretrained(
+                model, use_safetensors=True, local_files_only=local, **{_DTYPE: dtype}
+            )
+        # As above: the Hub client raises errors of several families.
+        except Exception as error:
+            reasons.append(f"{place} ({_first_line(error)})")
+    raise ModelError(f"'{model}' could not be loaded; tried {' and '.join(reasons)}; {_OFFLINE_HELP}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,172 @@
+"""Jobs become paintings: images with the class maps of the attention that made them.
+
+Batches jobs that can share one, and paints smaller batches when memory runs out. Knows neither labels nor
+datasets, and shows nothing itself: progress goes to a callback.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffucurate.generator.attention import AttentionTrace, TraceSettings
+from diffucurate.generator.errors import ModelError
+from diffucurate.generator.models import check_size, default_batch, load_pipeline
+from diffucurate.generator.progress import Progress
+from diffucurate.generator.prompts import Job
+
+__all__ = ["Painting", "Progress", "paint"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Painting:
+    """One painted job.
+
+    ``image`` is (H, W, 3) uint8 RGB. ``heatmaps`` are the raw class maps, (h, w) float32 >= 0 at the trace's own
+    size, for the classes the prompt mentions. ``seconds`` is the image's share of the time its batch took.
+    """
+
+    job: Job
+    image: NDArray[np.uint8]
+    heatmaps: dict[str, NDArray[np.float32]]
+    seconds: float
+
+
+def paint(
+    jobs: Iterable[Job],
+    *,
+    pipe: Any = None,
+    batch_size: int | None = None,
+    device: str | None = None,
+    settings: TraceSettings | None = None,
+    on_batch: Callable[[Progress], None] | None = None,
+) -> Generator[Painting, None, None]:
+    """Paint jobs, those of one model, size, steps and guidance together, else in the order given.
+
+    Args:
+        jobs: what to paint.
+        pipe: paints all of them, whatever model they name; by default each job's model is loaded.
+        batch_size: images at once; by default what usually fits the device. Halved when memory runs out.
+        device: for models that are loaded here; see ``load_pipeline``.
+        settings: of the trace.
+        on_batch: called after each batch, before its paintings are yielded, and when the batch size changes.
+
+    Each image is drawn from its own generator, seeded with its job's seed on the CPU, so it does not depend on
+    the device or on what shares its batch, rounding aside. Between batches and after an interruption the pipeline is
+    as it was.
+
+    Raises:
+        ModelError: a model that cannot be loaded or traced, or one image is too much for the memory.
+        RecipeError: a size the model cannot make.
+    """
+    jobs = list(jobs)
+    started, done = time.monotonic(), 0
+
+    def tell(note: str = "") -> None:
+        if on_batch is not None:
+            rate = done / max(time.monotonic() - started, 1e-9)
+            on_batch(Progress(done, len(jobs), rate, (len(jobs) - done) / rate if rate else float("inf"), note))
+
+    for group in _groups(jobs):
+        painter = pipe if pipe is not None else load_pipeline(group[0].model, device)
+        check_size(painter, group[0].size)
+        size = batch_size or default_batch(painter, group[0].size)
+        waiting = group
+        while waiting:
+            batch = waiting[:size]
+            paintings = _paint_batch(painter, batch, settings)
+            if paintings is None:
+                if len(batch) == 1:
+                    width, height = batch[0].size
+                    raise ModelError(
+                        f"one image of {width} x {height} px does not fit the memory of {painter.device}; "
+                        "use a smaller size, a smaller model or another device"
+                    )
+                size = len(batch) // 2
+                note = f"out of memory with {len(batch)} images at once; going on with {size}"
+                logger.warning(note)
+                tell(note)
+                continue
+            waiting = waiting[len(batch) :]
+            done += len(batch)
+            tell()
+            yield from paintings
+
+
+def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
+    groups: dict[object, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault((job.model, job.size, job.steps, job.guidance), []).append(job)
+    return list(groups.values())
+
+
+def _paint_batch(pipe: Any, batch: Sequence[Job], settings: TraceSettings | None) -> list[Painting] | None:
+    """The batch's paintings, or None where the memory is too small for it."""
+    started = time.monotonic()
+    try:
+        phrases = [job.phrases for job in batch]
+        with _without_progress_bar(pipe), AttentionTrace(pipe, phrases, settings=settings) as trace:
+            result = pipe(
+                [job.prompt for job in batch],
+                negative_prompt=[job.negative_prompt for job in batch],
+                width=batch[0].size[0],
+                height=batch[0].size[1],
+                num_inference_steps=batch[0].steps,
+                guidance_scale=batch[0].guidance,
+                generator=[torch.Generator("cpu").manual_seed(job.seed) for job in batch],
+                output_type="np",
+            )
+            heatmaps = trace.maps()
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+    else:
+        seconds = (time.monotonic() - started) / len(batch)
+        images = (result.images * 255).round().astype(np.uint8)
+        _report(batch, trace, result)
+        return [Painting(job, image, maps, seconds) for job, image, maps in zip(batch, images, heatmaps, strict=True)]
+    # Only here, the error with its frames and their tensors forgotten, can their memory be freed.
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch says that memory ran out; only CUDA has an own type of error for it."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "DefaultCPUAllocator" in text
+
+
+def _report(batch: Sequence[Job], trace: AttentionTrace, result: Any) -> None:
+    for job, absent in zip(batch, trace.absent(), strict=True):
+        if absent:
+            logger.warning(
+                "job %s: no map for %s, whose words are beyond the end of what the text encoder reads; "
+                "use a shorter prompt", job.job_id, ", ".join(absent),
+            )  # fmt: skip
+    for job, flagged in zip(batch, getattr(result, "nsfw_content_detected", None) or [], strict=False):
+        if flagged:
+            logger.warning("job %s: the model's safety checker blacked the image out", job.job_id)
+
+
+@contextmanager
+def _without_progress_bar(pipe: Any) -> Iterator[None]:
+    """The pipeline's own bar would draw over that of whoever paints."""
+    before = getattr(pipe, "_progress_bar_config", {})
+    pipe.set_progress_bar_config(**{**before, "disable": True})
+    try:
+        yield
+    finally:
+        pipe.set_progress_bar_config(**before)

@@ -1,0 +1,192 @@
+"""YOLOv8-seg as a label source: instances from the image alone.
+
+Ultralytics is an optional extra under AGPL-3.0, so it is imported when a source is made and not before.
+
+A ``.pt`` checkpoint is a pickle, and unpickling can run code. Only two are ever loaded: the one this project ships,
+and the file the caller names. Where the installed version can do so, it reads them with its own restricted loader.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.labels.model import Instance, Labels
+from diffucurate.generator.tiny import yolo_path
+
+#: What Ultralytics reads from the environment while it is imported, unless the user has set it.
+_ENVIRONMENT = {
+    "YOLO_OFFLINE": "true",  # no look-ups, no downloads, no usage reports
+    "YOLO_AUTOINSTALL": "false",  # a checkpoint must not make it install packages
+    "ULTRALYTICS_SAFE_LOAD": "true",  # unpickle known classes only; versions without it ignore this
+}
+
+
+class YoloSource:
+    """Labels images with a YOLOv8 segmentation model; follows the ``LabelSource`` protocol."""
+
+    name = "yolov8"
+
+    def __init__(
+        self,
+        classes: Iterable[str],
+        weights: str | Path | None = None,
+        class_map: Mapping[str, str] | None = None,
+        device: str | None = None,
+        min_confidence: float = 0.25,
+    ) -> None:
+        """Load the model.
+
+        Args:
+            classes: the classes to label; ids are 1 + index.
+            weights: a ``.pt`` file, by default the one for the built-in world.
+            class_map: names of the model's classes -> names in ``classes``, for instance {"sedan": "car"}. A class
+                of the model that has the same name as one of ``classes`` needs no entry; all others are dropped.
+            device: as torch names it; by default a GPU where there is one.
+            min_confidence: detections below are dropped, in [0, 1].
+
+        Raises:
+            ModelError: Ultralytics is not installed; the file is not there or is no segmentation checkpoint; none
+                of its classes is wanted.
+            RecipeError: an entry of ``class_map`` that the model or ``classes`` does not know, or a
+                ``min_confidence`` outside [0, 1].
+        """
+        if not 0 <= min_confidence <= 1:
+            raise RecipeError("min_confidence", min_confidence, "use a number from 0 to 1")
+        path = Path(weights) if weights is not None else yolo_path()
+        if path.suffix != ".pt" or not path.is_file():
+            raise ModelError(f"{path} is not there or not a .pt file; download the checkpoint and name its path")
+        self.classes = tuple(classes)
+        self._device, self._min_confidence = device, min_confidence
+        self._model = _load(path)
+        self._targets = _targets(dict(self._model.names), self.classes, class_map or {}, path)
+        # The first prediction sets up the model, which changes torch's number of threads: have it done with.
+        self._predict([np.zeros((64, 64, 3), np.uint8)])
+
+    def label(self, images: Sequence[NDArray[np.uint8]], batch_size: int = 16) -> list[Labels]:
+        """Label images of any sizes, each (H, W, 3) uint8 RGB.
+
+        Returns:
+            One Labels per image, at its own resolution, instances in the model's order (most confident first).
+            Where instances overlap, the semantic mask shows the more confident one.
+        """
+        labels = []
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size]
+            for image, result in zip(batch, self._predict(batch), strict=True):
+                instances = self._instances(result)
+                labels.append(Labels.from_instances(instances, self.classes, image.shape[:2]))
+        return labels
+
+    def _predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Any]:
+        # Ultralytics takes arrays for OpenCV's, whose channels run blue, green, red.
+        bgr = [np.ascontiguousarray(image[..., ::-1]) for image in images]
+        threads = torch.get_num_threads()
+        try:
+            return list(
+                self._model.predict(
+                    bgr, conf=self._min_confidence, retina_masks=True, device=self._device, save=False, verbose=False
+                )
+            )
+        finally:
+            torch.set_num_threads(threads)
+
+    def _instances(self, result: Any) -> list[Instance]:
+        if result.masks is None:
+            return []
+        masks = result.masks.data.cpu().numpy() > 0
+        found = zip(masks, result.boxes.cls.tolist(), result.boxes.conf.tolist(), strict=True)
+        return [
+            Instance(self._targets[int(index)], mask, min(float(confidence), 1.0))
+            for mask, index, confidence in found
+            if int(index) in self._targets and mask.any()
+        ]
+
+
+def prepare_ultralytics() -> None:
+    """Import Ultralytics so that it neither looks online nor leaves traces in this process's environment.
+
+    Its settings and font go to a cache folder of ours, unless ``YOLO_CONFIG_DIR`` names another. Does nothing
+    once Ultralytics is imported.
+
+    Raises:
+        ModelError: Ultralytics is not installed.
+    """
+    if "ultralytics" in sys.modules:
+        return
+    if importlib.util.find_spec("ultralytics") is None:
+        raise ModelError("YOLOv8 needs Ultralytics (AGPL-3.0): pip install 'diffucurate[yolo]'")
+    settings = _ENVIRONMENT
+    if "YOLO_CONFIG_DIR" not in os.environ:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diffucurate"
+        _provide_font(cache / "Ultralytics")
+        settings = {**settings, "YOLO_CONFIG_DIR": str(cache)}
+    with _environment(settings):
+        importlib.import_module("ultralytics")
+
+
+@contextmanager
+def _environment(defaults: Mapping[str, str]) -> Iterator[None]:
+    """Set what is unset, and afterwards put everything back, what others set in the meantime included."""
+    before = dict(os.environ)
+    os.environ.update({name: value for name, value in defaults.items() if name not in before})
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def _provide_font(folder: Path) -> None:
+    """Put a font where Ultralytics looks for it before it looks online, which it does even when told not to."""
+    font = folder / "Arial.ttf"
+    if font.exists():
+        return
+    import matplotlib
+
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", font)
+
+
+def _load(path: Path) -> Any:
+    prepare_ultralytics()
+    from ultralytics import YOLO
+
+    try:
+        model = YOLO(path)
+    except Exception as error:  # the loader lets whatever went wrong inside the file through
+        raise ModelError(f"{path} cannot be loaded as a YOLO checkpoint: {error}") from error
+    if model.task != "segment":
+        raise ModelError(f"{path} is made to {model.task}; name a checkpoint made to segment, such as yolov8n-seg.pt")
+    return model
+
+
+def _targets(
+    names: Mapping[int, str], classes: Sequence[str], class_map: Mapping[str, str], path: Path
+) -> dict[int, str]:
+    """The model's class ids that are wanted -> names in ``classes``."""
+    for source, target in class_map.items():
+        if source not in names.values():
+            raise RecipeError("class_map", source, f"{path.name} has the classes {', '.join(names.values())}")
+        if target not in classes:
+            raise RecipeError(f"class_map.{source}", target, f"use one of {', '.join(classes)}")
+    targets = {index: class_map.get(name, name) for index, name in names.items()}
+    wanted = {index: target for index, target in targets.items() if target in classes}
+    if not wanted:
+        raise ModelError(
+            f"{path.name} knows none of {', '.join(classes)}; it has {', '.join(names.values())}: name a class_map"
+        )
+    return wanted

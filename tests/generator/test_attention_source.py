@@ -1,0 +1,148 @@
+"""Labels from attention, of images the model never painted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffucurate.generator.attention import TraceSettings
+from diffucurate.generator.errors import LabelError, ModelError, RecipeError
+from diffucurate.generator.labels.model import Labels
+from diffucurate.generator.models import load_pipeline, release_models
+from diffucurate.generator.sources import LabelSource
+from diffucurate.generator.sources.attention import AttentionSource, class_prompts, working_size
+from diffucurate.generator.tiny import real_scenes
+
+CLASSES = {"car": ["car", "sedan"], "bus": ["bus"], "umbrella": ["umbrella"]}
+
+
+@pytest.fixture(scope="module")
+def model(make_pipe: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    path: Path = tmp_path_factory.mktemp("model")
+    make_pipe().save_pretrained(path)
+    yield str(path)
+    release_models()
+
+
+@pytest.fixture(scope="module")
+def images() -> list[np.ndarray]:
+    """Three scenes as if from different cameras: square, wide and small, tall and large."""
+    scenes = [scene.image for scene in real_scenes(3, seed=5)]
+    sizes = [(128, 128), (90, 41), (301, 520)]
+    return [np.asarray(Image.fromarray(image).resize(size)) for image, size in zip(scenes, sizes, strict=True)]
+
+
+def test_images_of_any_size(model: str, images: list[np.ndarray]) -> None:
+    source = AttentionSource(CLASSES, model, "cpu")
+    prompts = ["a red car", None, "a tree"]
+    labels, heatmaps = source.label(images, prompts), source.heatmaps(images, prompts)
+    assert all(isinstance(each, Labels) for each in labels)
+    assert [each.semantic.shape for each in labels] == [image.shape[:2] for image in images]
+    assert all(each.classes == ("car", "bus", "umbrella") for each in labels)
+    # The prompt's classes; all classes where there is no prompt; none where the prompt names none.
+    assert [list(maps) for maps in heatmaps] == [["car"], ["car", "bus", "umbrella"], []]
+    assert labels[2].instances == ()
+    assert heatmaps[0]["car"].shape == (16, 16)
+    assert heatmaps[1]["car"].shape == (10, 24)
+
+
+def test_deterministic_and_independent_of_the_batch(model: str, images: list[np.ndarray]) -> None:
+    pair, prompts = [images[0], images[0][::-1]], ["a car", None]
+    together = AttentionSource(CLASSES, model, "cpu").heatmaps(pair, prompts)
+    alone = AttentionSource(CLASSES, model, "cpu", batch_size=1).heatmaps(pair, prompts)
+    for maps, others in zip(together, alone, strict=True):
+        for label in maps:
+            np.testing.assert_allclose(maps[label], others[label], rtol=1e-3)
+    other_seed = AttentionSource(CLASSES, model, "cpu", seed=1).heatmaps(pair, prompts)
+    assert not np.allclose(alone[0]["car"], other_seed[0]["car"], rtol=1e-3)
+
+
+def test_timesteps_are_averaged_whatever_noise_the_trace_is_set_to(model: str, images: list[np.ndarray]) -> None:
+    def look(*timesteps: int) -> np.ndarray:
+        trace = TraceSettings(noise=(0.9, 1.0))
+        source = AttentionSource(CLASSES, model, "cpu", trace=trace, timesteps=timesteps)
+        return source.heatmaps(images[:1], ["a car"])[0]["car"]
+
+    assert not np.allclose(look(100), look(700), rtol=1e-3)
+    # Only the first pass has the same noise in both runs, so the mean cannot equal it by accident.
+    assert not np.allclose(look(100, 700), look(100), rtol=1e-3)
+
+
+def test_from_maps_loads_no_model(images: list[np.ndarray]) -> None:
+    heat = np.zeros((16, 16), np.float32)
+    heat[4:10, 4:12] = 1
+    labels = AttentionSource(CLASSES, "no/such-model").from_maps({"bus": heat}, (64, 64))
+    (instance,) = labels.instances
+    assert instance.label == "bus"
+    truth = np.kron(heat, np.ones((4, 4))) > 0
+    assert (instance.mask & truth).sum() / (instance.mask | truth).sum() > 0.8
+
+
+def test_class_prompts(pipe: Any) -> None:
+    assert class_prompts(CLASSES, pipe.tokenizer) == ["a photo of a car, a bus and an umbrella"]
+    assert class_prompts({"bus": ["bus"]}, pipe.tokenizer) == ["a photo of a bus"]
+    many = {f"{word} {k}": [f"{word} {k}"] for word in ("car", "bus", "tree") for k in range(9)}
+    prompts = class_prompts(many, pipe.tokenizer)
+    assert len(prompts) > 1
+    assert all(len(pipe.tokenizer(prompt).input_ids) <= 40 for prompt in prompts)
+    assert [name for prompt in prompts for name in many if name in prompt] == list(many)
+
+
+def test_more_classes_than_a_prompt_holds(model: str, images: list[np.ndarray]) -> None:
+    many = {f"{word} {k}": [f"{word} {k}"] for word in ("car", "bus", "tree") for k in range(9)}
+    (maps,) = AttentionSource(many, model, "cpu").heatmaps(images[:1])
+    assert list(maps) == list(many)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [(128, 128, (128, 128)), (4000, 4000, (128, 128)), (640, 480, (144, 112)), (1, 99, (16, 1280))],
+)
+def test_working_size(pipe: Any, width: int, height: int, expected: tuple[int, int]) -> None:
+    size = working_size(pipe, width, height)
+    assert size == expected
+    assert all(side % 16 == 0 for side in size)
+
+
+def test_wrong_input(model: str, images: list[np.ndarray]) -> None:
+    source = AttentionSource(CLASSES, model, "cpu")
+    with pytest.raises(LabelError, match="2 prompts were given for 3 images"):
+        source.label(images, ["a car", None])
+    with pytest.raises(LabelError, match=r"image 1 is uint8 \(41, 90\)"):
+        source.label([images[0], images[1][..., 0]])
+    with pytest.raises(RecipeError, match="noise steps go from 0 to 999"):
+        AttentionSource(CLASSES, model, "cpu", timesteps=[1000]).label(images)
+    with pytest.raises(RecipeError, match="classes"):
+        AttentionSource({"car": []})
+    with pytest.raises(RecipeError, match="timesteps"):
+        AttentionSource(CLASSES, timesteps=[])
+
+
+def test_models_that_need_more_than_a_prompt(model: str, images: list[np.ndarray]) -> None:
+    pipe = load_pipeline(model, "cpu")
+    pipe.unet.register_to_config(in_channels=9)  # as inpainting models have
+    try:
+        with pytest.raises(ModelError, match="needs more than a prompt"):
+            AttentionSource(CLASSES, model, "cpu").label(images)
+    finally:
+        pipe.unet.register_to_config(in_channels=4)
+
+
+def test_no_images(model: str) -> None:
+    assert AttentionSource(CLASSES, model, "cpu").label([]) == []
+
+
+def test_a_source_of_ones_own() -> None:
+    class Everything:
+        name = "everything"
+
+        def label(self, images: Any, **options: Any) -> list[Labels]:
+            return [Labels(np.ones(image.shape[:2], np.uint8), (), ("thing",)) for image in images]
+
+    source: LabelSource = Everything()
+    assert source.label([np.zeros((2, 3, 3), np.uint8)])[0].semantic.shape == (2, 3)

@@ -1,0 +1,157 @@
+"""The YOLOv8 source, with an untrained model of the real architecture: all the plumbing, none of the skill."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.sources.yolov8 import YoloSource, prepare_ultralytics
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("ultralytics") is None, reason="an optional extra")
+
+NAMES = ["car", "sedan", "dog", "tree"]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    prepare_ultralytics()
+    import yaml
+    from ultralytics import YOLO
+    from ultralytics.utils import ROOT
+
+    folder = tmp_path_factory.mktemp("weights")
+    config = yaml.safe_load((ROOT / "cfg/models/v8/yolov8-seg.yaml").read_text())
+    (folder / "yolov8n-seg.yaml").write_text(yaml.safe_dump({**config, "nc": len(NAMES)}))
+    torch.manual_seed(0)
+    model = YOLO(folder / "yolov8n-seg.yaml")
+    model.model.names = dict(enumerate(NAMES))
+    for level, branch in enumerate(model.model.model[-1].cv3):  # each of its three grids guesses another class
+        torch.nn.init.constant_(branch[-1].bias, -3.0)
+        branch[-1].bias.data[level] = 0.0
+    model.ckpt = {"train_args": {"imgsz": 64}}
+    model.save(folder / "random.pt")
+    return folder / "random.pt"
+
+
+IMAGES = [np.random.default_rng(seed).integers(0, 256, (48, 64 - 16 * seed, 3), np.uint8) for seed in range(3)]
+
+
+def test_labels_have_the_images_own_size_and_the_recipes_classes(weights: Path) -> None:
+    source = YoloSource(["dog", "car"], weights, {"sedan": "car"}, device="cpu", min_confidence=0.0)
+    labels = source.label(IMAGES, batch_size=2)
+    assert [label.semantic.shape for label in labels] == [image.shape[:2] for image in IMAGES]
+    assert all(label.classes == ("dog", "car") for label in labels)
+    found = [instance for label in labels for instance in label.instances]
+    assert {instance.label for instance in found} == {"dog", "car"}
+    assert all(0 <= instance.confidence <= 1 for instance in found)
+    top = max(labels[0].instances, key=lambda instance: instance.confidence)
+    assert (labels[0].semantic[top.mask] == 1 + ["dog", "car"].index(top.label)).all()
+
+
+def test_classes_that_nobody_wants_are_dropped_and_mapped_ones_counted_in(weights: Path) -> None:
+    def count(classes: list[str], class_map: dict[str, str]) -> int:
+        return len(YoloSource(classes, weights, class_map, "cpu", 0.0).label(IMAGES[:1])[0].instances)
+
+    plain = {name: count([name], {}) for name in NAMES}
+    assert sum(plain.values()) > max(plain.values()) > 0
+    assert count(["car"], {"sedan": "car"}) == plain["car"] + plain["sedan"]
+
+
+def test_nothing_above_the_confidence_is_legal(weights: Path) -> None:
+    (label,) = YoloSource(["car"], weights, device="cpu", min_confidence=1.0).label(IMAGES[:1])
+    assert label.instances == () and not label.semantic.any()
+    assert YoloSource(["car"], weights, device="cpu").label([]) == []
+
+
+def test_images_are_given_as_red_green_blue(weights: Path) -> None:
+    from ultralytics import YOLO
+
+    source = YoloSource(["car"], weights, device="cpu", min_confidence=0.0)
+    (ours,) = source.label(IMAGES[:1])
+    reference = YOLO(weights).predict(IMAGES[0][..., ::-1], conf=0.0, retina_masks=True, device="cpu", verbose=False)[0]
+    cars = (reference.boxes.cls == 0).nonzero().flatten()[: len(ours.instances)]
+    np.testing.assert_allclose(
+        [instance.confidence for instance in ours.instances], reference.boxes.conf[cars].numpy(), rtol=1e-4
+    )
+
+
+def test_the_process_is_left_as_it_was(weights: Path) -> None:
+    script = f"""
+import os, sys, torch
+import cv2                                   # sets variables of its own
+torch.set_num_threads(3)
+before = dict(os.environ)
+from diffucurate.generator.sources.yolov8 import YoloSource
+assert "ultralytics" not in sys.modules
+import numpy as np
+source = YoloSource(["car"], {str(weights)!r}, device="cpu")
+source.label([np.zeros((32, 32, 3), np.uint8)])
+changed = {{name for name in before.keys() | os.environ.keys() if before.get(name) != os.environ.get(name)}}
+assert not any(name.startswith(("YOLO", "ULTRALYTICS", "OMP", "NUMEXPR", "TF_")) for name in changed), changed
+assert torch.get_num_threads() == 3, torch.get_num_threads()
+from ultralytics.utils import AUTOINSTALL, ONLINE, USER_CONFIG_DIR
+print(ONLINE, AUTOINSTALL, USER_CONFIG_DIR, (USER_CONFIG_DIR / "Arial.ttf").exists(), sep="|")
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("YOLO", "OMP"))}
+    environment["XDG_CACHE_HOME"] = str(weights.parent / "cache")
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, cwd=weights.parent, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    expected = weights.parent / "cache" / "diffucurate" / "Ultralytics"
+    assert done.stdout.splitlines()[-1] == f"False|False|{expected}|True"
+
+
+def test_a_missing_ultralytics_is_named(monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:
+    monkeypatch.delitem(sys.modules, "ultralytics")
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ultralytics" else find_spec(name))
+    with pytest.raises(ModelError, match=r"pip install 'diffucurate\[yolo\]'"):
+        YoloSource(["car"], weights)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"weights": "yolov8n-seg.pt"}, ModelError, "yolov8n-seg.pt is not there"),
+        ({"weights": __file__}, ModelError, "not a .pt file"),
+        ({"classes": ["cat"]}, ModelError, "knows none of cat; it has car, sedan, dog, tree"),
+        ({"class_map": {"lorry": "car"}}, RecipeError, "class_map: 'lorry' - random.pt has the classes car, sedan"),
+        ({"class_map": {"sedan": "bus"}}, RecipeError, "class_map.sedan: 'bus' - use one of car"),
+        ({"min_confidence": 25}, RecipeError, "min_confidence: 25 - use a number from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_is_said_plainly(
+    weights: Path, arguments: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        YoloSource(**{"classes": ["car"], "weights": weights, **arguments})  # type: ignore[arg-type]
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "broken.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(ModelError, match=r"broken\.pt cannot be loaded"):
+        YoloSource(["car"], tmp_path / "broken.pt")
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    from ultralytics.utils import SAFE_LOAD
+
+    if not SAFE_LOAD:
+        pytest.skip("ultralytics was imported before this project could ask for its restricted loader")
+    torch.save({"model": Trap()}, tmp_path / "trap.pt")
+    with pytest.raises(ModelError, match=r"trap\.pt cannot be loaded"):
+        YoloSource(["car"], tmp_path / "trap.pt")
+    assert not (tmp_path / "ran").exists()
