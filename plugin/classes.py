@@ -1,0 +1,56 @@
+"""The classes of a dataset: their ids, which no later step may change, and the phrases that mean them.
+
+Kept in ``dataset.info`` and mirrored in the mask targets. A class id is 1 + the class's index in the list;
+new classes are added at its end, so masks written before stay right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import fiftyone as fo
+
+from diffucurate.generator.errors import DatasetError
+from diffucurate.plugin import fields
+
+#: Ids live in uint8 masks beside 0 (background) and 255 (ignore).
+MAX_CLASSES = 254
+
+
+def read_classes(dataset: fo.Dataset) -> dict[str, tuple[str, ...]]:
+    """Class -> phrases in the order of the class ids; empty for a dataset that has none yet."""
+    listed = dataset.info.get(fields.INFO, {}).get("classes", [])
+    return {item["name"]: tuple(item["phrases"]) for item in listed}
+
+
+def extend_classes(dataset: fo.Dataset, classes: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """Add classes and phrases the dataset does not know yet, and return all of them.
+
+    Raises:
+        DatasetError: more than 254 classes, or two whose heatmaps would share a field.
+    """
+    known = read_classes(dataset)
+    merged = dict(known)
+    for name, phrases in classes.items():
+        merged[name] = tuple(dict.fromkeys([*merged.get(name, ()), *phrases]))
+    if len(merged) > MAX_CLASSES:
+        raise DatasetError(
+            f"dataset '{dataset.name}' would have {len(merged)} classes; a mask has room for {MAX_CLASSES}"
+        )
+    owners: dict[str, str] = {}
+    for name in merged:
+        other = owners.setdefault(fields.heatmap(name), name)
+        if other != name:
+            field = fields.heatmap(name)
+            raise DatasetError(f"classes '{other}' and '{name}' would share the field '{field}'; rename one")
+    if merged != known:
+        facts = dict(dataset.info.get(fields.INFO, {}))
+        facts["classes"] = [{"name": name, "phrases": list(phrases)} for name, phrases in merged.items()]
+        dataset.info[fields.INFO] = facts
+        dataset.save()
+    return merged
+
+
+def mask_targets(classes: Iterable[str]) -> dict[int, str]:
+    """Mask value -> class name, as FiftyOne's mask targets want it."""
+    return {1 + index: name for index, name in enumerate(classes)}

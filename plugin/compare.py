@@ -1,0 +1,187 @@
+"""Two label sources, one image: where do they agree? Runs FiftyOne's own evaluation and stores a score per sample.
+
+Neither source is taken for the truth. FiftyOne wants a prediction and a reference, so ``a`` is evaluated with
+``b`` as the reference; only the average precision depends on which is which.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from fiftyone import ViewField as F
+
+from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.plugin import fields, runs
+from diffucurate.plugin.classes import read_classes
+from diffucurate.plugin.progress import Listener, Meter
+from diffucurate.plugin.samples import dataset_of, instances_field
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """How two sources agree on one class, or on all of them.
+
+    ``matched``, ``only_a`` and ``only_b`` count instances; ``mean_iou`` is the mean over the matched ones, None
+    where there are none. ``ap`` is COCO's average precision of ``a`` with ``b`` as the reference, over IoU 0.50
+    to 0.95; None where ``b`` has no instance or ``a`` no confidences.
+    """
+
+    label: str
+    matched: int
+    only_a: int
+    only_b: int
+    mean_iou: float | None
+    ap: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What ``compare`` found: per class in the order of the class ids, and overall.
+
+    ``samples`` were compared; ``skipped`` ones lack the labels of one source. ``agreement`` is the mean of the
+    samples' own scores. ``eval_key`` names the evaluation in FiftyOne (``dataset.load_evaluation_results``).
+    """
+
+    a: str
+    b: str
+    eval_key: str
+    agreement_field: str
+    samples: int
+    skipped: int
+    agreement: float
+    classes: tuple[ComparisonRow, ...]
+    overall: ComparisonRow
+
+    def table(self) -> list[dict[str, Any]]:
+        """One plain mapping per class and a last one, labelled ``all``."""
+        return [asdict(row) for row in (*self.classes, self.overall)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def compare(
+    samples: fo.Dataset | fo.DatasetView, a: str, b: str, *, iou: float = 0.5, progress: Listener | None = None
+) -> Comparison:
+    """Match the instances of two label sources by their masks, class by class.
+
+    The evaluation is stored under ``compare_<a>_<b>`` and replaces an earlier one. Each compared sample gets
+    ``agreement_<a>_<b>``: the sum of the matched instances' IoU divided by the larger of the two sources' counts,
+    so that every instance only one of them sees counts as 0; 1 where both see nothing. Samples outside of
+    ``samples`` keep theirs.
+
+    Args:
+        samples: a dataset or view; filtered instances stay filtered.
+        a, b: names of label sources, such as ``attention`` and ``yolov8``.
+        iou: the least IoU of a match, in (0, 1].
+        progress: called with the share that is done.
+
+    Raises:
+        DatasetError: no sample has the labels of both, or instances have boxes only.
+        RecipeError: the same source twice, or an ``iou`` out of range.
+    """
+    if not 0 < iou <= 1:
+        raise RecipeError("iou", iou, "give the least IoU of a match, above 0 and at most 1")
+    if a == b:
+        raise RecipeError("b", b, "name two different label sources")
+    dataset = dataset_of(samples)
+    field_a, field_b = instances_field(dataset, a), instances_field(dataset, b)
+    labelled = samples.match((F(field_a) != None) & (F(field_b) != None))  # noqa: E711  (a database expression)
+    count = len(labelled)
+    if not count:
+        raise DatasetError(f"no sample has labels of both '{a}' and '{b}'; label the same samples with both first")
+    for field in (field_a, field_b):
+        _require_masks(labelled, field)
+
+    key, settings = fields.evaluation(a, b), {"a": a, "b": b, "iou": iou, "samples": count}
+    with runs.recorded(dataset, "compare", settings) as run:
+        if key in dataset.list_evaluations():
+            dataset.delete_evaluation(key)
+        # Average precision needs an order of a's instances; ground truth, say, has none.
+        ranked = labelled.count(f"{field_a}.detections") == labelled.count(f"{field_a}.detections.confidence")
+        results = labelled.evaluate_detections(
+            field_a, gt_field=field_b, eval_key=key, method="coco", iou=iou, use_masks=True, compute_mAP=ranked,
+            progress=_two_passes(Meter(progress, count), count) if progress else None,
+        )  # fmt: skip
+        scores = _agreements(labelled, field_a, field_b, key)
+        name = fields.agreement(a, b)
+        dataset.add_sample_field(name, fo.FloatField)
+        labelled.set_values(name, scores)
+
+        rows = _rows(results, list(read_classes(dataset)), ranked)
+        overall = _overall(results, rows, ranked)
+        skipped = len(samples) - count
+        comparison = Comparison(a, b, key, name, count, skipped, float(np.mean(scores)), rows, overall)
+        run.facts |= comparison.to_dict()
+    return comparison
+
+
+def _require_masks(samples: fo.DatasetView, field: str) -> None:
+    total = samples.count(f"{field}.detections")
+    if samples.count(f"{field}.detections.mask") + samples.count(f"{field}.detections.mask_path") < total:
+        raise DatasetError(f"some instances in '{field}' have only a box; use a source that gives masks")
+
+
+def _two_passes(meter: Meter, count: int) -> Any:
+    """FiftyOne goes over the samples twice, for the matches and for the average precision, with a bar each."""
+    passes: list[Any] = []
+
+    def report(bar: Any) -> None:
+        if not any(bar is known for known in passes):
+            passes.append(bar)
+        meter.reach((count * (len(passes) - 1) + int(bar.iteration)) // 2)
+
+    return report
+
+
+def _agreements(samples: fo.DatasetView, field_a: str, field_b: str, key: str) -> list[float]:
+    matched_iou, ids_b = samples.values([f"{field_a}.detections.{key}_iou", f"{field_b}.detections.id"])
+    scores = []
+    for ious, others in zip(matched_iou, ids_b, strict=True):
+        larger = max(len(ious or ()), len(others or ()))
+        scores.append(sum(iou for iou in ious or () if iou is not None) / larger if larger else 1.0)
+    return scores
+
+
+def _rows(results: Any, order: Sequence[str], ranked: bool) -> tuple[ComparisonRow, ...]:
+    matches: dict[str, list[float]] = defaultdict(list)
+    only_a: dict[str, int] = defaultdict(int)
+    only_b: dict[str, int] = defaultdict(int)
+    pairs = zip(results.ytrue.tolist(), results.ypred.tolist(), results.ious.tolist(), strict=True)
+    for reference, found, iou in pairs:
+        if reference == results.missing:
+            only_a[found] += 1
+        elif found == results.missing:
+            only_b[reference] += 1
+        else:
+            matches[reference].append(iou)
+    seen = {*matches, *only_a, *only_b}
+    labels = [*(name for name in order if name in seen), *sorted(seen.difference(order))]
+    return tuple(
+        ComparisonRow(
+            label, len(matches[label]), only_a[label], only_b[label],
+            float(np.mean(matches[label])) if matches[label] else None,
+            _known(results.mAP(classes=[label])) if ranked else None,
+        )
+        for label in labels
+    )  # fmt: skip
+
+
+def _overall(results: Any, rows: Sequence[ComparisonRow], ranked: bool) -> ComparisonRow:
+    matched = sum(row.matched for row in rows)
+    total_iou = sum(row.mean_iou * row.matched for row in rows if row.mean_iou is not None)
+    return ComparisonRow(
+        "all", matched, sum(row.only_a for row in rows), sum(row.only_b for row in rows),
+        total_iou / matched if matched else None, _known(results.mAP()) if ranked else None,
+    )  # fmt: skip
+
+
+def _known(average_precision: float) -> float | None:
+    """FiftyOne gives -1 where the reference has no instance."""
+    return None if average_precision < 0 else float(average_precision)

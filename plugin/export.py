@@ -1,0 +1,161 @@
+"""Writes one source's labels of a dataset or view as a folder that other tools train from.
+
+Picks samples and instances; the formats themselves are in ``generator.exports`` and know nothing of FiftyOne.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+from fiftyone import ViewField as F
+from PIL import Image
+
+from diffucurate.generator.errors import DatasetError, ExportError, RecipeError
+from diffucurate.plugin import runs
+from diffucurate.plugin.classes import read_classes
+from diffucurate.plugin.progress import Listener, Meter
+from diffucurate.plugin.samples import dataset_of, instances_field, instances_of
+
+if TYPE_CHECKING:
+    from diffucurate.generator.exports.folder import ExportRecord
+
+logger = logging.getLogger(__name__)
+
+#: Format -> what an earlier export of it may hold at its top; nothing else is ever replaced.
+FORMATS: dict[str, frozenset[str]] = {
+    "coco": frozenset({"images", "annotations"}),
+    "yolo": frozenset({"images", "labels", "data.yaml", "scores.csv"}),
+}
+
+#: The split of all images where none are asked for.
+ONLY_SPLIT = "train"
+
+
+@dataclass(frozen=True)
+class ExportSummary:
+    """What was written: images and instances per split, below ``folder``.
+
+    ``unlabelled`` counts the samples that the source has not labelled, and ``unreadable`` names the images that
+    are missing or broken; both were left out.
+    """
+
+    folder: str
+    format: str
+    source: str
+    images: dict[str, int]
+    instances: dict[str, int]
+    unlabelled: int
+    unreadable: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def export(
+    samples: fo.Dataset | fo.DatasetView,
+    out_dir: str | os.PathLike[str],
+    *,
+    format: str,
+    source: str,
+    splits: Mapping[str, float] | None = None,
+    overwrite: bool = False,
+    progress: Listener | None = None,
+) -> ExportSummary:
+    """Write images and instances as ``coco`` (run-length masks, scores) or ``yolo`` (segmentation rows).
+
+    Only the samples of ``samples`` and the instances that its filters show are written. A sample that ``source``
+    labelled without finding anything is written as an image without objects. The folder appears complete or not
+    at all.
+
+    Args:
+        samples: a dataset or view.
+        out_dir: the folder to write.
+        format: ``coco`` or ``yolo``.
+        source: the label source whose instances are written.
+        splits: split -> share of the images, which must add up to 1; all are ``train`` by default. An image stays
+            in its split from export to export of the same samples.
+        overwrite: replace an earlier export.
+        progress: called after each image.
+
+    Raises:
+        RecipeError: an unknown format.
+        DatasetError: no labels of ``source``, or instances without masks.
+        ExportError: the folder is not empty, or holds more than an earlier export; the splits make no sense; no
+            image can be read.
+    """
+    from diffucurate.generator.exports.coco import write_coco
+    from diffucurate.generator.exports.folder import assign_splits
+    from diffucurate.generator.exports.yolo import write_yolo
+
+    if format not in FORMATS:
+        raise RecipeError("format", format, f"use one of {', '.join(FORMATS)}")
+    dataset = dataset_of(samples)
+    field = instances_field(dataset, source)
+    labelled = samples.match(F(field) != None)  # noqa: E711  (a database expression)
+    if not labelled:
+        raise DatasetError(f"no sample has labels of '{source}'; label them first or choose another view")
+    folder = Path(out_dir).expanduser().absolute()
+    _check_folder(folder, format, overwrite)
+    ids = labelled.values("id")
+    chosen = assign_splits(ids, splits) if splits is not None else dict.fromkeys(ids, ONLY_SPLIT)
+    classes = [*read_classes(dataset)]
+    classes += sorted(set(labelled.distinct(f"{field}.detections.label")).difference(classes))
+
+    unreadable: list[str] = []
+    meter = Meter(progress, len(ids))
+    settings = {
+        "folder": str(folder), "format": format, "source": source, "samples": len(samples),
+        "splits": None if splits is None else dict(splits),
+    }  # fmt: skip
+    with runs.recorded(dataset, "export", settings) as run:
+        write = {"coco": write_coco, "yolo": write_yolo}[format]
+        try:
+            written = write(_records(labelled, field, chosen, unreadable, meter), folder, classes, overwrite=overwrite)
+        except ExportError as error:
+            if len(unreadable) == len(ids):
+                raise ExportError(f"none of the {len(ids)} images can be read, such as {unreadable[0]}") from error
+            raise
+        summary = ExportSummary(
+            str(folder), format, source, dict(written.images), dict(written.instances),
+            len(samples) - len(ids), unreadable,
+        )  # fmt: skip
+        run.facts |= summary.to_dict()
+    if unreadable:
+        logger.warning("left out %d images that cannot be read: %s", len(unreadable), ", ".join(unreadable))
+    return summary
+
+
+def _check_folder(folder: Path, format: str, overwrite: bool) -> None:
+    """Never replace a folder that holds something else, such as a home directory named by mistake."""
+    if not overwrite or not folder.is_dir():
+        return
+    # Ultralytics leaves *.cache files beside the labels it read.
+    strangers = [item.name for item in folder.iterdir() if item.name not in FORMATS[format] and item.suffix != ".cache"]
+    if strangers:
+        raise ExportError(
+            f"{folder} holds '{sorted(strangers)[0]}', which is not part of a {format} export; name another folder"
+        )
+
+
+def _records(
+    samples: fo.DatasetView, field: str, splits: Mapping[str, str], unreadable: list[str], meter: Meter
+) -> Iterator[ExportRecord]:
+    from diffucurate.generator.exports.folder import ExportRecord
+
+    for sample in samples.select_fields(field).iter_samples():
+        try:
+            with Image.open(sample.filepath) as image:
+                width, height = image.size
+        except (OSError, ImportError):  # Ultralytics, once imported, makes Pillow raise the latter
+            unreadable.append(sample.filepath)
+            meter.advance(note=f"left out {sample.filepath}: it cannot be read")
+            continue
+        yield ExportRecord(Path(sample.filepath), instances_of(sample[field], (height, width)), splits[sample.id])
+        meter.advance()

@@ -1,0 +1,76 @@
+"""The names of fields, runs and evaluations, in one place. Knows nothing of what they hold."""
+
+from __future__ import annotations
+
+import re
+
+from diffucurate.generator.errors import DatasetError
+
+JOB_ID = "job_id"
+RUN_KEY = "run_key"
+PROMPT = "prompt"
+NEGATIVE_PROMPT = "negative_prompt"
+SEED = "seed"
+STEPS = "steps"
+GUIDANCE = "guidance"
+TASK = "task"
+MODEL = "model"
+ATTRIBUTES = "attributes"
+SOURCE_ID = "source_id"
+
+#: The file of an image's raw class maps, from which attention labels can be made again.
+ATTENTION_MAPS = "attention_maps"
+
+#: The key under which Diffucurate keeps its own facts in ``dataset.info``.
+INFO = "diffucurate"
+
+#: A Detection's or Polyline's share of the image, in [0, 1].
+AREA = "area"
+
+
+def heatmap(label: str) -> str:
+    """The Heatmap field of a class; anything but letters, digits and underscores becomes an underscore.
+
+    Raises:
+        DatasetError: a class name without any letter or digit.
+    """
+    name = re.sub(r"\W+", "_", label).strip("_")
+    if not name:
+        raise DatasetError(f"class '{label}' gives no field name; use at least one letter or digit in it")
+    return f"heatmap_{name}"
+
+
+def source(name: str) -> str:
+    """``name`` itself, if fields can be named after it.
+
+    Raises:
+        DatasetError: it is not an identifier, or begins with an underscore.
+    """
+    if not name.isidentifier() or name.startswith("_"):
+        raise DatasetError(f"label source '{name}': use letters, digits and underscores only, as in 'yolov8'")
+    return name
+
+
+def mask(source_name: str) -> str:
+    """The Segmentation field of a label source."""
+    return f"{source(source_name)}_mask"
+
+
+def polygons(source_name: str) -> str:
+    """The Polylines field of a label source."""
+    return f"{source(source_name)}_polygons"
+
+
+def instances(source_name: str) -> str:
+    """The Detections field of a label source."""
+    return f"{source(source_name)}_instances"
+
+
+def agreement(a: str, b: str) -> str:
+    """The field that says how far two label sources agree on a sample."""
+    return f"agreement_{source(a)}_{source(b)}"
+
+
+def evaluation(a: str, b: str) -> str:
+    """The key of FiftyOne's evaluation of source ``a`` with ``b`` as the reference."""
+    return f"compare_{source(a)}_{source(b)}"

@@ -1,0 +1,93 @@
+"""Where a dataset's media files lie, and how they are written: whole or not at all, never twice at one path.
+
+Knows nothing of samples. File names are ``<id>-<run key>``: a browser keeps what it once loaded from a
+path, so labels made again go to new files, and the old ones are removed when no sample names them any more.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.utils as fou
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from diffucurate.plugin.fields import INFO
+
+#: Overrides the folder below which datasets made from now on keep their media.
+MEDIA_DIR_VARIABLE = "DIFFUCURATE_MEDIA_DIR"
+
+
+def media_folder(dataset: fo.Dataset) -> Path:
+    """The dataset's own media folder, as kept in ``dataset.info``; chosen once, at its first use.
+
+    By default ``diffucurate/<dataset>`` below FiftyOne's default dataset folder. The name's slug is used, so
+    no name leads out of it.
+    """
+    facts = dict(dataset.info.get(INFO, {}))
+    if "media_folder" not in facts:
+        base = os.environ.get(MEDIA_DIR_VARIABLE) or os.path.join(fo.config.default_dataset_dir, "diffucurate")
+        facts["media_folder"] = os.path.join(os.path.abspath(os.path.expanduser(base)), fou.to_slug(dataset.name))
+        dataset.info[INFO] = facts
+        dataset.save()
+    return Path(facts["media_folder"])
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write ``content`` under a temporary name in the same folder and rename it: a reader sees all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    os.replace(part, path)
+    return path
+
+
+def write_png(path: Path, pixels: NDArray[np.uint8]) -> Path:
+    """Write a (H, W) or (H, W, 3) uint8 image as PNG, whole or not at all."""
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, format="PNG")
+    return write_whole(path, content.getvalue())
+
+
+def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """An image file as (H, W, 3) uint8 RGB.
+
+    Raises:
+        OSError: the file is missing or not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except ImportError as error:  # what Pillow raises for unreadable files once Ultralytics is imported
+        raise OSError(f"{path} is not an image that can be read") from error
+
+
+def write_maps(path: Path, maps: Mapping[str, NDArray[np.floating[Any]]]) -> Path:
+    """Write raw class maps as float16 safetensors, whole or not at all."""
+    from safetensors.numpy import save
+
+    return write_whole(path, save({name: np.ascontiguousarray(values, np.float16) for name, values in maps.items()}))
+
+
+def read_maps(path: str | os.PathLike[str]) -> dict[str, NDArray[np.float32]]:
+    """The raw class maps of ``write_maps`` as float32.
+
+    Raises:
+        OSError: the file is missing.
+    """
+    from safetensors.numpy import load
+
+    return {name: values.astype(np.float32) for name, values in load(Path(path).read_bytes()).items()}
+
+
+def remove_files(paths: Iterable[str | None], folder: Path) -> None:
+    """Remove those of ``paths`` that lie inside ``folder``; a user's own files elsewhere stay."""
+    for path in paths:
+        if path is not None and (plain := Path(os.path.abspath(path))).is_relative_to(folder):
+            plain.unlink(missing_ok=True)

@@ -1,0 +1,30 @@
+"""Counts what a verb has done and tells whoever listens. Draws nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from diffucurate.generator.progress import Progress
+
+Listener = Callable[[Progress], None]
+
+
+class Meter:
+    """Turns counts into ``Progress``: images per second since the start, and the seconds left at that pace."""
+
+    def __init__(self, listener: Listener | None, total: int) -> None:
+        self._listener, self._total, self._done = listener, total, 0
+        self._start = time.monotonic()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """``count`` more images are done."""
+        self.reach(self._done + count, note)
+
+    def reach(self, done: int, note: str = "") -> None:
+        """``done`` images are done in all."""
+        self._done = done
+        if self._listener is not None:
+            pace = done / max(time.monotonic() - self._start, 1e-9)
+            left = (self._total - done) / pace if pace else float("inf")
+            self._listener(Progress(done, self._total, pace, left, note))

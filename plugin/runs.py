@@ -1,0 +1,82 @@
+"""Provenance: each verb leaves a custom run on the dataset that says what was done, with what, and how it ended.
+
+The run's key is stored with every sample it made and in the names of its files. Knows nothing of the verbs.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+import fiftyone as fo
+
+#: Packages whose versions can change an image or a label.
+PACKAGES = ("diffucurate", "fiftyone", "torch", "diffusers", "transformers", "ultralytics", "numpy", "opencv-python")
+
+RUNNING, DONE, STOPPED = "running", "done", "stopped"
+
+
+def method(verb: str) -> str:
+    """The custom run's method, by which FiftyOne can list all runs of a verb."""
+    return f"diffucurate/{verb}"
+
+
+def new_key(verb: str) -> str:
+    """A run key: an identifier that sorts by time and has never been used, in another dataset neither."""
+    return f"{verb}_{datetime.now(UTC):%Y%m%d_%H%M%S}_{secrets.token_hex(2)}"
+
+
+def versions() -> dict[str, str]:
+    """Package -> version, of those in ``PACKAGES`` that are installed; none of them is imported."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass
+class Run:
+    """A run on its way: its key, and plain facts such as counts that are kept when it ends."""
+
+    key: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def recorded(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any], *, key: str | None = None) -> Iterator[Run]:
+    """Record a run: ``running`` meanwhile, then ``done``, or ``stopped`` when an error or Ctrl-C ends it.
+
+    ``settings`` are plain data: strings, numbers, lists and mappings. ``key`` takes up an earlier run that did
+    not end.
+    """
+    run = Run(key or new_key(verb))
+    config = dataset.init_run(
+        method=method(verb), status=RUNNING, settings=dict(settings), versions=versions(), started=_now()
+    )
+    dataset.register_run(run.key, config, overwrite=True)
+    status = STOPPED
+    try:
+        yield run
+        status = DONE
+    finally:
+        config.status, config.ended, config.facts = status, _now(), run.facts
+        dataset.update_run_config(run.key, config)
+
+
+def unfinished(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any]) -> str | None:
+    """The key of the latest run of ``verb`` with these settings that was stopped or killed."""
+    keys = dataset.list_runs(method=method(verb), settings=dict(settings))
+    open_runs = [key for key in keys if dataset.get_run_info(key).config.status != DONE]
+    return max(open_runs, default=None)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

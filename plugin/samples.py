@@ -1,0 +1,248 @@
+"""Labels and jobs become FiftyOne's label types, and come back as the same pixels.
+
+Knows FiftyOne's formats, no models and no files: boxes are relative ``[x, y, width, height]``, a Detection's
+mask is cropped to its box, a Polyline is a list of rings of relative points. Nothing is written here but schemas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+import numpy as np
+from fiftyone.core.odm import create_field
+from numpy.typing import NDArray
+
+from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.labels.model import Instance, Labels
+from diffucurate.generator.labels.polygons import Ring, simplify
+from diffucurate.plugin import fields
+from diffucurate.plugin.classes import mask_targets
+
+if TYPE_CHECKING:
+    from diffucurate.generator.prompts import Job
+
+#: Share of a heatmap's peak below which the image shows through.
+FAINT_HEAT = 0.3
+
+#: Heatmaps are normalised to [0, 1] and stored as 8-bit images, so 1 is 255. The App reads a heatmap's range in
+#: units of the file's values: with [0, 1] every pixel from 1 / 255 on would be painted in the brightest colour.
+HEATMAP_RANGE = (0, 255)
+
+_JOB_FIELDS: dict[str, type[fo.Field]] = {
+    fields.JOB_ID: fo.StringField, fields.RUN_KEY: fo.StringField, fields.TASK: fo.StringField,
+    fields.MODEL: fo.StringField, fields.PROMPT: fo.StringField, fields.NEGATIVE_PROMPT: fo.StringField,
+    fields.SEED: fo.IntField, fields.STEPS: fo.IntField, fields.GUIDANCE: fo.FloatField,
+    fields.SOURCE_ID: fo.StringField,
+}  # fmt: skip
+
+
+def dataset_of(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
+    """The dataset that ``samples`` is, or is a view into.
+
+    Raises:
+        DatasetError: it is neither, holds other media than images, has no samples, or is a view whose samples
+            are patches or frames of the dataset's own.
+    """
+    if isinstance(samples, fo.Dataset):
+        dataset = samples
+    elif isinstance(samples, fo.DatasetView):
+        dataset = fo.load_dataset(samples.dataset_name)
+    else:
+        raise DatasetError(f"expected a FiftyOne dataset or view, found {type(samples).__name__}")
+    if isinstance(samples, fo.DatasetView) and samples._is_generated:
+        raise DatasetError("the view holds patches or frames, not whole images; pass the dataset or another view of it")
+    if dataset.media_type not in ("image", None):
+        raise DatasetError(f"dataset '{dataset.name}' holds {dataset.media_type} samples; use one of images")
+    if not samples:
+        what = f"dataset '{dataset.name}'" if samples is dataset else f"the view of dataset '{dataset.name}'"
+        raise DatasetError(f"{what} has no samples; add some or choose another view")
+    return dataset
+
+
+def instances_field(dataset: fo.Dataset, source: str) -> str:
+    """The name of a label source's Detections field.
+
+    Raises:
+        DatasetError: the dataset does not have it.
+    """
+    field = fields.instances(source)
+    if not dataset.has_sample_field(field):
+        raise DatasetError(f"dataset '{dataset.name}' has no field '{field}'; label it with source '{source}' first")
+    return field
+
+
+def declare_job_fields(dataset: fo.Dataset, attributes: Iterable[str], classes: Iterable[str]) -> None:
+    """Add the fields of painted samples to the schema, with the unique index that makes jobs addable once only.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    _declare(dataset, {**_JOB_FIELDS, fields.ATTRIBUTES: fo.DynamicEmbeddedDocument})
+    _declare(dataset, {f"{fields.ATTRIBUTES}.{name}": fo.StringField for name in attributes})
+    declare_heatmaps(dataset, classes)
+    # Partial: images that users add have no job id, and a plain unique index would allow only one such image.
+    only_strings = {fields.JOB_ID: {"$type": "string"}}
+    dataset.create_index(fields.JOB_ID, unique=True, partialFilterExpression=only_strings)
+
+
+def declare_heatmaps(dataset: fo.Dataset, classes: Iterable[str]) -> None:
+    """Add the heatmap field of each class and the field for the raw maps' file."""
+    _declare(dataset, {fields.ATTENTION_MAPS: fo.StringField, **{fields.heatmap(name): fo.Heatmap for name in classes}})
+
+
+def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str]) -> None:
+    """Add a label source's three fields to the schema and name its mask's ids.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    mask, polygons, instances = fields.mask(source), fields.polygons(source), fields.instances(source)
+    _declare(dataset, {mask: fo.Segmentation, polygons: fo.Polylines, instances: fo.Detections})
+    _declare(dataset, {
+        f"{polygons}.polylines.{fields.AREA}": fo.FloatField,
+        f"{polygons}.polylines.confidence": fo.FloatField,
+        f"{instances}.detections.{fields.AREA}": fo.FloatField,
+    })  # fmt: skip
+    targets = mask_targets(classes)
+    if dataset.mask_targets.get(mask) != targets:
+        dataset.mask_targets[mask] = targets
+        dataset.save()
+
+
+def _declare(dataset: fo.Dataset, kinds: Mapping[str, type[Any]]) -> None:
+    """Add those fields that are not there yet, field or document types by their paths."""
+    missing = {}
+    for path, kind in kinds.items():
+        existing = dataset.get_field(path)
+        if existing is None:
+            missing[path] = kind
+        elif kind not in (type(existing), getattr(existing, "document_type", None)):
+            raise DatasetError(
+                f"dataset '{dataset.name}' has a field '{path}' of another type; rename it or use another dataset"
+            )
+    if missing:
+        # All at once: the public add_sample_field stores and reads the whole schema again for every field, which
+        # takes minutes for a few hundred classes.
+        dataset._merge_sample_field_schema({path: _field(path, kind) for path, kind in missing.items()})
+
+
+def _field(path: str, kind: type[Any]) -> fo.Field:
+    name = path.rpartition(".")[2]
+    if issubclass(kind, fo.Field):
+        return create_field(name, kind)
+    return create_field(name, fo.EmbeddedDocumentField, embedded_doc_type=kind)
+
+
+def job_fields(job: Job, run_key: str) -> dict[str, Any]:
+    """The values of a painted sample's own fields: all that is needed to make the image again."""
+    return {
+        fields.JOB_ID: job.job_id,
+        fields.RUN_KEY: run_key,
+        fields.TASK: job.task,
+        fields.MODEL: job.model,
+        fields.PROMPT: job.prompt,
+        fields.NEGATIVE_PROMPT: job.negative_prompt,
+        fields.SEED: job.seed,
+        fields.STEPS: job.steps,
+        fields.GUIDANCE: job.guidance,
+        fields.ATTRIBUTES: fo.DynamicEmbeddedDocument(**job.attributes),
+    }
+
+
+def heatmap_pixels(heatmap: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A (H, W) heatmap in [0, 1] as the 8-bit image that is shown: 255 for 1, 0 below ``FAINT_HEAT``.
+
+    The App leaves out 0 and paints all else over the image. The maps that labels are made of stay whole.
+    """
+    shown = np.where(heatmap < FAINT_HEAT, 0, np.clip(heatmap, 0, 1))
+    return np.round(shown * 255).astype(np.uint8)
+
+
+def label_fields(source: str, labels: Labels, mask_path: str) -> dict[str, fo.Label]:
+    """The values of a label source's three fields; ``mask_path`` is where the semantic mask was written."""
+    return {
+        fields.mask(source): fo.Segmentation(mask_path=mask_path),
+        fields.polygons(source): fo.Polylines(polylines=[to_polyline(instance) for instance in labels.instances]),
+        fields.instances(source): fo.Detections(detections=[to_detection(instance) for instance in labels.instances]),
+    }
+
+
+def to_detection(instance: Instance) -> fo.Detection:
+    """A Detection with the tight relative box, the mask cropped to it, and its share of the image as ``area``."""
+    height, width = instance.mask.shape
+    x0, y0, x1, y1 = instance.box
+    return fo.Detection(
+        label=instance.label,
+        bounding_box=[x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height],
+        mask=instance.mask[y0:y1, x0:x1],
+        confidence=float(instance.confidence),
+        **{fields.AREA: instance.area / instance.mask.size},
+    )
+
+
+def to_polyline(instance: Instance) -> fo.Polyline:
+    """A closed, filled Polyline of all rings, outer ones and holes, simplified: points are what samples cost most.
+
+    The App fills every ring, holes included; the exact pixels are in the Detection.
+    """
+    height, width = instance.mask.shape
+    rings = [ring for polygon in simplify(instance.polygons) for ring in polygon]
+    return fo.Polyline(
+        label=instance.label,
+        points=[_relative(ring, width, height) for ring in rings],
+        closed=True,
+        filled=True,
+        confidence=float(instance.confidence),
+        **{fields.AREA: instance.area / instance.mask.size},
+    )
+
+
+def _relative(ring: Ring, width: int, height: int) -> list[tuple[float, float]]:
+    return [(float(x) / width, float(y) / height) for x, y in ring]
+
+
+def from_detection(detection: fo.Detection, shape: tuple[int, int]) -> Instance | None:
+    """The Instance of a Detection in an image of (height, width) ``shape``; None where its mask is empty.
+
+    A mask of another size than its box, as other tools write them, is scaled to it without smoothing; what lies
+    outside the image is cut off. A Detection without confidence, such as ground truth, counts as certain.
+
+    Raises:
+        DatasetError: the Detection has no mask.
+    """
+    crop = detection.get_mask()
+    if crop is None:
+        raise DatasetError(f"an instance of '{detection.label}' has no mask, only a box; use a source that gives masks")
+    height, width = shape
+    x, y, wide, tall = detection.bounding_box
+    x0, y0 = round(x * width), round(y * height)
+    x1, y1 = max(round((x + wide) * width), x0 + 1), max(round((y + tall) * height), y0 + 1)
+    rows = ((np.arange(y0, y1) - y0 + 0.5) * crop.shape[0] / (y1 - y0)).astype(int)
+    columns = ((np.arange(x0, x1) - x0 + 0.5) * crop.shape[1] / (x1 - x0)).astype(int)
+    placed = np.asarray(crop, np.bool_)[np.ix_(rows, columns)]
+    mask = np.zeros(shape, np.bool_)
+    top, left, bottom, right = max(y0, 0), max(x0, 0), min(y1, height), min(x1, width)
+    mask[top:bottom, left:right] = placed[top - y0 : bottom - y0, left - x0 : right - x0]
+    if not mask.any():
+        return None
+    confidence = 1.0 if detection.confidence is None else min(max(detection.confidence, 0.0), 1.0)
+    return Instance(detection.label, mask, confidence)
+
+
+def instances_of(detections: fo.Detections, shape: tuple[int, int]) -> list[Instance]:
+    """The Instances of a Detections field, in its order, empty ones left out; see ``from_detection``."""
+    made = (from_detection(detection, shape) for detection in detections.detections)
+    return [instance for instance in made if instance is not None]
+
+
+def with_classes(labels: Labels, classes: Sequence[str]) -> Labels:
+    """The same Labels with the ids of ``classes``, which must include all classes found."""
+    if labels.classes == tuple(classes):
+        return labels
+    ids = np.arange(256, dtype=np.uint8)
+    for index, name in enumerate(labels.classes):
+        if name in classes:
+            ids[1 + index] = 1 + list(classes).index(name)
+    return Labels(ids[labels.semantic], labels.instances, tuple(classes))

@@ -1,0 +1,70 @@
+"""Writes what labels need on disk, and gives the values of the fields that name it.
+
+New labels always go to new files (``stem`` holds the run's key); the caller removes the old ones, listed by
+``media_of``, once the sample is saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+
+from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
+from diffucurate.generator.labels.model import Labels
+from diffucurate.plugin import fields
+from diffucurate.plugin.media import write_maps, write_png
+from diffucurate.plugin.samples import HEATMAP_RANGE, heatmap_pixels, label_fields
+
+Heatmaps = dict[str, NDArray[np.float32]]
+
+
+def as_stored(heatmaps: Mapping[str, NDArray[np.floating[Any]]]) -> Heatmaps:
+    """Raw maps with the precision they are stored in: labels made from these can be made again later."""
+    return {name: np.asarray(values, np.float16).astype(np.float32) for name, values in heatmaps.items()}
+
+
+def store_heatmaps(heatmaps: Heatmaps, shape: tuple[int, int], folder: Path, stem: str) -> dict[str, Any]:
+    """Write raw maps ((h, w), >= 0) and one picture of each at the image's (height, width) ``shape``."""
+    maps = write_maps(folder / "maps" / f"{stem}.safetensors", heatmaps)
+    values: dict[str, Any] = {fields.ATTENTION_MAPS: str(maps)}
+    for name, heatmap in normalised_heatmaps(heatmaps, shape).items():
+        field = fields.heatmap(name)
+        path = write_png(folder / field / f"{stem}.png", heatmap_pixels(heatmap))
+        values[field] = fo.Heatmap(map_path=str(path), range=list(HEATMAP_RANGE))
+    return values
+
+
+def store_labels(source: str, labels: Labels, folder: Path, stem: str) -> dict[str, Any]:
+    """Write the semantic mask, and return the values of the source's fields."""
+    mask = write_png(folder / fields.mask(source) / f"{stem}.png", labels.semantic)
+    return label_fields(source, labels, str(mask))
+
+
+def attention_fields(
+    heatmaps: Mapping[str, NDArray[np.floating[Any]]],
+    shape: tuple[int, int],
+    classes: Sequence[str],
+    folder: Path,
+    stem: str,
+) -> dict[str, Any]:
+    """Make attention labels of an image from its raw maps, store both, and return the values of their fields.
+
+    ``classes`` are all of the dataset's, in the order of their ids.
+    """
+    stored = as_stored(heatmaps)
+    labels = labels_from_heatmaps(stored, shape, classes)
+    return store_heatmaps(stored, shape, folder, stem) | store_labels("attention", labels, folder, stem)
+
+
+def media_of(sample: fo.Sample, names: Iterable[str]) -> list[str]:
+    """The files that those fields of a sample name."""
+    found = []
+    for name in names:
+        value = sample[name]
+        found.append(value if isinstance(value, str) else getattr(value, "mask_path", getattr(value, "map_path", None)))
+    return [path for path in found if path]

@@ -1,0 +1,358 @@
+"""The command line: arguments, exit codes, one JSON document, one line per error, and a clean stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from diffucurate.generator.errors import RecipeError
+from diffucurate.plugin.cli import parse_splits, run
+
+Outcome = tuple[int, Any, str]
+COMMANDS = ("generate", "label", "compare", "curate", "export", "demo", "doctor")
+
+
+@pytest.fixture(scope="session")
+def fiftyone_is_there() -> None:
+    # Its logger keeps the stdout of the moment it is imported; that of a single test is closed after it.
+    import fiftyone  # noqa: F401
+
+
+@pytest.fixture
+def command(fiftyone_is_there: None, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Runs a command line in this process with --json: exit code, the document, stderr."""
+
+    def go(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        code = run([*map(str, arguments), "--json"])
+        out, err = capfd.readouterr()
+        assert out.endswith("\n") and out.count("\n") == 1, "stdout must hold one document on one line"
+        return code, json.loads(out), err
+
+    return go
+
+
+def in_a_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "diffucurate.plugin.cli", *arguments],
+        capture_output=True, text=True, check=False, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained pipeline of the real classes, quick to run."""
+    import torch
+    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    from diffucurate.generator.tiny.words import CONTEXT_LENGTH, write_tokenizer_files
+
+    folder = tmp_path_factory.mktemp("model")
+    write_tokenizer_files(folder / "words")
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "words", model_max_length=CONTEXT_LENGTH)
+    torch.manual_seed(0)
+    text_encoder = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
+            max_position_embeddings=CONTEXT_LENGTH, bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        )
+    )  # fmt: skip
+    unet = UNet2DConditionModel(
+        sample_size=16, block_out_channels=(32, 64), layers_per_block=1, cross_attention_dim=32, norm_num_groups=8,
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"), attention_head_dim=4,
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+    )  # fmt: skip
+    vae = AutoencoderKL(
+        down_block_types=["DownEncoderBlock2D"] * 3, up_block_types=["UpDecoderBlock2D"] * 3,
+        block_out_channels=[8, 8, 8], norm_num_groups=4, sample_size=64, mid_block_add_attention=False,
+    )  # fmt: skip
+    scheduler = DDIMScheduler(steps_offset=1, clip_sample=False)
+    pipe = StableDiffusionPipeline(
+        vae, text_encoder, tokenizer, unet, scheduler, None, None, requires_safety_checker=False
+    )
+    pipe.save_pretrained(folder / "pipeline")
+    return folder / "pipeline"
+
+
+@pytest.fixture
+def recipe(model: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    path = tmp_path / "recipe.yaml"
+    mapping = {
+        "dataset": f"cli {abs(hash(request.node.nodeid))}", "model": str(model), "size": [64, 64], "steps": 2,
+        "classes": {"car": ["car"], "tree": ["tree"]}, "templates": ["a {colour} car and a tree"],
+        "attributes": {"colour": ["red", "blue", "white"]},
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump(mapping))
+    return path
+
+
+@pytest.fixture
+def delete_afterwards(recipe: Path) -> Any:
+    yield
+    import fiftyone as fo
+
+    name = yaml.safe_load(recipe.read_text())["dataset"]
+    if fo.dataset_exists(name):
+        fo.delete_dataset(name)
+
+
+# -- What answers at once
+
+
+def test_help_of_everything_without_fiftyone_or_torch() -> None:
+    code = (
+        "import sys\nfrom diffucurate.plugin.cli import run\n"
+        f"codes = [run(['--help']), run(['--version']), *(run([name, '--help']) for name in {COMMANDS})]\n"
+        "heavy = {'torch', 'fiftyone', 'diffusers', 'transformers', 'ultralytics', 'cv2', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(f'{codes} {heavy}' if any(codes) or heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in COMMANDS:
+        assert f"diffucurate {name}" in done.stdout
+    assert "Exit codes: 0 done; 1" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("generate", ["RECIPE", "--limit", "--batch-size", "--device"]),
+        ("label", ["DATASET", "--source", "--weights", "--model", "--classes", "--view", "attention", "yolov8"]),
+        ("compare", ["DATASET", "A", "B"]),
+        ("curate", ["DATASET", "--source", "--min-confidence", "--min-agreement", "--against", "--view"]),
+        ("export", ["DATASET", "OUT", "--format", "coco", "yolo", "--source", "--view", "--splits"]),
+    ],
+)
+def test_options(name: str, options: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert run([name, "--help"]) == 0
+    shown = capfd.readouterr().out
+    assert all(option in shown for option in [*options, "--json"])
+
+
+def test_version(capfd: pytest.CaptureFixture[str]) -> None:
+    import diffucurate
+
+    assert run(["--version"]) == 0
+    assert capfd.readouterr().out == f"diffucurate {diffucurate.__version__}\n"
+
+
+def test_nothing_asked(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 1
+    assert "generate" in capfd.readouterr().out
+
+
+# -- What the person can put right: exit code 1 and one sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bake"], "No such command 'bake'"),
+        (["generate"], "Missing argument 'RECIPE'"),
+        (["generate", "nowhere.yaml"], "there is no such file"),
+        (["generate", "nowhere.yaml", "--limit", "0"], "--limit"),
+        (["generate", "nowhere.yaml", "--batch-size", "two"], "--batch-size"),
+        (["generate", "nowhere.yaml", "--colour", "red"], "No such option"),
+        (["label", "d"], "--source"),
+        (["label", "d", "--source", "magic"], "magic"),
+        (["label", "d", "--source", "attention", "--classes", "car,,bus"], "one comma between"),
+        (["label", "no such dataset", "--source", "attention"], "dataset 'no such dataset' does not exist"),
+        (["compare", "d", "attention"], "Missing argument 'B'"),
+        (["compare", "no such dataset", "attention", "yolov8"], "does not exist"),
+        (["curate", "no such dataset", "--source", "attention"], "does not exist"),
+        (["curate", "d", "--source", "a", "--min-confidence", "1.5"], "--min-confidence"),
+        (["curate", "d", "--source", "a", "--min-agreement", "-1"], "--min-agreement"),
+        (["export", "d", "out", "--format", "voc", "--source", "a"], "voc"),
+        (["export", "no such dataset", "out", "--format", "coco", "--source", "a"], "does not exist"),
+        (["export", "d", "out", "--format", "coco", "--source", "a", "--splits", "train:1"], "train=0.8,val=0.2"),
+    ],
+)
+def test_wrong_input(command: Callable[..., Outcome], arguments: list[str], message: str) -> None:
+    code, document, err = command(*arguments)
+    assert code == 1
+    assert message in document["error"]["message"]
+    assert message in " ".join(err.split()) and "Traceback" not in err
+    assert err.strip().splitlines()[-1].startswith("diffucurate: ")
+
+
+def test_a_wrong_recipe_names_field_value_and_remedy(command: Callable[..., Outcome], tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("dataset: d\nclasses: {car: [car]}\ntemplates: [a car]\nstepz: 3\n")
+    code, document, _ = command("generate", path)
+    remedy = "this is not a key of a recipe; did you mean 'steps'?"
+    assert code == 1 and document == {
+        "error": {
+            "type": "RecipeError", "message": f"stepz: 3 - {remedy}", "field": "stepz", "value": 3, "remedy": remedy,
+        }
+    }  # fmt: skip
+
+
+def test_a_view_that_is_not_there(command: Callable[..., Outcome], dataset: Any) -> None:
+    code, document, _ = command("label", dataset.name, "--source", "attention", "--view", "best")
+    assert code == 1 and "no saved view 'best'; it has none" in document["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("text", "splits"),
+    [
+        ("train=0.8,val=0.2", {"train": 0.8, "val": 0.2}),
+        (" train = 1 ", {"train": 1.0}),
+        ("a=.5,b=.5", {"a": 0.5, "b": 0.5}),
+    ],
+)
+def test_splits(text: str, splits: dict[str, float]) -> None:
+    assert parse_splits(text) == splits
+
+
+@pytest.mark.parametrize("text", ["", "train", "train=", "=0.5", "train=0.5,", "train=x", "train=0.5,train=0.5"])
+def test_splits_of_another_form(text: str) -> None:
+    with pytest.raises(RecipeError, match=r"as in train=0\.8,val=0\.2"):
+        parse_splits(text)
+
+
+# -- Everything else: exit code 2, one line, and where to look
+
+
+def test_an_unexpected_error_is_one_line_with_a_hint() -> None:
+    done = in_a_process("compare", "d", "a", "b", "--json", FIFTYONE_DATABASE_URI="mongodb://localhost:port")
+    assert done.returncode == 2
+    error = json.loads(done.stdout)["error"]
+    assert error["message"].startswith("unexpected ") and "DIFFUCURATE_TRACEBACK" in error["message"]
+    assert "Traceback" not in done.stderr and "doctor" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("option", "environment"), [(["--traceback"], {}), ([], {"DIFFUCURATE_TRACEBACK": "1"})])
+def test_a_traceback_on_request(option: list[str], environment: dict[str, str]) -> None:
+    done = in_a_process(
+        *option, "compare", "d", "a", "b", FIFTYONE_DATABASE_URI="mongodb://localhost:port", **environment
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    assert "Traceback (most recent call last)" in done.stderr
+
+
+# -- The verbs
+
+
+def test_generate_adds_what_is_missing_and_no_more(
+    command: Callable[..., Outcome], recipe: Path, delete_afterwards: None
+) -> None:
+    name = yaml.safe_load(recipe.read_text())["dataset"]
+    code, document, err = command("generate", recipe, "--limit", 2, "--batch-size", 1, "--device", "cpu")
+    assert (code, document) == (0, {"dataset": name, "added": 2, "samples": 2}), err
+    assert "generate: 2/2" in err and "images/s" in err
+    assert command("generate", recipe)[:2] == (0, {"dataset": name, "added": 1, "samples": 3})
+    assert command("generate", recipe)[:2] == (0, {"dataset": name, "added": 0, "samples": 3})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # a busy machine takes minutes to load, paint and leave
+def test_ctrl_c_keeps_what_was_made(recipe: Path, delete_afterwards: None) -> None:
+    mapping = yaml.safe_load(recipe.read_text())
+    recipe.write_text(yaml.safe_dump({**mapping, "seeds": 200, "steps": 20}))
+    arguments = [sys.executable, "-m", "diffucurate.plugin.cli", "generate", str(recipe), "--batch-size", "2"]
+    running = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    try:
+        # The first line tells of a batch that may still be on its way to the dataset.
+        lines = (line for line in running.stderr if line.startswith("generate: ") and "/600" in line)
+        if len(list(islice(lines, 2))) < 2:
+            pytest.fail("too few lines of progress were shown")
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=240)
+    finally:
+        running.kill()
+    assert running.returncode == 2
+    assert out == "" and "Traceback" not in err
+    assert err.strip().splitlines()[-1] == (
+        "diffucurate: stopped; what was made is kept, and the same command goes on from there"
+    )
+    import fiftyone as fo
+
+    assert 0 < len(fo.load_dataset(mapping["dataset"])) < 600
+
+
+def test_label_from_kept_maps(command: Callable[..., Outcome], recipe: Path, delete_afterwards: None) -> None:
+    name = yaml.safe_load(recipe.read_text())["dataset"]
+    command("generate", recipe)
+    import fiftyone as fo
+
+    dataset = fo.load_dataset(name)
+    dataset.save_view("one", dataset.limit(1))
+    before = dataset.values("attention_mask.mask_path")
+    code, document, err = command("label", name, "--source", "attention", "--view", "one")
+    dataset.reload()
+    found = len(dataset.first().attention_instances.detections)
+    assert (code, document) == (0, {"dataset": name, "source": "attention", "samples": 1, "instances": found}), err
+    changed = [old != new for old, new in zip(before, dataset.values("attention_mask.mask_path"), strict=True)]
+    assert changed == [True, False, False]
+
+
+def test_compare_curate_export(
+    command: Callable[..., Outcome], add_scenes: Callable[..., None], scenes: Any, dataset: Any, tmp_path: Path
+) -> None:
+    truth = [labels_of(scene, 0) for scene in scenes]
+    moved = [labels_of(scene, 0 if index < 3 else 60) for index, scene in enumerate(scenes)]
+    add_scenes(scenes, truth=truth, moved=moved)
+
+    code, comparison, err = command("compare", dataset.name, "truth", "moved")
+    assert code == 0, err
+    assert (comparison["dataset"], comparison["a"], comparison["b"]) == (dataset.name, "truth", "moved")
+    assert comparison["samples"] == 6 and 0.5 <= comparison["agreement"] < 1
+    assert comparison["overall"]["matched"] >= sum(len(labels.instances) for labels in truth[:3])
+
+    code, kept, err = command(
+        "curate", dataset.name, "--source", "truth", "--against", "moved", "--min-agreement", 0.99, "--view", "same"
+    )
+    assert (code, kept) == (0, {"dataset": dataset.name, "view": "same", "kept": 3, "samples": 6}), err
+
+    for format in ("coco", "yolo"):
+        out = tmp_path / format
+        code, summary, err = command(
+            "export", dataset.name, out, "--format", format, "--source", "truth", "--view", "same",
+            "--splits", "train=0.67,val=0.33",
+        )  # fmt: skip
+        assert code == 0 and summary["dataset"] == dataset.name and sum(summary["images"].values()) == 3, err
+        assert len(list(out.rglob("*.png"))) == 3
+    code, document, _ = command("export", dataset.name, tmp_path / "coco", "--format", "coco", "--source", "truth")
+    assert code == 1 and str(tmp_path / "coco") in document["error"]["message"]  # what is there is not overwritten
+
+
+def test_people_see_tables_and_sentences(
+    capfd: pytest.CaptureFixture[str], add_scenes: Callable[..., None], scenes: Any, dataset: Any
+) -> None:
+    labels = [labels_of(scene, 0) for scene in scenes]
+    add_scenes(scenes, truth=labels, moved=labels)
+    assert run(["compare", dataset.name, "truth", "moved"]) == 0
+    out, err = capfd.readouterr()
+    lines = out.splitlines()
+    assert lines[0].split() == ["class", "matched", "only", "truth", "only", "moved", "mean", "IoU", "AP"]
+    assert lines[-2].split()[:2] == ["all", str(sum(len(one.instances) for one in labels))]
+    assert lines[-1] == "agreement 1.000 over 6 images"
+    assert "compare truth moved: 6/6" in err
+
+
+def labels_of(scene: Any, shift: int) -> Any:
+    """The scene's exact masks, moved to the right."""
+    import numpy as np
+
+    from diffucurate.generator.labels.model import Instance, Labels
+    from diffucurate.generator.tiny.shapes import CLASSES
+
+    instances = []
+    for thing in scene.objects:
+        mask = np.roll(thing.mask, shift, axis=1)
+        if mask.any():
+            instances.append(Instance(thing.label, mask, 0.9))
+    return Labels.from_instances(instances, CLASSES, scene.image.shape[:2])

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import fiftyone as fo
+import numpy as np
+import pytest
+
+from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.labels.model import Instance, Labels
+from diffucurate.generator.tiny.scenes import Scene
+from diffucurate.plugin.compare import compare
+
+SHAPE = (32, 32)
+CLASSES = ("car", "bus")
+
+
+def bars(*spans: tuple[str, int, int], confidence: float = 0.9) -> Labels:
+    """Labels of full-height bars: (class, first column, one past the last)."""
+    instances = []
+    for label, left, right in spans:
+        mask = np.zeros(SHAPE, np.bool_)
+        mask[:, left:right] = True
+        instances.append(Instance(label, mask, confidence))
+    return Labels.from_instances(instances, CLASSES, SHAPE)
+
+
+@pytest.fixture
+def add_bars(add_scenes):
+    def add(**sources):
+        count = len(next(iter(sources.values())))
+        blank = Scene(np.zeros((*SHAPE, 3), np.uint8), (), "", {}, 0)
+        add_scenes([blank] * count, **sources)
+
+    return add
+
+
+def test_counts_ious_and_agreement_are_what_the_masks_say(dataset, add_bars):
+    add_bars(
+        one=[
+            bars(("car", 0, 8), ("bus", 16, 24)),
+            bars(("car", 0, 8)),  # the other class: no match
+            bars(),
+            bars(("car", 0, 8), ("car", 16, 24)),
+            bars(("car", 0, 8)),
+        ],
+        two=[
+            bars(("car", 0, 8), ("bus", 16, 22)),  # IoU 1 and 3/4
+            bars(("bus", 0, 8)),
+            bars(),  # both see nothing
+            bars(("car", 2, 8)),  # IoU 3/4, and one car unseen
+            bars(("car", 5, 13)),  # IoU 3/13: no match at 0.5
+        ],
+    )
+    result = compare(dataset, "one", "two")
+    assert dataset.values("agreement_one_two") == pytest.approx([0.875, 0.0, 1.0, 0.375, 0.0])
+    assert result.agreement == pytest.approx(np.mean([0.875, 0.0, 1.0, 0.375, 0.0]))
+    rows = {row["label"]: row for row in result.table()}
+    assert list(rows) == ["car", "bus", "all"]  # in the order of the class ids
+    assert [rows["car"][key] for key in ("matched", "only_a", "only_b")] == [2, 3, 1]
+    assert [rows["bus"][key] for key in ("matched", "only_a", "only_b")] == [1, 0, 1]
+    assert [rows["all"][key] for key in ("matched", "only_a", "only_b")] == [3, 3, 2]
+    assert rows["car"]["mean_iou"] == pytest.approx(0.875)
+    assert rows["all"]["mean_iou"] == pytest.approx((1 + 0.75 + 0.75) / 3)
+    assert 0 < rows["bus"]["ap"] < 1
+    assert (result.samples, result.skipped) == (5, 0)
+    stored = dataset.load_evaluation_results(result.eval_key)
+    assert stored.mAP() == pytest.approx(result.overall.ap)
+    assert dataset.values(f"{result.eval_key}_tp") == [2, 0, 0, 1, 0]
+
+
+def test_lower_threshold_finds_the_loose_match(dataset, add_bars):
+    add_bars(one=[bars(("car", 0, 8))], two=[bars(("car", 5, 13))])
+    assert compare(dataset, "one", "two", iou=0.2).overall.matched == 1
+    assert dataset.values("agreement_one_two") == pytest.approx([3 / 13])
+
+
+def test_repeated_comparison_replaces_the_earlier_one(dataset, add_bars):
+    add_bars(one=[bars(("car", 0, 8))] * 2, two=[bars(("car", 0, 8)), bars()])
+    first = compare(dataset, "one", "two")
+    assert first.overall.only_a == 1
+    sample = dataset.last()
+    sample["two_instances"] = dataset.first().two_instances.copy()
+    sample.save()
+    second = compare(dataset, "one", "two")
+    assert second.overall.matched == 2
+    assert second.overall.only_a == 0
+    assert dataset.list_evaluations() == [first.eval_key]
+    assert dataset.values("agreement_one_two") == [1.0, 1.0]
+
+
+def test_both_directions_are_kept_apart(dataset, add_bars):
+    add_bars(one=[bars(("car", 0, 8))], two=[bars()])
+    forth, back = compare(dataset, "one", "two"), compare(dataset, "two", "one")
+    assert forth.eval_key != back.eval_key
+    assert (forth.overall.only_a, back.overall.only_b) == (1, 1)
+
+
+def test_view_leaves_the_rest_alone_and_its_filters_count(dataset, add_bars):
+    add_bars(one=[bars(("car", 0, 8), ("bus", 16, 24))] * 2, two=[bars(("car", 0, 8))] * 2)
+    view = dataset.limit(1).filter_labels("one_instances", fo.ViewField("label") == "car")
+    result = compare(view, "one", "two")
+    assert (result.samples, result.overall.matched, result.overall.only_a) == (1, 1, 0)
+    assert dataset.values("agreement_one_two") == [1.0, None]
+    assert dataset.count("one_instances.detections") == 4
+
+
+def test_samples_without_one_source_are_skipped(dataset, add_bars):
+    add_bars(one=[bars(("car", 0, 8))] * 3, two=[bars(("car", 0, 8)), None, None])
+    result = compare(dataset, "one", "two")
+    assert (result.samples, result.skipped) == (1, 2)
+    assert dataset.values("agreement_one_two") == [1.0, None, None]
+
+
+def test_ground_truth_without_confidence_has_no_average_precision(dataset, add_bars):
+    add_bars(truth=[bars(("car", 0, 8))], two=[bars(("car", 0, 8))])
+    dataset.set_values("truth_instances.detections.confidence", [[None]])
+    assert compare(dataset, "truth", "two").overall.ap is None
+    assert compare(dataset, "two", "truth").overall.ap == pytest.approx(1.0)
+
+
+def test_nothing_anywhere_agrees(dataset, add_bars):
+    add_bars(one=[bars()], two=[bars()])
+    result = compare(dataset, "one", "two")
+    assert (result.agreement, result.overall.matched, result.overall.ap, result.classes) == (1.0, 0, None, ())
+
+
+def test_bad_input_is_named(dataset, add_bars):
+    with pytest.raises(DatasetError, match="no samples"):
+        compare(dataset, "one", "two")
+    add_bars(one=[bars(("car", 0, 8)), None], two=[None, bars()])
+    with pytest.raises(DatasetError, match=r"no field 'three_instances'.*first"):
+        compare(dataset, "one", "three")
+    with pytest.raises(DatasetError, match="no sample has labels of both"):
+        compare(dataset, "one", "two")
+    with pytest.raises(RecipeError, match="two different"):
+        compare(dataset, "one", "one")
+    with pytest.raises(RecipeError, match="iou"):
+        compare(dataset, "one", "two", iou=0)
+    with pytest.raises(DatasetError, match="label source"):
+        compare(dataset, "one two", "one")
+    boxes = fo.Detections(detections=[fo.Detection(label="car", bounding_box=[0, 0, 1, 1])])
+    dataset.set_field("two_instances", None).save("two_instances")
+    dataset.set_values("two_instances", [boxes, boxes])
+    with pytest.raises(DatasetError, match="only a box"):
+        compare(dataset, "one", "two")
+    assert dataset.list_evaluations() == []
+    assert dataset.list_runs() == []
+
+
+def test_comparison_is_recorded(dataset, add_bars):
+    add_bars(one=[bars(("car", 0, 8))], two=[bars()])
+    result = compare(dataset, "one", "two")
+    (key,) = dataset.list_runs()
+    config = dataset.get_run_info(key).config
+    assert (config.status, config.settings["a"]) == ("done", "one")
+    assert config.facts["eval_key"] == result.eval_key

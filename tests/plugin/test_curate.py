@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from fiftyone import ViewField as F
+
+from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.labels.model import Instance, Labels
+from diffucurate.plugin.curate import curate
+
+SHAPE = (20, 40)
+CLASSES = ("car", "bus")
+
+
+def bars(*spans: tuple[str, float, int]) -> Labels:
+    """Labels of full-height bars side by side: (class, confidence, width in pixels of 40)."""
+    instances, left = [], 0
+    for label, confidence, width in spans:
+        mask = np.zeros(SHAPE, np.bool_)
+        mask[:, left : left + width] = True
+        left += width
+        instances.append(Instance(label, mask, confidence))
+    return Labels.from_instances(instances, CLASSES, SHAPE)
+
+
+def label_scenes(dataset, folder, fill, scenes):
+    """Samples 0 to 4: two sure cars, a sure and an unsure one, a bus, nothing found, not labelled."""
+    found = [
+        bars(("car", 0.9, 4), ("car", 0.8, 20)),
+        bars(("car", 0.9, 4), ("car", 0.3, 4)),
+        bars(("bus", 0.6, 2)),
+        bars(),
+        None,
+    ]
+    fill(dataset, folder, scenes[:5], one=found, two=[bars(("car", 1.0, 1))] * 5)
+    dataset.add_sample_field("agreement_two_one", fo.FloatField)
+    dataset.set_values("agreement_two_one", [0.9, 0.2, 0.7, 1.0, None])
+    return dataset
+
+
+@pytest.fixture
+def labelled(dataset, tmp_path, fill, scenes):
+    return label_scenes(dataset, tmp_path, fill, scenes)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory, fill, scenes):
+    """The same for tests that only curate: each replaces what the one before it made."""
+    made = label_scenes(fo.Dataset(), tmp_path_factory.mktemp("table"), fill, scenes)
+    yield made
+    made.delete()
+
+
+def numbers(view: fo.DatasetView) -> list[int]:
+    return [int(path.rsplit("/", 1)[1].removesuffix(".png")) for path in view.values("filepath")]
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept", "instances"),
+    [
+        ({}, [0, 1, 2, 3], 5),
+        ({"min_confidence": 0.5}, [0, 1, 2], 4),
+        ({"min_confidence": 0.85}, [0, 1], 2),
+        ({"classes": ["bus"]}, [2], 1),
+        ({"min_area": 0.1}, [0, 1], 4),
+        ({"max_area": 0.1}, [0, 1, 2], 4),
+        ({"min_area": 0.09, "max_area": 0.11, "min_confidence": 0.5}, [0, 1], 2),
+        ({"min_agreement": 0.7, "against": "two"}, [0, 2, 3], 3),  # both found nothing in 3: that is agreement
+        ({"min_agreement": 0.7, "against": "two", "classes": ["car"]}, [0], 2),
+        ({"min_confidence": 0.95}, [], 0),
+    ],
+)
+def test_rules_pick_samples_and_hide_instances(table, rules, kept, instances):
+    view = curate(table, source="one", **rules)
+    assert numbers(view) == kept
+    assert view.count("one_instances.detections") == instances
+    assert view.count("one_polygons.polylines") == instances
+    assert view.name == "curated"
+    assert numbers(table.match_tags("curated")) == kept
+    assert table.count("one_instances.detections") == 5  # nothing is deleted
+
+
+def test_curating_again_replaces_tag_and_view(labelled):
+    curate(labelled, source="one", min_confidence=0.5)
+    curate(labelled, source="one", classes=["bus"])
+    assert labelled.list_saved_views() == ["curated"]
+    assert numbers(labelled.load_saved_view("curated")) == numbers(labelled.match_tags("curated")) == [2]
+    assert labelled.first().tags == []
+    assert curate(labelled, source="one", classes=["bus"]).values("tags") == [["curated"]]
+
+
+def test_names_stand_side_by_side(labelled):
+    curate(labelled, source="one", classes=["bus"], view="buses")
+    curate(labelled, source="one", classes=["car"], view="cars")
+    assert labelled.count_sample_tags() == {"buses": 1, "cars": 2}
+    assert labelled.list_saved_views() == ["buses", "cars"]
+
+
+def test_view_restricts_and_its_filters_stay(labelled):
+    sure = labelled.filter_labels("one_instances", F("confidence") > 0.5).limit(2)
+    view = curate(sure, source="one", min_agreement=0.1, against="two")
+    assert numbers(view) == [0, 1]
+    assert view.count("one_instances.detections") == 3
+
+
+def test_relabelling_does_not_change_who_is_curated(labelled):
+    view = curate(labelled, source="one", min_confidence=0.5)
+    counts = labelled.values(F("one_instances.detections").length())
+    labelled.set_values("one_instances.detections.confidence", [[0.1] * (count or 0) for count in counts])
+    assert numbers(view) == [0, 1, 2]
+    assert view.count("one_instances.detections") == 0
+
+
+def test_the_users_own_tags_and_views_are_safe(labelled):
+    labelled.limit(1).tag_samples("mine")
+    labelled.save_view("my view", labelled.limit(1))
+    with pytest.raises(DatasetError, match="tag 'mine' that curate did not set"):
+        curate(labelled, source="one", view="mine")
+    with pytest.raises(DatasetError, match="saved view 'my view' that curate did not make"):
+        curate(labelled, source="one", view="my view")
+    assert len(labelled.load_saved_view("my view")) == 1
+    assert labelled.list_runs() == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"min_confidence": 1.5}, "min_confidence: 1.5"),
+        ({"min_agreement": -1, "against": "two"}, "min_agreement: -1"),
+        ({"min_agreement": 0.5}, "against: None - name the label source"),
+        ({"against": "two"}, "min_agreement: None"),
+        ({"classes": []}, "classes"),
+        ({"classes": ["zebra"]}, "zebra.*there are"),
+        ({"min_area": 0.5, "max_area": 0.2}, "min_area: 0.5 - it must not exceed"),
+        ({"view": " "}, "view"),
+    ],
+)
+def test_bad_rule_is_named(table, rules, message):
+    with pytest.raises(RecipeError, match=message):
+        curate(table, source="one", **rules)
+
+
+def test_missing_labels_or_comparison_are_named(table):
+    with pytest.raises(DatasetError, match="no field 'three_instances'"):
+        curate(table, source="three")
+    with pytest.raises(DatasetError, match="'one' and 'three' were not compared yet"):
+        curate(table, source="one", min_agreement=0.5, against="three")

@@ -1,0 +1,62 @@
+"""The demo's recipe, and the demo itself with the built-in models."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from diffucurate.generator.prompts import jobs
+from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
+from diffucurate.generator.tiny.words import PLACES, TIMES, vocabulary
+from diffucurate.plugin.demo import RECIPE
+
+
+def test_the_recipe_speaks_the_built_in_models_language() -> None:
+    recipe = Recipe.load(RECIPE)
+    assert recipe.model == "tiny" and set(recipe.classes) <= set(CLASSES)
+    known = set(vocabulary())
+    for job in jobs(recipe):
+        assert known.issuperset(job.prompt.split()), job.prompt
+    assert set(recipe.attributes["colour"]) | set(recipe.attributes["colour_too"]) <= set(COLOURS)
+    assert set(recipe.attributes["place"]) <= set(PLACES) and set(recipe.attributes["time"]) <= set(TIMES)
+
+
+def test_the_recipe_is_small_and_shows_every_class_alone_or_in_company() -> None:
+    made = jobs(Recipe.load(RECIPE))
+    assert len(made) == 24
+    assert Counter(len(job.phrases) for job in made) == {1: 12, 2: 12}
+    assert {label for job in made for label in job.phrases} == set(Recipe.load(RECIPE).classes)
+
+
+@pytest.mark.slow
+def test_the_whole_way_twice(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-m", "diffucurate.plugin.cli", "demo", "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "FIFTYONE_DATABASE_NAME": "diffucurate_demo"}
+    done = subprocess.run([*arguments, "--json"], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    first = json.loads(done.stdout)
+    assert first["samples"] == 24 and 0 <= first["kept"] <= 24 and first["view"]
+    assert first["comparison"]["samples"] == 24 and first["comparison"]["overall"]["matched"] > 0
+    for stage in (
+        "generate: 24/24",
+        "label yolov8: 24/24",
+        "compare attention yolov8: 24/24",
+    ):
+        assert stage in done.stderr
+    exported = first["kept"] or 24
+    for folder in first["exports"].values():
+        assert len(list(Path(folder).rglob("*.png"))) == exported
+
+    # Again, for a person whose output is not a terminal: nothing is painted, nothing waits for the App.
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "generate: " not in done.stderr
+    assert "mean IoU" in done.stdout and str(tmp_path / "out" / "coco") in done.stdout
+    assert "fiftyone app launch diffucurate-demo" in done.stdout

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffucurate.generator.errors import DatasetError, ModelError, RecipeError
+from diffucurate.plugin.generate import generate
+from diffucurate.plugin.media import read_image, read_maps
+
+
+@pytest.fixture
+def content(model_folder: str, request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """A recipe of eight images: two prompts, each with one or two classes, and four seeds."""
+    name = f"generated-{abs(hash(request.node.name)):x}"
+    yield {
+        "dataset": name, "model": model_folder, "size": [64, 64], "steps": 2, "seeds": 4,
+        "classes": {"car": ["car", "sedan"], "tree": ["tree"]},
+        "templates": ["a photo of a {colour} car", "a red sedan and two {colour} trees"],
+        "attributes": {"colour": ["red"]},
+    }  # fmt: skip
+    if fo.dataset_exists(name):
+        fo.delete_dataset(name)
+
+
+def media_files(dataset: fo.Dataset) -> list[Path]:
+    folder = Path(dataset.info["diffucurate"]["media_folder"])
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def named_files(dataset: fo.Dataset) -> set[Path]:
+    """Every file that some sample names."""
+    heatmaps = [f"{name}.map_path" for name in dataset.get_field_schema() if name.startswith("heatmap_")]
+    columns = dataset.values(["filepath", "attention_maps", "attention_mask.mask_path", *heatmaps])
+    return {Path(path) for column in columns for path in column if path is not None}
+
+
+def assert_complete(dataset: fo.Dataset, count: int) -> None:
+    """Every sample is whole, no job has two, and no file lies about that no sample names."""
+    assert len(dataset) == count
+    assert len(set(dataset.values("job_id"))) == count
+    assert dataset.count("attention_instances") == dataset.count("attention_polygons") == count
+    assert named_files(dataset) == set(media_files(dataset))
+    for sample in dataset:
+        maps = read_maps(sample.attention_maps)
+        assert maps and all(sample[f"heatmap_{name}"] is not None for name in maps)
+        assert read_image(sample.filepath).shape == (64, 64, 3)
+        assert np.asarray(Image.open(sample.attention_mask.mask_path)).shape == (64, 64)
+
+
+def test_recipe_becomes_a_labelled_dataset(content):
+    reports = []
+    dataset = generate(content, batch_size=4, progress=reports.append)
+    assert_complete(dataset, 8)
+    assert dataset.persistent
+    assert (reports[-1].done, reports[-1].total) == (8, 8)
+    one_class, two_classes = dataset.first(), dataset.last()
+    assert one_class.prompt == "a photo of a red car"
+    assert (one_class.seed, one_class.steps, one_class.guidance, one_class.task) == (0, 2, 5.0, "txt2img")
+    assert (one_class.model, one_class.attributes.colour) == (content["model"], "red")
+    assert (one_class.metadata.width, one_class.metadata.mime_type) == (64, "image/png")
+    assert one_class.heatmap_car is not None and one_class.heatmap_tree is None
+    assert two_classes.heatmap_car is not None and two_classes.heatmap_tree is not None
+    pixels = np.asarray(Image.open(one_class.heatmap_car.map_path))
+    assert (pixels.dtype, pixels.min(), pixels.max(), one_class.heatmap_car.range) == (np.uint8, 0, 255, [0, 255])
+    assert one_class.job_id in one_class.filepath and one_class.run_key in one_class.filepath
+    assert dataset.mask_targets["attention_mask"] == {1: "car", 2: "tree"}
+    assert {"heatmap_car", "heatmap_tree", "attention_mask"} <= set(dataset.app_config.active_fields.paths)
+    (key,) = dataset.list_runs()
+    config = dataset.get_run_info(key).config
+    assert (config.status, config.facts["added"], config.settings["recipe"]["seeds"]) == ("done", 8, 4)
+    assert key == one_class.run_key
+
+
+def test_second_run_adds_nothing_and_needs_no_model(content):
+    dataset = generate(content)
+    before = {path: path.stat().st_mtime_ns for path in media_files(dataset)}
+    reports = []
+    assert generate(content, progress=reports.append) is dataset
+    assert_complete(dataset, 8)
+    assert {path: path.stat().st_mtime_ns for path in media_files(dataset)} == before
+    assert len(dataset.list_runs()) == 1
+    assert reports == []
+
+
+def test_limit_takes_the_first_and_the_rest_follows(content):
+    dataset = generate(content, limit=3)
+    assert_complete(dataset, 3)
+    assert_complete(generate(content, limit=3), 3)
+    assert_complete(generate(content), 8)
+
+
+def test_another_recipe_adds_to_the_dataset_and_keeps_its_ids(content):
+    dataset = generate(content, limit=1)
+    other = {**content, "classes": {"bus": ["bus"], "car": ["car"]}, "seeds": 1}
+    other["templates"] = ["a {colour} bus and a car"]
+    generate(other)
+    assert_complete(dataset, 2)
+    assert dataset.mask_targets["attention_mask"] == {1: "car", 2: "tree", 3: "bus"}
+    assert dataset.last().heatmap_bus is not None
+
+
+def test_recipe_can_come_from_a_file(content, tmp_path):
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(content))
+    assert_complete(generate(path, limit=1), 1)
+
+
+def test_media_go_where_the_environment_says(content, tmp_path, monkeypatch):
+    monkeypatch.setenv("DIFFUCURATE_MEDIA_DIR", str(tmp_path / "media"))
+    dataset = generate(content, limit=1)
+    monkeypatch.delenv("DIFFUCURATE_MEDIA_DIR")
+    generate(content, limit=2)  # a dataset's media stay together
+    assert_complete(dataset, 2)
+    assert all(path.is_relative_to(tmp_path / "media" / content["dataset"]) for path in named_files(dataset))
+
+
+def test_interrupted_run_keeps_what_is_painted_and_goes_on(content):
+    def interrupt(report: Any) -> None:
+        if report.done >= 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(content, batch_size=2, progress=interrupt)
+    dataset = fo.load_dataset(content["dataset"])
+    assert_complete(dataset, 4)
+    (key,) = dataset.list_runs()
+    assert dataset.get_run_info(key).config.status == "stopped"
+    generate(content)
+    assert_complete(dataset, 8)
+    assert dataset.list_runs() == [key]
+    assert dataset.get_run_info(key).config.status == "done"
+
+
+def test_images_that_someone_else_adds_meanwhile_are_not_doubled(content):
+    from diffucurate.generator.prompts import jobs
+    from diffucurate.generator.recipe import Recipe
+
+    last = jobs(Recipe.from_mapping(content))[-1].job_id
+
+    def add_meanwhile(report: Any) -> None:
+        if report.done == 4:
+            fo.load_dataset(content["dataset"]).add_sample(fo.Sample(filepath="/theirs.png", job_id=last))
+
+    with pytest.raises(DatasetError, match="someone else is adding the same images"):
+        generate(content, batch_size=4, progress=add_meanwhile)
+    dataset = fo.load_dataset(content["dataset"])
+    assert len(dataset) == len(set(dataset.values("job_id")))
+
+
+_KILLED = """
+import os, signal, sys
+from diffucurate.plugin import media, generate as module
+
+writes = 0
+write_whole = media.write_whole
+
+def write_then_die(path, content):
+    global writes
+    writes += 1
+    if writes == int(sys.argv[2]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(path.name + ".part").write_bytes(content[:10])
+        os.kill(os.getpid(), signal.SIGKILL)
+    return write_whole(path, content)
+
+media.write_whole = write_then_die
+module.generate(sys.argv[1], batch_size=2)
+"""
+
+
+def test_killed_run_is_completed_by_the_next(content, tmp_path):
+    content["seeds"] = 8  # sixteen images, written eight at a time
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps(content))
+    # Five files for an image of one class: the 43rd is amid the second eight.
+    done = subprocess.run([sys.executable, "-c", _KILLED, str(recipe), "43"], capture_output=True, timeout=240)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    dataset = fo.load_dataset(content["dataset"])
+    dataset.reload()
+    assert len(dataset) == 8
+    assert len(media_files(dataset)) > len(named_files(dataset))  # the killed run did leave something behind
+    generate(content)
+    assert_complete(dataset, 16)
+    assert len(dataset.list_runs()) == 1
+
+
+def test_existing_dataset_of_the_users_own_is_not_touched(content):
+    mine = fo.Dataset(content["dataset"])
+    mine.add_sample(fo.Sample(filepath="/mine.png"))
+    with pytest.raises(DatasetError, match="was not generated by Diffucurate; choose another name"):
+        generate(content)
+    assert mine.values("filepath") == ["/mine.png"]
+    assert "job_id" not in mine.get_field_schema()
+
+
+def test_name_with_the_same_address_is_refused(content):
+    twin = fo.Dataset(content["dataset"].replace("-", " "))
+    with pytest.raises(DatasetError, match="share its address"):
+        generate(content)
+    twin.delete()
+
+
+def test_empty_dataset_is_taken_over(content):
+    fo.Dataset(content["dataset"])
+    assert_complete(generate(content, limit=1), 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "error", "message"),
+    [
+        ({}, {"limit": 0}, RecipeError, "limit: 0 - give a number"),
+        ({}, {"batch_size": -1}, RecipeError, "batch_size: -1"),
+        ({"size": [64, 20]}, {}, RecipeError, "size"),
+        ({"model": "/no/such/folder"}, {}, ModelError, "/no/such/folder"),
+        ({}, {"device": "abacus"}, ModelError, "abacus"),
+    ],
+)
+def test_what_is_wrong_is_said_before_a_dataset_is_made(content, change, settings, error, message):
+    with pytest.raises(error, match=message):
+        generate({**content, **change}, **settings)
+    assert not fo.dataset_exists(content["dataset"])

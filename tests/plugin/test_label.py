@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from PIL import Image
+
+from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.labels.make import LabelSettings
+from diffucurate.generator.labels.model import Instance, Labels
+from diffucurate.generator.tiny import yolo_path
+from diffucurate.generator.tiny.scenes import Scene
+from diffucurate.plugin.compare import compare
+from diffucurate.plugin.generate import generate
+from diffucurate.plugin.label import label
+from diffucurate.plugin.media import media_folder, write_png
+from diffucurate.plugin.samples import instances_of
+
+
+class Reference:
+    """A label source of one's own: it knows the rendered scenes by heart."""
+
+    name = "truth"
+
+    def __init__(self, scenes: list[Scene], classes: tuple[str, ...]) -> None:
+        self._scenes, self._classes = scenes, classes
+
+    def label(self, images):
+        return [self._labels(next(s for s in self._scenes if np.array_equal(s.image, image))) for image in images]
+
+    def _labels(self, scene: Scene) -> Labels:
+        instances = [Instance(t.label, t.mask, 0.75) for t in scene.objects if t.label in self._classes]
+        return Labels.from_instances(instances, self._classes, scene.image.shape[:2])
+
+
+@pytest.fixture
+def photographs(dataset, scenes, tmp_path) -> fo.Dataset:
+    """Images of the user's own: no classes, no prompts, nothing of ours."""
+    dataset.add_samples(
+        [fo.Sample(filepath=str(write_png(tmp_path / f"{i}.png", scene.image))) for i, scene in enumerate(scenes[:3])]
+    )
+    return dataset
+
+
+@pytest.fixture(scope="module")
+def painted_once(model_folder) -> fo.Dataset:
+    recipe = {
+        "dataset": "painted for labels", "model": model_folder, "size": [64, 64], "steps": 2, "seeds": 3,
+        "classes": {"car": ["car"], "tree": ["tree"]}, "templates": ["a red car and a green tree"],
+    }  # fmt: skip
+    made = generate(recipe)
+    yield made
+    made.delete()
+
+
+@pytest.fixture
+def painted(painted_once) -> fo.Dataset:
+    return painted_once
+
+
+def masks(dataset: fo.Dataset, source: str) -> list[list[tuple[str, bytes]]]:
+    found = []
+    for sample in dataset:
+        shape = (sample.metadata.height, sample.metadata.width)
+        found.append([(i.label, i.mask.tobytes()) for i in instances_of(sample[f"{source}_instances"], shape)])
+    return found
+
+
+def files_of(dataset: fo.Dataset, field: str) -> list[Path]:
+    return [Path(path) for path in dataset.values(f"{field}.mask_path")]
+
+
+def test_source_of_ones_own_labels_exactly(photographs, scenes):
+    classes = ("bus", "car", "truck", "person", "tree")
+    reports = []
+    assert label(photographs, source=Reference(scenes, classes), progress=reports.append) is photographs
+    for sample, scene in zip(photographs, scenes, strict=False):
+        expected = [thing for thing in scene.objects if thing.label in classes]
+        found = instances_of(sample.truth_instances, scene.image.shape[:2])
+        assert [thing.label for thing in expected] == [instance.label for instance in found]
+        assert all(np.array_equal(a.mask, b.mask) for a, b in zip(expected, found, strict=True))
+        semantic = np.asarray(Image.open(sample.truth_mask.mask_path))
+        assert np.array_equal(semantic, scene.class_mask(classes))
+    assert photographs.mask_targets["truth_mask"] == dict(enumerate(classes, start=1))
+    assert [(r.done, r.total) for r in reports] == [(1, 3), (2, 3), (3, 3)]
+    assert {"truth_mask", "truth_instances"} <= set(photographs.app_config.active_fields.paths)
+
+
+def test_ids_of_an_earlier_source_stay(photographs, scenes):
+    label(photographs, source=Reference(scenes, ("car",)), classes=["house", "car"])
+    label(photographs, source=Reference(scenes, ("bus", "car", "truck", "person")))
+    assert photographs.mask_targets["truth_mask"] == {1: "house", 2: "car", 3: "bus", 4: "truck", 5: "person"}
+    for sample, scene in zip(photographs, scenes, strict=False):
+        semantic = np.asarray(Image.open(sample.truth_mask.mask_path))
+        assert np.array_equal(semantic, scene.class_mask(("house", "car", "bus", "truck", "person")))
+
+
+def test_new_labels_go_to_new_files_and_the_old_ones_go(photographs, scenes):
+    source = Reference(scenes, ("car", "bus"))
+    label(photographs, source=source)
+    first = files_of(photographs, "truth_mask")
+    label(photographs.limit(1), source=source)
+    second = files_of(photographs, "truth_mask")
+    assert second[0] != first[0] and not first[0].exists() and second[0].exists()
+    assert second[1:] == first[1:]  # outside of the view nothing changes
+    assert sorted(media_folder(photographs).rglob("*.png")) == sorted(second)
+
+
+def test_files_outside_the_media_folder_are_never_removed(photographs, scenes, tmp_path):
+    mine = write_png(tmp_path / "mine" / "mask.png", np.zeros((128, 128), np.uint8))
+    label(photographs, source=Reference(scenes, ("car",)))
+    sample = photographs.first()
+    sample["truth_mask"] = fo.Segmentation(mask_path=str(mine))
+    sample.save()
+    label(photographs, source=Reference(scenes, ("car",)))
+    assert mine.exists()
+
+
+def test_unreadable_images_are_named_and_the_rest_goes_on(photographs, scenes, caplog):
+    gone, broken, _ = photographs.values("filepath")
+    Path(gone).unlink()
+    Path(broken).write_bytes(b"no image")
+    reports = []
+    with caplog.at_level(logging.WARNING):
+        label(photographs, source=Reference(scenes, ("car",)), progress=reports.append)
+    assert gone in caplog.text and broken in caplog.text
+    assert [sample.truth_mask is not None for sample in photographs] == [False, False, True]
+    assert reports[-1].done == 3 and sum(bool(report.note) for report in reports) == 2
+    with pytest.raises(DatasetError, match="none of the 1 images can be read"):
+        label(photographs.limit(1), source=Reference(scenes, ("car",)))
+
+
+def test_agreement_with_old_labels_is_cleared(photographs, scenes):
+    one, two = Reference(scenes, ("car",)), Reference(scenes, ("car",))
+    one.name, two.name = "one", "two"
+    label(photographs, source=one)
+    label(photographs, source=two)
+    compare(photographs, "one", "two")
+    label(photographs.limit(1), source=two)
+    assert photographs.values("agreement_one_two") == [None, 1.0, 1.0]
+
+
+def test_painted_images_are_labelled_again_from_their_maps(painted, monkeypatch):
+    from diffucurate.generator.sources.attention import AttentionSource
+
+    def never(*_: object) -> None:
+        raise AssertionError("no model is needed where maps were kept")
+
+    monkeypatch.setattr(AttentionSource, "label", never)
+    before, maps = masks(painted, "attention"), painted.values("attention_maps")
+    files = files_of(painted, "attention_mask")
+    label(painted, source="attention")
+    assert masks(painted, "attention") == before  # the same settings give the same labels, to the pixel
+    assert painted.values("attention_maps") == maps
+    assert not set(files) & set(files_of(painted, "attention_mask"))
+    assert not any(path.exists() for path in files)
+    label(painted, source="attention", settings=LabelSettings(floor=0.9, surround=0.0))
+    assert masks(painted, "attention") != before
+    label(painted, source="attention", classes=["tree"])
+    assert set(painted.distinct("attention_instances.detections.label")) <= {"tree"}
+    values = set(np.unique([np.asarray(Image.open(path)) for path in files_of(painted, "attention_mask")]))
+    assert 2 in values and values <= {0, 2}  # the id of "tree" in the dataset, not in the call
+    label(painted, source="attention")
+    assert masks(painted, "attention") == before
+
+
+def test_attention_looks_at_photographs(photographs, model_folder):
+    label(photographs, source="attention", model=model_folder, classes={"car": ["car", "sedan"], "tree": ["tree"]})
+    for sample in photographs:
+        assert Path(sample.attention_maps).is_file()
+        assert np.asarray(Image.open(sample.heatmap_car.map_path)).shape == (128, 128)
+        assert sample.heatmap_tree is not None and sample.attention_instances is not None
+    before = set(media_folder(photographs).rglob("*.*"))
+    assert len(before) == 3 * 4  # maps, two heatmaps and a mask each
+    label(photographs, source="attention", model=model_folder, classes=["bus"])  # which the maps lack
+    sample = photographs.first()
+    assert sample.heatmap_bus is not None and sample.heatmap_car is None
+    after = set(media_folder(photographs).rglob("*.*"))
+    assert len(after) == 3 * 3 and not after & before
+
+
+def test_a_photographs_prompt_decides_what_is_looked_for(photographs, model_folder):
+    photographs.set_values("prompt", ["a red car", "nothing at all", None])
+    label(photographs, source="attention", model=model_folder, classes=["car", "tree"])
+    looked = [(s.heatmap_car is not None, s.heatmap_tree is not None) for s in photographs]
+    assert looked == [(True, False), (False, False), (True, True)]
+    assert [s.attention_instances is not None for s in photographs] == [True, True, True]
+
+
+@pytest.mark.skipif(not yolo_path().is_file(), reason="the built-in YOLOv8 is not trained yet")
+def test_yolov8_labels_with_the_datasets_own_classes(photographs, scenes):
+    label(photographs, source="yolov8", classes={"vehicle": ["car", "bus", "truck"], "tree": ["tree"]})
+    assert photographs.mask_targets["yolov8_mask"] == {1: "vehicle", 2: "tree"}
+    assert set(photographs.distinct("yolov8_instances.detections.label")) <= {"vehicle", "tree"}
+    wanted = sum(thing.label in ("car", "bus", "truck", "tree") for scene in scenes[:3] for thing in scene.objects)
+    assert wanted and photographs.count("yolov8_instances.detections") > 0
+
+
+def test_run_is_recorded(photographs, scenes):
+    label(photographs, source=Reference(scenes, ("car",)))
+    (key,) = photographs.list_runs()
+    config = photographs.get_run_info(key).config
+    assert (config.status, config.settings["source"], config.facts["labelled"]) == ("done", "truth", 3)
+    assert all(key in path.name for path in files_of(photographs, "truth_mask"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"source": "yolo"}, "source: 'yolo' - use one of attention, yolov8"),
+        ({"source": "attention"}, "has no classes yet; name them"),
+        ({"source": "attention", "classes": ["car"], "weights": "a.pt"}, "weights: 'a.pt' - source 'attention'"),
+        ({"source": "yolov8", "classes": ["car"], "model": "tiny"}, "model: 'tiny' - source 'yolov8'"),
+        ({"source": "attention", "classes": "car"}, "classes: 'car' - give a list"),
+        ({"source": "attention", "classes": []}, "classes"),
+    ],
+)
+def test_bad_input_is_named(photographs, settings, message):
+    with pytest.raises(RecipeError, match=message):
+        label(photographs, **settings)
+    assert photographs.list_runs() == []
+
+
+def test_empty_view_is_refused(photographs):
+    with pytest.raises(DatasetError, match="no samples"):
+        label(photographs.match_tags("none"), source="attention", classes=["car"])
