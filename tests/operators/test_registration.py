@@ -1,0 +1,54 @@
+"""All operators register, tell what they do, and offer background runs only where those work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from diffucurate.operators import OPERATORS
+
+if TYPE_CHECKING:
+    import fiftyone as fo
+
+NAMES = [operator.NAME for operator in OPERATORS]
+
+
+def test_all_register_without_errors(app) -> None:
+    import fiftyone.operators as foo
+
+    registry = foo.OperatorRegistry()
+    assert registry.list_errors() == []
+    ours = [op for op in registry.list_operators(builtin=False) if op.plugin_name == "@diffucurate/diffucurate"]
+    assert [op.name for op in ours] == NAMES
+
+
+@pytest.mark.parametrize("operator", OPERATORS, ids=NAMES)
+def test_config_is_complete(operator) -> None:
+    config = operator().config
+    assert config.label[0].isupper() and config.label[1:] == config.label[1:].lower()  # a sentence, not a title
+    assert config.label.lower().replace(" ", "_") == config.name
+    assert config.description and config.icon
+    assert config.dynamic and config.execute_as_generator
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_delegation_is_offered_where_it_works(app, dataset: fo.Dataset, monkeypatch, legacy: bool) -> None:
+    import fiftyone as fo
+
+    monkeypatch.setattr(fo.config, "allow_legacy_orchestrators", legacy)
+    offered = app.options("label_images", dataset, from_app=True)
+    assert offered.allow_immediate_execution
+    assert offered.allow_delegated_execution is legacy
+    assert app.options("label_images", dataset, from_app=False).allow_delegated_execution
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_without_a_dataset_the_form_says_so(app, name: str) -> None:
+    assert app.problems(name, None) == {"no_dataset": "open a dataset first"}
+
+
+@pytest.mark.parametrize("name", ["compare_sources", "curate_samples", "export_samples"])
+def test_without_labels_the_form_says_what_to_do(app, dataset: fo.Dataset, name: str) -> None:
+    (message,) = app.problems(name, dataset).values()
+    assert "Label images" in message

@@ -1,0 +1,208 @@
+"""Three ways to install, one package: a wheel, an editable install, and a bare folder in the plugins directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+MANIFEST: dict[str, Any] = yaml.safe_load((ROOT / "fiftyone.yml").read_text())
+SHIPPED = ("pyproject.toml", "README.md", "LICENSE", "__init__.py", "fiftyone.yml", "generator", "plugin", "operators")
+
+#: Makes an interpreter forget the installed package, however it was installed.
+FORGET = """
+    import sys
+    from importlib.machinery import PathFinder
+
+    class Forgetful(PathFinder):
+        @classmethod
+        def find_spec(cls, name, path=None, target=None):
+            return None if name == "diffucurate" else super().find_spec(name, path, target)
+
+    for name in [name for name in sys.modules if name.startswith("__editable__")]:
+        del sys.modules[name]
+    sys.meta_path[:] = [f for f in sys.meta_path if "Editable" not in getattr(f, "__name__", "")]
+    sys.meta_path[:] = [Forgetful if f is PathFinder else f for f in sys.meta_path]
+    import importlib.util
+    assert importlib.util.find_spec("diffucurate") is None
+"""
+
+#: Two requests of the App: the entry file runs twice, the classes must be the same.
+REGISTER = """
+    import fiftyone.operators as foo
+
+    def ours():
+        registry = foo.OperatorRegistry()
+        assert registry.list_errors() == [], registry.list_errors()
+        listed = registry.list_operators(builtin=False)
+        return {o.name: o for o in listed if o.plugin_name == "@diffucurate/diffucurate"}
+
+    first, second = ours(), ours()
+    import diffucurate
+    from diffucurate.generator.errors import RecipeError
+    from diffucurate.operators import OPERATORS
+    from diffucurate.operators.label_images import LabelImages
+    assert [type(o) for o in first.values()] == list(OPERATORS), first
+    assert type(second["label_images"]) is type(first["label_images"]) is LabelImages
+    assert diffucurate.Recipe.__module__ == "diffucurate.generator.recipe"
+    try:
+        diffucurate.Recipe.parse("dataset: x")
+    except RecipeError:
+        pass
+    print(diffucurate.__file__)
+"""
+
+
+def python(*parts: str, **environment: str) -> str:
+    """What ``parts``, run as one script in a Python of its own, print last."""
+    script = "\n".join(textwrap.dedent(part) for part in parts)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True, text=True, check=False, timeout=120, env={**os.environ, **environment},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]
+
+
+def pip(*arguments: str) -> None:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def clean_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a clone holds that a build reads, without build leftovers."""
+    copy = tmp_path_factory.mktemp("copy") / "diffucurate"
+    copy.mkdir()
+    for name in SHIPPED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, copy / name)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def installed(clean_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which the wheel was installed, beside the wheel itself."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(folder), str(clean_copy))
+    (wheel,) = folder.glob("*.whl")
+    pip("install", "--quiet", "--no-deps", "--no-index", "--target", str(folder / "site"), str(wheel))
+    return folder
+
+
+def test_manifest_lists_exactly_what_registers() -> None:
+    from diffucurate.operators import OPERATORS
+
+    assert MANIFEST["name"] == "@diffucurate/diffucurate"
+    assert MANIFEST["py_entry"] == "plugin/__init__.py"
+    assert MANIFEST["operators"] == [operator().name for operator in OPERATORS]
+    assert MANIFEST.get("panels", []) == []
+
+
+def test_versions_agree() -> None:
+    import diffucurate
+
+    assert MANIFEST["version"] == PYPROJECT["project"]["version"] == diffucurate.__version__
+
+
+def test_requirements_are_the_base_dependencies() -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    listed = [line for line in lines if line and not line.startswith("#")]
+    base = [requirement for requirement in PYPROJECT["project"]["dependencies"] if "fiftyone" not in requirement]
+    assert listed == base
+
+
+def test_base_install_pulls_in_no_agpl() -> None:
+    assert not [r for r in PYPROJECT["project"]["dependencies"] if "ultralytics" in r]
+    assert PYPROJECT["project"]["optional-dependencies"]["yolo"][0].startswith("ultralytics")
+
+
+def test_every_folder_with_code_is_a_listed_package() -> None:
+    folders = {path.parent for top in ("generator", "plugin", "operators") for path in (ROOT / top).rglob("*.py")}
+    names = {".".join(("diffucurate", *folder.relative_to(ROOT).parts)) for folder in folders}
+    assert set(PYPROJECT["tool"]["setuptools"]["packages"]) == {"diffucurate", *names}
+    assert all((folder / "__init__.py").is_file() for folder in folders)
+
+
+def test_wheel_holds_code_manifest_and_weights(installed: Path, clean_copy: Path) -> None:
+    (wheel,) = installed.glob("*.whl")
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("diffucurate/")}
+    tops = ("generator", "plugin", "operators")
+    files = [path for top in tops for pattern in ("*.py", "*.yaml") for path in (clean_copy / top).rglob(pattern)]
+    weights = [path for path in (clean_copy / "generator" / "tiny" / "weights").rglob("*") if path.is_file()]
+    names = {path.relative_to(clean_copy).as_posix() for path in (*files, *weights)}
+    assert held == {f"diffucurate/{name}" for name in ("__init__.py", "fiftyone.yml", *names)}
+
+
+def test_wheel_imports_and_stays_light(installed: Path) -> None:
+    site = installed / "site"
+    code = """
+        import sys
+        import diffucurate as dc
+        verb = dc.generate
+        assert verb.__module__ == "diffucurate.plugin.generate", verb
+        assert "torch" not in sys.modules
+        print(dc.__file__)
+    """
+    assert Path(python(code, PYTHONPATH=str(site))) == site / "diffucurate" / "__init__.py"
+
+
+def test_editable_install_maps_the_folders(clean_copy: Path, tmp_path: Path) -> None:
+    pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(tmp_path),
+        "-e", str(clean_copy))  # fmt: skip
+    add = f"""
+        sys.meta_path[:] = [PathFinder if f is Forgetful else f for f in sys.meta_path]
+        import site
+        sys.path.insert(0, {str(tmp_path)!r})
+        site.addsitedir({str(tmp_path)!r})
+        import diffucurate
+        from diffucurate.generator.labels import model
+        print(model.__file__)
+    """
+    assert Path(python(FORGET, add)) == clean_copy / "generator" / "labels" / "model.py"
+
+
+def test_bare_folder_in_the_plugins_directory(clean_copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "any-name").symlink_to(clean_copy)
+    origin = python(FORGET, REGISTER, FIFTYONE_PLUGINS_DIR=str(tmp_path))
+    assert Path(origin) == clean_copy / "__init__.py"
+
+
+def test_installed_package_wins_over_the_plugin_folder(installed: Path, clean_copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "diffucurate").symlink_to(clean_copy)
+    site = installed / "site"
+    origin = python(REGISTER, FIFTYONE_PLUGINS_DIR=str(tmp_path), PYTHONPATH=str(site))
+    assert Path(origin) == site / "diffucurate" / "__init__.py"
+
+
+def test_installed_package_can_be_the_plugin_folder(installed: Path, tmp_path: Path) -> None:
+    site = installed / "site"
+    (tmp_path / "diffucurate").symlink_to(site / "diffucurate")
+    origin = python(FORGET, REGISTER, FIFTYONE_PLUGINS_DIR=str(tmp_path))
+    assert Path(origin) == site / "diffucurate" / "__init__.py"
+
+
+def test_folder_that_merely_bears_the_name_does_not_count(clean_copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "diffucurate").symlink_to(clean_copy)
+    (tmp_path / "elsewhere" / "diffucurate").mkdir(parents=True)
+    namesake = f"""
+        sys.meta_path[:] = [PathFinder if f is Forgetful else f for f in sys.meta_path]
+        sys.path.insert(0, {str(tmp_path / "elsewhere")!r})
+    """
+    origin = python(FORGET, namesake, REGISTER, FIFTYONE_PLUGINS_DIR=str(tmp_path / "plugins"))
+    assert Path(origin) == clean_copy / "__init__.py"
