@@ -262,7 +262,11 @@ def test_ctrl_c_keeps_what_was_made(recipe: Path, delete_afterwards: None) -> No
     mapping = yaml.safe_load(recipe.read_text())
     recipe.write_text(yaml.safe_dump({**mapping, "seeds": 200, "steps": 20}))
     arguments = [sys.executable, "-m", "diffucurate.plugin.cli", "generate", str(recipe), "--batch-size", "2"]
-    running = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell that runs the tests in the background has them ignore Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     assert running.stderr is not None
     try:
         # The first line tells of a batch that may still be on its way to the dataset.
