@@ -1,4 +1,4 @@
-"""Draws the built-in models' training curves: ``python benchmarks/tiny_training.py docs/images/tiny-training.png``."""
+"""Draws the built-in models' training curves: ``python benchmarks/tiny_training.py [PICTURE]``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read(name: str) -> list[dict[str, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("picture", type=Path)
+    parser.add_argument("picture", type=Path, nargs="?", default=Path("docs/images/tiny-training.png"))
     arguments = parser.parse_args()
     autoencoder, diffusion = read("autoencoder.jsonl"), read("diffusion.jsonl")
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
