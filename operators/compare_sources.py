@@ -9,7 +9,8 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.operators.execution import LibraryOperator, Outcome
-from diffucurate.operators.forms import choose_source, choose_target, given, refuse, sources_in
+from diffucurate.operators.forms import choose_source, choose_target, given, refuse
+from diffucurate.plugin.sources import sources_in
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

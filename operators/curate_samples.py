@@ -10,9 +10,10 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import choose, choose_source, choose_target, given, listed, refuse, sources_in
+from diffucurate.operators.forms import choose, choose_source, choose_target, given, listed, refuse
 from diffucurate.plugin import fields
 from diffucurate.plugin.classes import read_classes
+from diffucurate.plugin.sources import sources_in
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

@@ -8,11 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.plugin import fields
+from diffucurate.plugin.sources import sources_in
 
 
 def given(ctx: ExecutionContext, name: str, default: Any = None) -> Any:
@@ -31,13 +30,6 @@ def refuse(prop: types.Property, message: str) -> None:
     """Put ``message`` on the field: the form cannot be submitted until it is gone."""
     prop.invalid = True
     prop.error_message = message
-
-
-def sources_in(dataset: fo.Dataset) -> list[str]:
-    """The label sources whose instances the dataset holds, in alphabetical order."""
-    suffix = fields.instances("s").removeprefix("s")
-    schema = dataset.get_field_schema(ftype=fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
-    return sorted(name.removesuffix(suffix) for name in schema if name.endswith(suffix) and name != suffix)
 
 
 def choose(

@@ -19,7 +19,8 @@ from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.plugin import fields, runs
 from diffucurate.plugin.classes import read_classes
 from diffucurate.plugin.progress import Listener, Meter
-from diffucurate.plugin.samples import dataset_of, instances_field
+from diffucurate.plugin.samples import dataset_of
+from diffucurate.plugin.sources import instances_field
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from fiftyone import ViewField as F
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.plugin import fields, runs
 from diffucurate.plugin.classes import read_classes
-from diffucurate.plugin.samples import dataset_of, instances_field
+from diffucurate.plugin.samples import dataset_of
+from diffucurate.plugin.sources import instances_field
 
 #: The tag and saved view that ``curate`` makes when no other name is given.
 CURATED = "curated"

@@ -20,7 +20,8 @@ from diffucurate.generator.errors import DatasetError, ExportError, RecipeError
 from diffucurate.plugin import runs
 from diffucurate.plugin.classes import read_classes
 from diffucurate.plugin.progress import Listener, Meter
-from diffucurate.plugin.samples import dataset_of, instances_field, instances_of
+from diffucurate.plugin.samples import dataset_of, instances_of
+from diffucurate.plugin.sources import instances_field
 
 if TYPE_CHECKING:
     from diffucurate.generator.exports.folder import ExportRecord

@@ -26,6 +26,7 @@ from diffucurate.plugin.looks import colour_classes, show_fields
 from diffucurate.plugin.media import media_folder, read_image, read_maps, remove_files
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.samples import dataset_of, declare_heatmaps, declare_label_fields, with_classes
+from diffucurate.plugin.sources import compared
 from diffucurate.plugin.store import Heatmaps, as_stored, media_of, store_heatmaps, store_labels
 
 if TYPE_CHECKING:
@@ -316,6 +317,4 @@ class _Saver:
 
 def _agreements_with(dataset: fo.Dataset, source: str) -> list[str]:
     """The fields of agreements that new labels of ``source`` make void."""
-    runs_of = (dataset.get_run_info(key).config.settings for key in dataset.list_runs(method=runs.method("compare")))
-    pairs = {(settings["a"], settings["b"]) for settings in runs_of if source in (settings["a"], settings["b"])}
-    return [name for a, b in sorted(pairs) if dataset.has_sample_field(name := fields.agreement(a, b))]
+    return [fields.agreement(*pair) for pair in compared(dataset) if source in pair]

@@ -61,18 +61,6 @@ def dataset_of(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
     return dataset
 
 
-def instances_field(dataset: fo.Dataset, source: str) -> str:
-    """The name of a label source's Detections field.
-
-    Raises:
-        DatasetError: the dataset does not have it.
-    """
-    field = fields.instances(source)
-    if not dataset.has_sample_field(field):
-        raise DatasetError(f"dataset '{dataset.name}' has no field '{field}'; label it with source '{source}' first")
-    return field
-
-
 def declare_job_fields(dataset: fo.Dataset, attributes: Iterable[str], classes: Iterable[str]) -> None:
     """Add the fields of painted samples to the schema, with the unique index that makes jobs addable once only.
 
