@@ -53,7 +53,7 @@ def recipe(count: int, guidance: float, steps: int) -> Recipe:
 def renders() -> dict[str, float]:
     """How right the segmenter is on 200 renders that no training drew."""
     with tempfile.TemporaryDirectory() as folder:
-        figures = validate_yolo(tiny.yolo_path(), write_renders(Path(folder), {"val": 200}))
+        figures = validate_yolo(tiny.yolo_path(), write_renders(Path(folder), {"test": 200}))
     return {f"yolo_{name}": value for name, value in figures.items()}
 
 

@@ -26,6 +26,9 @@ Polygon = list[Ring]
 #: the way to the next point.
 _Bridge = tuple[int, float, int, float]
 
+#: A bridge's slant counts this much less than its length, so that it decides only between equal ones.
+_SLANT = 1024
+
 #: How far ``bridge`` draws a ring into the object, in pixels: enough that rounding a coordinate down always
 #: names a pixel of the object, too little to matter to any other reader.
 BRIDGE_INSET_PX = 1 / 32
@@ -221,7 +224,8 @@ def _inset(ring: Ring) -> Ring:
 def _spanning_tree(rings: Sequence[Ring]) -> list[_Bridge]:
     """The shortest bridges that link all rings (Prim's algorithm), in the order in which rings are reached.
 
-    Lengths are the larger of the distances along x and y: the pixels of a drawn line.
+    Lengths are the larger of the distances along x and y: the pixels of a drawn line. Among equally long bridges
+    the straightest is taken, because a slanted line there and back is not always drawn on the same pixels.
     """
     dense = [_densify(ring) for ring in rings]
     points = np.concatenate([spots for spots, _ in dense])
@@ -241,7 +245,7 @@ def _spanning_tree(rings: Sequence[Ring]) -> list[_Bridge]:
         members = np.flatnonzero(owners == newest)
         for block in np.array_split(waiting, 1 + len(waiting) * len(members) // 2_000_000):
             apart = np.abs(points[block, None, :] - points[None, members, :])
-            gaps = np.maximum(apart[..., 0], apart[..., 1])
+            gaps = apart.max(axis=2) + apart.min(axis=2) / _SLANT
             best = gaps.argmin(axis=1)
             reached = gaps[np.arange(len(block)), best]
             closer = reached < distance[block]

@@ -90,6 +90,17 @@ def test_ultralytics_reads_the_masks_back(tmp_path: Path, side: int) -> None:
     assert min(scores[name] for name in ("disc over 200 px", "ring", "thin ring", "whole image")) == 1
 
 
+@pytest.mark.parametrize("gap", [4, 12, 40])
+def test_two_parts_cost_no_more_than_the_gap_between_them(tmp_path: Path, gap: int) -> None:
+    mask = np.zeros((128, 128), bool)
+    mask[30:60, 10:40] = mask[40:70, 40 + gap : 70 + gap] = True
+    record = YoloRecord(image_file(tmp_path / "in.png", (128, 128)), [Instance("a", mask, 0.5)])
+    (((_, found),),) = read_back(write_yolo([record], tmp_path / "out", ["a"]).data_yaml, "train", 128).values()
+    assert found[mask].all()
+    assert (found & ~mask).sum() <= gap
+    assert iou(mask, found) >= 0.97  # 1800 px, of which 3 % are 54
+
+
 def test_rendered_scenes_come_back(tmp_path: Path) -> None:
     truth: dict[str, list[tuple[int, Mask]]] = {}
 

@@ -65,4 +65,4 @@ def test_the_segmenter_finds_what_was_prompted() -> None:
 def test_the_segmenter_finds_what_was_rendered(tmp_path: Path) -> None:
     from diffucurate.generator.tiny.train_yolo import validate_yolo, write_renders
 
-    assert validate_yolo(tiny.yolo_path(), write_renders(tmp_path, {"val": 200}))["mask_map50"] >= 0.7
+    assert validate_yolo(tiny.yolo_path(), write_renders(tmp_path, {"test": 200}))["mask_map50"] >= 0.7
