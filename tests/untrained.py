@@ -1,14 +1,40 @@
-"""Untrained pipelines of the real classes, small enough to paint in milliseconds."""
+"""Untrained pipelines of the real classes, small enough to paint in milliseconds.
+
+One for each family of models that can be traced. Untrained attention is flat, so that nothing would show in it: the
+queries and keys between image and text are made larger everywhere.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    PixArtAlphaPipeline,
+    PixArtTransformer2DModel,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5TokenizerFast,
+)
 
-from diffucurate.generator.tiny.words import CONTEXT_LENGTH, write_tokenizer_files
+from diffucurate.generator.tiny.words import CONTEXT_LENGTH, vocabulary, write_tokenizer_files
 
 
 def untrained_tokenizer(folder: Path, context: int = CONTEXT_LENGTH) -> CLIPTokenizer:
@@ -17,35 +43,129 @@ def untrained_tokenizer(folder: Path, context: int = CONTEXT_LENGTH) -> CLIPToke
     return CLIPTokenizer.from_pretrained(folder, model_max_length=context)
 
 
+def untrained_t5_tokenizer() -> T5TokenizerFast:
+    """A SentencePiece tokenizer of T5's kind: the tiny world's words are one token each, others are spelled out."""
+    words = [(f"▁{word}", -3.0) for word in vocabulary() if word.isalpha()]
+    pieces = [(piece, -5.0) for piece in ("▁", "s", "es", "▁pi", "an", "ano", *map(chr, range(33, 127)))]
+    special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    unique = {piece: score for piece, score in [*pieces, *words]}
+    return T5TokenizerFast(vocab=[*special, *unique.items()], extra_ids=0, model_max_length=512)
+
+
 def untrained_pipeline(
-    tokenizer: CLIPTokenizer, *, channels: tuple[int, ...] = (32, 64), width: int = 32, side: int = 128
-) -> StableDiffusionPipeline:
-    """Cross-attention at every level (of ``channels``) over 16 x 16 latents of ``side`` px images."""
+    tokenizer: CLIPTokenizer,
+    *,
+    channels: tuple[int, ...] = (32, 64),
+    width: int = 32,
+    side: int = 128,
+    kind: type = StableDiffusionPipeline,
+    inputs: int = 4,
+    prediction: str = "epsilon",
+) -> Any:
+    """Stable Diffusion 1.x or 2.x: cross-attention at every level (of ``channels``) over 16 x 16 latents of ``side``
+    px images. ``kind`` is the pipeline's class, ``inputs`` its UNet's channels, ``prediction`` what that predicts."""
     torch.manual_seed(0)
-    text_encoder = CLIPTextModel(
+    text_encoder, unet = _clip(tokenizer, width), _unet(channels, width, inputs)
+    schedule = DDIMScheduler(steps_offset=1, clip_sample=False, prediction_type=prediction)
+    pipe = kind(
+        _autoencoder(side), text_encoder, tokenizer, unet, schedule, None, None, requires_safety_checker=False
+    )  # fmt: skip
+    return _ready(pipe, unet, (".attn2.to_q", ".attn2.to_k"))
+
+
+def untrained_xl(tokenizer: CLIPTokenizer, other: CLIPTokenizer) -> Any:
+    """Stable Diffusion XL: two text encoders of different widths, and what it is told of the image's size."""
+    torch.manual_seed(0)
+    unet = _unet((32, 64), 24 + 40, 4, addition_embed_type="text_time", addition_time_embed_dim=8,
+                 projection_class_embeddings_input_dim=6 * 8 + 40)  # fmt: skip
+    pipe = StableDiffusionXLPipeline(
+        _autoencoder(128), _clip(tokenizer, 24), _clip(other, 40, CLIPTextModelWithProjection), tokenizer, other, unet,
+        DDIMScheduler(steps_offset=1, clip_sample=False), add_watermarker=False,
+    )  # fmt: skip
+    return _ready(pipe, unet, (".attn2.to_q", ".attn2.to_k"))
+
+
+def untrained_sd3(
+    tokenizer: CLIPTokenizer, *, layers: int = 3, dual: tuple[int, ...] = (), norm: str | None = None
+) -> Any:
+    """Stable Diffusion 3: CLIP twice and T5. ``dual`` blocks and a ``norm`` make it 3.5."""
+    torch.manual_seed(0)
+    transformer = SD3Transformer2DModel(
+        sample_size=16, patch_size=2, in_channels=4, out_channels=4, num_layers=layers, attention_head_dim=8,
+        num_attention_heads=2, joint_attention_dim=32, caption_projection_dim=16, pooled_projection_dim=12 + 16,
+        pos_embed_max_size=24, dual_attention_layers=dual, qk_norm=norm,
+    )  # fmt: skip
+    pipe = StableDiffusion3Pipeline(
+        transformer, FlowMatchEulerDiscreteScheduler(), _autoencoder(128),
+        _clip(tokenizer, 12, CLIPTextModelWithProjection), tokenizer,
+        _clip(tokenizer, 16, CLIPTextModelWithProjection), tokenizer, _t5(32), untrained_t5_tokenizer(),
+    )  # fmt: skip
+    return _ready(pipe, transformer, (".attn.to_q", ".attn.add_k_proj", ".attn.norm_q", ".attn.norm_added_k"))
+
+
+def untrained_flux(tokenizer: CLIPTokenizer, *, layers: int = 4) -> Any:
+    """Flux: CLIP for one vector, T5 for the words, rotary positions, guidance as a number."""
+    torch.manual_seed(0)
+    transformer = FluxTransformer2DModel(
+        in_channels=16, num_layers=layers, num_single_layers=1, attention_head_dim=8, num_attention_heads=2,
+        joint_attention_dim=32, pooled_projection_dim=12, guidance_embeds=True, axes_dims_rope=(2, 2, 4),
+    )  # fmt: skip
+    pipe = FluxPipeline(
+        FlowMatchEulerDiscreteScheduler(), _autoencoder(128), _clip(tokenizer, 12), tokenizer, _t5(32),
+        untrained_t5_tokenizer(), transformer,
+    )  # fmt: skip
+    return _ready(pipe, transformer, (".attn.norm_q", ".attn.norm_added_k"))
+
+
+def untrained_pixart() -> Any:
+    """PixArt: T5 alone, read by cross-attention in every block."""
+    torch.manual_seed(0)
+    transformer = PixArtTransformer2DModel(
+        sample_size=16, num_layers=2, patch_size=2, attention_head_dim=8, num_attention_heads=2, in_channels=4,
+        out_channels=8, caption_channels=32, cross_attention_dim=16, use_additional_conditions=False,
+    )  # fmt: skip
+    pipe = PixArtAlphaPipeline(
+        untrained_t5_tokenizer(), _t5(32), _autoencoder(128), transformer, DDIMScheduler(clip_sample=False)
+    )
+    return _ready(pipe, transformer, (".attn2.to_q", ".attn2.to_k"))
+
+
+def _unet(channels: tuple[int, ...], width: int, inputs: int, **more: Any) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=16, block_out_channels=channels, layers_per_block=1, cross_attention_dim=width, in_channels=inputs,
+        down_block_types=("CrossAttnDownBlock2D",) * len(channels),
+        up_block_types=("CrossAttnUpBlock2D",) * len(channels), attention_head_dim=4, norm_num_groups=8, **more,
+    )  # fmt: skip
+
+
+def _clip(tokenizer: CLIPTokenizer, width: int, kind: type = CLIPTextModel) -> Any:
+    return kind(
         CLIPTextConfig(
             vocab_size=len(tokenizer), hidden_size=width, intermediate_size=2 * width, num_hidden_layers=2,
-            num_attention_heads=4, max_position_embeddings=tokenizer.model_max_length,
+            num_attention_heads=4, max_position_embeddings=tokenizer.model_max_length, projection_dim=width,
             bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
     )  # fmt: skip
-    unet = UNet2DConditionModel(
-        sample_size=16, block_out_channels=channels, layers_per_block=1, cross_attention_dim=width,
-        down_block_types=("CrossAttnDownBlock2D",) * len(channels),
-        up_block_types=("CrossAttnUpBlock2D",) * len(channels), attention_head_dim=4, norm_num_groups=8,
-    )  # fmt: skip
-    for name, parameter in unet.named_parameters():
-        if ".attn2.to_q" in name or ".attn2.to_k" in name:
-            torch.nn.init.normal_(parameter, std=0.6)  # untrained attention is flat: nothing would show in it
+
+
+def _t5(width: int) -> T5EncoderModel:
+    words = len(untrained_t5_tokenizer())
+    return T5EncoderModel(T5Config(vocab_size=words, d_model=width, d_kv=8, d_ff=32, num_layers=2, num_heads=2)).eval()
+
+
+def _autoencoder(side: int) -> AutoencoderKL:
     levels = (side // 16).bit_length()
-    vae = AutoencoderKL(
+    return AutoencoderKL(
         down_block_types=["DownEncoderBlock2D"] * levels, up_block_types=["UpDecoderBlock2D"] * levels,
         block_out_channels=[8] * levels, norm_num_groups=4, sample_size=side, mid_block_add_attention=False,
+        shift_factor=0.0,
     )  # fmt: skip
-    pipe = StableDiffusionPipeline(
-        vae, text_encoder, tokenizer, unet, DDIMScheduler(steps_offset=1, clip_sample=False), None, None,
-        requires_safety_checker=False,
-    )  # fmt: skip
+
+
+def _ready(pipe: Any, model: torch.nn.Module, sharpened: tuple[str, ...]) -> Any:
+    for name, parameter in model.named_parameters():
+        if any(part in name for part in sharpened) and name.endswith("weight"):
+            torch.nn.init.normal_(parameter, std=2.0 if parameter.ndim == 1 else 0.6)
     pipe.set_progress_bar_config(disable=True)
     return pipe.to("cpu")

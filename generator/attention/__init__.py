@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from diffucurate.generator.attention.concepts import ConceptTrace
 from diffucurate.generator.attention.settings import DAAM, TraceSettings
 from diffucurate.generator.attention.trace import AttentionTrace
 
-__all__ = ["DAAM", "AttentionTrace", "TraceSettings"]
+__all__ = ["DAAM", "AttentionTrace", "ConceptTrace", "TraceSettings"]

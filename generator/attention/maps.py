@@ -74,16 +74,28 @@ class MapSums:
         """Whether nothing was added yet."""
         return not self._sums
 
-    def add(self, layer: str, grid: MapGrid, query: Tensor, key: Tensor, mask: Tensor | None, scale: float) -> None:
+    def add(
+        self,
+        layer: str,
+        grid: MapGrid,
+        query: Tensor,
+        key: Tensor,
+        mask: Tensor | None,
+        scale: float,
+        rivals: Tensor | None = None,
+    ) -> None:
         """Add one layer's attention of one pass.
 
         Args:
             layer: a name of the layer.
             grid: what its maps are.
-            query: (images, heads, pixels, channels), any float dtype; the softmax is taken in float32.
+            query: (images, heads, pixels, channels), any float dtype; the softmax is taken in float32. With
+                ``rivals``, which make it long, shares are then rounded to the query's dtype, head by head.
             key: (images, heads, tokens, channels).
             mask: added to the scores, (images, 1, tokens), or None.
             scale: the factor of the product of query and key.
+            rivals: (images, heads, others, channels), keys of tokens that take part in every softmax and belong
+                to no class, or None.
         """
         images, heads, pixels, _ = query.shape
         readout, barred = self._on(query.device)
@@ -93,8 +105,16 @@ class MapSums:
             self._sums[place] = _Sum(grid, torch.zeros(shape, device=query.device), {})
         entry = self._sums[place]
         entry.heads[layer] = heads
+        if rivals is not None:
+            key = torch.cat([key, rivals], dim=2)
+            readout = functional.pad(readout, (0, 0, 0, rivals.shape[2]))
+            barred = functional.pad(barred, (0, rivals.shape[2]))
+            if not self._apart and mask is None:
+                entry.total += _fused(query, key, readout, None if self._settings.contest == "all" else barred, scale)
+                return
+            mask = None if mask is None else functional.pad(mask, (0, rivals.shape[2]))
         keys = key.float().transpose(2, 3)
-        step = max(1, _CHUNK // (images * heads * self._length))
+        step = max(1, _CHUNK // (images * heads * key.shape[2]))
         for start in range(0, pixels, step):
             chunk = slice(start, start + step)
             # The product in float32 too: in half precision the scores would be rounded more coarsely than in
@@ -160,13 +180,28 @@ class MapSums:
         return self._masks[device]
 
     def _barred(self, prompt: PromptTokens) -> list[bool]:
-        first, end = prompt.content
-        contest = self._settings.contest
+        contest, content, starts = self._settings.contest, set(prompt.content), set(prompt.starts)
         if not prompt.classes:
             contest = "all"
-        elif contest == "content" and any(len(positions) == end - first for positions in prompt.classes.values()):
+        elif contest == "content" and any(len(positions) == len(content) for positions in prompt.classes.values()):
             contest = "no-start"  # a prompt that is nothing but the class: alone, it would get every pixel's all
         return [
-            contest != "all" and (position < first or (contest == "content" and position >= end))
+            contest != "all" and (position in starts or (contest == "content" and position not in content))
             for position in range(self._length)
         ]
+
+
+def _fused(query: Tensor, key: Tensor, readout: Tensor, barred: Tensor | None, scale: float) -> Tensor:
+    """(images, readings, pixels): the attention of pixels to each reading, heads added up, by fused attention.
+
+    Its values are the readout, filled up to the width that the kernels want, so that no softmax is ever held: over
+    thousands of tokens, as where image and text are one sequence, that would cost more than the layer itself.
+    """
+    width, heads = query.shape[-1], query.shape[1]
+    read = []
+    for columns in readout.to(query.dtype).split(width, dim=-1):
+        values = functional.pad(columns, (0, width - columns.shape[-1]))[:, None].expand(-1, heads, -1, -1)
+        allowed = None if barred is None else ~barred
+        found = functional.scaled_dot_product_attention(query, key, values, attn_mask=allowed, scale=scale)
+        read.append(found[..., : columns.shape[-1]].float().sum(dim=1).transpose(1, 2))
+    return torch.cat(read, dim=1)

@@ -1,69 +1,111 @@
-"""Reads queries and keys where a UNet's attention processor computes them, and leaves the output alone.
+"""Reads queries and keys where a model's attention processor computes them, and leaves the output alone.
 
 The layer's own processor still makes the output, with the same operations in the same order: an image
 painted under a trace is the image painted without one, whatever processor (fused, sliced, xformers, LoRA,
 IP-Adapter...) is in use. What the projections of the layer give in passing is observed by forward hooks that
-live as long as one call.
+live as long as one call; what a processor does to queries and keys after that is done again here.
+
+In a model that torch.compile compiled, a traced layer runs as it is written, between what is compiled before and
+after it. A compiler that rounds differently in parts than as a whole then gives the same image up to rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from dataclasses import dataclass
+from functools import cache, wraps
 from typing import Any
 
 import torch
-from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
-#: Called as ``observe(attn, query, key, mask)``: query (rows, heads, pixels, width), key (rows, heads, tokens,
-#: width), and the additive mask (rows, 1, tokens) or None; rows are those of the whole batch.
-Observer = Callable[[Attention, Tensor, Tensor, Tensor | None], None]
+
+@dataclass(frozen=True)
+class Attended:
+    """What one call of one layer asked and what it could look at, for the rows of the whole batch.
+
+    Attributes:
+        query: the pixels' queries, (rows, heads, pixels, width).
+        key: the text's keys, (rows, heads, tokens, width).
+        scale: the factor of their product.
+        mask: added to the scores, (rows, 1, tokens), or None.
+        rivals: keys of other tokens that share the pixels' attention, such as those of the image itself,
+            (rows, heads, others, width), or None.
+    """
+
+    query: Tensor
+    key: Tensor
+    scale: float
+    mask: Tensor | None = None
+    rivals: Tensor | None = None
 
 
-def traced(original: Any, begin: Callable[[int], Observer | None]) -> Any:
-    """A processor that does what ``original`` does and reports the cross-attention's queries and keys.
+Observer = Callable[[Attended], None]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a processor is called with: its layer, the states of image and text, and how positions are encoded."""
+
+    attn: Any
+    image: Tensor
+    text: Tensor
+    mask: Tensor | None
+    rotary: tuple[Tensor, Tensor] | None
+
+
+#: The names of the projections to observe, and what to make of their outputs.
+Reading = tuple[tuple[str, ...], Callable[[Call, dict[str, Tensor]], Attended]]
+
+
+def traced(original: Any, reading: Reading, begin: Callable[[int], Observer | None]) -> Any:
+    """A processor that does what ``original`` does and reports the queries and keys between image and text.
 
     Args:
         original: the layer's processor.
+        reading: ``CROSS`` or ``JOINT``, as the layer's attention is.
         begin: asked before each call, with the layer's number of pixels, who shall get the report; None skips it.
     """
+    kind: Any = type(original)
+    processor = _traced_class(kind)()
+    processor.original, processor.reading, processor.begin = original, reading, begin
+    return processor
 
+
+# One class for all traces of a kind of processor: what torch.compile made for it then serves the next trace too.
+@cache
+def _traced_class(kind: Any) -> Any:
     # diffusers passes on those keyword arguments that the signature of __call__ names: keep the original's.
-    @wraps(type(original).__call__)
+    @torch.compiler.disable
+    @wraps(kind.__call__)
     def call(
         self: Any,
-        attn: Attention,
+        attn: Any,
         hidden_states: Tensor,
         encoder_hidden_states: Any = None,
         attention_mask: Tensor | None = None,
         *args: Any,
         **kwargs: Any,
-    ) -> Tensor:
+    ) -> Any:
         states = (hidden_states, encoder_hidden_states, attention_mask)
-        observe = None if encoder_hidden_states is None else begin(hidden_states.shape[1])
+        observe = None if encoder_hidden_states is None else self.begin(hidden_states.shape[1])
         if observe is None:
-            return original(attn, *states, *args, **kwargs)
-        with _projections(attn) as seen:
-            output = original(attn, *states, *args, **kwargs)
+            return self.original(attn, *states, *args, **kwargs)
+        names, read = self.reading
+        with _projections(attn, names) as seen:
+            output = self.original(attn, *states, *args, **kwargs)
+        rotary = kwargs.get("image_rotary_emb", args[0] if args and isinstance(args[0], tuple) else None)
         with torch.no_grad():
-            query = seen["to_q"] if "to_q" in seen else attn.to_q(hidden_states)
-            key = seen["to_k"] if "to_k" in seen else attn.to_k(_context(attn, encoder_hidden_states))
-            query, key = _split_heads(attn, query), _split_heads(attn, key)
-            if attn.norm_q is not None:
-                query = attn.norm_q(query)
-            if attn.norm_k is not None:
-                key = attn.norm_k(key)
-            observe(attn, query, key, attention_mask)
+            observe(read(Call(attn, *states, rotary), seen))
         return output
 
-    return type("Traced" + type(original).__name__, (), {"__call__": call})()
+    return type("Traced" + kind.__name__, (), {"__call__": call})
 
 
 @contextmanager
-def _projections(attn: Attention) -> Iterator[dict[str, Tensor]]:
-    """What ``to_q`` and ``to_k`` return meanwhile; a fused processor may call neither."""
+def _projections(attn: Any, names: tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
+    """What these projections return meanwhile; a fused processor may call none of them."""
     seen: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[[Any, Any, Tensor], None]:
@@ -72,7 +114,7 @@ def _projections(attn: Attention) -> Iterator[dict[str, Tensor]]:
 
         return hook
 
-    handles = [getattr(attn, name).register_forward_hook(keep(name)) for name in ("to_q", "to_k")]
+    handles = [getattr(attn, name).register_forward_hook(keep(name)) for name in names]
     try:
         yield seen
     finally:
@@ -80,11 +122,46 @@ def _projections(attn: Attention) -> Iterator[dict[str, Tensor]]:
             handle.remove()
 
 
-def _context(attn: Attention, encoder_hidden_states: Tensor) -> Tensor:
-    return attn.norm_encoder_hidden_states(encoder_hidden_states) if attn.norm_cross else encoder_hidden_states
+def _cross(call: Call, seen: dict[str, Tensor]) -> Attended:
+    attn, text = call.attn, call.text
+    if "to_k" not in seen and attn.norm_cross:
+        text = attn.norm_encoder_hidden_states(text)
+    query = _heads(call, seen, "to_q", call.image, "norm_q")
+    key = _heads(call, seen, "to_k", text, "norm_k")
+    return Attended(query, key, attn.scale, call.mask)
 
 
-def _split_heads(attn: Attention, projected: Tensor) -> Tensor:
-    """(rows, n, heads * width) -> (rows, heads, n, width)."""
-    rows, n, channels = projected.shape
-    return projected.view(rows, n, attn.heads, channels // attn.heads).transpose(1, 2)
+def _joint(call: Call, seen: dict[str, Tensor]) -> Attended:
+    query = _heads(call, seen, "to_q", call.image, "norm_q")
+    rivals = _heads(call, seen, "to_k", call.image, "norm_k")
+    key = _heads(call, seen, "add_k_proj", call.text, "norm_added_k")
+    if call.rotary is not None:
+        tokens = key.shape[2]
+        of_text, of_image = ([part[span] for part in call.rotary] for span in (slice(tokens), slice(tokens, None)))
+        query, rivals, key = rotated(query, *of_image), rotated(rivals, *of_image), rotated(key, *of_text)
+    return Attended(query, key, query.shape[-1] ** -0.5, rivals=rivals)
+
+
+#: Cross-attention: pixels ask, the text's tokens are all there is to look at.
+CROSS: Reading = (("to_q", "to_k"), _cross)
+
+#: Joint attention: image and text are one sequence, so a pixel's attention is shared between words and pixels.
+JOINT: Reading = (("to_q", "to_k", "add_k_proj"), _joint)
+
+
+def rotated(states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    """Rotary embedding: each pair of channels turned by its position's angle.
+
+    ``states`` is (rows, heads, n, width); ``cosines`` and ``sines`` are (n, width), every angle twice.
+    """
+    even, odd = states.float().unflatten(-1, (-1, 2)).unbind(-1)
+    turned = torch.stack([-odd, even], dim=-1).flatten(-2)
+    return (states.float() * cosines.to(states.device) + turned * sines.to(states.device)).to(states.dtype)
+
+
+def _heads(call: Call, seen: dict[str, Tensor], name: str, states: Tensor, norm: str) -> Tensor:
+    """(rows, heads, n, width): one projection, seen or made again, by heads and normalised where the layer does."""
+    projected = seen[name] if name in seen else getattr(call.attn, name)(states)
+    split = projected.unflatten(-1, (call.attn.heads, -1)).transpose(1, 2)
+    normalise = getattr(call.attn, norm, None)
+    return split if normalise is None else normalise(split)

@@ -18,8 +18,11 @@ class TraceSettings:
     """How attention becomes class maps.
 
     Attributes:
-        blocks: the parts of the UNet whose cross-attention is read. The up blocks alone found most in the
+        blocks: the parts of a UNet whose cross-attention is read. The up blocks alone found most in the
             built-in model, on rendered scenes set aside for choosing (mIoU 0.59, with down and mid blocks 0.57).
+        depth: the blocks of a transformer that are read, as (first, last) share of its depth: 0 is the first
+            block, 1 the last, so that the same setting serves models of any depth. By default what was found
+            best for its family: see ``attention.families``.
         finest, coarsest: the maps that are kept, by how much coarser than the latent they are: 1 for maps
             of the latent's own size, 2 for half its side, 4, 8... Relative, because a latent has 64 pixels
             a side in one model and 16 in another.
@@ -29,9 +32,11 @@ class TraceSettings:
             1 pure noise.
         contest: the tokens that share a pixel's attention. "all": the model's own softmax. "no-start": the
             start token, which soaks up most of it, is dropped and the rest renormalised. "content": the end
-            and padding tokens are dropped too (GoCA's ablation).
+            and padding tokens are dropped too (GoCA's ablation). Where image and text are one sequence, the
+            image's own tokens always take part. By default what suits the family: "content" where pixels
+            attend to words alone, "all" where they attend to other pixels too.
         upsampling: "bilinear", or "bicubic" with each head's map clamped at 0 before the mean (DAAM).
-        average_steps: divide by the number of passes through the UNet, which makes values shares of
+        average_steps: divide by the number of passes through the model, which makes values shares of
             attention in [0, 1] whatever the schedule; otherwise they are sums over the passes (DAAM).
 
     Raises:
@@ -39,20 +44,25 @@ class TraceSettings:
     """
 
     blocks: tuple[Block, ...] = ("up",)
+    depth: tuple[float, float] | None = None
     finest: int = 1
     coarsest: int = 4
     weights: Mapping[int, float] | None = None
     noise: tuple[float, float] = (0.0, 1.0)
-    contest: Contest = "content"
+    contest: Contest | None = None
     upsampling: Upsampling = "bilinear"
     average_steps: bool = True
 
     def __post_init__(self) -> None:
-        for name, allowed in (("contest", get_args(Contest)), ("upsampling", get_args(Upsampling))):
+        for name, allowed in (("contest", (None, *get_args(Contest))), ("upsampling", get_args(Upsampling))):
             if getattr(self, name) not in allowed:
-                raise RecipeError(f"trace.{name}", getattr(self, name), f"use one of {', '.join(allowed)}")
+                raise RecipeError(
+                    f"trace.{name}", getattr(self, name), f"use one of {', '.join(filter(None, allowed))}"
+                )
         if not self.blocks or not set(self.blocks) <= set(get_args(Block)):
             raise RecipeError("trace.blocks", self.blocks, f"use one or more of {', '.join(get_args(Block))}")
+        if self.depth is not None and not 0 <= self.depth[0] <= self.depth[1] <= 1:
+            raise RecipeError("trace.depth", self.depth, "use (first, last) with 0 <= first <= last <= 1")
         if not 1 <= self.finest <= self.coarsest:
             raise RecipeError("trace.coarsest", self.coarsest, f"use at least finest ({self.finest}), from 1 on")
         if not 0 <= self.noise[0] <= self.noise[1] <= 1:

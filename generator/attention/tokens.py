@@ -1,14 +1,15 @@
 """Where the words of a prompt are among the tokens a text encoder reads.
 
 Works from token ids, as the encoder got them: cut off where the encoder's context ends, and with learned
-words already put in. Serves tokenizers of CLIP's kind (byte-level BPE with "</w>" at the end of a word), in
-any version of transformers. What counts as a mention is the business of ``generator.phrases``.
+words already put in. Serves tokenizers of CLIP's kind (byte-level BPE with "</w>" at the end of a word) and of
+T5's (SentencePiece with "▁" at the start of a word), in any version of transformers. What counts as a mention
+is the business of ``generator.phrases``.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -17,18 +18,36 @@ from diffucurate.generator.errors import ModelError
 from diffucurate.generator.phrases import find_mentions
 
 _WORD_END = "</w>"
+_WORD_START = "▁"
+#: Stands for what a tokenizer has no token for.
+_UNKNOWN = "\ufffd"
 
 
 @dataclass(frozen=True)
 class PromptTokens:
-    """Token positions of one prompt, counted with the start token at 0.
+    """Token positions of one prompt, counted as the model reads them, start tokens included.
 
     ``classes`` maps each class that is mentioned to the positions of all tokens of all its mentions, in
-    order. ``content`` is the half-open range of positions that hold the prompt itself.
+    order. ``content`` are the positions that hold the prompt itself, ``starts`` those of start tokens; what is in
+    neither is end tokens and padding.
     """
 
     classes: dict[str, tuple[int, ...]]
-    content: tuple[int, int]
+    content: tuple[int, ...]
+    starts: tuple[int, ...] = ()
+
+
+#: The text of a run of tokens, words apart, and for each of its characters which of the tokens spell it.
+_Spelling = tuple[str, list[tuple[int, ...]]]
+
+
+def check_tokenizer(tokenizer: Any) -> None:
+    """See that phrases can be found among a tokenizer's tokens.
+
+    Raises:
+        ModelError: a tokenizer of another kind.
+    """
+    _speller(tokenizer)
 
 
 def locate(tokenizer: Any, ids: Sequence[int], classes: Mapping[str, Sequence[str]]) -> PromptTokens:
@@ -46,39 +65,65 @@ def locate(tokenizer: Any, ids: Sequence[int], classes: Mapping[str, Sequence[st
     Raises:
         ModelError: a tokenizer of another kind.
     """
-    if tokenizer.convert_tokens_to_ids("a" + _WORD_END) in (None, tokenizer.unk_token_id):
-        raise ModelError(
-            f"{type(tokenizer).__name__} does not mark the ends of words as CLIP's tokenizer does; "
-            "attention can be traced in models with a CLIP text encoder"
-        )
-    first = 1 if ids and ids[0] == tokenizer.bos_token_id else 0
-    ends = (position for position in range(first, len(ids)) if ids[position] == tokenizer.eos_token_id)
-    content = (first, next(ends, len(ids)))
+    spell = _speller(tokenizer)
+    first = 1 if ids and ids[0] == getattr(tokenizer, "bos_token_id", None) else 0
+    end = next((k for k in range(first, len(ids)) if ids[k] == tokenizer.eos_token_id), len(ids))
+    content, starts = tuple(range(first, end)), tuple(range(first))
 
     phrases = [phrase for phrases in classes.values() for phrase in phrases]
     if not phrases:
-        return PromptTokens({}, content)
+        return PromptTokens({}, content, starts)
     added = set(tokenizer.get_added_vocab().values())
-    text, owners = _spell(tokenizer, added, ids[content[0] : content[1]])
+    # With an end token in the last place of all, the prompt may go on beyond it.
+    text, owners = spell(tokenizer, added, ids[first:end], end + 1 >= len(ids))
     # A phrase is spelled by the same tokenizer, so that both are folded and spaced alike.
     phrase_ids = tokenizer(phrases, add_special_tokens=False).input_ids
-    spellings = iter([_spell(tokenizer, added, ids)[0] for ids in phrase_ids])
+    spellings = iter([spell(tokenizer, added, ids, False)[0] for ids in phrase_ids])
     spelled = {label: [next(spellings) for _ in phrases] for label, phrases in classes.items()}
+    # What the encoder cannot tell from other words is no mention of anything.
+    spelled = {label: [each for each in own if _UNKNOWN not in each] for label, own in spelled.items()}
     found: dict[str, set[int]] = {}
     for mention in find_mentions(text, spelled):
         # A hyphen within a phrase belongs to the mention, but means nothing.
         span = range(mention.start, mention.end)
         spelling = [k for k in span if not unicodedata.category(text[k]).startswith("P")]
         found.setdefault(mention.label, set()).update(first + owner for k in spelling for owner in owners[k])
-    return PromptTokens({label: tuple(sorted(found[label])) for label in classes if label in found}, content)
+    located = {label: tuple(sorted(found[label])) for label in classes if label in found}
+    return PromptTokens(located, content, starts)
 
 
-def _spell(tokenizer: Any, added: set[int], ids: Sequence[int]) -> tuple[str, list[tuple[int, ...]]]:
-    """The text of a run of tokens, words apart, and for each of its characters the tokens that spell it.
+def joined(parts: Iterable[tuple[int, PromptTokens]]) -> PromptTokens:
+    """One prompt as several tokenizers wrote it, each from a position of its own on: all their positions together.
 
-    ``added`` are the ids of words that were added to the vocabulary, each a word of its own. A last word
-    without its end was cut off by the end of the context and is left out.
+    Where two encoders share positions, as in Stable Diffusion XL, a token of the one stands at the same place as
+    a token of the other, and the class may have been mentioned to only one of them.
     """
+    classes: dict[str, set[int]] = {}
+    content, starts = set[int](), set[int]()
+    for first, tokens in parts:
+        content.update(first + position for position in tokens.content)
+        starts.update(first + position for position in tokens.starts)
+        for label, positions in tokens.classes.items():
+            classes.setdefault(label, set()).update(first + position for position in positions)
+    ordered = {label: tuple(sorted(positions)) for label, positions in classes.items()}
+    return PromptTokens(ordered, tuple(sorted(content)), tuple(sorted(starts - content)))
+
+
+def _speller(tokenizer: Any) -> Callable[[Any, set[int], Sequence[int], bool], _Spelling]:
+    unknown = (None, tokenizer.unk_token_id)
+    if tokenizer.convert_tokens_to_ids("a" + _WORD_END) not in unknown:
+        return _spell_bpe
+    if tokenizer.convert_tokens_to_ids(_WORD_START) not in unknown:
+        return _spell_sentencepiece
+    raise ModelError(
+        f"{type(tokenizer).__name__} marks neither the ends of words as CLIP's tokenizer does nor their starts as "
+        "T5's does, so a prompt's words cannot be found in it; use a model with CLIP or T5 text encoders"
+    )
+
+
+def _spell_bpe(tokenizer: Any, added: set[int], ids: Sequence[int], cut: bool) -> _Spelling:
+    """The spelling of a run of CLIP's tokens. ``added`` are the ids of words that were added to the vocabulary,
+    each a word of its own. A last word without its end was cut off by the end of the context and is left out."""
     text: list[str] = []
     owners: list[tuple[int, ...]] = []
     word, owner_of_byte = bytearray(), list[int]()
@@ -96,6 +141,26 @@ def _spell(tokenizer: Any, added: set[int], ids: Sequence[int]) -> tuple[str, li
             owners.append(())
             word, owner_of_byte = bytearray(), []
     return "".join(text), owners
+
+
+def _spell_sentencepiece(tokenizer: Any, added: set[int], ids: Sequence[int], cut: bool) -> _Spelling:
+    """The spelling of a run of T5's tokens. Nothing marks the end of a word: where the run may be ``cut`` off by
+    the end of the context, its last word may be the start of a longer one and is left out."""
+    text: list[str] = []
+    owners: list[tuple[int, ...]] = []
+    last_word = 0
+    for position, (token_id, token) in enumerate(zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)):
+        if token_id == tokenizer.unk_token_id:
+            token = _UNKNOWN
+        elif token_id in added:
+            token = f"{_WORD_START}{token}{_WORD_START}"
+        for character in token:
+            if character == _WORD_START:
+                last_word = len(text)
+            text.append(" " if character == _WORD_START else character)
+            owners.append(() if character == _WORD_START else (position,))
+    end = last_word if cut else len(text)
+    return "".join(text[:end]), owners[:end]
 
 
 def _characters(word: bytes, owner_of_byte: Sequence[int]) -> list[tuple[str, tuple[int, ...]]]:

@@ -1,41 +1,35 @@
-"""The trace: a context manager that watches a UNet's cross-attention while a pipeline paints.
+"""The trace: a context manager that watches how pixels attend to words while a pipeline paints.
 
-Made for latent diffusion pipelines with a UNet whose cross-attention layers are called ``attn2`` and a CLIP
-text encoder (Stable Diffusion 1.x, 2.x, XL and what is laid out like them).
+What differs between models is in ``families``; here is what they share. Each call of the model is a pass, in
+which the watched layers' queries and keys are added up for the rows of the images that are painted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from math import prod
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers.models.attention_processor import Attention
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffucurate.generator.attention.maps import MapGrid, MapSums
-from diffucurate.generator.attention.processor import Observer, traced
+from diffucurate.generator.attention.encoders import Encoders
+from diffucurate.generator.attention.families import Pass, family_of, same_context
+from diffucurate.generator.attention.maps import MapSums
+from diffucurate.generator.attention.processor import Attended, Observer, traced
 from diffucurate.generator.attention.settings import TraceSettings
-from diffucurate.generator.attention.tokens import locate
+from diffucurate.generator.attention.tokens import joined, locate
 from diffucurate.generator.errors import ModelError
 
 Phrases = Mapping[str, Sequence[str]]
 
 
-@dataclass(frozen=True)
-class _Pass:
-    """One call of the UNet: how many of its last rows are the images', and which maps their layers have."""
-
-    images: int
-    grids: dict[int, MapGrid]
-
-
 class AttentionTrace:
-    """Traces one run of a pipeline, or direct calls of its UNet on one batch.
+    """Traces one run of a pipeline, or direct calls of its model on one batch.
 
     >>> with AttentionTrace(pipe, {"car": ["car", "sedan"]}) as trace:
     ...     images = pipe(["a red car", "two sedans at night"]).images
@@ -45,15 +39,16 @@ class AttentionTrace:
     half, the second, is read.
 
     Args:
-        pipe: a pipeline with ``unet``, ``tokenizer`` and, unless ``prompts`` are given, ``text_encoder``.
+        pipe: a pipeline with a ``unet`` or ``transformer`` of a family that can be traced (``attention.families``),
+            its tokenizers and, unless ``prompts`` are given, its text encoders.
         phrases: class -> the phrases that mean it, one mapping for all prompts or one per prompt. A class that a
             prompt does not mention gets no map for it.
         prompts: the prompts, where the pipeline does not encode them itself within the trace (embeddings
-            made before, direct calls of the UNet). By default they are read where the text encoder gets them.
+            made before, direct calls of the model). By default they are read where the text encoders get them.
         settings: what is read, and how it is combined.
 
     Raises:
-        ModelError: a model without cross-attention of this kind.
+        ModelError: a model of another kind.
     """
 
     def __init__(
@@ -65,39 +60,44 @@ class AttentionTrace:
         settings: TraceSettings | None = None,
     ) -> None:
         self._pipe, self._phrases = pipe, phrases
-        self._settings = settings or TraceSettings()
-        self._ids: list[list[list[int]]] = []  # one (prompts, tokens) per call of the text encoder
-        self._given = prompts is not None
-        if prompts is not None:
-            texts = [prompts] if isinstance(prompts, str) else list(prompts)
-            length = pipe.tokenizer.model_max_length
-            self._ids.append(pipe.tokenizer(texts, padding="max_length", max_length=length, truncation=True).input_ids)
-        self._layers = _cross_attention(pipe, self._settings)
-        self._schedule = float(pipe.scheduler.config.get("num_train_timesteps", 1000))
+        self._family = family_of(pipe)
+        settings = settings or TraceSettings()
+        #: The settings with what they leave to the model's family filled in.
+        self.settings = replace(
+            settings,
+            contest=settings.contest or self._family.contest,
+            depth=settings.depth or self._family.depth,
+        )
+        self._encoders = Encoders(self._family.parts(), [prompts] if isinstance(prompts, str) else prompts)
+        self._layers = self._family.layers(self.settings)
         self._saved: dict[str, Any] = {}
-        self._handles: list[Any] = []
+        self._handle: Any = None
         self._sums: MapSums | None = None
-        self._pass: _Pass | None = None
-        self._calls = self._counted = self._images = 0
+        self._context: Any = None  # of the first pass
+        self._pass: Pass | None = None
+        self._passes = self._counted = self._images = self._encoded = 0
         self._absent: list[tuple[str, ...]] = []
 
     def __enter__(self) -> AttentionTrace:
-        unet = self._pipe.unet
-        self._saved = dict(unet.attn_processors)
-        watched = {name: traced(self._saved[name], self._reader(name)) for name in self._layers}
-        self._handles.append(unet.register_forward_pre_hook(self._begin_pass, with_kwargs=True))
-        if not self._given and self._pipe.text_encoder is not None:
-            self._handles.append(self._pipe.text_encoder.register_forward_pre_hook(self._read_ids, with_kwargs=True))
-        unet.set_attn_processor({**self._saved, **watched})
+        model = self._family.model
+        self._saved = dict(model.attn_processors)
+        watched = {name: traced(self._saved[name], self._family.reading, self._reader(name)) for name in self._layers}
+        self._handle = model.register_forward_pre_hook(self._begin_pass, with_kwargs=True)
+        self._encoders.listen()
+        model.set_attn_processor({**self._saved, **watched})
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
-        self._pipe.unet.set_attn_processor(dict(self._saved))
+        self._handle.remove()
+        self._encoders.release()
+        self._family.model.set_attn_processor(dict(self._saved))
+        if kind is not None and kind.__module__ == "torch._dynamo.exc":
+            raise ModelError(
+                "torch.compile could not compile the model with its attention traced; compile it without "
+                "fullgraph=True, or not at all"
+            ) from error
 
     def maps(self) -> list[dict[str, NDArray[np.float32]]]:
         """One mapping class -> raw map per image, in the order of the pipeline's images.
@@ -112,65 +112,74 @@ class AttentionTrace:
             raise ModelError("nothing was traced: call the pipeline inside the trace's `with` block")
         if self._sums.wanted and self._sums.empty:
             raise ModelError(
-                f"none of the {self._calls} passes through the model had attention that the settings ask for "
-                f"({self._settings}); widen them"
+                f"none of the {self._passes} passes through the model had attention that the settings ask for "
+                f"({self.settings}); widen them"
             )
         return self._sums.combine(self._counted)
 
     def absent(self) -> list[tuple[str, ...]]:
-        """The asked-for classes that each image's prompt does not mention within the text encoder's context."""
+        """The asked-for classes that each image's prompt does not mention within the text encoders' context."""
         return self._absent
 
-    def _read_ids(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._calls:
-            raise ModelError("a trace covers one run of a pipeline; open a new AttentionTrace for the next")
-        ids: Tensor = args[0] if args else kwargs["input_ids"]
-        self._ids.append(ids.tolist())
-
+    @torch.compiler.disable
     def _begin_pass(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        named = {**dict(zip(("sample", "timestep", "encoder_hidden_states"), args, strict=False)), **kwargs}
-        sample, context = named["sample"], named["encoder_hidden_states"]
-        # An attribute of pipelines that exists only once they were called.
-        guided = bool(getattr(self._pipe, "do_classifier_free_guidance", False))
+        self._pass = None
+        current = self._family.look(self._family.named(args, kwargs))
+        if current is None:
+            return
         if self._sums is None:
-            self._sums = self._find_classes(sample.shape[0], context.shape[1], guided)
-        images = sample.shape[0] // 2 if guided and sample.shape[0] != self._images else sample.shape[0]
-        if images != self._images:
-            raise ModelError(f"the model was called with {images} images after {self._images}; trace one batch at once")
-        self._calls += 1
-        counts = self._sums.wanted and self._in_range(named["timestep"])
-        self._counted += counts
-        self._pass = _Pass(images, _grids(sample.shape[-2], sample.shape[-1])) if counts else None
+            self._sums = self._find_classes(current)
+        elif self._encoders.calls > self._encoded:
+            raise ModelError("a trace covers one run of a pipeline; open a new AttentionTrace for the next")
+        elif self._family.guided_apart and not same_context(current.context, self._context):
+            return
+        rows = current.latents.shape[0]
+        if rows not in (self._images, 2 * self._images):
+            raise ModelError(f"the model was called with {rows} images after {self._images}; trace one batch at once")
+        self._passes += 1
+        if self._sums.wanted and current.within(self.settings.noise):
+            self._counted += 1
+            self._pass = current
 
-    def _in_range(self, timestep: Any) -> bool:
-        low, high = self._settings.noise
-        if (low, high) == (0, 1):
-            return True  # without waiting for the device to tell the step
-        return all(low <= step / self._schedule <= high for step in torch.as_tensor(timestep).flatten().tolist())
-
-    def _find_classes(self, rows: int, length: int, guided: bool) -> MapSums:
-        if not self._ids or (guided and not self._given and len(self._ids) < 2):
+    def _find_classes(self, first: Pass) -> MapSums:
+        """The tokens of all classes in the prompts that are painted, which the first pass tells."""
+        count, rows = self._encoders.prompts, first.latents.shape[0]
+        guided = self._guided(first.latents, count)
+        self._images, self._context = rows // 2 if guided else rows, first.context
+        self._encoded = self._encoders.calls
+        if count and self._images % count:
+            raise ModelError(f"the model was called with {self._images} images for {count} prompts")
+        painted = self._encoders.painted(first.context, self._images, guided)
+        if not painted:
             raise ModelError(
                 "the trace cannot tell which prompts are painted, since not all of them were encoded inside it; "
                 "give them as AttentionTrace(..., prompts=[...])"
             )
-        ids = self._ids[0]  # pipelines encode the prompts before the negative prompts
-        # The flag outlives a guided run, so direct calls of the UNet go by their number of rows.
-        guided = guided and rows >= 2 * len(ids)
-        self._images = rows // 2 if guided else rows
-        if self._images % len(ids):
-            raise ModelError(f"the model was called with {self._images} images for {len(ids)} prompts")
-        phrases = [self._phrases] * len(ids) if isinstance(self._phrases, Mapping) else list(self._phrases)
-        if len(phrases) != len(ids):
-            raise ModelError(f"phrases are given for {len(phrases)} prompts, but {len(ids)} are painted")
-        prompts = [locate(self._pipe.tokenizer, row[:length], asked) for row, asked in zip(ids, phrases, strict=True)]
+        phrases = [self._phrases] * count if isinstance(self._phrases, Mapping) else list(self._phrases)
+        if len(phrases) != count:
+            raise ModelError(f"phrases are given for {len(phrases)} prompts, but {count} are painted")
+        length = first.context.shape[1]
+        prompts = [
+            joined(
+                (part.start, locate(part.tokenizer, ids[row][: length - part.start], asked)) for part, ids in painted
+            )
+            for row, asked in enumerate(phrases)
+        ]
         absent = [
             tuple(label for label in asked if label not in prompt.classes)
             for prompt, asked in zip(prompts, phrases, strict=True)
         ]
-        each = self._images // len(ids)
+        each = self._images // count
         self._absent = [labels for labels in absent for _ in range(each)]
-        return MapSums([prompt for prompt in prompts for _ in range(each)], length, self._settings)
+        return MapSums([prompt for prompt in prompts for _ in range(each)], length, self.settings)
+
+    def _guided(self, latents: Tensor, prompts: int) -> bool:
+        """Whether guidance doubles the rows: the model is given each latent twice."""
+        # Some pipelines say whether, but of their last run; direct calls of the model may come after that.
+        if self._family.guided_apart or getattr(self._pipe, "do_classifier_free_guidance", None) is False:
+            return False
+        half, rest = divmod(latents.shape[0], 2)
+        return not rest and half >= max(1, prompts) and torch.equal(latents[:half], latents[half:])
 
     def _reader(self, layer: str) -> Callable[[int], Observer | None]:
         """What a layer's processor asks before each call: who gets its queries and keys."""
@@ -182,37 +191,16 @@ class AttentionTrace:
             if pixels not in current.grids:
                 raise ModelError(f"{layer} has {pixels} pixels, which do not fit the latent; it cannot be traced")
             grid = current.grids[pixels]
-            if not self._settings.reads(grid.factor):
+            if not self.settings.reads(grid.factor):
                 return None
 
-            def observe(attn: Attention, query: Tensor, key: Tensor, mask: Tensor | None) -> None:
-                rows = slice(query.shape[0] - current.images, None)  # guidance puts the unconditional half first
-                sums.add(layer, grid, query[rows], key[rows], None if mask is None else mask[rows], attn.scale)
+            def observe(seen: Attended) -> None:
+                rows = slice(seen.query.shape[0] - self._images, None)  # the unconditional half comes first
+                query = seen.query[rows, :, : prod(grid.size)]  # what comes after the image are pictures to go by
+                mask = None if seen.mask is None else seen.mask[rows]
+                rivals = None if seen.rivals is None else seen.rivals[rows]
+                sums.add(layer, grid, query, seen.key[rows], mask, seen.scale, rivals)
 
             return observe
 
         return begin
-
-
-def _cross_attention(pipe: Any, settings: TraceSettings) -> list[str]:
-    """The names of the processors whose layers attend to the text, in the blocks that the settings name."""
-    processors = getattr(getattr(pipe, "unet", None), "attn_processors", {})
-    names = [name for name in processors if name.endswith(".attn2.processor")]
-    if not names:
-        raise ModelError(
-            f"{type(pipe).__name__} has no UNet with cross-attention to text; attention can be traced in Stable "
-            "Diffusion 1.x, 2.x and XL and models laid out like them"
-        )
-    return [name for name in names if name.startswith(tuple(f"{block}_block" for block in settings.blocks))]
-
-
-def _grids(height: int, width: int) -> dict[int, MapGrid]:
-    """Number of pixels -> grid, for every size that halving a latent of this size leads to.
-
-    UNets halve by convolutions of stride 2, which round up; so neither a square nor powers of two are assumed.
-    """
-    grids, factor = {}, 1
-    while height * width not in grids:
-        grids[height * width] = MapGrid(factor, (height, width))
-        height, width, factor = -(-height // 2), -(-width // 2), factor * 2
-    return grids

@@ -1,13 +1,14 @@
-"""Phrases are found among the tokens of the built-in tokenizer, a real CLIP tokenizer."""
+"""Phrases are found among the tokens of the built-in tokenizer, a real CLIP tokenizer, and of one of T5's kind."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 
 import pytest
-from transformers import CLIPTokenizer
+from transformers import CLIPTokenizer, T5TokenizerFast
+from untrained import untrained_t5_tokenizer
 
-from diffucurate.generator.attention.tokens import locate
+from diffucurate.generator.attention.tokens import PromptTokens, joined, locate
 from diffucurate.generator.errors import ModelError
 
 CLASSES = {
@@ -60,7 +61,7 @@ def test_all_tokens_of_a_mention(tokenizer: CLIPTokenizer, prompt: str, label: s
 
 
 def test_content_ends_before_padding(tokenizer: CLIPTokenizer) -> None:
-    assert locate(tokenizer, ids_of(tokenizer, "a red car"), CLASSES).content == (1, 4)
+    assert locate(tokenizer, ids_of(tokenizer, "a red car"), CLASSES).content == (1, 2, 3)
 
 
 def test_longer_phrase_of_another_class_wins(tokenizer: CLIPTokenizer) -> None:
@@ -86,7 +87,59 @@ def test_learned_words(tokenizer: CLIPTokenizer) -> None:
     assert locate(own, ids, {"toy": ["<toy>"]}).classes == {"toy": (5,)}
 
 
+@pytest.fixture(scope="module")
+def t5() -> T5TokenizerFast:
+    return untrained_t5_tokenizer()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "spelled"),
+    [
+        ("a red car", {"car": "▁car"}),
+        ("A photo of a CAR.", {"car": "C A R"}),  # T5 tells capitals apart, a mention does not
+        ("two cars, a car and a sedan!", {"car": "▁cars ▁car ▁sedan"}),
+        ("buses and a person", {"bus": "▁buses", "person": "▁person"}),
+        ("two pianos by a fire-truck", {"piano": "▁pi ano s", "truck": "f i r e t r u c k"}),
+        ("car(bus)", {"car": "▁car", "bus": "b u s"}),
+        ("a scar on a carpet", {}),
+        ("near 日本, in a 東京 café", {}),  # what it has no tokens for is no mention of anything
+        ("", {}),
+    ],
+)
+def test_mentions_among_pieces(t5: T5TokenizerFast, prompt: str, spelled: dict[str, str]) -> None:
+    ids = t5(prompt, padding="max_length", max_length=40).input_ids
+    found = locate(t5, ids, CLASSES)
+    pieces = {label: " ".join(t5.convert_ids_to_tokens([ids[k] for k in at])) for label, at in found.classes.items()}
+    assert pieces == spelled
+    assert found.starts == ()
+    assert found.content == tuple(range(ids.index(t5.eos_token_id)))
+
+
+def test_pieces_that_may_go_on_beyond_the_context_are_absent(t5: T5TokenizerFast) -> None:
+    ids = t5("a bus and a car", max_length=6, truncation=True).input_ids  # might be the start of "carpet"
+    assert t5.convert_ids_to_tokens(ids)[-2:] == ["▁car", "</s>"]
+    assert set(locate(t5, ids, CLASSES).classes) == {"bus"}
+    assert set(locate(t5, [*ids, t5.pad_token_id], CLASSES).classes) == {"bus", "car"}
+
+
+def test_words_added_to_pieces(t5: T5TokenizerFast) -> None:
+    own = untrained_t5_tokenizer()
+    own.add_tokens(["<toy>"])
+    ids = own("a photo of a <toy> on a road", padding="max_length", max_length=20).input_ids
+    positions = locate(own, ids, {"toy": ["<toy>"]}).classes["toy"]
+    assert own.decode([ids[position] for position in positions]).strip() == "<toy>"
+
+
+def test_several_encoders() -> None:
+    one = PromptTokens({"car": (2,)}, (1, 2), (0,))
+    other = PromptTokens({"car": (2,), "bus": (4,)}, (1, 2, 3, 4), (0,))
+    pieces = PromptTokens({"bus": (0,)}, (0, 1))
+    assert joined([(0, one), (0, other), (8, pieces)]) == PromptTokens(
+        {"car": (2,), "bus": (4, 8)}, (1, 2, 3, 4, 8, 9), (0,)
+    )
+
+
 def test_other_kinds_of_tokenizer_are_refused() -> None:
-    sentencepiece = SimpleNamespace(convert_tokens_to_ids=lambda token: 2, unk_token_id=2)
-    with pytest.raises(ModelError, match="ends of words"):
-        locate(sentencepiece, [0, 5, 1], CLASSES)
+    bytes_alone = SimpleNamespace(convert_tokens_to_ids=lambda token: 2, unk_token_id=2)
+    with pytest.raises(ModelError, match="use a model with CLIP or T5 text encoders"):
+        locate(bytes_alone, [0, 5, 1], CLASSES)

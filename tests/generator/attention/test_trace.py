@@ -370,9 +370,12 @@ def test_embeddings_made_before(pipe: Any) -> None:
     assert [list(each) for each in trace.maps()] == [["car", "piano"], ["car", "bus"]]
     with pytest.raises(ModelError, match="prompts="), AttentionTrace(pipe, CLASSES):
         run()
-    # Only one of two encoded inside: it could be the negative prompt.
+    # Only the negative prompt encoded inside, or only the prompts.
     with pytest.raises(ModelError, match="prompts="), AttentionTrace(pipe, CLASSES):
+        pipe(prompt_embeds=states, negative_prompt=["a car"] * 2, num_inference_steps=1, width=128, height=128)
+    with AttentionTrace(pipe, CLASSES) as trace:
         pipe(PROMPTS, negative_prompt_embeds=negative, num_inference_steps=1, width=128, height=128)
+    assert [list(each) for each in trace.maps()] == [["car", "piano"], ["car", "bus"]]
 
 
 # --- what is left behind ---------------------------------------------------------------------------------------------
@@ -429,11 +432,6 @@ def test_wrong_number_of_prompts(pipe: Any) -> None:
         paint(pipe)
 
 
-def test_models_of_another_kind(pipe: Any) -> None:
-    with pytest.raises(ModelError, match="no UNet"):
-        AttentionTrace(pipe.vae, CLASSES)
-
-
 @pytest.mark.parametrize(
     ("values", "field"),
     [
@@ -441,6 +439,8 @@ def test_models_of_another_kind(pipe: Any) -> None:
         ({"upsampling": "nearest"}, "trace.upsampling"),
         ({"blocks": ("side",)}, "trace.blocks"),
         ({"blocks": ()}, "trace.blocks"),
+        ({"depth": (0.9, 0.1)}, "trace.depth"),
+        ({"depth": (0, 12)}, "trace.depth"),
         ({"finest": 4, "coarsest": 2}, "trace.coarsest"),
         ({"finest": 0}, "trace.coarsest"),
         ({"noise": (0.5, 0.2)}, "trace.noise"),

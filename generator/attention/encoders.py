@@ -1,0 +1,141 @@
+"""Which tokens are painted: listens at a pipeline's text encoders, and sees later whose states the model was given.
+
+A pipeline may encode prompts and negative prompts in any order, with one encoder or three. What was encoded for
+the images is told by the states: those of a prompt's last token, which depend on the whole prompt, are found
+again in what the model is given. Knows neither models nor classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diffucurate.generator.attention.tokens import check_tokenizer
+
+
+@dataclass(frozen=True)
+class TextPart:
+    """One text encoder's share of what the model reads, its context.
+
+    Its tokens stand at the positions from ``start`` on, its states in the channels from ``channel`` on. ``encoder``
+    is None where a pipeline was left without it, to be given embeddings made before. ``prepare`` is what the pipeline
+    does to a prompt before it is tokenised.
+    """
+
+    tokenizer: Any
+    encoder: Any
+    start: int = 0
+    channel: int = 0
+    prepare: Callable[[str], str] = str
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """One call of an encoder: the ids of its rows, and their last token's states after each layer that was told."""
+
+    ids: list[list[int]]
+    last: list[Tensor]
+
+
+class Encoders:
+    """What a pipeline's text encoders are asked, from ``listen`` until ``release``.
+
+    Args:
+        parts: the encoders and their shares; those that a pipeline was left without have no tokenizer.
+        prompts: the prompts where they are known beforehand; then nobody listens.
+
+    Raises:
+        ModelError: a tokenizer in which phrases cannot be found.
+    """
+
+    def __init__(self, parts: Sequence[TextPart], prompts: Sequence[str] | None) -> None:
+        self._parts, self._given = [part for part in parts if part.tokenizer is not None], prompts
+        for part in self._parts:
+            check_tokenizer(part.tokenizer)
+        self._heard: list[list[_Encoded]] = [[] for _ in self._parts]
+        self._handles: list[Any] = []
+
+    def listen(self) -> None:
+        """Begin to listen."""
+        if self._given is not None:
+            return
+        for part, heard in zip(self._parts, self._heard, strict=True):
+            if part.encoder is not None:
+                self._handles.append(part.encoder.register_forward_hook(_recorder(heard), with_kwargs=True))
+
+    def release(self) -> None:
+        """Stop listening, and forget the states."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._heard = [[] for _ in self._parts]
+
+    @property
+    def prompts(self) -> int:
+        """How many prompts there are, 0 where none was encoded yet."""
+        if self._given is not None:
+            return len(self._given)
+        return next((len(calls[0].ids) for calls in self._heard if calls), 0)
+
+    @property
+    def calls(self) -> int:
+        """How often the encoders were called, all together."""
+        return sum(len(calls) for calls in self._heard)
+
+    def painted(self, context: Tensor, images: int, guided: bool) -> list[tuple[TextPart, list[list[int]]]]:
+        """The ids of the prompts that are painted, one row per prompt, by part; empty where nobody can tell.
+
+        Args:
+            context: (rows, tokens, channels), what the model was given.
+            images: how many of its last rows are the images'.
+            guided: whether it was given negative prompts too.
+        """
+        if self._given is not None:
+            return [(part, _tokenised(part, self._given, context.shape[1])) for part in self._parts]
+        found = []
+        for part, calls in zip(self._parts, self._heard, strict=True):
+            own = [call for call in calls if _given(part, call, context[-images:])]
+            if not own and len(calls) > guided:
+                # States that were changed on the way (clip_skip, weighted words): prompts come before negative ones.
+                own = calls
+            if own:
+                found.append((part, own[0].ids))
+            elif calls:
+                return []  # heard, but of something else than what is painted
+        return found
+
+
+def _recorder(heard: list[_Encoded]) -> Any:
+    def record(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        ids: Tensor = args[0] if args else kwargs["input_ids"]
+        values = output.values() if isinstance(output, dict) else output
+        layers = [layer for value in values for layer in (value if isinstance(value, (tuple, list)) else (value,))]
+        last = [layer[:, -1].detach() for layer in layers if isinstance(layer, Tensor) and layer.ndim == 3]
+        heard.append(_Encoded(ids.tolist(), last))
+
+    return record
+
+
+def _given(part: TextPart, call: _Encoded, context: Tensor) -> bool:
+    """Whether the rows of a context, one per image, hold the states of this call, each for as many images."""
+    each, rest = divmod(context.shape[0], len(call.ids))
+    place = part.start + len(call.ids[0]) - 1
+    if rest or place >= context.shape[1]:
+        return False
+    for states in reversed(call.last):
+        given = context[:, place, part.channel : part.channel + states.shape[1]]
+        if torch.equal(given, states.to(given).repeat_interleave(each, dim=0)):
+            return True
+    return False
+
+
+def _tokenised(part: TextPart, prompts: Sequence[str], length: int) -> list[list[int]]:
+    """The ids of prompts as a pipeline would have made them for a context of so many tokens."""
+    most = min(length - part.start, part.tokenizer.model_max_length)
+    texts = [part.prepare(prompt) for prompt in prompts]
+    rows: list[list[int]] = part.tokenizer(texts, padding="max_length", max_length=most, truncation=True).input_ids
+    return rows

@@ -1,0 +1,46 @@
+"""PixArt-alpha and -sigma: transformers with cross-attention of its own in every block, and a T5 encoder.
+
+Maps are those of what is painted. A pipeline that is left to choose the nearest of its sizes (its
+``use_resolution_binning``) resizes and crops the image after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from diffusers import PixArtTransformer2DModel
+
+from diffucurate.generator.attention.encoders import TextPart
+from diffucurate.generator.attention.families.family import Family, Pass, by_depth, patches, transformer_of
+from diffucurate.generator.attention.processor import CROSS, Reading
+from diffucurate.generator.attention.settings import Contest, TraceSettings
+
+
+class PixArt(Family):
+    """Cross-attention at one size, that of the patches; all blocks by default, as in DAAM."""
+
+    reading: ClassVar[Reading] = CROSS
+    contest: ClassVar[Contest] = "content"
+    depth: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    @classmethod
+    def claims(cls, pipe: Any) -> bool:
+        return transformer_of(pipe, PixArtTransformer2DModel)
+
+    def layers(self, settings: TraceSettings) -> list[str]:
+        names = [name for name in self.model.attn_processors if name.endswith(".attn2.processor")]
+        return by_depth(names, settings.depth or self.depth)
+
+    def parts(self) -> list[TextPart]:
+        return [TextPart(self.pipe.tokenizer, self.pipe.text_encoder, prepare=_prepared)]
+
+    def look(self, arguments: Mapping[str, Any]) -> Pass:
+        latents = arguments["hidden_states"]
+        grids = patches(latents, self.model.config.patch_size)
+        return Pass(latents, arguments["encoder_hidden_states"], arguments["timestep"], self.schedule, grids)
+
+
+def _prepared(prompt: str) -> str:
+    """A prompt as the pipeline writes it before it is tokenised."""
+    return prompt.lower().strip()
