@@ -7,7 +7,6 @@ Hugging Face hub id. Pickled weights are refused: unpickling can run any code.
 from __future__ import annotations
 
 import gc
-import re
 from collections import OrderedDict
 from math import lcm
 from pathlib import Path
@@ -20,8 +19,10 @@ from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from packaging.version import Version
 from safetensors import SafetensorError, safe_open
+from torch.nn import Module
 
 from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.model_names import locate
 
 #: Pipelines kept loaded, the least recently used going first.
 KEPT = 2
@@ -31,8 +32,6 @@ KEPT = 2
 _PIXELS = {"cuda": 8 * 512 * 512, "mps": 2 * 512 * 512, "cpu": 512 * 512}
 _MOST_IMAGES = {"cuda": 64, "mps": 8, "cpu": 8}
 
-_PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _OFFLINE_HELP = "without a network, download it elsewhere and give its local folder"
 
 # diffusers 0.42 renamed the argument and deprecates the old name.
@@ -84,6 +83,14 @@ def release_models() -> int:
     return count
 
 
+def held_memory() -> tuple[int, int]:
+    """How many pipelines are loaded, and the bytes that their weights take."""
+    with _lock:
+        modules = [part for pipe in _loaded.values() for part in pipe.components.values() if isinstance(part, Module)]
+        tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
+        return len(_loaded), sum(tensor.nbytes for tensor in tensors)
+
+
 def check_size(pipe: Any, size: tuple[int, int]) -> None:
     """See that a pipeline can make images of ``size`` (width, height).
 
@@ -91,7 +98,8 @@ def check_size(pipe: Any, size: tuple[int, int]) -> None:
         RecipeError: with the nearest size that it can make.
     """
     # Pipelines ask for multiples of 8 whatever their autoencoder; the latter needs multiples of its own factor.
-    unit = lcm(8, pipe.vae_scale_factor)
+    # Transformers take 2 x 2 pixels of the latent as one token.
+    unit = lcm(8, pipe.vae_scale_factor * (1 if getattr(pipe, "transformer", None) is None else 2))
     if any(side <= 0 or side % unit for side in size):
         nearest = [max(unit, round(side / unit) * unit) for side in size]
         raise RecipeError("size", list(size), f"this model needs multiples of {unit}; the nearest size is {nearest}")
@@ -112,36 +120,18 @@ def _checked_device(device: str) -> str:
     if not there.get(kind, False):
         usable = ", ".join(name for name, is_there in there.items() if is_there)
         raise ModelError(f"device '{device}' is not available here; use {usable}")
-    return device
+    # With its number, as a pipeline names its device: one model under two names would be loaded twice.
+    return f"cuda:{torch.cuda.current_device()}" if device == "cuda" else device
 
 
 def _load(model: str, dtype: torch.dtype) -> DiffusionPipeline:
-    if model == "tiny":
-        from diffucurate.generator.tiny import pipeline_folder
-
-        folder = pipeline_folder()
-        if not folder.is_dir():
-            raise ModelError(f"the built-in model is not at '{folder}'; install a release, or run `make train-tiny`")
-        return _from_folder(folder, dtype)
-    path = Path(model).expanduser()
-    if path.suffix.lower() in _PICKLES:
-        raise ModelError(f"'{model}' is a pickle, which can run any code when it is loaded; convert it to .safetensors")
-    if path.is_dir():
-        return _from_folder(path, dtype)
-    if path.is_file():
-        return _from_file(path, dtype)
-    if _HUB_ID.fullmatch(model) and path.suffix != ".safetensors":
-        return _from_hub(model, dtype)
-    raise ModelError(
-        f"model '{model}' is neither a folder nor a file that exists, nor a hub id such as 'owner/name', nor 'tiny'"
-    )
+    kind, name = locate(model)
+    if kind == "folder":
+        return _from_folder(Path(name), dtype)
+    return _from_file(Path(name), dtype) if kind == "file" else _from_hub(name, dtype)
 
 
 def _from_folder(folder: Path, dtype: torch.dtype) -> DiffusionPipeline:
-    if not (folder / "model_index.json").is_file():
-        raise ModelError(
-            f"'{folder}' holds no model_index.json; give the folder that a diffusers pipeline was saved to"
-        )
     try:
         return DiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True, **{_DTYPE: dtype})
     except (OSError, ValueError, AttributeError, SafetensorError) as error:

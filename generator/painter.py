@@ -19,12 +19,13 @@ import torch
 from numpy.typing import NDArray
 
 from diffucurate.generator.attention import AttentionTrace, TraceSettings
+from diffucurate.generator.conditions import Conditions
 from diffucurate.generator.errors import ModelError
 from diffucurate.generator.models import check_size, default_batch, load_pipeline
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.prompts import Job
 
-__all__ = ["Painting", "Progress", "paint"]
+__all__ = ["Conditions", "Painting", "Progress", "paint"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +35,15 @@ class Painting:
     """One painted job.
 
     ``image`` is (H, W, 3) uint8 RGB. ``heatmaps`` are the raw class maps, (h, w) float32 >= 0 at the trace's own
-    size, for the classes the prompt mentions. ``seconds`` is the image's share of the time its batch took.
+    size, for the classes the prompt mentions. ``seconds`` is the image's share of the time its batch took;
+    under the same ``conditions`` the image comes out the same to the bit.
     """
 
     job: Job
     image: NDArray[np.uint8]
     heatmaps: dict[str, NDArray[np.float32]]
     seconds: float
+    conditions: Conditions
 
 
 def paint(
@@ -63,8 +66,8 @@ def paint(
         on_batch: called after each batch, before its paintings are yielded, and when the batch size changes.
 
     Each image is drawn from its own generator, seeded with its job's seed on the CPU, so it does not depend on
-    the device or on what shares its batch, rounding aside. Between batches and after an interruption the pipeline is
-    as it was.
+    the device or on what shares its batch, rounding aside (``Conditions``). Between batches and after an interruption
+    the pipeline is as it was.
 
     Raises:
         ModelError: a model that cannot be loaded or traced, or one image is too much for the memory.
@@ -134,8 +137,12 @@ def _paint_batch(pipe: Any, batch: Sequence[Job], settings: TraceSettings | None
     else:
         seconds = (time.monotonic() - started) / len(batch)
         images = (result.images * 255).round().astype(np.uint8)
+        conditions = Conditions(str(pipe.device), len(batch), torch.get_num_threads())
         _report(batch, trace, result)
-        return [Painting(job, image, maps, seconds) for job, image, maps in zip(batch, images, heatmaps, strict=True)]
+        return [
+            Painting(job, image, maps, seconds, conditions)
+            for job, image, maps in zip(batch, images, heatmaps, strict=True)
+        ]
     # Only here, the error with its frames and their tensors forgotten, can their memory be freed.
     gc.collect()
     if torch.cuda.is_available():

@@ -18,7 +18,7 @@ from typing import Any
 from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.recipe import Recipe, Sample
 from diffucurate.generator.sampling import balanced_rows, even_targets, shares
-from diffucurate.generator.templates import attributes_of, fill
+from diffucurate.generator.templates import attributes_of, fill, fixed_in
 
 __all__ = ["Job", "count_jobs", "find_phrases", "jobs"]
 
@@ -109,7 +109,7 @@ def _everything(recipe: Recipe) -> Iterator[_Choice]:
             values = dict(zip(names, choice, strict=True))
             prompt = fill(template, values)
             for seed in recipe.seed_list:
-                yield prompt, values, seed
+                yield prompt, {**fixed_in(template), **values}, seed
 
 
 def _axes(recipe: Recipe, template: str) -> list[str]:
@@ -144,7 +144,7 @@ def _sampled(recipe: Recipe, sample: Sample) -> Iterator[_Choice]:
             counter[:] = [before + now for before, now in zip(counter, target, strict=True)]
         for row in sorted(balanced_rows(targets, rng)):
             values = {name: recipe.attributes[name][index] for name, index in zip(names, row, strict=False)}
-            picked.append((fill(template, values), values, seeds[row[-1]]))
+            picked.append((fill(template, values), {**fixed_in(template), **values}, seeds[row[-1]]))
     # Two templates can lead to one prompt: fill the gaps that leaves with whatever comes first.
     chosen = list(_distinct(iter(picked)))
     if len(chosen) < sample.count:

@@ -20,7 +20,7 @@ from diffucurate.generator import rules
 from diffucurate.generator.complaints import in_one_sentence, refuse_repeats
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.strict_yaml import read_yaml
-from diffucurate.generator.templates import attributes_of
+from diffucurate.generator.templates import attributes_of, fixed_in
 
 #: Images one recipe may ask for; more is a slip (a product of long lists) far more often than a wish.
 MAX_JOBS = 1_000_000
@@ -55,6 +55,8 @@ def _plain_seeds(value: Any) -> Any:
     if _is_int(value):
         if value < 1:
             raise RecipeError("seeds", value, "give the number of seeds per prompt, at least 1, or a list of seeds")
+        if value > MAX_JOBS:
+            raise RecipeError("seeds", value, f"ask for at most {MAX_JOBS:,} seeds per prompt")
         return value
     if not isinstance(value, list) or not all(_is_int(seed) for seed in value):
         raise RecipeError("seeds", value, "give a whole number of seeds per prompt or a list of whole numbers")
@@ -110,6 +112,11 @@ class Recipe(BaseModel):
     def class_names(self) -> tuple[str, ...]:
         """The classes in the order of their ids, the first of which is 1."""
         return tuple(self.classes)
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """Every attribute its images have: those with lists of values, then those whose value a template fixes."""
+        return tuple(dict.fromkeys([*self.attributes, *(name for text in self.templates for name in fixed_in(text))]))
 
     @property
     def seed_list(self) -> tuple[int, ...]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 
 from diffucurate.generator.complaints import refuse_repeats, suggestion
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.phrases import find_phrases, phrase_forms
-from diffucurate.generator.templates import attributes_of, fill, pieces
+from diffucurate.generator.templates import attributes_of, fill, fixed_in, pieces
 
 Lists = Mapping[str, Sequence[str]]
 
@@ -30,7 +31,7 @@ _CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _DATASET = re.compile(r"[\w+ .\-]+")
 # Prompts looked at to see whether a class is mentioned at all; beyond that it gets the benefit of the doubt.
-_PROMPTS_SEARCHED = 200_000
+_PROMPTS_SEARCHED = 2_000
 
 
 def check_dataset(name: str) -> None:
@@ -89,11 +90,7 @@ def _check_phrases(
 def check_attributes(attributes: Lists) -> None:
     """Names must be able to be keys of an embedded document, values must differ."""
     for name, values in attributes.items():
-        if name in RESERVED_ATTRIBUTES:
-            raise RecipeError("attributes", name, "the name is reserved; choose another")
-        if not _ATTRIBUTE.fullmatch(name):
-            remedy = "an attribute must be small letters, digits and underscores and begin with a letter"
-            raise RecipeError("attributes", name, remedy)
+        _check_attribute("attributes", name)
         field = f"attributes.{name}"
         if not values:
             raise RecipeError(field, [], "list at least one value, or remove the attribute")
@@ -101,6 +98,14 @@ def check_attributes(attributes: Lists) -> None:
             if not value.strip():
                 raise RecipeError(f"{field}[{index}]", value, "a value must not be blank; write a text or remove it")
         refuse_repeats(field, values)
+
+
+def _check_attribute(field: str, name: str) -> None:
+    if name in RESERVED_ATTRIBUTES:
+        raise RecipeError(field, name, "the name is reserved; choose another")
+    if not _ATTRIBUTE.fullmatch(name):
+        remedy = "an attribute must be small letters, digits and underscores and begin with a letter"
+        raise RecipeError(field, name, remedy)
 
 
 def check_templates(templates: Sequence[str], attributes: Lists) -> None:
@@ -112,9 +117,11 @@ def check_templates(templates: Sequence[str], attributes: Lists) -> None:
         if not template.strip():
             raise RecipeError(field, template, "a template must not be blank; write a prompt or remove it")
         try:
-            used = attributes_of(template)
+            used, fixed = attributes_of(template), fixed_in(template)
         except ValueError as error:
             raise RecipeError(field, template, str(error)) from None
+        for name in fixed:
+            _check_attribute(field, name)
         for name in used:
             if name not in attributes:
                 hint = suggestion(name, attributes) or "; add it under attributes or remove it from the template"
@@ -129,37 +136,56 @@ def check_templates(templates: Sequence[str], attributes: Lists) -> None:
 def check_mentions(classes: Lists, templates: Sequence[str], attributes: Lists) -> None:
     """Every class must occur in some prompt of the full product."""
     missing = dict.fromkeys(classes)
-    for count, prompt in enumerate(_telling_prompts(classes, templates, attributes)):
-        for label in find_phrases(prompt, classes):
-            missing.pop(label, None)
-        if not missing or count == _PROMPTS_SEARCHED:
-            return
-    label = next(iter(missing))
-    remedy = "none of its phrases occurs in any prompt; use one in a template or an attribute, or remove the class"
-    raise RecipeError(f"classes.{label}", list(classes[label]), remedy)
+    families = [_words_of(phrase) for phrases in classes.values() for phrase in phrases]
+    searched = 0
+    for label, phrases in classes.items():
+        if label not in missing:
+            continue
+        for prompt in _telling_prompts(phrases, families, templates, attributes):
+            for found in find_phrases(prompt, classes):
+                missing.pop(found, None)
+            searched += 1
+            if searched == _PROMPTS_SEARCHED:
+                return
+            if label not in missing:
+                break
+        else:
+            remedy = "none of its phrases occurs in any prompt"
+            remedy += "; use one in a template or an attribute, or remove the class"
+            raise RecipeError(f"classes.{label}", list(phrases), remedy)
 
 
-def _telling_prompts(classes: Lists, templates: Sequence[str], attributes: Lists) -> Iterator[str]:
-    """Prompts among which every class occurs that occurs in any.
+def _related(words: set[str], families: Sequence[frozenset[str]]) -> set[str]:
+    """All words that can decide whether one of ``words`` counts: a longer phrase may claim it, and so on."""
+    grown = words.union(*(family for family in families if not family.isdisjoint(words)))
+    return words if grown == words else _related(grown, families)
 
-    Values that hold no word of any phrase are all alike, so one of them stands for all: a product of many
-    attributes shrinks to what matters.
+
+def _telling_prompts(
+    phrases: Sequence[str], families: Sequence[frozenset[str]], templates: Sequence[str], attributes: Lists
+) -> Iterator[str]:
+    """Prompts among which one mentions one of ``phrases`` if any prompt does, the likely ones first.
+
+    Values that hold no related word are all alike, so one of them stands for all: a product of many attributes
+    shrinks to what matters.
     """
-    phrases = [phrase for listed in classes.values() for phrase in listed]
-    words = {word for phrase in phrases for form in phrase_forms(phrase) for word in form}
+    own = [frozenset(phrase_forms(phrase)[0]) for phrase in phrases]
+    words = _related({word for phrase in phrases for word in _words_of(phrase)}, families)
     for template in templates:
         names, glued = attributes_of(template), _glued(template)
         choices = []
         for name in names:
-            telling = [value for value in attributes[name] if name in glued or _tells(value, words)]
+            telling = [value for value in attributes[name] if name in glued or not words.isdisjoint(_words_of(value))]
             plain = [value for value in attributes[name] if value not in telling]
+            telling.sort(key=lambda value: not any(phrase <= _words_of(value) for phrase in own))
             choices.append([*telling, *plain[:1]])
         for choice in product(*choices):
             yield fill(template, dict(zip(names, choice, strict=True)))
 
 
-def _tells(value: str, words: set[str]) -> bool:
-    return any(word in words for form in phrase_forms(value) for word in form)
+@lru_cache(maxsize=4096)
+def _words_of(text: str) -> frozenset[str]:
+    return frozenset(word for form in phrase_forms(text) for word in form)
 
 
 def _glued(template: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""YAML or JSON text as plain data, in which a key may come only once. Knows nothing of what the data means."""
+"""YAML or JSON text as plain data, in which a key may come only once, and back. Knows nothing of what it means."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ def read_yaml(text: str) -> Any:
     except ValueError as error:
         # An impossible date, as in 2024-02-31.
         raise RecipeError("recipe", str(error), "YAML takes a value for a date that does not exist; quote it") from None
+
+
+def write_yaml(data: Any) -> str:
+    """Plain data as YAML that ``read_yaml`` reads back the same: keys in their order, plain lists on one line."""
+    return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None, width=1000))
 
 
 class _StrictLoader(yaml.SafeLoader):

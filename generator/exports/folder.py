@@ -1,18 +1,17 @@
-"""What all formats share: records, splits, and a target folder that is replaced whole or not at all."""
+"""What all formats share: records, and a target folder that is replaced whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
-from hashlib import sha256
 from pathlib import Path
 
 from diffucurate.generator.errors import ExportError
+from diffucurate.generator.exports.splits import check_split_name
 from diffucurate.generator.labels.model import Instance
 
 
@@ -31,35 +30,6 @@ class Written:
 
     images: dict[str, int] = field(default_factory=dict)
     instances: dict[str, int] = field(default_factory=dict)
-
-
-def assign_splits(ids: Iterable[str], fractions: Mapping[str, float]) -> dict[str, str]:
-    """A split for each id, by the order of the ids' hashes: neither the order nor the company of runs matters.
-
-    The sizes are exact: each is its fraction of the number of ids, rounded so that they add up (largest remainder).
-
-    Raises:
-        ExportError: no splits, a fraction that is not above 0, fractions that do not add up to 1, or a name that
-            is no plain folder name.
-    """
-    if not fractions or any(share <= 0 for share in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-6:
-        raise ExportError(f"splits are {dict(fractions)}: give each a share above 0, with a sum of 1")
-    for name in fractions:
-        check_split_name(name)
-    order = sorted(set(ids), key=lambda value: (sha256(value.encode()).digest(), value))
-    exact = {name: Fraction(share).limit_denominator(10**6) * len(order) for name, share in fractions.items()}
-    sizes = {name: int(size) for name, size in exact.items()}
-    by_remainder = sorted(fractions, key=lambda name: sizes[name] - exact[name])
-    for name in by_remainder[: len(order) - sum(sizes.values())]:
-        sizes[name] += 1
-    names = [name for name, size in sizes.items() for _ in range(size)]
-    return dict(zip(order, names, strict=True))
-
-
-def check_split_name(name: str) -> None:
-    """Raise an ExportError unless ``name`` is a plain folder name."""
-    if not name or name in (".", "..") or Path(name).name != name or "\\" in name:
-        raise ExportError(f"split '{name}': use a plain name such as 'train'")
 
 
 @contextmanager

@@ -11,41 +11,14 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from diffucurate.generator.errors import LabelError
 from diffucurate.generator.labels.confidence import confidences
 from diffucurate.generator.labels.instances import objects
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.morphology import fill_holes, grow, smooth
+from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.labels.thresholds import otsu
-
-
-class LabelSettings(BaseModel):
-    """How heatmaps become labels. All lengths and areas are relative, so they hold at any image size."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-    #: Least value of a normalised map that can belong to an object; Otsu's threshold counts where it is higher.
-    #: Chosen on rendered scenes set aside for it (mIoU 0.61; 0.59 with 0.4, the DAAM paper's best threshold).
-    floor: float = Field(default=0.5, ge=0, lt=1)
-    #: Otsu's threshold is taken again around each object: reach beyond it, in square roots of its area. 0: not.
-    surround: float = Field(default=0.35, ge=0, le=2)
-    #: Radius of the disc that must fit into an object, in square roots of its area. 0: no opening.
-    opening: float = Field(default=0.05, ge=0, le=0.5)
-    #: Radius of the disc that must fit into an object's gaps, in square roots of its area. 0: no closing.
-    closing: float = Field(default=0.05, ge=0, le=0.5)
-    #: Largest hole that is filled, as a share of the object's area.
-    max_hole: float = Field(default=0.05, ge=0, le=1)
-    #: Smallest object, as a share of the image's area.
-    min_area: float = Field(default=0.002, ge=0, le=1)
-    #: Smallest object, as a share of the area of its class's largest one in the image.
-    min_share: float = Field(default=0.15, ge=0, le=1)
-    #: Objects of lower confidence are left out.
-    min_confidence: float = Field(default=0.0, ge=0, le=1)
-
-
-DEFAULT_SETTINGS = LabelSettings()
 
 
 def labels_from_heatmaps(

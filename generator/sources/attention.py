@@ -20,8 +20,9 @@ from torch import Tensor
 
 from diffucurate.generator.attention import AttentionTrace, TraceSettings
 from diffucurate.generator.errors import LabelError, ModelError, RecipeError
-from diffucurate.generator.labels.make import DEFAULT_SETTINGS, LabelSettings, labels_from_heatmaps
+from diffucurate.generator.labels.make import labels_from_heatmaps
 from diffucurate.generator.labels.model import Labels
+from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models import default_batch, load_pipeline
 
 Heatmaps = dict[str, NDArray[np.float32]]
@@ -125,8 +126,11 @@ class AttentionSource:
         steps = int(pipe.scheduler.config.get("num_train_timesteps", 1000))
         if not all(0 <= step < steps for step in self._timesteps):
             raise RecipeError("timesteps", list(self._timesteps), f"this model's noise steps go from 0 to {steps - 1}")
-        if pipe.unet.config.get("addition_embed_type") is not None or pipe.unet.config.in_channels != (
-            pipe.vae.config.latent_channels
+        unet = getattr(pipe, "unet", None)
+        if (
+            unet is None
+            or unet.config.get("addition_embed_type") is not None
+            or unet.config.in_channels != pipe.vae.config.latent_channels
         ):
             raise ModelError(
                 f"{type(pipe).__name__} needs more than a prompt to look at an image; "

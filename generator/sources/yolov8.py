@@ -46,6 +46,7 @@ class YoloSource:
         class_map: Mapping[str, str] | None = None,
         device: str | None = None,
         min_confidence: float = 0.25,
+        max_overlap: float = 0.7,
     ) -> None:
         """Load the model.
 
@@ -56,20 +57,23 @@ class YoloSource:
                 of the model that has the same name as one of ``classes`` needs no entry; all others are dropped.
             device: as torch names it; by default a GPU where there is one.
             min_confidence: detections below are dropped, in [0, 1].
+            max_overlap: of two detections of a class whose boxes have a greater IoU, in [0, 1], the less confident is
+                dropped.
 
         Raises:
             ModelError: Ultralytics is not installed; the file is not there or is no segmentation checkpoint; none
                 of its classes is wanted.
             RecipeError: an entry of ``class_map`` that the model or ``classes`` does not know, or a
-                ``min_confidence`` outside [0, 1].
+                number outside [0, 1].
         """
-        if not 0 <= min_confidence <= 1:
-            raise RecipeError("min_confidence", min_confidence, "use a number from 0 to 1")
+        for name, value in (("min_confidence", min_confidence), ("max_overlap", max_overlap)):
+            if not 0 <= value <= 1:
+                raise RecipeError(name, value, "use a number from 0 to 1")
         path = Path(weights) if weights is not None else yolo_path()
         if path.suffix != ".pt" or not path.is_file():
             raise ModelError(f"{path} is not there or not a .pt file; download the checkpoint and name its path")
         self.classes = tuple(classes)
-        self._device, self._min_confidence = device, min_confidence
+        self._device, self._min_confidence, self._max_overlap = device, min_confidence, max_overlap
         self._model = _load(path)
         self._targets = _targets(dict(self._model.names), self.classes, class_map or {}, path)
         # The first prediction sets up the model, which changes torch's number of threads: have it done with.
@@ -97,7 +101,13 @@ class YoloSource:
         try:
             return list(
                 self._model.predict(
-                    bgr, conf=self._min_confidence, retina_masks=True, device=self._device, save=False, verbose=False
+                    bgr,
+                    conf=self._min_confidence,
+                    iou=self._max_overlap,
+                    retina_masks=True,
+                    device=self._device,
+                    save=False,
+                    verbose=False,
                 )
             )
         finally:

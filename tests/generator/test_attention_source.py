@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from untrained import untrained_flux
 
 from diffucurate.generator.attention import TraceSettings
 from diffucurate.generator.errors import LabelError, ModelError, RecipeError
@@ -131,6 +132,12 @@ def test_models_that_need_more_than_a_prompt(model: str, images: list[np.ndarray
             AttentionSource(CLASSES, model, "cpu").label(images)
     finally:
         pipe.unet.register_to_config(in_channels=4)
+
+
+def test_models_without_a_unet(tokenizer: Any, images: list[np.ndarray], tmp_path: Path) -> None:
+    untrained_flux(tokenizer).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="FluxPipeline needs more than a prompt"):
+        AttentionSource(CLASSES, str(tmp_path), "cpu").label(images)
 
 
 def test_no_images(model: str) -> None:

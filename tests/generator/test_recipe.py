@@ -131,6 +131,8 @@ def test_defaults() -> None:
         ({"seeds": 0}, "seeds", 0, "at least 1"),
         ({"seeds": True}, "seeds", True, "whole number"),
         ({"seeds": "3"}, "seeds", "3", "whole number"),
+        ({"seeds": 10**9}, "seeds", 10**9, "at most 1,000,000 seeds"),
+        ({"seeds": 10**9, "sample": {"count": 10}}, "seeds", 10**9, "at most 1,000,000 seeds"),
         ({"seeds": []}, "seeds", [], "at least one seed"),
         ({"seeds": [1, 2, 1]}, "seeds", 1, "listed 2 times"),
         ({"seeds": [1, -2]}, "seeds", -2, "from 0 to"),
@@ -332,3 +334,21 @@ def test_recipes_are_light() -> None:
         "sys.exit(bool({'torch', 'fiftyone', 'diffusers', 'transformers', 'cv2', 'numpy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_class_that_is_missing_among_a_million_prompts_is_found_at_once() -> None:
+    things = [f"thing{number}" for number in range(100)]
+    classes = {thing: [thing] for thing in things}
+    million = {"templates": ["{a} {b} {c}"], "attributes": dict.fromkeys("abc", things), "sample": {"count": 1}}
+    assert complaint(changed(**million, classes={**classes, "piano": ["piano"]})).field == "classes.piano"
+    assert len(Recipe.from_mapping(changed(**million, classes=classes)).classes) == 100
+
+
+@pytest.mark.parametrize("sizes", [["fire"], ["fire", "red"]])
+def test_a_longer_phrase_of_another_class_may_claim_every_mention(sizes: list[str]) -> None:
+    classes = {"truck": ["truck"], "fire_truck": ["fire truck"]}
+    mapping = changed(classes=classes, templates=["a {size} {thing}"], attributes={"size": sizes, "thing": ["truck"]})
+    if sizes == ["fire"]:
+        assert complaint(mapping).field == "classes.truck"
+    else:
+        assert Recipe.from_mapping(mapping).class_names == ("truck", "fire_truck")

@@ -1,4 +1,4 @@
-"""Splits, target folders and image files, which all formats share."""
+"""Target folders and image files, which all formats share."""
 
 from __future__ import annotations
 
@@ -8,45 +8,7 @@ from pathlib import Path
 import pytest
 
 from diffucurate.generator.errors import ExportError
-from diffucurate.generator.exports.folder import ExportRecord, ImageFolder, assign_splits, replacing
-
-IDS = [f"{index:016x}" for index in range(103)]
-
-
-@pytest.mark.parametrize(
-    ("fractions", "sizes"),
-    [
-        ({"train": 0.8, "val": 0.2}, [82, 21]),
-        ({"train": 1.0}, [103]),
-        ({"train": 1 / 3, "val": 1 / 3, "test": 1 / 3}, [35, 34, 34]),
-        ({"train": 0.999, "val": 0.001}, [103, 0]),
-    ],
-)
-def test_splits_have_exact_sizes(fractions: dict[str, float], sizes: list[int]) -> None:
-    splits = assign_splits(IDS, fractions)
-    assert [list(splits.values()).count(name) for name in fractions] == sizes
-    assert set(splits) == set(IDS)
-
-
-def test_splits_depend_on_ids_only() -> None:
-    fractions = {"train": 0.7, "val": 0.3}
-    assert assign_splits(reversed(IDS), fractions) == assign_splits(IDS, fractions)
-    assert len({assign_splits(IDS, fractions)[value] for value in IDS[:20]}) == 2, "not simply the first ones"
-
-
-@pytest.mark.parametrize(
-    ("fractions", "message"),
-    [
-        ({}, "above 0"),
-        ({"train": 0.8}, "sum of 1"),
-        ({"train": 1.2, "val": -0.2}, "above 0"),
-        ({"../train": 1.0}, "plain name"),
-        ({"": 1.0}, "plain name"),
-    ],
-)
-def test_bad_splits_are_refused(fractions: dict[str, float], message: str) -> None:
-    with pytest.raises(ExportError, match=message):
-        assign_splits(IDS, fractions)
+from diffucurate.generator.exports.folder import ExportRecord, ImageFolder, replacing
 
 
 def test_a_target_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""Which image belongs to which split. Knows ids and shares, nothing of images or folders, and imports as little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from hashlib import sha256
+from pathlib import Path
+
+from diffucurate.generator.errors import ExportError, RecipeError
+
+
+def parse_splits(text: str) -> dict[str, float]:
+    """``train=0.8,val=0.2`` as a mapping; which names and shares make sense is for ``check_splits`` to say.
+
+    Raises:
+        RecipeError: the text is not of this form, or a name comes twice.
+    """
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, share = (piece.strip() for piece in part.partition("="))
+        try:
+            value = float(share)
+        except ValueError:
+            raise RecipeError("splits", text, "give names and shares, as in train=0.8,val=0.2") from None
+        if not name or name in shares:
+            raise RecipeError("splits", text, "give each share one name of its own, as in train=0.8,val=0.2")
+        shares[name] = value
+    return shares
+
+
+def assign_splits(ids: Iterable[str], fractions: Mapping[str, float]) -> dict[str, str]:
+    """A split for each id, by the order of the ids' hashes: neither the order nor the company of runs matters.
+
+    The sizes are exact: each is its fraction of the number of ids, rounded so that they add up (largest remainder).
+
+    Raises:
+        ExportError: as ``check_splits`` does.
+    """
+    check_splits(fractions)
+    order = sorted(set(ids), key=lambda value: (sha256(value.encode()).digest(), value))
+    exact = {name: Fraction(share).limit_denominator(10**6) * len(order) for name, share in fractions.items()}
+    sizes = {name: int(size) for name, size in exact.items()}
+    by_remainder = sorted(fractions, key=lambda name: sizes[name] - exact[name])
+    for name in by_remainder[: len(order) - sum(sizes.values())]:
+        sizes[name] += 1
+    names = [name for name, size in sizes.items() for _ in range(size)]
+    return dict(zip(order, names, strict=True))
+
+
+def check_splits(fractions: Mapping[str, float]) -> None:
+    """Raise an ExportError unless there are splits with plain names, each with a share above 0, that add up to 1."""
+    # Asked for what is right: every comparison with NaN is wrong.
+    if not (all(share > 0 for share in fractions.values()) and abs(sum(fractions.values()) - 1) <= 1e-6):
+        raise ExportError(f"splits are {dict(fractions)}: give each a share above 0, with a sum of 1")
+    for name in fractions:
+        check_split_name(name)
+
+
+def check_split_name(name: str) -> None:
+    """Raise an ExportError unless ``name`` is a plain folder name."""
+    if not name or name in (".", "..") or Path(name).name != name or "\\" in name:
+        raise ExportError(f"split '{name}': use a plain name such as 'train'")

@@ -1,0 +1,76 @@
+"""What a recipe will make, told without making its jobs: how many images, and some of the prompts.
+
+Cheap for any recipe, so a form can ask at every keystroke. Knows nothing of models or datasets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import gcd, prod
+from typing import NamedTuple
+
+from diffucurate.generator.prompts import count_jobs
+from diffucurate.generator.recipe import Recipe, Sample
+from diffucurate.generator.templates import attributes_of, fill
+
+#: Up to so many images are counted one by one, which tells prompts that two templates share.
+_COUNTED = 2_000
+
+
+class Outlook(NamedTuple):
+    """``images``: how many; where not ``exact`` a bound, above which prompts that two templates share bring it."""
+
+    images: int
+    exact: bool
+
+
+def images_of(recipe: Recipe) -> Outlook:
+    """How many images a recipe makes; never more than ``images``."""
+    most = recipe.product_size
+    if most <= _COUNTED:
+        return Outlook(count_jobs(recipe), True)
+    images = min(recipe.sample.count, most) if isinstance(recipe.sample, Sample) else most
+    return Outlook(images, len(recipe.templates) == 1)
+
+
+def some_prompts(templates: Sequence[str], attributes: Mapping[str, Sequence[str]], most: int) -> list[str]:
+    """Up to ``most`` different prompts from all over the product, from each template its share.
+
+    Lenient, for what is still being written: templates that cannot be taken apart are left out, and an
+    attribute without values stands as ``{name}``.
+    """
+    able = {template: names for template in templates if (names := _names(template)) is not None}
+    share, more = divmod(most, max(len(able), 1))
+    prompts: list[str] = []
+    for index, (template, names) in enumerate(able.items()):
+        axes = [list(attributes.get(name) or [f"{{{name}}}"]) for name in names]
+        total, wanted = prod(map(len, axes)), share + (index < more)
+        stride = _stride(total) if total > wanted else 1
+        for number in range(min(wanted, total)):
+            choice = _row(number * stride % total, axes)
+            prompts.append(fill(template, dict(zip(names, choice, strict=True))))
+    return list(dict.fromkeys(prompt for prompt in prompts if prompt))
+
+
+def _names(template: str) -> tuple[str, ...] | None:
+    try:
+        return attributes_of(template)
+    except ValueError:
+        return None
+
+
+def _stride(total: int) -> int:
+    """A step through ``total`` rows that meets each once and changes all axes, the fast and the slow ones."""
+    stride = round(0.618 * total)
+    while gcd(stride, total) != 1:
+        stride += 1
+    return stride
+
+
+def _row(position: int, axes: Sequence[Sequence[str]]) -> list[str]:
+    """The choice at ``position`` of the product of ``axes``, the last of which turns fastest."""
+    row = []
+    for axis in reversed(axes):
+        position, index = divmod(position, len(axis))
+        row.append(axis[index])
+    return row[::-1]

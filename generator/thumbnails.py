@@ -1,0 +1,37 @@
+"""An image as a short vector, so that images which look alike are near each other.
+
+A tiny picture in three colours, nothing learned: it sees layout and colour, no meaning. Copies stay near each other
+when they are compressed, resized or a little brighter; mirrored, rotated or clearly cropped ones do not.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+#: Width and height of the tiny picture, in pixels.
+SIZE = 16
+
+#: The length of a vector.
+LENGTH = SIZE * SIZE * 3
+
+
+def thumbnail(path: str | os.PathLike[str]) -> NDArray[np.float32]:
+    """The vector of an image file: float32, shape (LENGTH,).
+
+    Scaled so that the Euclidean distance of two vectors is the root mean square difference of the tiny pictures'
+    colours, from 0 (they look the same) to 1 (black and white).
+
+    Raises:
+        OSError: the file is missing or not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (4 * SIZE, 4 * SIZE))  # spares JPEGs the full decoding
+            tiny = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BOX)
+    except ImportError as error:  # what Pillow raises for unreadable files once Ultralytics is imported
+        raise OSError(f"{path} is not an image that can be read") from error
+    return np.asarray(tiny, np.float32).ravel() / (255 * LENGTH**0.5)

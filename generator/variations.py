@@ -1,0 +1,63 @@
+"""Variations of a job: the same prompt with another seed, or its template filled with other values.
+
+Knows jobs and recipes; which variations there are already is the caller's matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.phrases import find_phrases
+from diffucurate.generator.prompts import Job
+from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.templates import attributes_of, fill, loosened
+
+Changes = Mapping[str, Sequence[str]]
+
+
+def template_of(job: Job, recipe: Recipe) -> str:
+    """The recipe's template that leads to the job's prompt, values that it fixes left open.
+
+    Raises:
+        RecipeError: none does.
+    """
+    for template in map(loosened, recipe.templates):
+        if set(attributes_of(template)) == set(job.attributes) and fill(template, job.attributes) == job.prompt:
+            return template
+    raise RecipeError("templates", job.prompt, "no template of the recipe leads to this prompt")
+
+
+def altered(job: Job, **content: Any) -> Job:
+    """The job with other content, and the id that follows from it."""
+    before = {name: value for name, value in vars(job).items() if name != "job_id"}
+    return Job.of(**{**before, **content})
+
+
+def refilled(job: Job, recipe: Recipe, changes: Changes) -> Iterator[Job]:
+    """The job with every choice of other values for its attributes, in the order listed, and the job's own seed.
+
+    Args:
+        job: one that ``recipe`` led to, at once or by way of other variations.
+        recipe: whose template is filled and whose classes are looked for.
+        changes: attribute -> values; those that the job's template does not use change nothing.
+
+    Raises:
+        RecipeError: no class is found any more in the prompt that a new value leads to.
+    """
+    template = template_of(job, recipe)
+    axes = {name: values for name, values in changes.items() if name in attributes_of(template)}
+    for choice in product(*axes.values()):
+        chosen = dict(zip(axes, choice, strict=True))
+        values = {**job.attributes, **chosen}
+        prompt = fill(template, values)
+        phrases = find_phrases(prompt, recipe.classes)
+        strange = [name for name, value in chosen.items() if value not in recipe.attributes.get(name, ())]
+        if job.phrases and not phrases and strange:  # what the recipe lists may well name no class
+            alone = {name: fill(template, {**job.attributes, name: chosen[name]}) for name in strange}
+            name = next((name for name in strange if not find_phrases(alone[name], recipe.classes)), strange[0])
+            remedy = f"'{prompt}' names none of the classes ({', '.join(recipe.classes)}); use a value that keeps one"
+            raise RecipeError(f"attributes.{name}", chosen[name], remedy)
+        yield altered(job, prompt=prompt, attributes=values, phrases=phrases)

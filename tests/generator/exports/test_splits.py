@@ -1,0 +1,66 @@
+"""Splits: as people write them, of the right sizes, and always the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from diffucurate.generator.errors import ExportError, RecipeError
+from diffucurate.generator.exports.splits import assign_splits, parse_splits
+
+IDS = [f"{index:016x}" for index in range(103)]
+
+
+@pytest.mark.parametrize(
+    ("fractions", "sizes"),
+    [
+        ({"train": 0.8, "val": 0.2}, [82, 21]),
+        ({"train": 1.0}, [103]),
+        ({"train": 1 / 3, "val": 1 / 3, "test": 1 / 3}, [35, 34, 34]),
+        ({"train": 0.999, "val": 0.001}, [103, 0]),
+    ],
+)
+def test_splits_have_exact_sizes(fractions: dict[str, float], sizes: list[int]) -> None:
+    splits = assign_splits(IDS, fractions)
+    assert [list(splits.values()).count(name) for name in fractions] == sizes
+    assert set(splits) == set(IDS)
+
+
+def test_splits_depend_on_ids_only() -> None:
+    fractions = {"train": 0.7, "val": 0.3}
+    assert assign_splits(reversed(IDS), fractions) == assign_splits(IDS, fractions)
+    assert len({assign_splits(IDS, fractions)[value] for value in IDS[:20]}) == 2, "not simply the first ones"
+
+
+@pytest.mark.parametrize(
+    ("fractions", "message"),
+    [
+        ({}, "above 0"),
+        ({"train": 0.8}, "sum of 1"),
+        ({"train": 1.2, "val": -0.2}, "above 0"),
+        ({"../train": 1.0}, "plain name"),
+        ({"": 1.0}, "plain name"),
+        ({"train": float("nan")}, "above 0"),
+        ({"train": float("inf")}, "sum of 1"),
+    ],
+)
+def test_bad_splits_are_refused(fractions: dict[str, float], message: str) -> None:
+    with pytest.raises(ExportError, match=message):
+        assign_splits(IDS, fractions)
+
+
+@pytest.mark.parametrize(
+    ("text", "splits"),
+    [
+        ("train=0.8,val=0.2", {"train": 0.8, "val": 0.2}),
+        (" train = 1 ", {"train": 1.0}),
+        ("a=.5,b=.5", {"a": 0.5, "b": 0.5}),
+    ],
+)
+def test_splits(text: str, splits: dict[str, float]) -> None:
+    assert parse_splits(text) == splits
+
+
+@pytest.mark.parametrize("text", ["", "train", "train=", "=0.5", "train=0.5,", "train=x", "train=0.5,train=0.5"])
+def test_splits_of_another_form(text: str) -> None:
+    with pytest.raises(RecipeError, match=r"as in train=0\.8,val=0\.2"):
+        parse_splits(text)

@@ -1,0 +1,57 @@
+"""A job's variations: other values in its template, other seeds, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.prompts import jobs
+from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.variations import altered, refilled, template_of
+
+RECIPE = Recipe.from_mapping({
+    "dataset": "x", "classes": {"car": ["car"], "bus": ["bus"]},
+    "templates": ["a {object} at {time=noon}", "{{a}} {object}", "nothing"],
+    "attributes": {"object": ["car", "bus", "stone"]},
+})  # fmt: skip
+CAR, BUS, STONE, BRACES, *_, NOTHING = jobs(RECIPE)
+
+
+def test_the_template_is_found_again_with_all_its_attributes_open():
+    assert [template_of(job, RECIPE) for job in (CAR, BRACES, NOTHING)] == [
+        "a {object} at {time}", "{{a}} {object}", "nothing",
+    ]  # fmt: skip
+    with pytest.raises(RecipeError, match="no template"):
+        template_of(altered(CAR, prompt="a cat"), RECIPE)
+
+
+def test_only_what_is_altered_differs():
+    other = altered(CAR, seed=9)
+    assert other.job_id != CAR.job_id and other == altered(other)
+    assert {**vars(other), "seed": CAR.seed, "job_id": CAR.job_id} == vars(CAR)
+
+
+@pytest.mark.parametrize(
+    ("job", "changes", "prompts"),
+    [
+        (CAR, {"time": ["night", "dusk"]}, ["a car at night", "a car at dusk"]),
+        (CAR, {"time": ["noon"]}, ["a car at noon"]),
+        (CAR, {"object": ["stone"]}, ["a stone at noon"]),  # the recipe lists it, though it names no class
+        (STONE, {"time": ["night"]}, ["a stone at night"]),
+        (CAR, {"time": ["night"], "object": ["small bus", "car"]},
+         ["a small bus at night", "a car at night"]),
+        (BRACES, {"time": ["night"]}, ["{a} car"]),  # its template has no time
+    ],
+)  # fmt: skip
+def test_templates_are_refilled(job, changes, prompts):
+    made = list(refilled(job, RECIPE, changes))
+    assert [one.prompt for one in made] == prompts
+    for one in made:
+        assert one.seed == job.seed and (one.prompt == job.prompt) == (one == job)
+        assert list(one.phrases) == [name for name in ("car", "bus") if name in one.prompt]
+
+
+def test_value_that_names_no_class_is_refused():
+    with pytest.raises(RecipeError, match="none of the classes") as caught:
+        list(refilled(CAR, RECIPE, {"time": ["night"], "object": ["bus", "piano"]}))
+    assert (caught.value.field, caught.value.value) == ("attributes.object", "piano")
