@@ -15,19 +15,40 @@ if TYPE_CHECKING:
     from diffucurate.plugin.export import export
     from diffucurate.plugin.generate import generate
     from diffucurate.plugin.label import label
+    from diffucurate.plugin.provenance import Provenance, provenance
+    from diffucurate.plugin.regenerate import regenerate
+    from diffucurate.plugin.repaint import Repainted, repaint
 
 __version__ = "0.1.0"
 
-__all__ = ["Comparison", "Recipe", "compare", "curate", "export", "generate", "label"]
+__all__ = [
+    "Comparison",
+    "Provenance",
+    "Recipe",
+    "Repainted",
+    "compare",
+    "curate",
+    "export",
+    "generate",
+    "label",
+    "provenance",
+    "regenerate",
+    "repaint",
+]
 
 _HOMES = {
     "Comparison": "diffucurate.plugin.compare",
+    "Provenance": "diffucurate.plugin.provenance",
     "Recipe": "diffucurate.generator.recipe",
+    "Repainted": "diffucurate.plugin.repaint",
     "compare": "diffucurate.plugin.compare",
     "curate": "diffucurate.plugin.curate",
     "export": "diffucurate.plugin.export",
     "generate": "diffucurate.plugin.generate",
     "label": "diffucurate.plugin.label",
+    "provenance": "diffucurate.plugin.provenance",
+    "regenerate": "diffucurate.plugin.regenerate",
+    "repaint": "diffucurate.plugin.repaint",
 }
 
 

@@ -1,4 +1,4 @@
-"""Where FiftyOne finds the plugin: ``register`` hands it the operators. Knows nothing of what they do.
+"""Where FiftyOne finds the plugin: ``register`` hands it the operators and panels. Knows nothing of what they do.
 
 FiftyOne runs this file again at every request of the App, under a name of its own, so it stays small
 and imports nothing heavy. The operators always come from the one package ``diffucurate``.
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def register(plugin: PluginContext) -> None:
-    """Register every operator with FiftyOne; called by its plugin loader."""
+    """Register every operator and panel with FiftyOne; called by its plugin loader."""
     _make_importable()
-    from diffucurate.operators import OPERATORS
+    from diffucurate.operators import OPERATORS, PANELS
 
-    for operator in OPERATORS:
+    for operator in (*OPERATORS, *PANELS):
         plugin.register(operator)
 
 

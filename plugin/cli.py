@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -17,10 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from diffucurate.generator.errors import DatasetError, DiffucurateError, RecipeError
+from diffucurate.generator.exports.splits import parse_splits
 from diffucurate.plugin.terminal import Terminal, table
 
 if TYPE_CHECKING:
     import fiftyone as fo
+
+    from diffucurate.generator.labels.settings import Settings
 
 DONE, USER_INPUT, OTHER = 0, 1, 2
 TRACEBACK = "DIFFUCURATE_TRACEBACK"
@@ -116,13 +120,28 @@ def label(
     ] = None,
     classes: Annotated[str | None, typer.Option(help="car,bus,... for attention on images painted elsewhere.")] = None,
     view: Annotated[str | None, typer.Option(help="A saved view, to label only its samples.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="attention: heat a pixel needs, compared with the hottest one.")
+    ] = None,
+    min_area: Annotated[
+        float | None, typer.Option(min=0, max=1, help="attention: smallest object, as a share of the image.")
+    ] = None,
+    min_share: Annotated[
+        float | None, typer.Option(min=0, max=1, help="attention: smallest object, as a share of its class's largest.")
+    ] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Instances that are less certain are left out.")
+    ] = None,
+    max_overlap: Annotated[
+        float | None, typer.Option(min=0, max=1, help="yolov8: of two instances that overlap more one is left out.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Label a dataset's images with one source; its earlier labels are replaced."""
     terminal = _terminal(context)
-    names = None if classes is None else [name.strip() for name in classes.split(",")]
-    if names is not None and not all(names):
-        raise RecipeError("classes", classes, "give names with one comma between them, as in car,bus")
+    names = _names(classes)
+    options = {"min_area": min_area, "min_share": min_share, "min_confidence": min_confidence}
+    settings = _settings(source.value, {"threshold": threshold, **options, "max_overlap": max_overlap})
     with terminal.progress(f"label {source.value}") as progress:
         samples = _samples(dataset, view)
         from diffucurate.plugin.fields import instances
@@ -134,6 +153,7 @@ def label(
             weights=str(weights) if weights else None,
             model=model,
             classes=names,
+            settings=settings,
             progress=progress,
         )
     found = samples.count(f"{instances(source.value)}.detections")
@@ -145,11 +165,11 @@ def label(
 def compare(
     context: typer.Context,
     dataset: DatasetArgument,
-    a: Annotated[str, typer.Argument(metavar="A", help="A label source, such as attention.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="A source such as attention, or a field such as ground_truth.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another, the reference for average precision.")],
     json: Json = False,
 ) -> None:
-    """Compare the labels of two sources, per class and per sample."""
+    """Compare the labels of two sources, or of any two fields with instances, per class and per sample."""
     terminal = _terminal(context)
     with terminal.progress(f"compare {a} {b}") as progress:
         samples = _samples(dataset)
@@ -165,6 +185,8 @@ def show_comparison(terminal: Terminal, comparison: Any) -> None:
     a, b = comparison.a, comparison.b
     columns = ("class", "matched", f"only {a}", f"only {b}", "mean IoU", "AP")
     terminal.show(table(columns, [tuple(row.values()) for row in comparison.table()]))
+    if comparison.without_masks:
+        terminal.say(f"matched by boxes, as there are no masks in {' and '.join(comparison.without_masks)}")
     skipped = f"; {comparison.skipped} lack the labels of one" if comparison.skipped else ""
     terminal.show(f"agreement {comparison.agreement:.3f} over {comparison.samples} images{skipped}")
 
@@ -173,25 +195,71 @@ def show_comparison(terminal: Terminal, comparison: Any) -> None:
 def curate(
     context: typer.Context,
     dataset: DatasetArgument,
-    source: Annotated[str, typer.Option(help="The label source to judge by.")],
+    source: Annotated[str, typer.Option(help="The label source, or field of detections, to judge by.")],
     min_confidence: Annotated[float | None, typer.Option(min=0, max=1, help="Keep instances at least so sure.")] = None,
     min_agreement: Annotated[
         float | None, typer.Option(min=0, max=1, help="Keep images with at least so much agreement.")
     ] = None,
     against: Annotated[str | None, typer.Option(help="The source that agreement is measured against.")] = None,
+    classes: Annotated[str | None, typer.Option(help="car,bus,... to keep only instances of these.")] = None,
+    min_area: Annotated[float | None, typer.Option(min=0, max=1, help="Least share of the image.")] = None,
+    max_area: Annotated[float | None, typer.Option(min=0, max=1, help="Greatest share of the image.")] = None,
+    score: Annotated[
+        list[str] | None,
+        typer.Option(help="FIELD=LEAST:GREATEST, either may be left out, as in uniqueness=0.2: (repeatable)."),
+    ] = None,
+    max_per_class: Annotated[
+        int | None, typer.Option(min=1, help="Keep at most so many images of a class, the best.")
+    ] = None,
+    exact_duplicates: Annotated[
+        bool, typer.Option("--exact-duplicates", help="Keep only the best of images whose files are equal.")
+    ] = False,
+    near_duplicates: Annotated[
+        float | None, typer.Option(help="Keep only the best of images that are so near or nearer, such as 0.03.")
+    ] = None,
+    embeddings: Annotated[
+        str | None, typer.Option(help="Field or similarity run to measure that on; small pictures if left out.")
+    ] = None,
     view: Annotated[str | None, typer.Option(help="The view that is saved, and the tag; 'curated' by default.")] = None,
     json: Json = False,
 ) -> None:
     """Choose the samples that pass some rules, tag them and save them as a view."""
     terminal = _terminal(context)
-    samples = _samples(dataset)
-    from diffucurate.plugin.curate import curate as run
+    scores = dict(_limits(text) for text in score or ())
+    names = _names(classes)
+    with terminal.progress("curate") as progress:
+        samples = _samples(dataset)
+        from diffucurate.plugin.curate import curate as run
+        from diffucurate.plugin.curate import curations
 
-    kept = run(
-        samples, source=source, min_confidence=min_confidence, min_agreement=min_agreement, against=against, view=view
-    )
+        kept = run(
+            samples, source=source, min_confidence=min_confidence, min_agreement=min_agreement, against=against,
+            classes=names, min_area=min_area, max_area=max_area, scores=scores, max_per_class=max_per_class,
+            exact_duplicates=exact_duplicates, near_duplicates=near_duplicates or False, embeddings=embeddings,
+            view=view, progress=progress,
+        )  # fmt: skip
+    made = next(curation for curation in curations(kept._dataset) if curation.name == kept.name)
     terminal.show(f"{dataset}: {len(kept)} of {len(samples)} images kept, saved as view '{kept.name}'")
+    if made.count is not None and made.count.removed:
+        terminal.show(made.count.reasons())
     terminal.result({"dataset": dataset, "view": kept.name, "kept": len(kept), "samples": len(samples)})
+
+
+@app.command()
+def undo(
+    context: typer.Context,
+    dataset: DatasetArgument,
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="The curation's name.")] = "curated",
+    json: Json = False,
+) -> None:
+    """Take back a curation: its tag and saved view go, and what they replaced comes back."""
+    terminal = _terminal(context)
+    samples = _samples(dataset)
+    from diffucurate.plugin.curate import undo_curation as run
+
+    undone = run(samples, name)
+    terminal.show(f"{dataset}: curation '{name}' is undone, its saved view {undone.view}")
+    terminal.result({"dataset": dataset, **asdict(undone)})
 
 
 @app.command()
@@ -211,11 +279,79 @@ def export(
     with terminal.progress(f"export {format.value}") as progress:
         samples = _samples(dataset, view)
         from diffucurate.plugin.export import export as run
+        from diffucurate.plugin.export_size import estimate_size, in_units
 
+        size = estimate_size(samples, out, format=format.value, source=source)
+        terminal.say(f"about {in_units(size.total_bytes)}; {in_units(size.free_bytes)} are free there")
         summary = run(samples, out, format=format.value, source=source, splits=parts, progress=progress)
     counts = ", ".join(f"{name} {images} images" for name, images in summary.images.items())
     terminal.show(f"{dataset}: {sum(summary.instances.values())} instances written to {summary.folder} ({counts})")
+    terminal.show(summary.first_step())
     terminal.result({"dataset": dataset, "view": view, **summary.to_dict()})
+
+
+@app.command()
+def provenance(
+    context: typer.Context,
+    dataset: DatasetArgument,
+    sample: Annotated[str, typer.Argument(metavar="SAMPLE", help="The id of a painted sample.")],
+    repaint: Annotated[bool, typer.Option("--repaint", help="Paint it again too, and say how it came out.")] = False,
+    json: Json = False,
+) -> None:
+    """Tell what made an image: its prompt, seed, model and run."""
+    terminal = _terminal(context)
+    with terminal.progress("provenance") as progress:
+        chosen = _chosen(_samples(dataset), [sample]).first()
+        from diffucurate.plugin.describe import of_image, of_run
+        from diffucurate.plugin.provenance import provenance as run
+        from diffucurate.plugin.repaint import repaint as paint_again
+
+        made = run(chosen)
+        again = paint_again(chosen, progress=progress)[0] if repaint else None
+    lines = {**of_image(made), **of_run(made)}
+    width = max(map(len, lines))
+    for label, text in lines.items():
+        terminal.show(f"{label:<{width}}  {text}")
+    if made.warning:
+        terminal.show(made.warning)
+    document = made.to_dict()
+    if again is not None:
+        terminal.show(again.verdict)
+        document["repainted"] = {"identical": again.identical, "restored": again.restored, "verdict": again.verdict}
+    terminal.result(document)
+
+
+@app.command()
+def regenerate(
+    context: typer.Context,
+    dataset: DatasetArgument,
+    sample: Annotated[list[str] | None, typer.Option(help="The id of a sample to vary (repeatable).")] = None,
+    view: Annotated[str | None, typer.Option(help="A saved view, to vary its samples.")] = None,
+    new_seeds: Annotated[int | None, typer.Option(min=1, help="How many new seeds for each.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="The seeds themselves, as in 3,7.")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE[,VALUE...] of an attribute, as in time=night (repeatable).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Paint images again with other seeds or attributes, and add what comes out."""
+    terminal = _terminal(context)
+    if (sample is None) == (view is None):
+        raise RecipeError("samples", None, "say which images: either --sample or --view")
+    if new_seeds is not None and seeds is not None:
+        raise RecipeError("seeds", seeds, "give either --seeds or --new-seeds")
+    listed: Any = None if seeds is None else [int(n) if n.strip().isdecimal() else n for n in seeds.split(",")]
+    changes = dict(_change(text) for text in change or ())
+    with terminal.progress("regenerate") as progress:
+        samples = _samples(dataset, view)
+        chosen = samples if sample is None else _chosen(samples, sample)
+        before = set(samples._dataset.values("id"))
+        from diffucurate.plugin.regenerate import regenerate as run
+
+        made = run(chosen, seeds=new_seeds or listed, attributes=changes, progress=progress)
+    added = [one for one in made.values("id") if one not in before]
+    terminal.show(f"{dataset}: {len(added)} images added, {len(before) + len(added)} in all")
+    terminal.result({"dataset": dataset, "added": len(added), "samples": added})
 
 
 @app.command()
@@ -273,23 +409,37 @@ def _terminal(context: typer.Context) -> Terminal:
     return terminal
 
 
-def parse_splits(text: str) -> dict[str, float]:
-    """``train=0.8,val=0.2`` as a mapping; which names and shares make sense is the exporter's to say.
+def _names(text: str | None) -> list[str] | None:
+    """``car,bus`` as a list."""
+    names = None if text is None else [name.strip() for name in text.split(",")]
+    if names is not None and not all(names):
+        raise RecipeError("classes", text, "give names with one comma between them, as in car,bus")
+    return names
 
-    Raises:
-        RecipeError: the text is not of this form, or a name comes twice.
-    """
-    shares: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, share = (piece.strip() for piece in part.partition("="))
-        try:
-            value = float(share)
-        except ValueError:
-            raise RecipeError("splits", text, "give names and shares, as in train=0.8,val=0.2") from None
-        if not name or name in shares:
-            raise RecipeError("splits", text, "give each share one name of its own, as in train=0.8,val=0.2")
-        shares[name] = value
-    return shares
+
+def _settings(source: str, options: Mapping[str, float | None]) -> Settings | None:
+    """The settings of a label source from the options that were given; None where none was."""
+    from diffucurate.generator.labels.settings import SETTINGS, settings_of
+
+    fields = {"floor" if name == "threshold" else name: value for name, value in options.items() if value is not None}
+    for name, value in fields.items():
+        if name not in SETTINGS[source].model_fields:
+            option = "threshold" if name == "floor" else name
+            raise RecipeError(option, value, f"source '{source}' has no such setting; leave it out")
+    return settings_of(source, fields) if fields else None
+
+
+def _limits(text: str) -> tuple[str, tuple[float | None, float | None]]:
+    """``uniqueness=0.2:0.9`` as a field and its limits, either of which may be left out."""
+    name, _, span = (piece.strip() for piece in text.partition("="))
+    ends = [end.strip() for end in span.split(":")]
+    try:
+        if not name or len(ends) != 2:
+            raise ValueError
+        low, high = (float(end) if end else None for end in ends)
+    except ValueError:
+        raise RecipeError("score", text, "give a field and its limits, as in uniqueness=0.2: or seed=1:9") from None
+    return name, (low, high)
 
 
 def _samples(name: str, view: str | None = None) -> fo.Dataset | fo.DatasetView:
@@ -311,6 +461,21 @@ def _samples(name: str, view: str | None = None) -> fo.Dataset | fo.DatasetView:
         there = f"there are {', '.join(known)}" if known else "it has none; make one with 'diffucurate curate'"
         raise DatasetError(f"dataset '{name}' has no saved view '{view}'; {there}")
     return dataset.load_saved_view(view)
+
+
+def _chosen(samples: fo.Dataset | fo.DatasetView, ids: Sequence[str]) -> fo.DatasetView:
+    known = set(samples.values("id"))
+    for one in ids:
+        if one not in known:
+            raise DatasetError(f"there is no sample '{one}'; the App shows a sample's id, and so does values('id')")
+    return samples.select(list(ids), ordered=True)
+
+
+def _change(text: str) -> tuple[str, list[str]]:
+    name, equals, values = text.partition("=")
+    if not equals:
+        raise RecipeError("change", text, "give an attribute and its values, as in time=night,dusk")
+    return name.strip(), [value.strip() for value in values.split(",")]
 
 
 def _error_document(error: BaseException, message: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Two label sources, one image: where do they agree? Runs FiftyOne's own evaluation and stores a score per sample.
+"""Two sets of labels, one image: where do they agree? Runs FiftyOne's own evaluation and stores a score per sample.
 
-Neither source is taken for the truth. FiftyOne wants a prediction and a reference, so ``a`` is evaluated with
-``b`` as the reference; only the average precision depends on which is which.
+Any two fields of instances will do, ours or not. Neither is taken for the truth. FiftyOne wants a prediction and a
+reference, so ``a`` is evaluated with ``b`` as the reference; only the average precision depends on which is which.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from fiftyone import ViewField as F
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.plugin import fields, runs
 from diffucurate.plugin.classes import read_classes
+from diffucurate.plugin.looks import place_fields
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.samples import dataset_of
 from diffucurate.plugin.sources import instances_field
@@ -46,6 +47,7 @@ class Comparison:
 
     ``samples`` were compared; ``skipped`` ones lack the labels of one source. ``agreement`` is the mean of the
     samples' own scores. ``eval_key`` names the evaluation in FiftyOne (``dataset.load_evaluation_results``).
+    ``matched_by`` is ``masks``, or ``boxes`` where ``without_masks`` names fields whose instances lack masks.
     """
 
     a: str
@@ -57,6 +59,11 @@ class Comparison:
     agreement: float
     classes: tuple[ComparisonRow, ...]
     overall: ComparisonRow
+    without_masks: tuple[str, ...] = ()
+
+    @property
+    def matched_by(self) -> str:
+        return "boxes" if self.without_masks else "masks"
 
     def table(self) -> list[dict[str, Any]]:
         """One plain mapping per class and a last one, labelled ``all``."""
@@ -64,13 +71,15 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return asdict(self)
+        return {**asdict(self), "matched_by": self.matched_by}
 
 
 def compare(
     samples: fo.Dataset | fo.DatasetView, a: str, b: str, *, iou: float = 0.5, progress: Listener | None = None
 ) -> Comparison:
-    """Match the instances of two label sources by their masks, class by class.
+    """Match the instances of two label sources, or of any two fields of detections, class by class.
+
+    They are matched by their masks, or by their boxes where instances of either have only those.
 
     The evaluation is stored under ``compare_<a>_<b>`` and replaces an earlier one. Each compared sample gets
     ``agreement_<a>_<b>``: the sum of the matched instances' IoU divided by the larger of the two sources' counts,
@@ -79,26 +88,25 @@ def compare(
 
     Args:
         samples: a dataset or view; filtered instances stay filtered.
-        a, b: names of label sources, such as ``attention`` and ``yolov8``.
+        a, b: names of label sources, such as ``attention``, or of fields, such as ``ground_truth``.
         iou: the least IoU of a match, in (0, 1].
         progress: called with the share that is done.
 
     Raises:
-        DatasetError: no sample has the labels of both, or instances have boxes only.
-        RecipeError: the same source twice, or an ``iou`` out of range.
+        DatasetError: there is no such source or field, or no sample has the labels of both.
+        RecipeError: the same labels twice, or an ``iou`` out of range.
     """
     if not 0 < iou <= 1:
         raise RecipeError("iou", iou, "give the least IoU of a match, above 0 and at most 1")
-    if a == b:
-        raise RecipeError("b", b, "name two different label sources")
     dataset = dataset_of(samples)
     field_a, field_b = instances_field(dataset, a), instances_field(dataset, b)
+    if field_a == field_b:
+        raise RecipeError("b", b, "name two different label sources")
     labelled = samples.match((F(field_a) != None) & (F(field_b) != None))  # noqa: E711  (a database expression)
     count = len(labelled)
     if not count:
         raise DatasetError(f"no sample has labels of both '{a}' and '{b}'; label the same samples with both first")
-    for field in (field_a, field_b):
-        _require_masks(labelled, field)
+    maskless = tuple(field for field in (field_a, field_b) if not _has_masks(labelled, field))
 
     key, settings = fields.evaluation(a, b), {"a": a, "b": b, "iou": iou, "samples": count}
     with runs.recorded(dataset, "compare", settings) as run:
@@ -107,8 +115,8 @@ def compare(
         # Average precision needs an order of a's instances; ground truth, say, has none.
         ranked = labelled.count(f"{field_a}.detections") == labelled.count(f"{field_a}.detections.confidence")
         results = labelled.evaluate_detections(
-            field_a, gt_field=field_b, eval_key=key, method="coco", iou=iou, use_masks=True, compute_mAP=ranked,
-            progress=_two_passes(Meter(progress, count), count) if progress else None,
+            field_a, gt_field=field_b, eval_key=key, method="coco", iou=iou, use_masks=not maskless,
+            compute_mAP=ranked, progress=_two_passes(Meter(progress, count), count) if progress else None,
         )  # fmt: skip
         scores = _agreements(labelled, field_a, field_b, key)
         name = fields.agreement(a, b)
@@ -118,15 +126,16 @@ def compare(
         rows = _rows(results, list(read_classes(dataset)), ranked)
         overall = _overall(results, rows, ranked)
         skipped = len(samples) - count
-        comparison = Comparison(a, b, key, name, count, skipped, float(np.mean(scores)), rows, overall)
+        comparison = Comparison(a, b, key, name, count, skipped, float(np.mean(scores)), rows, overall, maskless)
         run.facts |= comparison.to_dict()
+    place_fields(dataset)
     return comparison
 
 
-def _require_masks(samples: fo.DatasetView, field: str) -> None:
+def _has_masks(samples: fo.DatasetView, field: str) -> bool:
+    """Whether every instance has a mask."""
     total = samples.count(f"{field}.detections")
-    if samples.count(f"{field}.detections.mask") + samples.count(f"{field}.detections.mask_path") < total:
-        raise DatasetError(f"some instances in '{field}' have only a box; use a source that gives masks")
+    return bool(samples.count(f"{field}.detections.mask") + samples.count(f"{field}.detections.mask_path") >= total)
 
 
 def _two_passes(meter: Meter, count: int) -> Any:

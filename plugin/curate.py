@@ -1,21 +1,30 @@
-"""Picks the samples that are good enough: a few rules become a tag and a saved view. Deletes nothing."""
+"""Picks the samples that are good enough: rules become a tag and a saved view, and can be undone. Deletes no sample.
+
+Before anything changes, what the name stood for until then is kept with the run. The rules are in
+``plugin.rules``, how samples are chosen by them in ``plugin.selection``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import fiftyone as fo
-from fiftyone import ViewField as F
+from bson import json_util
 
 from diffucurate.generator.errors import DatasetError, RecipeError
-from diffucurate.plugin import fields, runs
-from diffucurate.plugin.classes import read_classes
+from diffucurate.plugin import runs
+from diffucurate.plugin.progress import Listener
+from diffucurate.plugin.rules import BoundRules, Limits, Rules
 from diffucurate.plugin.samples import dataset_of
-from diffucurate.plugin.sources import instances_field
+from diffucurate.plugin.selection import Count, select
 
 #: The tag and saved view that ``curate`` makes when no other name is given.
 CURATED = "curated"
+
+#: The status of a curation's run once it was undone.
+UNDONE = "undone"
 
 
 def curate(
@@ -28,7 +37,13 @@ def curate(
     classes: Sequence[str] | None = None,
     min_area: float | None = None,
     max_area: float | None = None,
+    scores: Mapping[str, Limits] | None = None,
+    max_per_class: int | None = None,
+    exact_duplicates: bool = False,
+    near_duplicates: float | bool = False,
+    embeddings: str | None = None,
     view: str | None = None,
+    progress: Listener | None = None,
 ) -> fo.DatasetView:
     """Tag the samples of ``samples`` that pass all rules, and save them as a view.
 
@@ -37,115 +52,159 @@ def curate(
     it: an image where two sources agree that there is nothing is a result too. Samples that ``source`` has not
     labelled always drop out.
 
-    Curating again under the same name replaces the tag and the view. Label filters of the view passed in remain
-    in the saved one.
+    Then copies go, then what is too much of one class, and of these the best stay: those with the highest agreement
+    (of ``source`` with ``against``, else with the source it was compared with last), then with the highest mean
+    confidence of the instances that are left; equals are taken in the order of their ids.
+
+    Curating again under the same name replaces the tag and the view; ``undo_curation`` brings them back. Label
+    filters of the view passed in remain in the saved one.
 
     Args:
-        source: the label source whose instances are judged.
-        min_confidence: least confidence of an instance, in [0, 1].
+        source: the label source whose instances are judged, or the name of any field of detections.
+        min_confidence: least confidence of an instance, in [0, 1]; one without confidence counts as certain.
         min_agreement: least agreement of ``source`` with ``against``, in [0, 1]; ``compare`` must have run.
         classes: only instances of these.
         min_area, max_area: share of the image an instance may cover, in [0, 1].
+        scores: numeric sample field -> (least, greatest) value, None for no limit, as in
+            ``{"uniqueness": (0.2, None)}``. A sample without the value drops out.
+        max_per_class: at most so many images that show a class; an image counts for every class it shows.
+        exact_duplicates: keep one of the images whose files are equal.
+        near_duplicates: keep one of the images that are so near each other or nearer; True for the usual distance.
+            On thumbnails 0 is the same and 1 black against white, on embeddings it is a cosine distance; see
+            ``plugin.duplicates``.
+        embeddings: the field or similarity run that ``near_duplicates`` is measured on, thumbnails by default.
         view: the name of both tag and saved view, ``curated`` by default.
+        progress: called while images are read, which only near-duplicates need.
 
     Returns:
         The saved view. It may be empty.
 
     Raises:
-        RecipeError: a rule out of range, an agreement without a partner, a class the dataset does not have.
+        RecipeError: a rule out of range, an agreement without a partner, a class, score or embeddings the dataset
+            does not have.
         DatasetError: no labels of ``source``, no comparison, or a tag or saved view of that name that ``curate``
             did not make.
     """
     name = CURATED if view is None else view.strip()
-    rules = {
-        "source": source, "min_confidence": min_confidence, "min_agreement": min_agreement, "against": against,
-        "classes": None if classes is None else list(classes), "min_area": min_area, "max_area": max_area, "view": name,
-    }  # fmt: skip
-    _check_rules(rules)
+    rules = Rules(
+        source=source, min_confidence=min_confidence, min_agreement=min_agreement, against=against, classes=classes,
+        min_area=min_area, max_area=max_area, scores=scores or {}, max_per_class=max_per_class,
+        exact_duplicates=exact_duplicates, near_duplicates=near_duplicates, embeddings=embeddings,
+    )  # fmt: skip
     dataset = dataset_of(samples)
-    instances, polygons = instances_field(dataset, source), fields.polygons(source)
-    _check_classes(dataset, instances, classes)
-    _check_name(dataset, name)
+    bound = BoundRules(dataset, rules)
+    check_name(dataset, name)
+    chosen = select(samples, bound, progress)
 
-    rule = _instance_rule(rules)
-    if (min_area is not None or max_area is not None) and not dataset.has_sample_field(f"{instances}.detections.area"):
-        raise DatasetError(f"the instances in '{instances}' have no 'area'; label with source '{source}' again")
-    picked = samples.match(F(instances) != None)  # noqa: E711  (a database expression)
-    if min_agreement is not None and against is not None:
-        picked = picked.match(F(_agreement_field(dataset, source, against)) >= min_agreement)
+    saved = _label_filters(samples, dataset).match_tags(name)
+    rule = bound.instance_rule()
     if rule is not None:
-        picked = picked.filter_labels(instances, rule, only_matches=True)
-
-    with runs.recorded(dataset, "curate", rules) as run:
-        ids = picked.values("id")
-        dataset.match_tags(name).untag_samples(name)
-        dataset.select(ids).tag_samples(name)
-        saved = _label_filters(samples, dataset).match_tags(name)
-        if rule is not None:
-            saved = saved.filter_labels(instances, rule, only_matches=False)
-            if dataset.has_sample_field(polygons):
-                saved = saved.filter_labels(polygons, rule, only_matches=False)
-        dataset.save_view(name, saved, description=_describe(rules), overwrite=True)
-        run.facts |= {"curated": len(ids), "considered": len(samples)}
+        for field in (bound.instances, bound.polygons):
+            saved = saved if field is None else saved.filter_labels(field, rule, only_matches=False)
+    with runs.recorded(dataset, "curate", {**rules.to_dict(), "view": name}) as run:
+        before = _remember(dataset, run.key, name, chosen.ids, saved)
+        dataset.select(sorted(set(before).difference(chosen.ids))).untag_samples(name)
+        dataset.select(chosen.ids).tag_samples(name)
+        dataset.save_view(name, saved, description=f"Curated by Diffucurate: {rules.describe()}", overwrite=True)
+        counted = chosen.count
+        run.facts |= {
+            "curated": counted.kept,
+            "considered": counted.considered,
+            "removed": [[rule, number] for rule, number in counted.removed.items()],  # a rule's name may hold a dot
+            "ranked_by": chosen.ranked_by,
+        }
     return dataset.load_saved_view(name)
 
 
-def _check_rules(rules: dict[str, Any]) -> None:
-    for key in ("min_confidence", "min_agreement", "min_area", "max_area"):
-        value = rules[key]
-        if value is not None and not 0 <= value <= 1:
-            raise RecipeError(key, value, "give a number from 0 to 1")
-    if rules["min_area"] is not None and rules["max_area"] is not None and rules["min_area"] > rules["max_area"]:
-        raise RecipeError("min_area", rules["min_area"], f"it must not exceed max_area, which is {rules['max_area']}")
-    if rules["min_agreement"] is not None and rules["against"] is None:
-        raise RecipeError("against", None, "name the label source that min_agreement is about, such as 'yolov8'")
-    if rules["against"] is not None and rules["min_agreement"] is None:
-        raise RecipeError("min_agreement", None, f"say how far '{rules['against']}' must agree, from 0 to 1")
-    if rules["classes"] is not None and not rules["classes"]:
-        raise RecipeError("classes", [], "name at least one class, or leave the rule out")
+@dataclass(frozen=True)
+class Curation:
+    """A curation that stands: the name of its tag and saved view, its run, when it was made (ISO, UTC), its rules
+    in words, and what they kept; None for a run that was stopped.
+    """
+
+    name: str
+    run_key: str
+    made: str
+    rules: str
+    count: Count | None
 
 
-def _check_classes(dataset: fo.Dataset, instances: str, classes: Sequence[str] | None) -> None:
-    known = [*read_classes(dataset), *dataset.distinct(f"{instances}.detections.label")]
-    for label in classes or ():
-        if label not in known:
-            there = ", ".join(dict.fromkeys(known))
-            raise RecipeError("classes", label, f"the dataset has no such class; there are {there}")
+def curations(dataset: fo.Dataset) -> list[Curation]:
+    """What ``undo_curation`` can undo, the latest first; of each name only the latest."""
+    found: dict[str, Curation] = {}
+    made = [dataset.get_run_info(key) for key in dataset.list_runs(method=runs.method("curate"))]
+    # By the moment they were recorded: the keys of one second are in no order.
+    for info in sorted(made, key=lambda info: info.timestamp, reverse=True):
+        config = info.config
+        settings, facts = dict(config.settings), getattr(config, "facts", {})
+        name = settings.pop("view")
+        if config.status != UNDONE and name not in found and _changed_anything(dataset, info):
+            counted = Count(facts["considered"], facts["curated"], dict(facts["removed"])) if facts else None
+            found[name] = Curation(name, info.key, config.started, Rules(**settings).describe(), counted)
+    return list(found.values())
 
 
-def _check_name(dataset: fo.Dataset, name: str) -> None:
-    """Refuse a name that stands for something of the user's own."""
+@dataclass(frozen=True)
+class Undone:
+    """What undoing a curation left: how many samples lost and have its tag, and what became of the saved view.
+
+    ``view`` is ``removed``, ``restored`` (the one that was replaced is back) or ``kept`` (somebody had changed it).
+    """
+
+    name: str
+    untagged: int
+    tagged: int
+    view: str
+
+
+def undo_curation(dataset: fo.Dataset, name: str = CURATED) -> Undone:
+    """Take back the latest curation under ``name``: its tag and saved view go, and what they replaced comes back.
+
+    Only what that curation made is touched: a tag of the same name that somebody put on other samples since stays,
+    and so does a saved view of that name that somebody has changed since. Undoing once more takes back the curation
+    before it.
+
+    Raises:
+        DatasetError: there is no curation of that name to undo.
+    """
+    standing = {curation.name: curation for curation in curations(dataset)}
+    if name not in standing:
+        there = f"there are {', '.join(standing)}" if standing else "there are none"
+        raise DatasetError(f"dataset '{dataset.name}' has no curation '{name}' to undo; {there}")
+    key = standing[name].run_key
+    memory = _memory(dataset, key)
+    if memory is None:
+        raise DatasetError(
+            f"curation '{name}' is of a time when nothing was kept to undo it; remove tag and view by hand"
+        )
+    with runs.recorded(dataset, "undo_curation", {"view": name, "run": key}) as run:
+        made = dataset.select(memory.tagged).match_tags(name).values("id")
+        gone = sorted(set(made).difference(memory.before))
+        dataset.select(gone).untag_samples(name)
+        dataset.select(memory.before).tag_samples(name)
+        undone = Undone(name, len(gone), len(memory.before), _restore_view(dataset, name, memory.stages, memory.view))
+        run.facts |= asdict(undone)
+    config = dataset.get_run_info(key).config
+    config.status = UNDONE
+    dataset.update_run_config(key, config)
+    return undone
+
+
+def check_name(dataset: fo.Dataset, name: str) -> None:
+    """Refuse a name that stands for something of the user's own.
+
+    Raises:
+        RecipeError: no name that a tag can have.
+        DatasetError: a tag or saved view of that name which no curation made.
+    """
     if not name or "," in name:
         raise RecipeError("view", name, "give a name for the tag and the saved view, without commas")
-    earlier = dataset.list_runs(method=runs.method("curate"))
-    if any(dataset.get_run_info(key).config.settings["view"] == name for key in earlier):
+    if any(curation.name == name for curation in curations(dataset)):
         return
     if dataset.has_saved_view(name):
         raise DatasetError(f"there is a saved view '{name}' that curate did not make; choose another name")
     if name in dataset.distinct("tags"):
         raise DatasetError(f"samples have a tag '{name}' that curate did not set; choose another name")
-
-
-def _agreement_field(dataset: fo.Dataset, source: str, against: str) -> str:
-    """Either comparison of the two will do; the one that was asked for goes first."""
-    for name in (fields.agreement(source, against), fields.agreement(against, source)):
-        if dataset.has_sample_field(name):
-            return name
-    raise DatasetError(f"sources '{source}' and '{against}' were not compared yet; run compare with both first")
-
-
-def _instance_rule(rules: dict[str, Any]) -> Any:
-    """The rules on instances as one database expression, or None if there are none."""
-    parts = []
-    if rules["min_confidence"] is not None:
-        parts.append(F("confidence") >= rules["min_confidence"])
-    if rules["classes"] is not None:
-        parts.append(F("label").is_in(rules["classes"]))
-    if rules["min_area"] is not None:
-        parts.append(F(fields.AREA) >= rules["min_area"])
-    if rules["max_area"] is not None:
-        parts.append(F(fields.AREA) <= rules["max_area"])
-    return F.all(parts) if parts else None
 
 
 def _label_filters(samples: fo.Dataset | fo.DatasetView, dataset: fo.Dataset) -> fo.DatasetView:
@@ -157,6 +216,45 @@ def _label_filters(samples: fo.Dataset | fo.DatasetView, dataset: fo.Dataset) ->
     return view
 
 
-def _describe(rules: dict[str, Any]) -> str:
-    said = [f"{key} {value}" for key, value in rules.items() if value is not None and key not in ("source", "view")]
-    return f"Curated by Diffucurate: source {rules['source']}" + "".join(f", {text}" for text in said)
+def _remember(dataset: fo.Dataset, run_key: str, name: str, ids: Sequence[str], view: fo.DatasetView) -> list[str]:
+    """Keep with the run what is about to be made, and what the name stands for until then; the ids tagged so far."""
+    stages = [json_util.dumps(stage) for stage in view._serialize(include_uuids=False)]
+    before: list[str] = dataset.match_tags(name).values("id")
+    results = dataset.init_run_results(
+        run_key, tagged=list(ids), stages=stages, before=before, view=_saved_view(dataset, name)
+    )
+    dataset.save_run_results(run_key, results, cache=False)
+    return before
+
+
+def _memory(dataset: fo.Dataset, run_key: str) -> Any:
+    """What ``_remember`` has kept, None where it has not."""
+    return dataset.load_run_results(run_key, cache=False, load_view=False)
+
+
+def _changed_anything(dataset: fo.Dataset, info: Any) -> bool:
+    """A run that was killed before it could remember what was there has not come to change it either."""
+    return info.config.status == runs.DONE or _memory(dataset, info.key) is not None
+
+
+def _saved_view(dataset: fo.Dataset, name: str) -> dict[str, Any] | None:
+    """A saved view as plain data, also where its stages no longer fit the dataset; None where there is none."""
+    if not dataset.has_saved_view(name):
+        return None
+    info = dataset.get_saved_view_info(name)
+    stages = list(dataset._get_saved_view_doc(name).view_stages)
+    return {"stages": stages, "description": info["description"], "color": info["color"]}
+
+
+def _restore_view(dataset: fo.Dataset, name: str, ours: list[str], before: dict[str, Any] | None) -> str:
+    """Put back the saved view of ``before``, None for none, unless somebody changed ``ours``; what became of it."""
+    standing = _saved_view(dataset, name)
+    if standing is not None and standing["stages"] != ours:
+        return "kept"
+    if before is None:
+        if standing is not None:
+            dataset.delete_saved_view(name)
+        return "removed"
+    view = fo.DatasetView._build(dataset, [json_util.loads(stage) for stage in before["stages"]])
+    dataset.save_view(name, view, description=before["description"], color=before["color"], overwrite=True)
+    return "restored"

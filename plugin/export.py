@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from fiftyone import ViewField as F
 from PIL import Image
 
 from diffucurate.generator.errors import DatasetError, ExportError, RecipeError
+from diffucurate.generator.exports.splits import assign_splits
 from diffucurate.plugin import runs
 from diffucurate.plugin.classes import read_classes
 from diffucurate.plugin.progress import Listener, Meter
@@ -58,6 +60,15 @@ class ExportSummary:
         """Plain data for JSON."""
         return asdict(self)
 
+    def first_step(self) -> str:
+        """One line that trains from the folder or, for COCO, reads it: a shell command or Python."""
+        if self.format == "yolo":
+            data = shlex.quote(str(Path(self.folder) / "data.yaml"))
+            return f"yolo segment train model=yolov8n-seg.pt data={data}"
+        split = ONLY_SPLIT if ONLY_SPLIT in self.images else next(iter(self.images))
+        annotations = str(Path(self.folder) / "annotations" / f"{split}.json")
+        return f"from pycocotools.coco import COCO; coco = COCO({annotations!r})"
+
 
 def export(
     samples: fo.Dataset | fo.DatasetView,
@@ -92,7 +103,6 @@ def export(
             image can be read.
     """
     from diffucurate.generator.exports.coco import write_coco
-    from diffucurate.generator.exports.folder import assign_splits
     from diffucurate.generator.exports.yolo import write_yolo
 
     if format not in FORMATS:
@@ -103,7 +113,7 @@ def export(
     if not labelled:
         raise DatasetError(f"no sample has labels of '{source}'; label them first or choose another view")
     folder = Path(out_dir).expanduser().absolute()
-    _check_folder(folder, format, overwrite)
+    check_folder(folder, format, overwrite)
     ids = labelled.values("id")
     chosen = assign_splits(ids, splits) if splits is not None else dict.fromkeys(ids, ONLY_SPLIT)
     classes = [*read_classes(dataset)]
@@ -133,16 +143,37 @@ def export(
     return summary
 
 
-def _check_folder(folder: Path, format: str, overwrite: bool) -> None:
-    """Never replace a folder that holds something else, such as a home directory named by mistake."""
-    if not overwrite or not folder.is_dir():
+def check_folder(folder: Path, format: str, overwrite: bool) -> None:
+    """Refuse a folder that cannot be written, or that holds something else, such as a home directory named by mistake.
+
+    Raises:
+        ExportError: it is a file, not empty without ``overwrite``, not writable, or holds more than an earlier export.
+    """
+    if os.path.isfile(folder):
+        raise ExportError(f"{folder} is a file; name a folder to export to")
+    above = existing_parent(folder)
+    if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+        raise ExportError(f"nothing can be written in {above}; name a folder somewhere else")
+    if not os.path.isdir(folder):
         return
+    try:
+        items = list(folder.iterdir())
+    except OSError as error:
+        raise ExportError(f"{folder} cannot be read: {error.strerror}; name another folder") from error
     # Ultralytics leaves *.cache files beside the labels it read.
-    strangers = [item.name for item in folder.iterdir() if item.name not in FORMATS[format] and item.suffix != ".cache"]
-    if strangers:
+    strangers = [item.name for item in items if item.name not in FORMATS[format] and item.suffix != ".cache"]
+    if strangers and overwrite:
         raise ExportError(
             f"{folder} holds '{sorted(strangers)[0]}', which is not part of a {format} export; name another folder"
         )
+    if items and not overwrite:
+        raise ExportError(f"{folder} is not empty; overwrite it or name another folder")
+
+
+def existing_parent(folder: Path) -> Path:
+    """The nearest folder above ``folder`` that exists: an export is put in its place whole, so it must be writable."""
+    # os.path, since Path.exists raises where a folder on the way may not be searched.
+    return next((parent for parent in folder.parents if os.path.exists(parent)), folder)
 
 
 def _records(

@@ -18,6 +18,10 @@ MODEL = "model"
 ATTRIBUTES = "attributes"
 SOURCE_ID = "source_id"
 
+#: Device, batch size and threads of the painting: with the job, all that decides every bit of the image.
+PAINTED = "painted"
+PAINTED_PATHS = tuple(f"{PAINTED}.{part}" for part in ("device", "batch_size", "threads"))
+
 #: The file of an image's raw class maps, from which attention labels can be made again.
 ATTENTION_MAPS = "attention_maps"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -17,12 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import DatasetError, RecipeError
-from diffucurate.generator.labels.make import DEFAULT_SETTINGS, LabelSettings, labels_from_heatmaps
+from diffucurate.generator.labels.make import labels_from_heatmaps
 from diffucurate.generator.labels.model import Instance, Labels
+from diffucurate.generator.labels.settings import (
+    SETTINGS,
+    LabelSettings,
+    Settings,
+    YoloSettings,
+    check_settings,
+)
 from diffucurate.generator.phrases import find_phrases
 from diffucurate.plugin import fields, runs
 from diffucurate.plugin.classes import extend_classes, read_classes
-from diffucurate.plugin.looks import colour_classes, show_fields
+from diffucurate.plugin.looks import dress
 from diffucurate.plugin.media import media_folder, read_image, read_maps, remove_files
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.samples import dataset_of, declare_heatmaps, declare_label_fields, with_classes
@@ -41,7 +49,7 @@ SOURCES = ("attention", "yolov8")
 _AT_ONCE = 16
 
 #: Which of ``label``'s settings a source takes, besides classes and device.
-_TAKES = {"attention": ("model", "settings"), "yolov8": ("weights",)}
+_TAKES: dict[str, tuple[str, ...]] = {"attention": ("model", "settings"), "yolov8": ("weights", "settings")}
 
 Phrases = Mapping[str, Sequence[str]]
 
@@ -53,7 +61,7 @@ def label(
     weights: str | os.PathLike[str] | None = None,
     model: str | None = None,
     classes: Phrases | Sequence[str] | None = None,
-    settings: LabelSettings | None = None,
+    settings: Settings | None = None,
     device: str | None = None,
     progress: Listener | None = None,
 ) -> fo.Dataset | fo.DatasetView:
@@ -73,7 +81,8 @@ def label(
         model: for ``attention``, the model that looks at images without kept maps, the built-in one by default.
         classes: names, or names with the phrases that mean them; all of the dataset's by default. New ones are
             added to the dataset's.
-        settings: for ``attention``, how maps become labels.
+        settings: ``LabelSettings`` for ``attention``: how maps become labels; ``YoloSettings`` for ``yolov8``: which
+            detections become labels. The defaults where left out.
         device: for the model; the best one there is by default.
         progress: called after each image.
 
@@ -81,30 +90,33 @@ def label(
         ``samples``.
 
     Raises:
-        RecipeError: an unknown source, a setting that the source does not take, or no classes.
+        RecipeError: an unknown source, a setting or settings that the source does not take, or no classes.
         ModelError: the model cannot be loaded.
-        DatasetError: no image can be read, or a field of that name has another type.
+        DatasetError: no image can be read, a field of that name has another type, or the dataset is deleted
+            meanwhile.
     """
     name = _check_source(source, {"weights": weights, "model": model, "settings": settings})
     dataset = dataset_of(samples)
-    wanted = _wanted(dataset, classes)
+    wanted = wanted_classes(dataset, classes)
     if not wanted and isinstance(source, str):
         remedy = f"dataset '{dataset.name}' has no classes yet; name them, such as ['car', 'bus']"
         raise RecipeError("classes", None, remedy)
     worker: _Worker
     if not isinstance(source, str):
         worker = _FromImages(source)
-    elif source == "attention":
-        worker = _FromAttention(wanted, model, device, settings or DEFAULT_SETTINGS)
     else:
-        worker = _FromYolo(wanted, weights, device)
+        settings = settings if settings is not None else SETTINGS[source]()
+        if isinstance(settings, YoloSettings):
+            worker = _FromYolo(wanted, weights, device, settings)
+        else:
+            worker = _FromAttention(wanted, model, device, settings)
 
     record = {
         "source": name, "classes": list(wanted), "model": model,
         "weights": None if weights is None else os.fspath(weights),
         "settings": None if settings is None else settings.model_dump(), "device": device, "samples": len(samples),
     }  # fmt: skip
-    with runs.recorded(dataset, "label", record) as run:
+    with _deletion_named(dataset.name), runs.recorded(dataset, "label", record) as run:
         saver = _Saver(dataset, name, wanted, run.key)
         meter = Meter(progress, len(samples))
         unreadable: list[str] = []
@@ -118,11 +130,22 @@ def label(
             for path in failed:
                 meter.advance(note=f"skipped {path}: it cannot be read")
         run.facts |= {"labelled": saver.saved, "unreadable": unreadable}
-        if not saver.saved:
+        if unreadable and not saver.saved:
             raise DatasetError(f"none of the {len(unreadable)} images can be read, such as {unreadable[0]}")
     if unreadable:
         logger.warning("skipped %d images that cannot be read: %s", len(unreadable), ", ".join(unreadable))
     return samples
+
+
+@contextmanager
+def _deletion_named(name: str) -> Iterator[None]:
+    """Say that the dataset was deleted where FiftyOne and its database have many ways to fail from that."""
+    try:
+        yield
+    except Exception as error:
+        if fo.dataset_exists(name):
+            raise
+        raise DatasetError(f"dataset '{name}' was deleted while it was labelled; open another one") from error
 
 
 def _check_source(source: str | LabelSource, settings: Mapping[str, Any]) -> str:
@@ -138,11 +161,17 @@ def _check_source(source: str | LabelSource, settings: Mapping[str, Any]) -> str
     for setting, value in settings.items():
         if value is not None and setting not in takes:
             raise RecipeError(setting, value, f"source '{name}' does not take it; leave it out")
+    if isinstance(source, str) and settings["settings"] is not None:
+        check_settings(source, settings["settings"])
     return fields.source(name)
 
 
-def _wanted(dataset: fo.Dataset, classes: Phrases | Sequence[str] | None) -> dict[str, tuple[str, ...]]:
-    """Class -> phrases of what is to be labelled; what the dataset knows of a class is kept."""
+def wanted_classes(dataset: fo.Dataset, classes: Phrases | Sequence[str] | None) -> dict[str, tuple[str, ...]]:
+    """Class -> phrases of what is to be labelled; what the dataset knows of a class is kept.
+
+    Raises:
+        RecipeError: ``classes`` is a single text, or empty.
+    """
     known = read_classes(dataset)
     if classes is None:
         return known
@@ -204,12 +233,15 @@ class _FromImages:
 class _FromYolo:
     """YOLOv8, whose own class names count as phrases: what it calls a sedan is a car if the dataset says so."""
 
-    def __init__(self, wanted: Phrases, weights: str | os.PathLike[str] | None, device: str | None) -> None:
+    def __init__(
+        self, wanted: Phrases, weights: str | os.PathLike[str] | None, device: str | None, settings: YoloSettings
+    ) -> None:
         from diffucurate.generator.sources.yolov8 import YoloSource
 
         self._classes = tuple(wanted)
         self._meanings = {phrase: name for name, phrases in wanted.items() for phrase in (*phrases, name)}
-        self._source = YoloSource(self._meanings, None if weights is None else os.fspath(weights), device=device)
+        path = None if weights is None else os.fspath(weights)
+        self._source = YoloSource(self._meanings, path, device=device, **settings.model_dump())
 
     def results(self, images: Sequence[_Image]) -> Iterator[tuple[_Image, _Result]]:
         labels = self._source.label([image.pixels for image in images]) if images else []
@@ -280,15 +312,11 @@ class _Saver:
         before = set(self._dataset.get_field_schema())
         self._classes = list(extend_classes(self._dataset, classes))
         declare_label_fields(self._dataset, self._source, self._classes)
-        visible = [fields.mask(self._source), fields.instances(self._source)]
         if self._source == "attention":
             declare_heatmaps(self._dataset, classes)
             heatmaps = [name for name in map(fields.heatmap, self._classes) if self._has(name)]
             self._maps = [fields.ATTENTION_MAPS, *heatmaps]
-            visible = [*heatmaps, *visible]
-        hidden = [name for name in (fields.polygons(self._source),) if name not in before]
-        show_fields(self._dataset, [name for name in visible if name not in before], hidden=hidden)
-        colour_classes(self._dataset, self._classes, [self._source])
+        dress(self._dataset, self._source, before)
 
     def _has(self, name: str) -> bool:
         return bool(self._dataset.has_sample_field(name))
@@ -310,7 +338,13 @@ class _Saver:
         old = media_of(sample, replaced)
         for name, value in values.items():
             sample[name] = value
-        sample.save()
+        try:
+            sample.save()
+        except ValueError:
+            remove_files(media_of(sample, replaced), self._folder)
+            if len(self._dataset.select(sample.id)):
+                raise
+            return  # somebody has deleted the sample meanwhile
         remove_files(old, self._folder)
         self.saved += 1
 

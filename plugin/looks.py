@@ -1,22 +1,46 @@
-"""How a dataset looks when the App opens: which fields are on, and one colour per class in all of them.
+"""How a dataset looks when the App opens: which fields are on, and the colours of each label source.
 
 Touches only what nobody has set: fields are switched on when they first appear, and a colour scheme that is
-not ours stays.
+not ours stays. All of it is kept in the dataset. Which colours there are is for ``plugin.colours``, where fields
+stand in the sidebar for ``plugin.sidebar``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import fiftyone as fo
 
 from diffucurate.plugin import fields
+from diffucurate.plugin.classes import read_classes
+from diffucurate.plugin.colours import FAMILIES, HEAT_SCALE, family_of, heat_table, shades
+from diffucurate.plugin.sidebar import group_fields
 
-#: Okabe and Ito's colours for all kinds of colour vision, black left out, then lighter ones for more classes.
-PALETTE = (
-    "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
-    "#FFD27F", "#A6DCF7", "#7FDBC1", "#FFF9B0", "#7FB8DB", "#F2A27A", "#E8C0D6",
-)  # fmt: skip
+#: Share of the label in what is seen where labels lie over the image; the App's own 0.7 hides the image.
+OPACITY = 0.5
+
+
+def dress(dataset: fo.Dataset, source: str, before: Iterable[str]) -> None:
+    """Make a label source presentable: its new instances on, its colours and its place in the sidebar.
+
+    Masks, polygons and heatmaps say again what the instances say and would only lie over them: they are off until
+    somebody wants them. ``before`` are the names of the fields there were before the source was declared.
+    """
+    known = set(before)
+    extra = [fields.mask(source), fields.polygons(source), *map(fields.heatmap, read_classes(dataset))]
+    show_fields(
+        dataset,
+        [name for name in (fields.instances(source),) if name not in known],
+        hidden=[name for name in extra if name not in known],
+    )
+    colour_classes(dataset, list(read_classes(dataset)), [source])
+    place_fields(dataset)
+
+
+def place_fields(dataset: fo.Dataset) -> None:
+    """Give fields that came since, such as an agreement or a score, their place in the sidebar."""
+    group_fields(dataset, list(_families(dataset)))
 
 
 def show_fields(dataset: fo.Dataset, names: Iterable[str], *, hidden: Iterable[str] = ()) -> None:
@@ -35,23 +59,67 @@ def show_fields(dataset: fo.Dataset, names: Iterable[str], *, hidden: Iterable[s
     dataset.save()
 
 
-def colour_classes(dataset: fo.Dataset, classes: Iterable[str], sources: Iterable[str]) -> None:
-    """Give each class one colour in the masks, polygons and instances of all ``sources``; heatmaps a colour scale."""
-    facts = dict(dataset.info.get(fields.INFO, {}))
+def colour_classes(dataset: fo.Dataset, classes: Sequence[str], sources: Iterable[str]) -> None:
+    """Give each source, old and new, its colour family, and each class one shade of it in all the source's fields.
+
+    A source keeps its family once it has one, and a class its shade as long as ``classes`` only grows.
+    """
+    families = _families(dataset)
+    for source in sources:
+        families.setdefault(source, family_of(source, families.values()))
+    facts = {**dataset.info.get(fields.INFO, {}), "colour_families": families}
     scheme = dataset.app_config.color_scheme
-    if scheme is not None and scheme.id != facts.get("colour_scheme"):
-        return
-    known = list(dict.fromkeys([*facts.get("coloured_sources", []), *sources]))
-    colours = [(name, PALETTE[index % len(PALETTE)]) for index, name in enumerate(classes)]
-    values = [{"value": name, "color": colour} for name, colour in colours]
-    paths = [path for source in known for path in (fields.instances(source), fields.polygons(source))]
-    new = fo.ColorScheme(
-        color_by="value",
-        fields=[{"path": path, "colorByAttribute": "label", "valueColors": values} for path in paths],
-        default_mask_targets_colors=[{"intTarget": 1 + i, "color": colour} for i, (_, colour) in enumerate(colours)],
-    )
-    if scheme is not None:
-        new.id = scheme.id
-    dataset.app_config.color_scheme = new
-    dataset.info[fields.INFO] = {**facts, "colour_scheme": new.id, "coloured_sources": known}
+    if scheme is None or scheme.id == facts.get("colour_scheme"):
+        new = fo.ColorScheme(
+            color_by="value",
+            opacity=OPACITY,
+            fields=[setting for source in families for setting in _of_source(source, families[source], classes)],
+            # FiftyOne makes "rgb" of "list", but only when a dataset is chosen in an open App: one that is opened
+            # with the dataset takes the scheme as it is stored, and without "rgb" keeps to viridis.
+            default_colorscale={
+                "list": [{"value": heat, "color": colour} for heat, colour in HEAT_SCALE],
+                "rgb": heat_table(),
+            },
+        )
+        if scheme is not None:
+            new.id = scheme.id
+        dataset.app_config.color_scheme = new
+        facts["colour_scheme"] = new.id
+    dataset.info[fields.INFO] = facts
     dataset.save()
+
+
+def colours_in_app(dataset: fo.Dataset) -> dict[str, Any] | None:
+    """The dataset's colour scheme as the App's own ``set_color_scheme`` takes it; None where there is none."""
+    scheme = dataset.app_config.color_scheme
+    if scheme is None:
+        return None
+    # It spells some names as Python does, and hands on the others as they are to the App, which spells them its way.
+    return {
+        "color_by": scheme.color_by, "color_pool": scheme.color_pool, "opacity": scheme.opacity,
+        "fields": scheme.fields, "defaultColorscale": scheme.default_colorscale,
+    }  # fmt: skip
+
+
+def _families(dataset: fo.Dataset) -> dict[str, str]:
+    """Label source -> colour family, of those that have one."""
+    return dict(dataset.info.get(fields.INFO, {}).get("colour_families", {}))
+
+
+def _of_source(source: str, family: str, classes: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The scheme's entries for a source's fields; ``fieldColor`` is the mark in the sidebar."""
+    colours = shades(family, len(classes))
+    by_label = {
+        "colorByAttribute": "label",
+        "valueColors": [{"value": name, "color": colour} for name, colour in zip(classes, colours, strict=True)],
+    }
+    by_id = {"maskTargetsColors": [{"intTarget": 1 + i, "color": colour} for i, colour in enumerate(colours)]}
+    mark = {"fieldColor": FAMILIES[family][0]}
+    entries: list[Mapping[str, Any]] = [
+        {"path": fields.instances(source), **mark, **by_label},
+        {"path": fields.polygons(source), **mark, **by_label},
+        {"path": fields.mask(source), **mark, **by_id},
+    ]
+    if source == "attention":
+        entries += [{"path": fields.heatmap(name), **mark} for name in classes]
+    return entries

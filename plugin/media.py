@@ -76,14 +76,14 @@ def write_maps(path: Path, maps: Mapping[str, NDArray[np.floating[Any]]]) -> Pat
 
 
 def read_maps(path: str | os.PathLike[str]) -> dict[str, NDArray[np.float32]]:
-    """The raw class maps of ``write_maps`` as float32.
+    """The raw class maps of ``write_maps`` as float32, in the order of their names: the file keeps none.
 
     Raises:
         OSError: the file is missing.
     """
     from safetensors.numpy import load
 
-    return {name: values.astype(np.float32) for name, values in load(Path(path).read_bytes()).items()}
+    return {name: values.astype(np.float32) for name, values in sorted(load(Path(path).read_bytes()).items())}
 
 
 def remove_files(paths: Iterable[str | None], folder: Path) -> None:

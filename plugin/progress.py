@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from diffucurate.generator.progress import Progress
 
@@ -28,3 +29,16 @@ class Meter:
             pace = done / max(time.monotonic() - self._start, 1e-9)
             left = (self._total - done) / pace if pace else float("inf")
             self._listener(Progress(done, self._total, pace, left, note))
+
+
+def step_of(listener: Listener | None, index: int, count: int) -> Listener | None:
+    """The listener of step ``index`` (from 0) of ``count`` over the same images: all steps become one count."""
+    if listener is None or count == 1:
+        return listener
+
+    def on_progress(report: Progress) -> None:
+        done, total = report.done + index * report.total, report.total * count
+        left = (total - done) / report.images_per_second if report.images_per_second else float("inf")
+        listener(replace(report, done=done, total=total, seconds_left=left))
+
+    return on_progress

@@ -15,6 +15,8 @@ from typing import Any
 
 import fiftyone as fo
 
+from diffucurate.generator.errors import DatasetError
+
 #: Packages whose versions can change an image or a label.
 PACKAGES = ("diffucurate", "fiftyone", "torch", "diffusers", "transformers", "ultralytics", "numpy", "opencv-python")
 
@@ -48,6 +50,41 @@ class Run:
 
     key: str
     facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run as the dataset remembers it. Times are ISO 8601 in UTC; ``ended`` is None for one that was killed."""
+
+    key: str
+    verb: str
+    status: str
+    started: str
+    ended: str | None
+    versions: dict[str, str]
+    settings: dict[str, Any]
+    facts: dict[str, Any]
+
+
+def read(dataset: fo.Dataset, key: str) -> Record:
+    """The run of that key.
+
+    Raises:
+        DatasetError: the dataset has no such run (any more).
+    """
+    if not dataset.has_run(key):
+        raise DatasetError(f"run '{key}' was deleted from dataset '{dataset.name}'; what it recorded is lost")
+    config = dataset.get_run_info(key).config
+    return Record(
+        key=key,
+        verb=config.method.rpartition("/")[2],
+        status=config.status,
+        started=config.started,
+        ended=getattr(config, "ended", None),
+        versions=dict(config.versions),
+        settings=dict(config.settings),
+        facts=dict(getattr(config, "facts", {})),
+    )
 
 
 @contextmanager

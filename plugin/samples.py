@@ -7,6 +7,7 @@ mask is cropped to its box, a Polyline is a list of rings of relative points. No
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
@@ -21,6 +22,7 @@ from diffucurate.plugin import fields
 from diffucurate.plugin.classes import mask_targets
 
 if TYPE_CHECKING:
+    from diffucurate.generator.conditions import Conditions
     from diffucurate.generator.prompts import Job
 
 #: Share of a heatmap's peak below which the image shows through.
@@ -36,21 +38,22 @@ _JOB_FIELDS: dict[str, type[fo.Field]] = {
     fields.SEED: fo.IntField, fields.STEPS: fo.IntField, fields.GUIDANCE: fo.FloatField,
     fields.SOURCE_ID: fo.StringField,
 }  # fmt: skip
+_CONDITIONS = dict(zip(fields.PAINTED_PATHS, (fo.StringField, fo.IntField, fo.IntField), strict=True))
 
 
 def dataset_of(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
     """The dataset that ``samples`` is, or is a view into.
 
     Raises:
-        DatasetError: it is neither, holds other media than images, has no samples, or is a view whose samples
-            are patches or frames of the dataset's own.
+        DatasetError: it is neither, was deleted, holds other media than images, has no samples, or is a view whose
+            samples are patches or frames of the dataset's own.
     """
-    if isinstance(samples, fo.Dataset):
-        dataset = samples
-    elif isinstance(samples, fo.DatasetView):
-        dataset = fo.load_dataset(samples.dataset_name)
-    else:
+    if not isinstance(samples, fo.Dataset | fo.DatasetView):
         raise DatasetError(f"expected a FiftyOne dataset or view, found {type(samples).__name__}")
+    name = samples.name if isinstance(samples, fo.Dataset) else samples.dataset_name
+    if not fo.dataset_exists(name):
+        raise DatasetError(f"dataset '{name}' was deleted meanwhile; open another one")
+    dataset = samples if isinstance(samples, fo.Dataset) else fo.load_dataset(name)
     if isinstance(samples, fo.DatasetView) and samples._is_generated:
         raise DatasetError("the view holds patches or frames, not whole images; pass the dataset or another view of it")
     if dataset.media_type not in ("image", None):
@@ -67,8 +70,9 @@ def declare_job_fields(dataset: fo.Dataset, attributes: Iterable[str], classes: 
     Raises:
         DatasetError: a field of that name exists with another type.
     """
-    _declare(dataset, {**_JOB_FIELDS, fields.ATTRIBUTES: fo.DynamicEmbeddedDocument})
-    _declare(dataset, {f"{fields.ATTRIBUTES}.{name}": fo.StringField for name in attributes})
+    documents = dict.fromkeys((fields.ATTRIBUTES, fields.PAINTED), fo.DynamicEmbeddedDocument)
+    _declare(dataset, {**_JOB_FIELDS, **documents})
+    _declare(dataset, {**_CONDITIONS, **{f"{fields.ATTRIBUTES}.{name}": fo.StringField for name in attributes}})
     declare_heatmaps(dataset, classes)
     # Partial: images that users add have no job id, and a plain unique index would allow only one such image.
     only_strings = {fields.JOB_ID: {"$type": "string"}}
@@ -123,8 +127,13 @@ def _field(path: str, kind: type[Any]) -> fo.Field:
     return create_field(name, fo.EmbeddedDocumentField, embedded_doc_type=kind)
 
 
-def job_fields(job: Job, run_key: str) -> dict[str, Any]:
-    """The values of a painted sample's own fields: all that is needed to make the image again."""
+def job_fields(
+    job: Job, run_key: str, *, conditions: Conditions | None = None, source_id: str | None = None
+) -> dict[str, Any]:
+    """The values of a painted sample's own fields: all that is needed to make the image again.
+
+    ``source_id`` is the sample of which this one is a variation.
+    """
     return {
         fields.JOB_ID: job.job_id,
         fields.RUN_KEY: run_key,
@@ -136,6 +145,8 @@ def job_fields(job: Job, run_key: str) -> dict[str, Any]:
         fields.STEPS: job.steps,
         fields.GUIDANCE: job.guidance,
         fields.ATTRIBUTES: fo.DynamicEmbeddedDocument(**job.attributes),
+        fields.PAINTED: None if conditions is None else fo.DynamicEmbeddedDocument(**asdict(conditions)),
+        fields.SOURCE_ID: source_id,
     }
 
 

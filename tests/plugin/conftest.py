@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,3 +64,20 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     pipe = untrained_pipeline(untrained_tokenizer(folder / "words"), channels=(16, 32), width=16, side=64)
     pipe.save_pretrained(folder / "pipeline")
     return str(folder / "pipeline")
+
+
+@pytest.fixture
+def generated(model_folder: str, request: pytest.FixtureRequest) -> Iterator[fo.Dataset]:
+    """Four painted images of noise: a car and a bus at noon, by template and attribute, each with two seeds."""
+    import fiftyone as fo
+
+    from diffucurate.plugin.generate import generate
+
+    name = f"generated-{abs(hash(request.node.nodeid)):x}"
+    yield generate({
+        "dataset": name, "model": model_folder, "size": [64, 64], "steps": 1, "seeds": 2,
+        "classes": {"car": ["car", "sedan"], "bus": ["bus"]},
+        "templates": ["a {colour} {object} at {time=noon}"],
+        "attributes": {"object": ["car", "bus"], "colour": ["red"]},
+    })  # fmt: skip
+    fo.delete_dataset(name)

@@ -15,11 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
-from diffucurate.generator.errors import RecipeError
-from diffucurate.plugin.cli import parse_splits, run
+from diffucurate.plugin.cli import run
 
 Outcome = tuple[int, Any, str]
-COMMANDS = ("generate", "label", "compare", "curate", "export", "demo", "doctor")
+COMMANDS = ("generate", "label", "compare", "curate", "undo", "export", "provenance", "regenerate", "demo", "doctor")
 
 
 @pytest.fixture(scope="session")
@@ -131,8 +130,11 @@ def test_help_of_everything_without_fiftyone_or_torch() -> None:
         ("generate", ["RECIPE", "--limit", "--batch-size", "--device"]),
         ("label", ["DATASET", "--source", "--weights", "--model", "--classes", "--view", "attention", "yolov8"]),
         ("compare", ["DATASET", "A", "B"]),
-        ("curate", ["DATASET", "--source", "--min-confidence", "--min-agreement", "--against", "--view"]),
+        ("curate", ["DATASET", "--source", "--min-confidence", "--min-agreement", "--against", "--score", "--view"]),
+        ("undo", ["DATASET", "NAME"]),
         ("export", ["DATASET", "OUT", "--format", "coco", "yolo", "--source", "--view", "--splits"]),
+        ("provenance", ["DATASET", "SAMPLE", "--repaint"]),
+        ("regenerate", ["DATASET", "--sample", "--view", "--new-seeds", "--seeds", "--change"]),
     ],
 )
 def test_options(name: str, options: list[str], capfd: pytest.CaptureFixture[str]) -> None:
@@ -172,10 +174,17 @@ def test_nothing_asked(capfd: pytest.CaptureFixture[str]) -> None:
         (["compare", "d", "attention"], "Missing argument 'B'"),
         (["compare", "no such dataset", "attention", "yolov8"], "does not exist"),
         (["curate", "no such dataset", "--source", "attention"], "does not exist"),
+        (["provenance", "no such dataset", "x"], "does not exist"),
+        (["regenerate", "d", "--new-seeds", "2"], "either --sample or --view"),
+        (["regenerate", "d", "--view", "v", "--new-seeds", "2", "--seeds", "3"], "either --seeds or --new-seeds"),
+        (["regenerate", "d", "--view", "v", "--change", "night"], "as in time=night,dusk"),
         (["curate", "d", "--source", "a", "--min-confidence", "1.5"], "--min-confidence"),
         (["curate", "d", "--source", "a", "--min-agreement", "-1"], "--min-agreement"),
         (["export", "d", "out", "--format", "voc", "--source", "a"], "voc"),
         (["export", "no such dataset", "out", "--format", "coco", "--source", "a"], "does not exist"),
+        (["curate", "d", "--source", "a", "--score", "uniqueness"], "uniqueness=0.2:"),
+        (["curate", "d", "--source", "a", "--score", "=0.2:"], "uniqueness=0.2:"),
+        (["curate", "d", "--source", "a", "--score", "x=low:"], "uniqueness=0.2:"),
         (["export", "d", "out", "--format", "coco", "--source", "a", "--splits", "train:1"], "train=0.8,val=0.2"),
     ],
 )
@@ -205,21 +214,18 @@ def test_a_view_that_is_not_there(command: Callable[..., Outcome], dataset: Any)
 
 
 @pytest.mark.parametrize(
-    ("text", "splits"),
+    ("source", "option", "value", "message"),
     [
-        ("train=0.8,val=0.2", {"train": 0.8, "val": 0.2}),
-        (" train = 1 ", {"train": 1.0}),
-        ("a=.5,b=.5", {"a": 0.5, "b": 0.5}),
+        ("yolov8", "--threshold", 0.6, "threshold: 0.6 - source 'yolov8' has no such setting"),
+        ("attention", "--max-overlap", 0.6, "max_overlap: 0.6 - source 'attention' has no such setting"),
+        ("attention", "--threshold", 7, "Invalid value for '--threshold'"),
     ],
 )
-def test_splits(text: str, splits: dict[str, float]) -> None:
-    assert parse_splits(text) == splits
-
-
-@pytest.mark.parametrize("text", ["", "train", "train=", "=0.5", "train=0.5,", "train=x", "train=0.5,train=0.5"])
-def test_splits_of_another_form(text: str) -> None:
-    with pytest.raises(RecipeError, match=r"as in train=0\.8,val=0\.2"):
-        parse_splits(text)
+def test_label_settings_of_another_source_or_range(
+    command: Callable[..., Outcome], source: str, option: str, value: float, message: str
+) -> None:
+    code, document, _ = command("label", "any", "--source", source, option, value)
+    assert code == 1 and message in document["error"]["message"]
 
 
 # -- Everything else: exit code 2, one line, and where to look
@@ -301,6 +307,26 @@ def test_label_from_kept_maps(command: Callable[..., Outcome], recipe: Path, del
     assert (code, document) == (0, {"dataset": name, "source": "attention", "samples": 1, "instances": found}), err
     changed = [old != new for old, new in zip(before, dataset.values("attention_mask.mask_path"), strict=True)]
     assert changed == [True, False, False]
+    options = ("--threshold", 1, "--min-area", 0.01, "--min-confidence", 0.2)
+    code, document, err = command("label", name, "--source", "attention", *options)
+    assert (code, document["instances"]) == (0, 0), err
+    dataset.reload()
+    settings = [dataset.get_run_info(key).config.settings["settings"] for key in dataset.list_runs() if "label" in key]
+    assert {(made["floor"], made["min_area"], made["min_confidence"]) for made in settings} >= {(1, 0.01, 0.2)}
+
+
+def test_provenance_and_regenerate(command: Callable[..., Outcome], recipe: Path, delete_afterwards: None) -> None:
+    import fiftyone as fo
+
+    name = command("generate", recipe, "--limit", 1)[1]["dataset"]
+    source = fo.load_dataset(name).first()
+    code, told, _ = command("provenance", name, source.id, "--repaint")
+    assert (code, told["job_id"], told["repainted"]["identical"]) == (0, source.job_id, True)
+    assert command("provenance", name, "f" * 24)[0] == 1
+    code, made, _ = command("regenerate", name, "--sample", source.id, "--seeds", "40,41")
+    assert (code, made["added"]) == (0, 2)
+    assert fo.load_dataset(name)[made["samples"][0]].source_id == source.id
+    assert command("regenerate", name, "--sample", source.id, "--seeds", "40,x")[0] == 1
 
 
 def test_compare_curate_export(
@@ -320,6 +346,14 @@ def test_compare_curate_export(
         "curate", dataset.name, "--source", "truth", "--against", "moved", "--min-agreement", 0.99, "--view", "same"
     )
     assert (code, kept) == (0, {"dataset": dataset.name, "view": "same", "kept": 3, "samples": 6}), err
+
+    code, fewer, err = command(
+        "curate", dataset.name, "--source", "truth", "--view", "few", "--max-per-class", 1, "--near-duplicates", 0.01,
+        "--exact-duplicates", "--score", "agreement_truth_moved=0.5:", "--max-area", 0.9,
+    )  # fmt: skip
+    assert (code, 0 < fewer["kept"] <= 3) == (0, True), err
+    code, undone, err = command("undo", dataset.name, "few")
+    assert (code, undone["untagged"], undone["view"]) == (0, fewer["kept"], "removed"), err
 
     for format in ("coco", "yolo"):
         out = tmp_path / format

@@ -117,6 +117,38 @@ def test_ground_truth_without_confidence_has_no_average_precision(dataset, add_b
     assert compare(dataset, "two", "truth").overall.ap == pytest.approx(1.0)
 
 
+def boxes(*spans: tuple[str, float, float]) -> fo.Detections:
+    """Full-height boxes without masks or confidence: (class, left, right) as shares of the width."""
+    found = [fo.Detection(label=name, bounding_box=[left, 0, right - left, 1]) for name, left, right in spans]
+    return fo.Detections(detections=found)
+
+
+def test_fields_of_others_are_matched_by_boxes_where_they_lack_masks(dataset, add_bars):
+    add_bars(one=[bars(("car", 0, 8), ("bus", 16, 24)), bars(("car", 0, 8))])
+    dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    dataset.set_values("ground_truth", [boxes(("car", 0, 0.25), ("boat", 0.5, 0.75)), boxes(("car", 0, 0.1875))])
+    result = compare(dataset, "one", "ground_truth")
+    assert (result.matched_by, result.without_masks) == ("boxes", ("ground_truth",))
+    assert result.to_dict()["matched_by"] == "boxes"
+    assert dataset.values("agreement_one_ground_truth") == pytest.approx([0.5, 0.75])
+    rows = {row["label"]: row for row in result.table()}
+    assert list(rows) == ["car", "bus", "boat", "all"]  # what the dataset does not know comes last
+    assert [rows["all"][key] for key in ("matched", "only_a", "only_b")] == [2, 1, 1]
+    assert result.overall.ap is not None
+    assert compare(dataset, "ground_truth", "one").overall.ap is None
+    assert [group.name for group in dataset.app_config.sidebar_groups if "agreement_one_ground_truth" in group.paths]
+
+
+def test_masks_count_where_both_have_them(dataset, add_bars):
+    slanted = np.tril(np.ones(SHAPE, np.bool_))
+    half = Labels.from_instances([Instance("car", slanted, 0.9)], CLASSES, SHAPE)
+    other = Labels.from_instances([Instance("car", slanted[::-1], 0.9)], CLASSES, SHAPE)
+    add_bars(one=[half], two=[other])
+    result = compare(dataset, "one", "two_instances", iou=0.2)  # a source's field goes by its own name as well
+    assert result.matched_by == "masks"
+    assert result.overall.mean_iou == pytest.approx((slanted & slanted[::-1]).sum() / (slanted | slanted[::-1]).sum())
+
+
 def test_nothing_anywhere_agrees(dataset, add_bars):
     add_bars(one=[bars()], two=[bars()])
     result = compare(dataset, "one", "two")
@@ -131,17 +163,13 @@ def test_bad_input_is_named(dataset, add_bars):
         compare(dataset, "one", "three")
     with pytest.raises(DatasetError, match="no sample has labels of both"):
         compare(dataset, "one", "two")
-    with pytest.raises(RecipeError, match="two different"):
-        compare(dataset, "one", "one")
+    for same in ("one", "one_instances"):
+        with pytest.raises(RecipeError, match="two different"):
+            compare(dataset, "one", same)
     with pytest.raises(RecipeError, match="iou"):
         compare(dataset, "one", "two", iou=0)
     with pytest.raises(DatasetError, match="label source"):
         compare(dataset, "one two", "one")
-    boxes = fo.Detections(detections=[fo.Detection(label="car", bounding_box=[0, 0, 1, 1])])
-    dataset.set_field("two_instances", None).save("two_instances")
-    dataset.set_values("two_instances", [boxes, boxes])
-    with pytest.raises(DatasetError, match="only a box"):
-        compare(dataset, "one", "two")
     assert dataset.list_evaluations() == []
     assert dataset.list_runs() == []
 

@@ -7,7 +7,8 @@ from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.labels.model import Instance, Labels
-from diffucurate.plugin.curate import curate
+from diffucurate.plugin import runs
+from diffucurate.plugin.curate import Undone, curate, curations, undo_curation
 
 SHAPE = (20, 40)
 CLASSES = ("car", "bus")
@@ -146,3 +147,90 @@ def test_missing_labels_or_comparison_are_named(table):
         curate(table, source="three")
     with pytest.raises(DatasetError, match="'one' and 'three' were not compared yet"):
         curate(table, source="one", min_agreement=0.5, against="three")
+
+
+# -- Undoing
+
+
+def state(dataset: fo.Dataset) -> tuple:
+    """Who has which tag, and every saved view with its stages, name and description."""
+    dataset.reload()
+    views = {name: dataset.load_saved_view(name) for name in dataset.list_saved_views()}
+    described = {name: dataset.get_saved_view_info(name)["description"] for name in views}
+    return (
+        dataset.values("tags"),
+        {name: view._serialize(include_uuids=False) for name, view in views.items()},
+        described,
+    )
+
+
+def test_undo_goes_back_one_curation_at_a_time(labelled):
+    labelled.limit(2).tag_samples("mine")
+    labelled.save_view("my view", labelled.limit(1))
+    states = []
+    for rules in ({"classes": ["car"]}, {"min_confidence": 0.5}, {"min_agreement": 0.1, "against": "two"}):
+        states.append(state(labelled))
+        curate(labelled, source="one", **rules)
+    curate(labelled, source="one", view="beside it")
+    made = [(curation.name, curation.rules, curation.count.headline()) for curation in curations(labelled)]
+    assert made == [
+        ("beside it", "labels of one", "4 of 5 images kept"),
+        ("curated", "labels of one, agreement with two at least 0.1", "4 of 5 images kept"),
+    ]
+    assert curations(labelled)[1].count.reasons() == "Dropped: 1 without labels of this source"
+    assert undo_curation(labelled, "beside it").view == "removed"
+    for before in reversed(states):
+        undo_curation(labelled)
+        assert state(labelled) == before
+    with pytest.raises(DatasetError, match="no curation 'curated' to undo; there are none"):
+        undo_curation(labelled)
+
+
+def test_each_step_back_restores_exactly_what_was_there(labelled):
+    curate(labelled, source="one", classes=["car"])
+    before = state(labelled)
+    curate(labelled, source="one", classes=["bus"])
+    assert undo_curation(labelled) == Undone("curated", untagged=1, tagged=2, view="restored")
+    assert state(labelled) == before
+
+
+def test_undo_leaves_what_somebody_made_since(labelled):
+    curate(labelled, source="one", classes=["bus"])
+    labelled.limit(1).tag_samples("curated")
+    labelled.save_view("curated", labelled.limit(3), overwrite=True)
+    assert undo_curation(labelled) == Undone("curated", untagged=1, tagged=0, view="kept")
+    assert numbers(labelled.match_tags("curated")) == [0]
+    assert len(labelled.load_saved_view("curated")) == 3
+    with pytest.raises(DatasetError, match="saved view 'curated' that curate did not make"):
+        curate(labelled, source="one")
+
+
+def test_a_run_that_was_killed_is_undone_or_never_was(labelled):
+    with pytest.raises(KeyboardInterrupt), runs.recorded(labelled, "curate", {"source": "one", "view": "curated"}):
+        raise KeyboardInterrupt  # before anything was remembered
+    assert curations(labelled) == []
+    curate(labelled, source="one", classes=["car"])
+    (made,) = curations(labelled)
+    config = labelled.get_run_info(made.run_key).config
+    config.status, config.facts = runs.RUNNING, {}
+    labelled.update_run_config(made.run_key, config)  # as a kill in the midst of tagging leaves it
+    labelled.delete_saved_view("curated")
+    assert undo_curation(labelled) == Undone("curated", untagged=2, tagged=0, view="removed")
+
+
+def test_undo_survives_deleted_samples_and_views(labelled):
+    curate(labelled, source="one", classes=["car"])
+    curate(labelled, source="one", classes=["bus"])
+    labelled.delete_samples(labelled.limit(1))
+    labelled.delete_saved_view("curated")
+    assert undo_curation(labelled).view == "restored"
+    assert numbers(labelled.load_saved_view("curated")) == numbers(labelled.match_tags("curated")) == [1]
+
+
+def test_a_deleted_dataset_is_named(tmp_path, fill, scenes):
+    made = label_scenes(fo.Dataset(), tmp_path, fill, scenes)
+    view, name = made.limit(3), made.name
+    made.delete()
+    for samples in (view, made):
+        with pytest.raises(DatasetError, match=f"dataset '{name}' was deleted meanwhile"):
+            curate(samples, source="one")

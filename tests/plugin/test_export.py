@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from pathlib import Path
 
 import cv2
@@ -16,6 +18,7 @@ from diffucurate.generator.errors import DatasetError, ExportError, RecipeError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.plugin.export import export
+from diffucurate.plugin.export_size import estimate_size, in_units
 from diffucurate.plugin.samples import instances_of
 
 
@@ -136,6 +139,54 @@ def test_users_own_ground_truth_can_be_exported(dataset, scenes, tmp_path):
     ((label, score, found),) = coco_masks(tmp_path / "out")["a.png"]
     assert (label, score, int(found.sum())) == ("zebra", 1.0, 16 * 32)
     assert np.array_equal(found, instances_of(detections, scenes[0].image.shape[:2])[0].mask)
+
+
+def test_a_folder_without_permission_is_named(labelled, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    user = os.getresuid()
+    try:
+        if user[0] == 0:
+            os.setresuid(65534, 0, 0)  # root may write anywhere; os.access asks for the real user
+        with pytest.raises(ExportError, match=f"nothing can be written in {closed}; name a folder somewhere else"):
+            export(labelled, closed / "new" / "out", format="coco", source="odd")
+    finally:
+        os.setresuid(*user)
+    assert labelled.list_runs() == [] and list(closed.iterdir()) == []
+
+
+@pytest.mark.parametrize("format", ["coco", "yolo"])
+def test_size_is_told_beforehand(labelled, tmp_path, format):
+    labelled.compute_metadata()
+    size = estimate_size(labelled, tmp_path / "new" / "out", format=format, source="odd")
+    export(labelled, tmp_path / "new" / "out", format=format, source="odd")
+    written = [path.stat() for path in (tmp_path / "new").rglob("*") if path.is_file()]
+    total = sum(file.st_size for file in written)
+    assert (size.images, size.instances, size.fits) == (2, 2, True)
+    assert total / 2 < size.total_bytes < total * 2
+    linked = sum(file.st_size for file in written if file.st_nlink > 1)
+    assert size.needed_bytes < size.total_bytes - linked / 2
+    labelled.set_values("metadata", [None] * 3)
+    assert estimate_size(labelled, tmp_path, format=format, source="odd").images == 2
+    assert estimate_size(labelled, tmp_path, format="coco", source="odd").total_bytes > linked / 2
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1234, "1.2 kB"), (12_345_678, "12 MB"), (3.2e12, "3.2 TB")],
+)
+def test_sizes_in_words(count, text):
+    assert in_units(count) == text
+
+
+def test_the_first_step_works_as_written(labelled, tmp_path):
+    out = tmp_path / "o'ut"
+    step = export(labelled, out, format="coco", source="odd", splits={"val": 1}).first_step()
+    read = {}
+    exec(step, read)
+    assert len(read["coco"].imgs) == 2
+    step = export(labelled, tmp_path / "a b", format="yolo", source="odd").first_step()
+    assert shlex.split(step)[-1] == f"data={tmp_path / 'a b' / 'data.yaml'}"
 
 
 def test_bad_input_is_named(labelled, tmp_path):

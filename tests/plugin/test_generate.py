@@ -74,7 +74,7 @@ def test_recipe_becomes_a_labelled_dataset(content):
     assert (pixels.dtype, pixels.min(), pixels.max(), one_class.heatmap_car.range) == (np.uint8, 0, 255, [0, 255])
     assert one_class.job_id in one_class.filepath and one_class.run_key in one_class.filepath
     assert dataset.mask_targets["attention_mask"] == {1: "car", 2: "tree"}
-    assert {"heatmap_car", "heatmap_tree", "attention_mask"} <= set(dataset.app_config.active_fields.paths)
+    assert dataset.app_config.active_fields.paths == ["attention_instances"]
     (key,) = dataset.list_runs()
     config = dataset.get_run_info(key).config
     assert (config.status, config.facts["added"], config.settings["recipe"]["seeds"]) == ("done", 8, 4)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import logging
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import fiftyone as fo
@@ -9,8 +12,8 @@ import pytest
 from PIL import Image
 
 from diffucurate.generator.errors import DatasetError, RecipeError
-from diffucurate.generator.labels.make import LabelSettings
 from diffucurate.generator.labels.model import Instance, Labels
+from diffucurate.generator.labels.settings import LabelSettings, YoloSettings
 from diffucurate.generator.tiny import yolo_path
 from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.plugin.compare import compare
@@ -86,7 +89,7 @@ def test_source_of_ones_own_labels_exactly(photographs, scenes):
         assert np.array_equal(semantic, scene.class_mask(classes))
     assert photographs.mask_targets["truth_mask"] == dict(enumerate(classes, start=1))
     assert [(r.done, r.total) for r in reports] == [(1, 3), (2, 3), (3, 3)]
-    assert {"truth_mask", "truth_instances"} <= set(photographs.app_config.active_fields.paths)
+    assert "truth_instances" in photographs.app_config.active_fields.paths
 
 
 def test_ids_of_an_earlier_source_stay(photographs, scenes):
@@ -199,6 +202,20 @@ def test_yolov8_labels_with_the_datasets_own_classes(photographs, scenes):
     assert wanted and photographs.count("yolov8_instances.detections") > 0
 
 
+@pytest.mark.skipif(not yolo_path().is_file(), reason="the built-in YOLOv8 is not trained yet")
+def test_yolov8_keeps_what_its_settings_say(photographs, scenes):
+    classes = ["car", "bus", "truck", "person", "tree"]
+    label(photographs, source="yolov8", classes=classes, settings=YoloSettings(min_confidence=0.0, max_overlap=1.0))
+    confidences = photographs.values("yolov8_instances.detections.confidence", unwind=True)
+    middle = sorted(confidences)[len(confidences) // 2]
+    assert min(confidences) < middle
+    label(photographs, source="yolov8", classes=classes, settings=YoloSettings(min_confidence=middle))
+    assert 0 < photographs.count("yolov8_instances.detections") < len(confidences)
+    assert min(photographs.values("yolov8_instances.detections.confidence", unwind=True)) >= middle
+    settings = [photographs.get_run_info(key).config.settings["settings"] for key in sorted(photographs.list_runs())]
+    assert {"min_confidence": middle, "max_overlap": 0.7} in settings
+
+
 def test_run_is_recorded(photographs, scenes):
     label(photographs, source=Reference(scenes, ("car",)))
     (key,) = photographs.list_runs()
@@ -216,6 +233,8 @@ def test_run_is_recorded(photographs, scenes):
         ({"source": "yolov8", "classes": ["car"], "model": "tiny"}, "model: 'tiny' - source 'yolov8'"),
         ({"source": "attention", "classes": "car"}, "classes: 'car' - give a list"),
         ({"source": "attention", "classes": []}, "classes"),
+        ({"source": "attention", "classes": ["car"], "settings": YoloSettings()}, "'attention' takes LabelSettings"),
+        ({"source": "yolov8", "classes": ["car"], "settings": LabelSettings()}, "'yolov8' takes YoloSettings"),
     ],
 )
 def test_bad_input_is_named(photographs, settings, message):
@@ -227,3 +246,56 @@ def test_bad_input_is_named(photographs, settings, message):
 def test_empty_view_is_refused(photographs):
     with pytest.raises(DatasetError, match="no samples"):
         label(photographs.match_tags("none"), source="attention", classes=["car"])
+
+
+_KILLED = """
+import os, signal, sys
+import fiftyone as fo
+from diffucurate.plugin import media, label as module
+
+writes = 0
+write_whole = media.write_whole
+
+def write_then_die(path, content):
+    global writes
+    writes += 1
+    if writes == int(sys.argv[2]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(path.name + ".part").write_bytes(content[:10])
+        os.kill(os.getpid(), signal.SIGKILL)
+    return write_whole(path, content)
+
+media.write_whole = write_then_die
+module.label(fo.load_dataset(sys.argv[1]), source="attention")
+"""
+
+
+def test_killed_run_leaves_whole_samples_and_the_next_completes_it(painted):
+    files = files_of(painted, "attention_mask")
+    # One mask is written for each sample: the second of three is being written.
+    done = subprocess.run([sys.executable, "-c", _KILLED, painted.name, "2"], capture_output=True, timeout=240)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    painted.reload()
+    left = files_of(painted, "attention_mask")
+    assert left[0] != files[0] and left[1:] == files[1:]
+    assert all(path.is_file() for path in left)
+    label(painted, source="attention")
+    now = files_of(painted, "attention_mask")
+    assert not set(now) & {*files, *left} and all(path.is_file() for path in now)
+    runs = [painted.get_run_info(key).config.status for key in sorted(painted.list_runs())]
+    assert runs[-2:] == ["running", "done"]
+
+
+def test_samples_and_dataset_that_are_deleted_meanwhile(photographs, scenes):
+    def delete_samples(report):
+        if report.done == 1:
+            photographs.delete_samples(photographs.values("id")[1:])
+
+    source = Reference(scenes, ("car",))
+    label(photographs, source=source, progress=delete_samples)
+    assert len(photographs) == photographs.count("truth_instances") == 1
+    assert sorted(media_folder(photographs).rglob("*.png")) == files_of(photographs, "truth_mask")
+
+    copy = photographs.clone()
+    with pytest.raises(DatasetError, match=f"dataset '{copy.name}' was deleted while it was labelled"):
+        label(copy, source=source, progress=lambda report: fo.delete_dataset(copy.name))

@@ -1,9 +1,16 @@
+"""What the App is told to show, and in which colours; what a person has set is left as it is."""
+
 from __future__ import annotations
 
 import fiftyone as fo
+import pytest
 
-from diffucurate.plugin.looks import PALETTE, colour_classes, show_fields
-from diffucurate.plugin.samples import declare_label_fields
+from diffucurate.plugin.classes import extend_classes
+from diffucurate.plugin.colours import FAMILIES
+from diffucurate.plugin.looks import colour_classes, dress, show_fields
+from diffucurate.plugin.samples import declare_heatmaps, declare_label_fields
+
+WARM, COOL = FAMILIES["warm"], FAMILIES["cool"]
 
 
 def shown(dataset: fo.Dataset) -> list[str]:
@@ -11,38 +18,78 @@ def shown(dataset: fo.Dataset) -> list[str]:
     return dataset.app_config.active_fields.paths
 
 
-def test_new_fields_are_switched_on_and_the_users_stay(dataset):
+def label(dataset: fo.Dataset, source: str, *classes: str) -> None:
+    """What a label run does before its first label."""
+    before = set(dataset.get_field_schema())
+    known = extend_classes(dataset, {name: [name] for name in classes})
+    declare_label_fields(dataset, source, known)
+    if source == "attention":
+        declare_heatmaps(dataset, known)
+    dress(dataset, source, before)
+
+
+def test_instances_are_on_and_what_would_cover_them_off(dataset):
     dataset.add_sample_field("ground_truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
-    declare_label_fields(dataset, "attention", ["car"])
-    show_fields(dataset, ["heatmap_car", "attention_mask", "attention_instances"], hidden=["attention_polygons"])
-    assert {"ground_truth", "heatmap_car", "attention_mask", "attention_instances"} <= set(shown(dataset))
-    assert "attention_polygons" not in shown(dataset)
+    label(dataset, "attention", "car")
+    assert shown(dataset) == ["ground_truth", "attention_instances"]
+    label(dataset, "yolov8", "car")
+    assert shown(dataset) == ["ground_truth", "attention_instances", "yolov8_instances"]
 
 
-def test_what_the_user_switched_off_stays_off(dataset):
-    dataset.app_config.active_fields = fo.ActiveFields(paths=["tags"])
+def test_what_the_user_switched_stays_that_way(dataset):
+    label(dataset, "attention", "car")
+    dataset.app_config.active_fields = fo.ActiveFields(paths=["attention_mask", "heatmap_car"])
     dataset.save()
-    show_fields(dataset, ["heatmap_car"])
-    assert shown(dataset) == ["tags", "heatmap_car"]
+    label(dataset, "attention", "car", "bus")
+    assert shown(dataset) == ["attention_mask", "heatmap_car"]
+    label(dataset, "yolov8", "car")
+    assert shown(dataset) == ["attention_mask", "heatmap_car", "yolov8_instances"]
     dataset.app_config.active_fields = fo.ActiveFields(exclude=True, paths=["metadata", "heatmap_bus"])
+    dataset.save()
     show_fields(dataset, ["heatmap_bus"], hidden=["attention_polygons"])
     assert dataset.app_config.active_fields.exclude
     assert shown(dataset) == ["metadata", "attention_polygons"]
 
 
-def test_a_class_has_one_colour_everywhere(dataset):
-    colour_classes(dataset, ["car"], ["attention"])
-    colour_classes(dataset, ["car", "bus"], ["yolov8"])
+def colours(dataset: fo.Dataset) -> dict[str, dict[str | int, str]]:
+    """Field -> class, or the id of a class -> colour."""
     dataset.reload()
+    found = {}
+    for field in dataset.app_config.color_scheme.fields:
+        pairs = [(entry["value"], entry["color"]) for entry in field.get("valueColors", [])]
+        pairs += [(entry["intTarget"], entry["color"]) for entry in field.get("maskTargetsColors", [])]
+        found[field["path"]] = dict(pairs)
+    return found
+
+
+def test_a_source_has_one_family_and_a_class_one_shade_of_it(dataset):
+    label(dataset, "attention", "car")
+    label(dataset, "yolov8", "car", "bus")
+    label(dataset, "mask2former", "bus")
+    found = colours(dataset)
+    for source, family in (("attention", WARM), ("yolov8", COOL)):
+        assert found[f"{source}_instances"] == {"car": family[0], "bus": family[1]}
+        assert found[f"{source}_polygons"] == found[f"{source}_instances"]
+        assert found[f"{source}_mask"] == {1: family[0], 2: family[1]}
+    assert not {*WARM, *COOL} & {*found["mask2former_instances"].values()}
     scheme = dataset.app_config.color_scheme
     assert scheme.color_by == "value"
-    assert [(m["intTarget"], m["color"]) for m in scheme.default_mask_targets_colors] == [
-        (1, PALETTE[0]),
-        (2, PALETTE[1]),
-    ]
-    colours = {f["path"]: [(v["value"], v["color"]) for v in f["valueColors"]] for f in scheme.fields}
-    assert set(colours) == {"attention_instances", "attention_polygons", "yolov8_instances", "yolov8_polygons"}
-    assert set(map(tuple, colours.values())) == {(("car", PALETTE[0]), ("bus", PALETTE[1]))}
+    marks = {field["path"]: field["fieldColor"] for field in scheme.fields}
+    assert marks["heatmap_car"] == marks["attention_mask"] == WARM[0]
+
+
+def test_heatmaps_have_a_scale_that_the_app_need_not_work_out(dataset):
+    label(dataset, "attention", "car")
+    dataset.reload()
+    scale = dataset.app_config.color_scheme.default_colorscale
+    assert [scale["list"][0]["value"], scale["list"][-1]["value"]] == [0, 1]
+    plotly = pytest.importorskip("fiftyone.core.plots.plotly")
+    worked_out = plotly.get_colormap([[stop["value"], stop["color"]] for stop in scale["list"]])
+    assert all(
+        abs(a - b) <= 2
+        for one, other in zip(scale["rgb"], worked_out, strict=True)
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def test_a_colour_scheme_of_the_users_own_stays(dataset):
@@ -51,3 +98,4 @@ def test_a_colour_scheme_of_the_users_own_stays(dataset):
     colour_classes(dataset, ["car"], ["attention"])
     dataset.reload()
     assert dataset.app_config.color_scheme.color_pool == ["#ff0000"]
+    assert not dataset.app_config.color_scheme.fields

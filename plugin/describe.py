@@ -1,0 +1,88 @@
+"""Provenance in words: the lines that the App's form and the terminal show. Knows nothing of either."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from diffucurate.generator.conditions import Conditions
+from diffucurate.plugin.provenance import Provenance
+from diffucurate.plugin.runs import DONE, RUNNING, Record
+
+_TASKS = {"txt2img": "Image from text"}
+_BUILT_IN = "tiny"
+
+
+def of_image(made: Provenance) -> dict[str, str]:
+    """What was painted: label -> text, without lines that have nothing to say."""
+    job = made.job
+    lines = {
+        "Prompt": job.prompt,
+        "Negative prompt": job.negative_prompt,
+        "Attributes": ", ".join(f"{name}: {value}" for name, value in job.attributes.items()),
+        "Looked for": "; ".join(_phrases(label, phrases) for label, phrases in job.phrases.items()) or "no class",
+        "Seed": str(job.seed),
+        "Size": f"{job.size[0]} x {job.size[1]} px",
+        "Steps": str(job.steps),
+        "Guidance": f"{job.guidance:g}",
+        "Model": f"{job.model} (built-in)" if job.model == _BUILT_IN else job.model,
+        "Task": _TASKS.get(job.task, job.task),
+        "Variation of": f"image {made.source_id}" if made.source_id else "",
+    }
+    return {label: text for label, text in lines.items() if text}
+
+
+def of_run(made: Provenance) -> dict[str, str]:
+    """When, where and with what it was painted and labelled: label -> text."""
+    run = made.run
+    lines = {
+        "Name": run.key,
+        "Time": _span(run),
+        "Painted": _conditions(made.conditions, made.device),
+        "Asked for": _request(run.settings),
+        "Recipe": f"fingerprint {made.recipe.fingerprint()}",
+        "Versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
+    }
+    for later in made.labelled:
+        when = "that run was deleted" if later.run is None else f"since {_moment(later.run.started)}"
+        lines[f"Labels of {later.source}"] = f"{when} (run {later.run_key})"
+    return {label: text for label, text in lines.items() if text}
+
+
+def _phrases(label: str, phrases: tuple[str, ...]) -> str:
+    return label if phrases == (label,) else f"{label} ({', '.join(phrases)})"
+
+
+def _span(run: Record) -> str:
+    begun = _moment(run.started)
+    if run.ended is None:
+        return f"{begun}, and not ended" if run.status == RUNNING else begun
+    ended = _moment(run.ended)
+    same_day = begun[:10] == ended[:10]
+    stopped = "" if run.status == DONE else ", stopped before its end"
+    return f"{begun.removesuffix(' UTC')} to {ended[11:] if same_day else ended}{stopped}"
+
+
+def _moment(iso: str) -> str:
+    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _conditions(conditions: Conditions | None, device: str | None) -> str:
+    if conditions is None:
+        return f"on {device}" if device else ""
+    plural = "s" if conditions.threads > 1 else ""
+    threads = f" ({conditions.threads} thread{plural})" if conditions.device == "cpu" else ""
+    together = "alone" if conditions.batch_size == 1 else f"{conditions.batch_size} at once"
+    return f"on {conditions.device}{threads}, {together}"
+
+
+def _request(settings: Mapping[str, Any]) -> str:
+    """What was asked for beside the recipe."""
+    parts = [f"the first {settings['limit']} images"] if settings.get("limit") else []
+    seeds = settings.get("seeds")
+    if seeds is not None:
+        parts.append(f"{seeds} new seeds" if isinstance(seeds, int) else f"seeds {', '.join(map(str, seeds))}")
+    for name, values in settings.get("attributes", {}).items():
+        parts.append(f"{name}: {', '.join(values)}")
+    return "; ".join(parts)

@@ -1,0 +1,135 @@
+"""Which images are copies of a better one, found by FiftyOne's brain without fetching a model.
+
+Exact copies have the same bytes. Near ones have vectors that are close: those of a field or of a similarity run that
+the dataset holds already, else our own ``generator.thumbnails``. Knows no other rule.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+
+from diffucurate.generator.errors import RecipeError
+from diffucurate.plugin.progress import Listener, Meter
+
+logger = logging.getLogger(__name__)
+
+#: Distance below which two images count as near-duplicates where nothing else is said. On thumbnails it is the root
+#: mean square difference in colour: see ``usual_distance``.
+THUMBNAIL_DISTANCE = 0.03
+
+#: The same for embeddings, as a cosine distance after centring: FiftyOne's own default.
+EMBEDDING_DISTANCE = 0.2
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """Vectors of some samples, in the order in which these were asked for, and how their distance is measured."""
+
+    ids: list[str]
+    values: NDArray[np.floating[Any]]
+    metric: str
+
+
+def usual_distance(embeddings: str | None) -> float:
+    """The distance that counts as near where none is given; it depends on what it is measured on.
+
+    Thumbnails (``embeddings`` None): painted images of one prompt but different seeds are rarely nearer than that,
+    while copies that were compressed, resized or made 5% brighter nearly always are.
+    """
+    return THUMBNAIL_DISTANCE if embeddings is None else EMBEDDING_DISTANCE
+
+
+def embeddings_in(dataset: fo.Dataset) -> list[str]:
+    """What near-duplicates can be measured on besides thumbnails: similarity runs, then fields of vectors."""
+    runs = [key for key in dataset.list_brain_runs(type="similarity") if _covers_samples(dataset, key)]
+    return [*runs, *dataset.get_field_schema(ftype=fo.VectorField)]
+
+
+def exact_duplicates(dataset: fo.Dataset, ids: Sequence[str]) -> set[str]:
+    """Those of ``ids`` whose files equal the file of an earlier one; files that cannot be read equal none."""
+    import fiftyone.brain as fob
+
+    ordered = dataset.select(ids, ordered=True)
+    found = fob.compute_exact_duplicates(ordered, skip_failures=True, progress=False)
+    return {copy for copies in found.values() for copy in copies}
+
+
+def near_duplicates(
+    dataset: fo.Dataset,
+    ids: Sequence[str],
+    distance: float,
+    embeddings: str | None = None,
+    progress: Listener | None = None,
+) -> set[str]:
+    """Those of ``ids`` that are near an earlier one that is kept; so the first of each group stays.
+
+    Args:
+        ids: sample ids, the best first.
+        distance: greatest distance of a near-duplicate. On thumbnails in [0, 1], whatever else is in the dataset; on
+            embeddings FiftyOne's cosine distance, in [0, 2], of vectors less their mean over ``ids``.
+        embeddings: a field of vectors or the key of a similarity run; thumbnails if None.
+        progress: called after each image that is read.
+
+    Samples without a vector, or with an image that cannot be read, are near to none.
+
+    Raises:
+        RecipeError: no such embeddings, or vectors of different lengths.
+    """
+    import fiftyone.brain as fob
+
+    vectors = _thumbnails(dataset, ids, progress) if embeddings is None else _stored(dataset, ids, embeddings)
+    if len(vectors.ids) < 2:
+        return set()
+    ordered = dataset.select(vectors.ids, ordered=True)
+    index = fob.compute_similarity(ordered, embeddings=vectors.values, backend="sklearn", metric=vectors.metric)
+    fob.compute_near_duplicates(ordered, threshold=distance, similarity_index=index)
+    return set(index.duplicate_ids)
+
+
+def _thumbnails(dataset: fo.Dataset, ids: Sequence[str], progress: Listener | None) -> _Vectors:
+    from diffucurate.generator.thumbnails import LENGTH, thumbnail
+
+    paths = dataset.select(ids, ordered=True).values("filepath")
+    meter, read, vectors, unreadable = Meter(progress, len(ids)), [], [], []
+    for sample_id, path in zip(ids, paths, strict=True):
+        try:
+            vectors.append(thumbnail(path))
+            read.append(sample_id)
+        except OSError:
+            unreadable.append(path)
+        meter.advance()
+    if unreadable:
+        logger.warning("%d images cannot be read and stay, such as %s", len(unreadable), unreadable[0])
+    # Euclidean: FiftyOne's cosine distances are taken after centring, which depends on what else is there.
+    return _Vectors(read, np.stack(vectors) if vectors else np.empty((0, LENGTH), np.float32), "euclidean")
+
+
+def _stored(dataset: fo.Dataset, ids: Sequence[str], embeddings: str) -> _Vectors:
+    known = embeddings_in(dataset)
+    if embeddings not in known:
+        there = f"there are {', '.join(known)}" if known else "there are none; leave it out to compare thumbnails"
+        raise RecipeError("embeddings", embeddings, f"the dataset has no such embeddings; {there}")
+    if embeddings in dataset.list_brain_runs():
+        index = dataset.load_brain_results(embeddings)
+        values, owners, _ = index.get_embeddings(sample_ids=list(ids))
+        held = dict(zip(owners.tolist(), values, strict=True))
+        pairs = [(sample_id, held[sample_id]) for sample_id in ids if sample_id in held]
+    else:
+        stored = dataset.select(ids, ordered=True).values(embeddings)
+        pairs = [(sample_id, vector) for sample_id, vector in zip(ids, stored, strict=True) if vector is not None]
+    if len({np.shape(vector) for _, vector in pairs}) > 1:
+        raise RecipeError("embeddings", embeddings, "its vectors are of different lengths; compute them again")
+    return _Vectors([sample_id for sample_id, _ in pairs], np.array([vector for _, vector in pairs]), "cosine")
+
+
+def _covers_samples(dataset: fo.Dataset, key: str) -> bool:
+    """Whether a similarity run is about whole images, and keeps its vectors where they can be read."""
+    config = dataset.get_brain_info(key).config
+    return config.patches_field is None and config.method == "sklearn"

@@ -1,0 +1,90 @@
+"""How much room an export will take, from sizes that the database holds. Reads no image and writes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import fiftyone as fo
+from fiftyone import ViewField as F
+
+from diffucurate.plugin.export import existing_parent
+from diffucurate.plugin.samples import dataset_of
+from diffucurate.plugin.sources import instances_field
+
+#: Bytes of one instance: (always, per pixel of the image's width). Measured on objects of a tenth of an image of 128
+#: to 1024 px; outlines grow with the width, and what is rough at the edges takes more.
+_BYTES_PER_INSTANCE = {"coco": (80, 1.8), "yolo": (40, 18.0)}
+_BYTES_PER_IMAGE = 100
+#: Where no sample says how wide its image is.
+_USUAL_WIDTH = 512
+#: Files looked at where no sample says how large its image is.
+_FILES_MEASURED = 20
+
+
+@dataclass(frozen=True)
+class ExportSize:
+    """What an export is expected to hold and to take, in bytes.
+
+    ``total_bytes`` counts everything in the folder, ``needed_bytes`` what the disk must have room for: less, where
+    images can be linked because they lie on the same disk. ``free_bytes`` is what it has.
+    """
+
+    images: int
+    instances: int
+    total_bytes: int
+    needed_bytes: int
+    free_bytes: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether the disk has room for it."""
+        return self.needed_bytes <= self.free_bytes
+
+
+def estimate_size(
+    samples: fo.Dataset | fo.DatasetView, folder: str | os.PathLike[str], *, format: str, source: str
+) -> ExportSize:
+    """Estimate the size of ``export(samples, folder, format=..., source=...)``.
+
+    Image sizes come from the samples' metadata, or else from a few of the files.
+
+    Raises:
+        DatasetError: no samples, or no labels of ``source``.
+    """
+    dataset = dataset_of(samples)
+    field = instances_field(dataset, source)
+    labelled = samples.match(F(field) != None)  # noqa: E711  (a database expression)
+    size, width, instances, images = labelled.aggregate([
+        fo.Mean("metadata.size_bytes"), fo.Mean("metadata.width"), fo.Count(f"{field}.detections"), fo.Count(),
+    ])  # fmt: skip
+    paths = labelled.limit(_FILES_MEASURED).values("filepath")
+    always, per_pixel = _BYTES_PER_INSTANCE[format]
+    labels = images * _BYTES_PER_IMAGE + instances * (always + per_pixel * (width or _USUAL_WIDTH))
+    pixels = images * (size if size is not None else _mean_size(paths))
+    disk = existing_parent(Path(folder).expanduser().absolute())
+    needed = labels if _same_disk(paths, disk) else labels + pixels
+    return ExportSize(images, instances, round(labels + pixels), round(needed), shutil.disk_usage(disk).free)
+
+
+def in_units(count: float) -> str:
+    """A number of bytes as people say it, such as ``12 MB``."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if round(count, 1) < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _mean_size(paths: Sequence[str]) -> float:
+    sizes = [os.path.getsize(path) for path in paths if os.path.isfile(path)]
+    return sum(sizes) / len(sizes) if sizes else 0.0
+
+
+def _same_disk(paths: Sequence[str], folder: Path) -> bool:
+    """Whether images can be linked into ``folder`` instead of copied."""
+    there = next((path for path in paths if os.path.isfile(path)), None)
+    return there is not None and os.stat(there).st_dev == os.stat(folder).st_dev

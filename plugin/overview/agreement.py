@@ -1,0 +1,118 @@
+"""How far two label sources agree on each image of a view, and on which they agree least.
+
+The score of an image is the one that ``compare`` stored; the counts beside it are of the view's own instances.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+
+from diffucurate.plugin import fields
+from diffucurate.plugin.overview.bins import Histogram, bar_of
+from diffucurate.plugin.overview.instances import MATCHED, ONLY_A, ONLY_B
+from diffucurate.plugin.overview.pipeline import rows
+from diffucurate.plugin.sources import instances_field
+
+#: Points that a scatter shows at most; a browser draws these in no time.
+MOST_POINTS = 2000
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The scores of a view's images: their histogram and mean, None where no image was compared."""
+
+    histogram: Histogram
+    mean: float | None
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """One point per image: its id, the source's mean confidence on it, and the agreement, both in [0, 1].
+
+    ``total`` images have both; where that is more than can be shown, every n-th of them is here.
+    """
+
+    ids: tuple[str, ...]
+    confidences: tuple[float, ...]
+    agreements: tuple[float, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """An image on which two sources disagree: what both found, and what only one did, as classes in their order."""
+
+    id: str
+    agreement: float
+    prompt: str | None
+    matched: int
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+
+
+def agreement(samples: fo.Dataset | fo.DatasetView, a: str, b: str) -> Agreement:
+    """The agreement of two sources that were compared."""
+    score = f"${fields.agreement(a, b)}"
+    groups = rows(samples, [
+        {"$project": {"_id": False, "score": score}},
+        {"$group": {"_id": {"bar": bar_of("$score")}, "count": {"$sum": 1}, "sum": {"$sum": "$score"}}},
+    ])  # fmt: skip
+    histogram = Histogram.of({group["bar"]: group["count"] for group in groups})
+    total = sum(group["sum"] for group in groups)
+    return Agreement(histogram, total / histogram.total if histogram.total else None)
+
+
+def scatter(samples: fo.Dataset | fo.DatasetView, a: str, b: str, source: str, *, most: int = MOST_POINTS) -> Scatter:
+    """The mean confidence of ``source`` on each image against the agreement of ``a`` and ``b``.
+
+    The mean, not the least: one doubtful instance among many should not decide where the image lies. Images on
+    which ``source`` found nothing, or is never sure of anything, have no point.
+    """
+    path = f"${instances_field(samples._dataset, source)}.detections.confidence"
+    step = {"$ceil": {"$divide": ["$total", most]}}
+    points = rows(samples, [
+        {"$project": {"score": f"${fields.agreement(a, b)}", "confidence": {"$avg": path}}},
+        {"$match": {"score": {"$type": "number"}, "confidence": {"$type": "number"}}},
+        {"$setWindowFields": {"sortBy": {"_id": 1}, "output": {"place": {"$documentNumber": {}}}}},
+        {"$setWindowFields": {"output": {"total": {"$count": {}}}}},
+        {"$match": {"$expr": {"$eq": [{"$mod": [{"$subtract": ["$place", 1]}, step]}, 0]}}},
+    ])  # fmt: skip
+    return Scatter(
+        tuple(str(point["_id"]) for point in points),
+        tuple(point["confidence"] for point in points),
+        tuple(point["score"] for point in points),
+        points[0]["total"] if points else 0,
+    )
+
+
+def disagreements(
+    samples: fo.Dataset | fo.DatasetView, a: str, b: str, *, skip: int = 0, limit: int = 6
+) -> list[Disagreement]:
+    """The images on which two sources agree least, from the ``skip``-th on; images without a score are left out."""
+    key, dataset = fields.evaluation(a, b), samples._dataset
+    paths = {name: f"${instances_field(dataset, name)}.detections" for name in (a, b)}
+
+    def labels(name: str, match: str) -> dict[str, Any]:
+        detections = {"$ifNull": [paths[name], []]}
+        kept = {"$filter": {"input": detections, "as": "it", "cond": {"$eq": [f"$$it.{key}", match]}}}
+        return {"$map": {"input": kept, "as": "it", "in": "$$it.label"}}
+
+    found = rows(samples, [
+        {"$match": {fields.agreement(a, b): {"$type": "number"}}},
+        {"$project": {
+            "score": f"${fields.agreement(a, b)}", "prompt": f"${fields.PROMPT}",
+            "matched": {"$size": labels(a, MATCHED)}, "only_a": labels(a, ONLY_A), "only_b": labels(b, ONLY_B),
+        }},
+        {"$sort": {"score": 1, "_id": 1}},
+        {"$skip": skip},
+        {"$limit": limit},
+    ])  # fmt: skip
+    return [
+        Disagreement(
+            str(row["_id"]), row["score"], row.get("prompt"), row["matched"], tuple(row["only_a"]), tuple(row["only_b"])
+        )
+        for row in found
+    ]

@@ -1,0 +1,19 @@
+"""Runs a pipeline of the database on a view: what FiftyOne's own aggregations cannot express in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import fiftyone as fo
+
+
+def rows(samples: fo.Dataset | fo.DatasetView, stages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What ``stages`` give on the samples of a view, those of a grouping with its keys beside its values."""
+    documents = samples._aggregate(post_pipeline=list(stages))
+    return [_flat(document) for document in documents]
+
+
+def _flat(document: dict[str, Any]) -> dict[str, Any]:
+    keys = document.get("_id")
+    return {**document, **keys} if isinstance(keys, dict) else document

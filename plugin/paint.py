@@ -1,0 +1,126 @@
+"""Jobs -> samples with attention labels in a dataset: what every verb that paints has in common.
+
+Every file of a sample is complete before the sample is added, and samples are added a batch at a time, so no
+stop loses more than that. Knows nothing of recipes: which jobs are wanted is the caller's matter.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+
+from diffucurate.generator.errors import DatasetError
+from diffucurate.plugin import fields
+from diffucurate.plugin.media import media_folder, write_png
+from diffucurate.plugin.progress import Listener
+from diffucurate.plugin.runs import Run
+from diffucurate.plugin.samples import job_fields
+from diffucurate.plugin.store import attention_fields
+
+if TYPE_CHECKING:
+    from diffucurate.generator.painter import Painting
+    from diffucurate.generator.prompts import Job
+
+#: MongoDB's code for a value that a unique index holds already.
+_DUPLICATE = "E11000"
+
+#: Paintings kept in memory before they are written, unless the batch is larger.
+_WRITE_AT_ONCE = 8
+
+
+def paint_into(
+    dataset: fo.Dataset,
+    jobs: Sequence[Job],
+    run: Run,
+    *,
+    pipe: Any,
+    classes: Sequence[str],
+    batch_size: int | None = None,
+    source_ids: Mapping[str, str] | None = None,
+    progress: Listener | None = None,
+) -> None:
+    """Paint ``jobs``, none of which the dataset holds, and add them with their labels.
+
+    The run's facts say how many were ``added``, on which ``device`` and in how many ``seconds``, also when it is
+    stopped on the way.
+
+    Args:
+        dataset: whose fields are declared already.
+        jobs: what to paint.
+        run: whose key the samples and their files bear.
+        pipe: what paints.
+        classes: all of the dataset's, in the order of their ids.
+        batch_size: images painted at once; by default what the device usually holds.
+        source_ids: job id -> the sample of which that job is a variation.
+        progress: called after each batch.
+
+    Raises:
+        ModelError: the model cannot be traced, or one image is too much for the memory.
+        DatasetError: someone else added one of the jobs meanwhile.
+    """
+    from diffucurate.generator.painter import paint
+
+    run.facts |= {"added": 0, "device": str(pipe.device)}
+    started = time.monotonic()
+    writer = _Writer(dataset, classes, run, max(batch_size or 0, _WRITE_AT_ONCE), source_ids or {})
+    with closing(paint(jobs, pipe=pipe, batch_size=batch_size, on_batch=progress)) as paintings:
+        try:
+            for painting in paintings:
+                writer.add(painting)
+        finally:  # on Ctrl-C what is painted is kept
+            writer.flush()
+            run.facts["seconds"] = round(time.monotonic() - started, 3)
+
+
+def job_ids(dataset: fo.Dataset) -> set[str]:
+    """The jobs that a dataset holds."""
+    return set(dataset.values(fields.JOB_ID)) if dataset.has_sample_field(fields.JOB_ID) else set()
+
+
+class _Writer:
+    """Turns paintings into samples, several at a time."""
+
+    def __init__(
+        self, dataset: fo.Dataset, classes: Sequence[str], run: Run, at_once: int, source_ids: Mapping[str, str]
+    ) -> None:
+        self._dataset, self._classes, self._run, self._at_once = dataset, tuple(classes), run, at_once
+        self._source_ids = source_ids
+        self._folder = media_folder(dataset)
+        self._waiting: list[Painting] = []
+
+    def add(self, painting: Painting) -> None:
+        self._waiting.append(painting)
+        if len(self._waiting) >= self._at_once:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the files of all waiting paintings, then add their samples."""
+        paintings, self._waiting = self._waiting, []
+        if paintings:
+            samples = [self._sample(painting) for painting in paintings]
+            try:
+                self._dataset.add_samples(samples, progress=False)
+            except ValueError as error:
+                if _DUPLICATE not in str(error):
+                    raise
+                raise DatasetError(
+                    f"someone else is adding the same images to dataset '{self._dataset.name}'; "
+                    "wait until they are done, then start again for the rest"
+                ) from error
+            self._run.facts["added"] += len(paintings)
+
+    def _sample(self, painting: Painting) -> fo.Sample:
+        job, key = painting.job, self._run.key
+        stem = f"{job.job_id}-{key}"
+        height, width = painting.image.shape[:2]
+        values = attention_fields(painting.heatmaps, (height, width), self._classes, self._folder, stem)
+        path = write_png(self._folder / "images" / f"{stem}.png", painting.image)
+        metadata = fo.ImageMetadata(
+            size_bytes=path.stat().st_size, mime_type="image/png", width=width, height=height, num_channels=3
+        )
+        own = job_fields(job, key, conditions=painting.conditions, source_id=self._source_ids.get(job.job_id))
+        return fo.Sample(filepath=str(path), metadata=metadata, **own, **values)

@@ -1,0 +1,130 @@
+"""Attention labels of one image at other settings, to be looked at before a whole view is labelled with them.
+
+Made from the class maps that the sample keeps, exactly as ``label`` would, but nothing is stored and no model is
+loaded. Knows nothing of forms.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageColor
+
+from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.labels.drawing import draw
+from diffucurate.generator.labels.make import labels_from_heatmaps
+from diffucurate.generator.labels.model import Labels
+from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
+from diffucurate.plugin import fields
+from diffucurate.plugin.classes import read_classes
+from diffucurate.plugin.colours import family_of, shades
+from diffucurate.plugin.label import Phrases, wanted_classes
+from diffucurate.plugin.media import read_image, read_maps
+from diffucurate.plugin.samples import instances_of
+
+SOURCE = "attention"
+
+#: Pixels between the pictures of an overlay, and their colour: a grey for dark and light surroundings.
+_GAP, _GREY = 8, 128
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """One image with its labels at some settings.
+
+    ``image``, ``now`` and ``then`` are (H, W, 3) uint8 RGB: the image itself, with the labels that the sample
+    holds (None where it holds none), and with ``labels``, those at the settings.
+    """
+
+    labels: Labels
+    current: Labels | None
+    image: NDArray[np.uint8]
+    now: NDArray[np.uint8] | None
+    then: NDArray[np.uint8]
+
+    @property
+    def overlay(self) -> NDArray[np.uint8]:
+        """``image``, ``now`` and ``then`` side by side: (H, n W + (n - 1) 8, 3) uint8 RGB, for n = 2 or 3 pictures."""
+        gap = np.full((self.image.shape[0], _GAP, 3), _GREY, np.uint8)
+        pictures = [picture for picture in (self.image, self.now, self.then) if picture is not None]
+        return np.hstack([part for picture in pictures for part in (gap, picture)][1:])
+
+
+def preview(
+    sample: fo.Sample, settings: LabelSettings = DEFAULT_SETTINGS, classes: Phrases | Sequence[str] | None = None
+) -> Preview:
+    """The attention labels of a sample at ``settings``, beside those it holds; nothing is changed.
+
+    Args:
+        sample: of a dataset, with class maps that were kept when it was painted or labelled by attention.
+        settings: how maps become labels.
+        classes: those to look for, all of the dataset's by default; as for ``label``.
+
+    Raises:
+        DatasetError: the sample keeps no maps, or its image cannot be read.
+        RecipeError: ``classes`` is empty or a single text.
+    """
+    dataset = sample.dataset
+    path = sample[fields.ATTENTION_MAPS] if dataset.has_sample_field(fields.ATTENTION_MAPS) else None
+    if path is None or not os.path.isfile(path):
+        raise DatasetError(
+            f"{os.path.basename(sample.filepath)} keeps no heatmaps, so without a model there is nothing to preview; "
+            "label it with attention first"
+        )
+    try:
+        image = read_image(sample.filepath)
+    except OSError as error:
+        raise DatasetError(f"{sample.filepath} cannot be read; put the image back or choose another one") from error
+    shape = image.shape[:2]
+    wanted = tuple(wanted_classes(dataset, classes))
+    maps = {name: heat for name, heat in read_maps(path).items() if name in wanted}
+    labels = labels_from_heatmaps(maps, shape, wanted, settings)
+    current = _current(sample, shape)
+    found = [*labels.classes, *(current.classes if current else ())]
+    colours = {name: ImageColor.getrgb(colour)[:3] for name, colour in class_colours(dataset, SOURCE, found).items()}
+    now = None if current is None else draw(image, current, colours)
+    return Preview(labels, current, image, now, draw(image, labels, colours))
+
+
+def first_with_maps(samples: fo.Dataset | fo.DatasetView) -> fo.Sample | None:
+    """The first sample that keeps class maps, None where none does."""
+    if not samples.has_sample_field(fields.ATTENTION_MAPS):
+        return None
+    return next(iter(samples.exists(fields.ATTENTION_MAPS).limit(1)), None)
+
+
+def class_colours(dataset: fo.Dataset, source: str, classes: Sequence[str]) -> dict[str, str]:
+    """Class -> ``#RRGGBB`` as the App shows the instances of ``source``; the source's own where nobody chose one."""
+    known = list(dict.fromkeys([*read_classes(dataset), *classes]))
+    colours = dict(zip(known, shades(family_of(source), len(known)), strict=True))
+    scheme = dataset.app_config.color_scheme
+    for entry in (scheme.fields or []) if scheme is not None else []:
+        if entry.get("path") == fields.instances(source):
+            colours |= {pair["value"]: pair["color"] for pair in entry.get("valueColors") or []}
+    return colours
+
+
+def data_uri(pixels: NDArray[np.uint8], side: int) -> str:
+    """(H, W, 3) uint8 RGB as the address of a JPEG that a page can show at once, at most ``side`` pixels a side."""
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((side, side))
+    content = io.BytesIO()
+    picture.save(content, format="JPEG", quality=90)
+    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode("ascii")
+
+
+def _current(sample: fo.Sample, shape: tuple[int, int]) -> Labels | None:
+    """The attention labels that the sample holds; classes that the person has renamed are kept."""
+    field = fields.instances(SOURCE)
+    detections = sample[field] if sample.has_field(field) else None
+    if detections is None:
+        return None
+    instances = instances_of(detections, shape)
+    return Labels.from_instances(instances, sorted({instance.label for instance in instances}), shape)

@@ -1,0 +1,176 @@
+"""Paints the images of samples again, and says whether they came out the same.
+
+The jobs are those that were painted, whatever the samples' fields say now. An image's last bit also depends on
+the device, on how many images were painted at once and on the threads of the CPU (``generator.conditions``);
+so each is painted among as many as then, with as many threads. Nothing is written but image files that are missing
+or damaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffucurate.generator.conditions import Conditions
+from diffucurate.generator.errors import DatasetError
+from diffucurate.plugin.media import read_image, write_png
+from diffucurate.plugin.progress import Listener, Meter
+from diffucurate.plugin.provenance import Origins, Provenance, Samples, painted_samples
+
+if TYPE_CHECKING:
+    from diffucurate.generator.painter import Painting
+    from diffucurate.generator.prompts import Job
+
+#: Where it was not recorded: an image painted alone.
+_UNKNOWN = Conditions("", 1, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Repainted:
+    """One image, painted again.
+
+    Attributes:
+        provenance: of the sample, with the job that was painted.
+        image: (H, W, 3) uint8 RGB.
+        conditions: under which it was painted now.
+        filepath: the sample's image file.
+        restored: whether that file was missing or damaged, and now holds ``image``.
+        different: how many pixels differ from the file's; None where there was nothing to compare with, which is a
+            restored file or one of another size.
+        levels: the largest difference in any channel, of 255.
+    """
+
+    provenance: Provenance
+    image: NDArray[np.uint8]
+    conditions: Conditions
+    filepath: str
+    restored: bool
+    different: int | None
+    levels: int
+
+    @property
+    def identical(self) -> bool:
+        """Whether every pixel is that of the file."""
+        return self.different == 0
+
+    @property
+    def verdict(self) -> str:
+        """One sentence for people."""
+        height, width = self.image.shape[:2]
+        if self.restored:
+            return f"The image file was missing or damaged. It was painted again and restored: {self.filepath}"
+        if self.different is None:
+            return f"The image file was changed: it is not {width} x {height} px any more. It was left as it is."
+        if self.identical:
+            return "Painted again, it is identical: every pixel is the same."
+        share = f"Painted again, it differs in {self.different:,} of {width * height:,} pixels"
+        return f"{share}, by at most {self.levels} of 255 levels. {self._reason()} The file was left as it is."
+
+    def _reason(self) -> str:
+        then, now = self.provenance.conditions, self.conditions
+        if then is None:
+            return "How many images were painted at once was not recorded then, and that changes the rounding."
+        if then.device != now.device:
+            return f"It was painted on {then.device}, now on {now.device}."
+        if then != now:
+            return f"There was memory for {now.batch_size} images at once only, not for {then.batch_size} as then."
+        return "Either the file was changed, or the model, the package versions or the machine are others than then."
+
+
+def repaint(samples: Samples, *, progress: Listener | None = None) -> list[Repainted]:
+    """Paint the images of samples again.
+
+    On the same machine, with the same packages and model, the pixels are identical. A missing or damaged image file
+    is restored; nothing else is written.
+
+    Args:
+        samples: a sample, several of one dataset, a dataset or a view of whole images.
+        progress: called after each batch.
+
+    Returns:
+        One result per sample, in the samples' order.
+
+    Raises:
+        DatasetError: a sample was not painted by Diffucurate, its run was deleted, or its file cannot be restored.
+        ModelError: the model cannot be loaded, or one image is too much for the memory.
+    """
+    dataset, whole = painted_samples(samples)
+    origins = Origins(dataset)
+    made = {sample.id: origins.provenance(sample) for sample in whole}
+    painted: dict[str, Painting] = {}
+    meter = Meter(progress, len(made))
+    for conditions, group in _alike(made.values()).items():
+        for one, painting in zip(group, _paint(group, conditions), strict=True):
+            painted[one.sample_id] = painting
+            meter.advance()
+    return [_compared(sample.filepath, made[sample.id], painted[sample.id]) for sample in whole]
+
+
+def _alike(made: Iterable[Provenance]) -> dict[tuple[object, Conditions], list[Provenance]]:
+    """What can share a batch: the same model, size, steps and guidance under the same conditions."""
+    groups: dict[tuple[object, Conditions], list[Provenance]] = {}
+    for one in made:
+        job = one.job
+        key = ((job.model, job.size, job.steps, job.guidance), one.conditions or _UNKNOWN)
+        groups.setdefault(key, []).append(one)
+    return groups
+
+
+def _paint(group: Sequence[Provenance], key: tuple[object, Conditions]) -> Iterator[Painting]:
+    """Paint a group in batches of its size, the last one filled up with what is painted anyway."""
+    from diffucurate.generator.painter import paint
+
+    conditions = key[1]
+    jobs: list[Job] = [one.job for one in group]
+    jobs += [jobs[-1]] * (-len(jobs) % conditions.batch_size)
+    with _threads(conditions.threads):
+        paintings = paint(jobs, batch_size=conditions.batch_size, device=_device(conditions.device))
+        for _, painting in zip(group, paintings, strict=False):
+            yield painting
+
+
+def _device(then: str) -> str | None:
+    """The device of then where this machine has it, else the best there is."""
+    import torch
+
+    from diffucurate.generator.models import default_device
+
+    if not then or torch.device(then).type not in ("cpu", default_device()[0]):
+        return None
+    return then if (torch.device(then).index or 0) < max(torch.cuda.device_count(), 1) else None
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads of the CPU, which other libraries in the process may have changed; 0: as it is."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _compared(path: str, made: Provenance, painting: Painting) -> Repainted:
+    restored, different, levels = False, None, 0
+    try:
+        before = read_image(path)
+    except OSError:
+        try:
+            write_png(Path(path), painting.image)
+        except OSError as error:
+            raise DatasetError(f"the image file '{path}' cannot be restored: {error.strerror or error}") from error
+        restored = True
+    else:
+        if before.shape == painting.image.shape:
+            gaps = np.abs(before.astype(np.int16) - painting.image).max(axis=-1)
+            different, levels = int((gaps > 0).sum()), int(gaps.max())
+    return Repainted(made, painting.image, painting.conditions, path, restored, different, levels)
