@@ -1,19 +1,36 @@
-"""The operators of the App, one file each: form, config, one call of the library. ``OPERATORS`` lists them all."""
+"""The operators and panels of the App, one file each, with thin forms over the library.
+
+``OPERATORS`` and ``PANELS`` list them all.
+"""
 
 from __future__ import annotations
 
 from diffucurate.operators.compare_sources import CompareSources
 from diffucurate.operators.curate_samples import CurateSamples
+from diffucurate.operators.curation_panel import CurationPanel
 from diffucurate.operators.execution import LibraryOperator
 from diffucurate.operators.export_samples import ExportSamples
 from diffucurate.operators.generate_images import GenerateImages
 from diffucurate.operators.label_images import LabelImages
+from diffucurate.operators.preview_threshold import PreviewThreshold
+from diffucurate.operators.regenerate_with import RegenerateWith
+from diffucurate.operators.release_models import ReleaseModels
+from diffucurate.operators.show_provenance import ShowProvenance
+from diffucurate.operators.undo_curation import UndoCuration
 
 #: In the order in which they are used; ``fiftyone.yml`` lists the same.
 OPERATORS: tuple[type[LibraryOperator], ...] = (
     GenerateImages,
     LabelImages,
+    PreviewThreshold,
     CompareSources,
     CurateSamples,
+    UndoCuration,
     ExportSamples,
+    ShowProvenance,
+    RegenerateWith,
+    ReleaseModels,
 )
+
+#: ``fiftyone.yml`` lists the same.
+PANELS: tuple[type[CurationPanel], ...] = (CurationPanel,)

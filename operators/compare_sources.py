@@ -1,27 +1,30 @@
-"""Operator: compare two label sources. Knows the form; ``plugin.compare`` does the work."""
+"""Operator: compare the labels of any two sources or fields. Knows the form; ``plugin.compare`` does the work."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.operators.execution import LibraryOperator, Outcome
+from diffucurate.operators.curation.settings import AGREEMENT
+from diffucurate.operators.curation_panel import CurationPanel
+from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose_source, choose_target, given, refuse
-from diffucurate.plugin.sources import sources_in
+from diffucurate.plugin.sources import comparable, sources_in
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
 
 
 class CompareSources(LibraryOperator):
-    """Two sources that the dataset holds -> how far they agree, per class, overall and on each sample."""
+    """Two sources or fields that the dataset holds -> how far they agree, per class, overall and on each sample."""
 
     NAME: ClassVar[str] = "compare_sources"
     LABEL: ClassVar[str] = "Compare sources"
-    DESCRIPTION: ClassVar[str] = "Match the instances of two label sources and store how far they agree"
+    DESCRIPTION: ClassVar[str] = "Match the instances of two sources or fields and store how far they agree"
     ICON: ClassVar[str] = "compare"
 
     def __call__(self, samples: fo.Dataset | fo.DatasetView, a: str, b: str, *, delegate: bool = False) -> Any:
@@ -35,20 +38,18 @@ class CompareSources(LibraryOperator):
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Compare"))
 
     def _sources(self, inputs: types.Object, ctx: ExecutionContext) -> None:
-        present = sources_in(ctx.dataset)
+        present = comparable(ctx.dataset)
         if len(present) < 2:
             held = f"only {present[0]}" if present else "none"
-            advice = f"Two label sources are needed, the dataset holds {held}; run 'Label images' with another source."
+            advice = f"Two sets of labels are needed, the dataset holds {held}; run 'Label images' with another source."
             notice = types.Error(label="Nothing to compare yet", description=advice)
             refuse(inputs.view("too_few_sources", notice), advice)
         else:
-            a = choose_source(inputs, ctx, "a", label="Source", description="Its instances are matched ...")
-            other = next(source for source in present if source != a)
-            b = choose_source(
-                inputs, ctx, "b", label="Reference", description="... with those of this one", default=other
-            )
+            a = choose_source(inputs, ctx, "a", label="Labels", description="These instances are matched ...")
+            other = _partner(a, sources_in(ctx.dataset), present)
+            b = choose_source(inputs, ctx, "b", label="Reference", description="... with these", default=other)
             if a == b:
-                refuse(inputs.get_property("b"), f"choose a source other than {a}")
+                refuse(inputs.get_property("b"), f"choose labels other than {a}")
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.compare import compare
@@ -57,14 +58,24 @@ class CompareSources(LibraryOperator):
         comparison = compare(ctx.target_view(), a, b, progress=progress)
         agreement = round(comparison.agreement, 3)
         message = f"{a} and {b} agree to {agreement:.0%} on {comparison.samples} images"
+        if comparison.without_masks:
+            message += f"; matched by boxes, as there are no masks in {' and '.join(comparison.without_masks)}"
         result = {
             "images": comparison.samples,
+            "matched_by": comparison.matched_by,
             "left_out": comparison.skipped,
             "agreement": agreement,
             "evaluation": comparison.eval_key,
             "rows": [_row(row, a, b) for row in comparison.table()],
         }
         return Outcome(message, result)
+
+    def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
+        """Show the result where it can be looked into: the panel opens on the latest comparison."""
+        yield from super().finish(ctx, outcome)
+        # A Python panel finds what it reads as its state below this key of what the App keeps for a panel.
+        state = {"state": {"tab": AGREEMENT}}
+        yield ctx.ops.open_panel(CurationPanel.NAME, layout="horizontal", state=state)
 
     def output(self, result: dict[str, Any]) -> types.Object:
         outputs = super().output(result)
@@ -75,6 +86,12 @@ class CompareSources(LibraryOperator):
                 table.add_column(name, label=name)
             outputs.list("rows", types.Object(), label="Per class", view=table)
         return outputs
+
+
+def _partner(a: str | None, sources: Sequence[str], present: Sequence[str]) -> str:
+    """What ``a`` is compared with unless told otherwise: another source, else the ground truth, else what there is."""
+    others = [name for name in present if name != a]
+    return next((name for name in (*sources, "ground_truth") if name in others), others[0])
 
 
 def _row(row: dict[str, Any], a: str, b: str) -> dict[str, str]:

@@ -1,22 +1,30 @@
-"""Operator: keep the good samples by rules. Knows the form; ``plugin.curate`` does the work."""
+"""Operator: keep the good samples by rules, with a live count. Knows the form; ``plugin.curate`` does the work."""
 
 from __future__ import annotations
 
-from itertools import permutations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
+from diffucurate.generator.errors import DiffucurateError, RecipeError
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose, choose_source, choose_target, given, listed, refuse
-from diffucurate.plugin import fields
-from diffucurate.plugin.classes import read_classes
-from diffucurate.plugin.sources import sources_in
+from diffucurate.operators.undo_curation import UndoCuration
+from diffucurate.plugin.curate import CURATED, check_name, curate, curations
+from diffucurate.plugin.duplicates import embeddings_in, usual_distance
+from diffucurate.plugin.rules import Rules, classes_in, score_fields
+from diffucurate.plugin.selection import count
+from diffucurate.plugin.sources import comparable, instances_field
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
+
+#: Where the form asks for a rule that the library knows under another name.
+_PLACES = {"near_duplicates": "distance"}
+#: Two fields side by side.
+_HALF = 6
 
 
 class CurateSamples(LibraryOperator):
@@ -31,87 +39,179 @@ class CurateSamples(LibraryOperator):
         self, samples: fo.Dataset | fo.DatasetView, *, source: str, delegate: bool = False, **rules: Any
     ) -> Any:
         """The same from Python, with the rules of ``diffucurate.curate``; see ``call``."""
+        if not isinstance(near := rules.get("near_duplicates", False), bool):
+            rules |= {"near_duplicates": True, "distance": near}  # the form has a field for each
         return self.call(samples, {"source": source, **rules}, delegate=delegate)
 
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
         inputs = types.Object()
         if choose_target(inputs, ctx, "Curate"):
-            source = choose_source(inputs, ctx, "source", label="Source", description="Whose labels the rules look at")
+            source = choose_source(
+                inputs, ctx, "source", label="Labels to judge", description="Whose labels the rules look at"
+            )
             if source is not None:
+                problem = self._count(inputs, ctx, source)
                 self._rules(inputs, ctx, source)
+                self._name(inputs, ctx)
+                if problem is not None:
+                    _blame(inputs, problem)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Curate"))
 
     def _rules(self, inputs: types.Object, ctx: ExecutionContext, source: str) -> None:
-        inputs.float("min_confidence", label="Minimum confidence", description="0 to 1", min=0.0, max=1.0)
+        _number(inputs, "min_confidence", "Minimum confidence", "Of an object, 0 to 1")
         self._agreement(inputs, ctx, source)
-        inputs.list(
-            "classes",
-            types.String(),
-            label="Classes",
-            description="Only these; all where empty",
-            view=types.AutocompleteView(
-                choices=[types.Choice(name, label=name) for name in read_classes(ctx.dataset)], allow_user_input=False
-            ),
+        names = classes_in(ctx.dataset, instances_field(ctx.dataset, source))
+        _several(inputs, "classes", names, "Classes", "Only objects of these; all where empty")
+        _number(inputs, "min_area", "Minimum area", "Of an object, as a share of the image, 0 to 1", space=_HALF)
+        _number(inputs, "max_area", "Maximum area", "Of an object, as a share of the image, 0 to 1", space=_HALF)
+        self._scores(inputs, ctx)
+        inputs.int(
+            "max_per_class",
+            label="Most images per class",
+            description="The best stay: by agreement, then by confidence. An image counts for every class it shows.",
         )
-        inputs.float("min_area", label="Minimum area", description="Share of the image, 0 to 1", min=0.0, max=1.0)
-        largest = inputs.float(
-            "max_area", label="Maximum area", description="Share of the image, 0 to 1", min=0.0, max=1.0
+        inputs.bool(
+            "exact_duplicates",
+            label="Leave out exact copies",
+            description="Of images whose files are equal, the best stays",
+            view=types.CheckboxView(space=_HALF),
         )
-        low, high = given(ctx, "min_area"), given(ctx, "max_area")
-        if low is not None and high is not None and low > high:
-            refuse(largest, f"the maximum area {high} is below the minimum {low}")
-        inputs.str(
-            "view",
-            label="Name",
-            description="Of the tag and the saved view; 'curated' where empty. Curating again replaces both.",
-        )
+        self._near_duplicates(inputs, ctx)
 
     def _agreement(self, inputs: types.Object, ctx: ExecutionContext, source: str) -> None:
-        others = [other for other in sources_in(ctx.dataset) if other != source]
+        others = [other for other in comparable(ctx.dataset) if other != source]
         if not others:
             return
-        partner = choose(
+        choose(
             inputs,
             "against",
             {other: other for other in others},
             label="Compared with",
-            description="To keep only samples on which the two agree",
+            description="To keep only images on which the two agree; 'Compare sources' finds out how far they do",
             required=False,
         )
-        against = given(ctx, "against")
-        if against is None:
+        if given(ctx, "against") is not None:
+            _number(
+                inputs, "min_agreement", "Minimum agreement", "0 (nothing in common) to 1 (the same)", required=True
+            )
+
+    def _scores(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        names = score_fields(ctx.dataset)
+        if not names:
             return
-        if not any(ctx.dataset.has_sample_field(fields.agreement(*pair)) for pair in permutations((source, against))):
-            refuse(partner, f"{source} and {against} were not compared yet; run 'Compare sources' first")
-        inputs.float(
-            "min_agreement",
-            label="Minimum agreement",
-            description="Mean IoU of what the two found, 0 to 1",
-            min=0.0,
-            max=1.0,
-            required=True,
+        _several(inputs, "score_fields", names, "Scores", "Fields of the images that hold a number, such as uniqueness")
+        for name in given(ctx, "score_fields", []):
+            _number(inputs, f"least_{name}", f"Least {name}", "No limit where empty", space=_HALF)
+            _number(inputs, f"most_{name}", f"Greatest {name}", "No limit where empty", space=_HALF)
+
+    def _near_duplicates(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        inputs.bool(
+            "near_duplicates",
+            label="Leave out near-duplicates",
+            description="Of images that look almost the same, the best stays",
+            view=types.CheckboxView(space=_HALF),
         )
+        if not given(ctx, "near_duplicates", False):
+            return
+        known = embeddings_in(ctx.dataset)
+        if known:
+            choose(
+                inputs,
+                "embeddings",
+                {name: name for name in known},
+                label="Compared by",
+                description="Embeddings that the dataset holds; small pictures of the images where empty",
+                required=False,
+            )
+        embeddings = given(ctx, "embeddings")
+        ends = "0 (the same) to 1 (black and white)" if embeddings is None else "0 (the same) to 2 (opposite)"
+        usual = usual_distance(embeddings)
+        _number(inputs, "distance", "Nearer than", f"How far apart, {ends}; {usual} where empty")
+
+    def _name(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        name = inputs.str(
+            "view",
+            label="Name",
+            description=f"Of the tag and the saved view; '{CURATED}' where empty. Curating again replaces both.",
+        )
+        try:
+            check_name(ctx.dataset, given(ctx, "view", CURATED))
+        except DiffucurateError as error:
+            refuse(name, getattr(error, "remedy", str(error)))
+
+    def _count(self, inputs: types.Object, ctx: ExecutionContext, source: str) -> DiffucurateError | None:
+        """What the rules keep, above them so that it is in sight while one types; returns what is wrong with them."""
+        try:
+            counted = count(ctx.target_view(), Rules(**_rules(ctx, source)))
+        except DiffucurateError as error:
+            return error
+        pending = f"Found when it runs: {', '.join(counted.pending)}." if counted.pending else ""
+        why = ". ".join(text for text in (counted.reasons(), pending) if text)
+        notice = types.Notice if counted.kept else types.Warning
+        inputs.view("count", notice(label=counted.headline(), description=why))
+        return None
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        from diffucurate.plugin.curate import curate
+        samples = ctx.target_view()
+        kept = curate(samples, **_rules(ctx, given(ctx, "source")), view=given(ctx, "view"), progress=progress)
+        made = next(curation for curation in curations(ctx.dataset) if curation.name == kept.name)
+        result = {"kept": len(kept), "of": len(samples), "view": kept.name, "rules": made.rules}
+        if made.count is not None and made.count.removed:
+            result["dropped"] = made.count.reasons().removeprefix("Dropped: ")
+        return Outcome(f"{len(kept)} of {len(samples)} samples kept as view '{kept.name}'", result)
 
-        samples, against = ctx.target_view(), given(ctx, "against")
-        kept = curate(
-            samples,
-            source=given(ctx, "source"),
-            min_confidence=given(ctx, "min_confidence"),
-            min_agreement=given(ctx, "min_agreement") if against else None,
-            against=against,
-            classes=listed(given(ctx, "classes")),
-            min_area=given(ctx, "min_area"),
-            max_area=given(ctx, "max_area"),
-            view=given(ctx, "view"),
-        )
-        message = f"{len(kept)} of {len(samples)} samples kept as view '{kept.name}'"
-        return Outcome(message, {"kept": len(kept), "of": len(samples), "view": kept.name})
+    def output(self, result: dict[str, Any]) -> types.Object:
+        outputs = super().output(result)
+        if result:
+            undo = types.Button(
+                label="Undo", operator=UndoCuration.URI, prompt=True, params={"curation": result["view"]}
+            )
+            outputs.view("undo", undo)
+        return outputs
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         yield ctx.ops.reload_dataset()
         # By its stages: the App does not know the name of a view that was saved a moment ago.
         ctx.dataset.reload()
         yield ctx.ops.set_view(view=ctx.dataset.load_saved_view(outcome.result["view"]))
+
+
+def _blame(inputs: types.Object, error: DiffucurateError) -> None:
+    """Put an error on the field that it is about."""
+    if isinstance(error, RecipeError):
+        name = error.field.replace("scores.", "least_")
+        place = inputs.get_property(_PLACES.get(name, name)) or inputs.get_property("source")
+        refuse(place, error.remedy if error.value is None else f"{error.value}: {error.remedy}")
+    else:
+        refuse(inputs.get_property("against" if "compared" in str(error) else "source"), str(error))
+
+
+def _rules(ctx: ExecutionContext, source: str) -> dict[str, Any]:
+    """The keyword arguments of ``curate`` that the form, or a caller from Python, has filled in."""
+    rules = {name: given(ctx, name) for name in ("min_confidence", "min_area", "max_area", "max_per_class")}
+    rules |= {"source": source, "classes": listed(given(ctx, "classes")), "against": given(ctx, "against")}
+    # What is left in the form from another choice does not count.
+    rules["min_agreement"] = given(ctx, "min_agreement") if rules["against"] else None
+    rules["scores"] = dict(given(ctx, "scores", {}))
+    for name in given(ctx, "score_fields", []):
+        limits = given(ctx, f"least_{name}"), given(ctx, f"most_{name}")
+        if limits != (None, None):
+            rules["scores"][name] = limits
+    near = given(ctx, "near_duplicates", False)
+    rules["near_duplicates"] = given(ctx, "distance", True) if near is True else near
+    rules["embeddings"] = given(ctx, "embeddings") if near else None
+    return rules | {"exact_duplicates": given(ctx, "exact_duplicates", False)}
+
+
+def _number(
+    inputs: types.Object, name: str, label: str, description: str, *, space: int = 12, required: bool = False
+) -> None:
+    inputs.float(name, label=label, description=description, required=required, view=types.FieldView(space=space))
+
+
+def _several(inputs: types.Object, name: str, choices: list[str], label: str, description: str) -> None:
+    """A field for any number of ``choices``, which are offered as one types."""
+    offered = types.AutocompleteView(
+        choices=[types.Choice(choice, label=choice) for choice in choices], allow_user_input=False
+    )
+    inputs.list(name, types.String(), label=label, description=description, view=offered)

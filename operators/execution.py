@@ -24,6 +24,7 @@ from fiftyone.operators.executor import ExecutionContext
 from fiftyone.operators.message import GeneratedMessage
 
 from diffucurate.generator.errors import DiffucurateError
+from diffucurate.plugin.looks import colours_in_app
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Progress
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 #: Reports that follow each other faster than this many seconds are left out: the App draws each of them.
 MIN_INTERVAL = 0.25
+
+#: An operator's own drawing, below the plugin's folder, from which the App fetches it.
+ICONS = "/assets/icons/{name}-{theme}.svg"
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +44,14 @@ T = TypeVar("T")
 
 
 class Outcome(NamedTuple):
-    """What a run leaves: one sentence for the person, and the same as plain JSON."""
+    """What a run leaves: one sentence for the person, and the same as plain JSON.
+
+    ``warning``: the sentence is one to look into.
+    """
 
     message: str
     result: dict[str, Any]
+    warning: bool = False
 
 
 class Abandoned(BaseException):
@@ -65,6 +73,8 @@ class LibraryOperator(foo.Operator):
             label=self.LABEL,
             description=self.DESCRIPTION,
             icon=self.ICON,
+            light_icon=ICONS.format(name=self.NAME, theme="light"),
+            dark_icon=ICONS.format(name=self.NAME, theme="dark"),
             dynamic=True,
             execute_as_generator=True,
             allow_immediate_execution=True,
@@ -124,6 +134,7 @@ class LibraryOperator(foo.Operator):
     def _stream(self, ctx: ExecutionContext) -> Messages:
         yield ctx.ops.set_progress(progress=0.0, label=f"{self.LABEL}: starting")
         try:
+            colours = _colours(ctx)
             outcome = yield from _streamed(ctx, lambda progress: self.run(ctx, progress), title=self.LABEL)
         except DiffucurateError as error:
             yield _failure(ctx, str(error))
@@ -132,8 +143,15 @@ class LibraryOperator(foo.Operator):
             yield _failure(ctx, f"{type(error).__name__}: {error}. The server's log says more.")
         else:
             yield from self.finish(ctx, outcome)
+            if (changed := _colours(ctx)) != colours:  # the App reads them only when it opens a dataset
+                yield ctx.trigger("set_color_scheme", changed)
             # Takes the place of the progress bar, which would stay open.
-            yield _dialog(ctx, types.Success(label=outcome.message), self.output(outcome.result), outcome.result)
+            headline = types.Warning if outcome.warning else types.Success
+            yield _dialog(ctx, headline(label=outcome.message), self.output(outcome.result), outcome.result)
+
+
+def _colours(ctx: ExecutionContext) -> dict[str, Any] | None:
+    return None if ctx.dataset is None else colours_in_app(ctx.dataset)
 
 
 def _is_from_app(ctx: ExecutionContext) -> bool:

@@ -9,9 +9,12 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import DiffucurateError
+from diffucurate.generator.exports.splits import check_splits, parse_splits
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose, choose_source, choose_target, folder_error, given, refuse
+from diffucurate.plugin.export import check_folder, export
+from diffucurate.plugin.export_size import estimate_size, in_units
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
@@ -47,58 +50,97 @@ class ExportSamples(LibraryOperator):
 
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
         inputs = types.Object()
-        if choose_target(inputs, ctx, "Export") and choose_source(
-            inputs, ctx, "source", label="Source", description="Whose labels are written"
-        ):
-            choose(inputs, "format", FORMATS, label="Format", description="What the folder holds", default="coco")
-            self._folder(inputs, ctx)
+        if choose_target(inputs, ctx, "Export"):
+            source = choose_source(inputs, ctx, "source", label="Labels", description="Whose labels are written")
+            if source is not None:
+                format = given(ctx, "format", "coco")
+                choose(inputs, "format", FORMATS, label="Format", description="What the folder holds", default="coco")
+                self._splits(inputs, ctx)
+                folder = self._folder(inputs, ctx, format)
+                self._size(inputs, ctx, folder, format, source)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Export"))
 
-    def _folder(self, inputs: types.Object, ctx: ExecutionContext) -> None:
-        folder = inputs.str(
+    def _splits(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        splits = inputs.str(
+            "splits", label="Splits", description="Shares such as train=0.8,val=0.2; no splits where empty"
+        )
+        try:
+            shares = _shares(ctx)
+            if shares is not None:
+                check_splits(shares)
+        except DiffucurateError as error:
+            refuse(splits, str(error))
+
+    def _folder(self, inputs: types.Object, ctx: ExecutionContext, format: str) -> Path | None:
+        """Ask for the folder; returns it once there can be one."""
+        prop = inputs.str(
             "out_dir",
             label="Folder",
             description="Full path of the folder to write, on the machine that runs the App",
             required=True,
         )
-        path = given(ctx, "out_dir")
-        if path and (problem := folder_error(path)):
-            refuse(folder, problem)
-        elif path and _is_filled(Path(path).expanduser()):
-            inputs.bool("overwrite", label="Overwrite", description=f"'{path}' is not empty: replace it", default=False)
-            if not given(ctx, "overwrite", False):
-                refuse(folder, f"'{path}' is not empty; choose 'Overwrite' or another folder")
-        splits = inputs.str(
-            "splits", label="Splits", description="Shares such as train=0.8,val=0.2; no splits where empty"
-        )
+        text = given(ctx, "out_dir")
+        if not text:
+            return None
+        if problem := folder_error(text):
+            refuse(prop, problem)
+            return None
+        folder, overwrite = Path(text).expanduser(), given(ctx, "overwrite", False)
         try:
-            _shares(ctx)
-        except RecipeError as error:
-            refuse(splits, str(error))
+            check_folder(folder, format, overwrite=True)  # what no overwriting would help
+            if folder.is_dir() and any(folder.iterdir()):
+                description = f"An earlier export is in {folder}: replace it"
+                inputs.bool("overwrite", label="Overwrite", description=description, default=False)
+                if not overwrite:
+                    refuse(prop, f"'{text}' is not empty; choose 'Overwrite' or another folder")
+        except DiffucurateError as error:
+            refuse(prop, str(error))
+            return None
+        return folder
+
+    def _size(self, inputs: types.Object, ctx: ExecutionContext, folder: Path | None, format: str, source: str) -> None:
+        """What will be written, and whether there is room; or what is wrong with the samples."""
+        try:
+            size = estimate_size(ctx.target_view(), folder or Path.home(), format=format, source=source)
+        except DiffucurateError as error:
+            refuse(inputs.get_property("source"), str(error))
+            return
+        if not size.images:
+            refuse(inputs.get_property("source"), f"none of these samples has labels of '{source}'; choose others")
+            return
+        written = f"{size.images:,} images with {size.instances:,} objects, about {in_units(size.total_bytes)}"
+        if folder is None:
+            inputs.view("size", types.Notice(label=written))
+        elif size.fits:
+            inputs.view("size", types.Notice(label=written, description=f"{in_units(size.free_bytes)} are free there"))
+        else:
+            short = f"Only {in_units(size.free_bytes)} are free there; choose a folder on another disk."
+            inputs.view("size", types.Warning(label=written, description=short))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        from diffucurate.plugin.export import export
-
-        samples = ctx.target_view()
-        source = given(ctx, "source")
-        folder = Path(given(ctx, "out_dir")).expanduser()
-        export(
-            samples,
-            folder,
+        summary = export(
+            ctx.target_view(),
+            Path(given(ctx, "out_dir")).expanduser(),
             format=given(ctx, "format"),
-            source=source,
+            source=given(ctx, "source"),
             splits=_shares(ctx),
             overwrite=given(ctx, "overwrite", False),
+            progress=progress,
         )
-        message = f"{len(samples)} samples exported to {folder}"
-        return Outcome(message, {"images": len(samples), "source": source, "folder": str(folder)})
+        images = sum(summary.images.values())
+        left_out = {"without_labels": summary.unlabelled, "unreadable": len(summary.unreadable)}
+        result = {
+            "folder": summary.folder,
+            "images": images,
+            "objects": sum(summary.instances.values()),
+            "splits": ", ".join(f"{name} {number}" for name, number in summary.images.items()),
+            **{name: number for name, number in left_out.items() if number},
+            "train_with" if summary.format == "yolo" else "read_with": summary.first_step(),
+        }
+        return Outcome(f"{images} images exported to {summary.folder}", result)
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         return iter(())
-
-
-def _is_filled(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.iterdir())
 
 
 def _shares(ctx: ExecutionContext) -> dict[str, float] | None:
@@ -108,8 +150,4 @@ def _shares(ctx: ExecutionContext) -> dict[str, float] | None:
         RecipeError: the text is not of this form.
     """
     text = given(ctx, "splits")
-    if text is None:
-        return None
-    from diffucurate.plugin.cli import parse_splits
-
-    return parse_splits(text)
+    return None if text is None else parse_splits(text)

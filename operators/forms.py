@@ -11,7 +11,7 @@ from typing import Any
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.plugin.sources import sources_in
+from diffucurate.plugin.sources import comparable
 
 
 def given(ctx: ExecutionContext, name: str, default: Any = None) -> Any:
@@ -49,28 +49,42 @@ def choose(
     return inputs.enum(name, menu.values(), default=default, required=required, view=menu)
 
 
+def has_dataset(inputs: types.Object, ctx: ExecutionContext) -> bool:
+    """Whether the App shows a dataset that is there; the form says so where not."""
+    try:
+        if ctx.dataset is not None:
+            return True
+        headline, message = "No dataset is open", "open a dataset first"
+    except ValueError:  # what FiftyOne raises for a dataset that it does not find
+        headline, message = "The dataset is gone", "the dataset was deleted meanwhile; open another one"
+    refuse(inputs.view("no_dataset", types.Error(label=headline, description=message)), message)
+    return False
+
+
 def choose_target(inputs: types.Object, ctx: ExecutionContext, action: str) -> bool:
     """Ask for dataset, view or selection; False where the App shows no dataset, which the form then says."""
-    if ctx.dataset is None:
-        message = "open a dataset first"
-        refuse(inputs.view("no_dataset", types.Error(label="No dataset is open", description=message)), message)
-        return False
-    inputs.view_target(ctx, action_description=action)
-    return True
+    there = has_dataset(inputs, ctx)
+    if there:
+        inputs.view_target(ctx, action_description=action)
+    return there
 
 
 def choose_source(
     inputs: types.Object, ctx: ExecutionContext, name: str, *, label: str, description: str, default: str | None = None
 ) -> str | None:
-    """A drop-down of the dataset's label sources; returns the one chosen, None where there is none."""
-    present = sources_in(ctx.dataset)
+    """A drop-down of all labels with instances, sources first; returns the one chosen, None without a valid one."""
+    present = comparable(ctx.dataset)
     if not present:
         notice = types.Error(label="This dataset holds no labels yet", description="Run 'Label images' first.")
         refuse(inputs.view(f"no_{name}", notice), "this dataset holds no labels yet; run 'Label images' first")
         return None
     first = default if default in present else present[0]
-    choose(inputs, name, {s: s for s in present}, label=label, description=description, default=first)
-    return str(given(ctx, name, first))
+    prop = choose(inputs, name, {s: s for s in present}, label=label, description=description, default=first)
+    chosen = str(given(ctx, name, first))
+    if chosen not in present:
+        refuse(prop, f"the dataset has no labels '{chosen}' any more; choose others")
+        return None
+    return chosen
 
 
 def folder_error(text: str) -> str | None:

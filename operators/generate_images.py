@@ -1,47 +1,47 @@
-"""Operator: paint and label the images of a recipe. Knows the form; ``plugin.generate`` does the work."""
+"""Operator: paint and label the images of a recipe, which is built in the form, pasted or read from a file.
+
+Knows the form around the recipe; ``recipe_form`` draws the recipe's own fields, ``plugin.generate`` does the work.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.prompts import count_jobs
+from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.outlook import images_of
 from diffucurate.generator.recipe import Recipe
+from diffucurate.operators import recipe_params
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import given, refuse
+from diffucurate.operators.model_choice import model_warning
+from diffucurate.operators.recipe_defaults import fields_of
+from diffucurate.operators.recipe_form import (
+    MONOSPACE,
+    advanced_switch,
+    build_recipe,
+    first_problem,
+    plain,
+    remember_classes,
+    show_yaml,
+)
+from diffucurate.plugin.estimate import in_words, pace
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
 
-#: What the form begins with: small enough to try at once.
-EXAMPLE = """\
-dataset: my-streets
-model: tiny
-size: [128, 128]
-steps: 20
-seeds: 2
-classes:
-  car: [car]
-  bus: [bus]
-templates:
-  - "a {colour} {object} on a road at {time}"
-attributes:
-  object: [car, bus]
-  colour: [red, blue]
-  time: [noon, night]
-"""
+#: What the field for a pasted recipe begins with.
+EXAMPLE = recipe_params.as_text(recipe_params.EXAMPLE)
 
-MONOSPACE = {"field": {"sx": {"& textarea": {"fontFamily": "monospace", "fontSize": 13, "whiteSpace": "pre"}}}}
-
-PASTED, FILE = "pasted", "file"
+BUILT, PASTED, FILE = "built", "pasted", "file"
 
 
 class GenerateImages(LibraryOperator):
-    """Recipe (pasted or a file), limit -> images with heatmaps and attention labels in a dataset."""
+    """Recipe (built, pasted or a file), limit -> images with heatmaps and attention labels in a dataset."""
 
     NAME: ClassVar[str] = "generate_images"
     LABEL: ClassVar[str] = "Generate images"
@@ -54,64 +54,100 @@ class GenerateImages(LibraryOperator):
         recipe: str | None = None,
         recipe_path: str | None = None,
         limit: int | None = None,
+        batch_size: int | None = None,
+        device: str | None = None,
         delegate: bool = False,
     ) -> Any:
         """The same from Python: ``recipe`` is YAML or JSON text, ``recipe_path`` a file; see ``call``."""
+        params = {"recipe_from": PASTED, "recipe": recipe}
         if recipe_path is not None:
-            params: dict[str, Any] = {"recipe_from": FILE, "recipe_path": recipe_path}
-        else:
-            params = {"recipe_from": PASTED, "recipe": recipe}
-        return self.call(None, {**params, "limit": limit}, delegate=delegate)
+            params = {"recipe_from": FILE, "recipe_path": recipe_path}
+        settings = {"limit": limit, "batch_size": batch_size, "device": device}
+        return self.call(None, {**params, **settings}, delegate=delegate)
 
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
         inputs = types.Object()
+        way = _way(ctx)
         origin = types.RadioGroup(orientation="horizontal")
+        origin.add_choice(BUILT, label="Build a recipe here")
         origin.add_choice(PASTED, label="Write or paste a recipe")
         origin.add_choice(FILE, label="Read a recipe file")
-        inputs.enum("recipe_from", origin.values(), default=PASTED, label="Recipe", view=origin)
-        if given(ctx, "recipe_from", PASTED) == FILE:
+        inputs.enum("recipe_from", origin.values(), default=way, view=origin)
+        if way == BUILT:
+            built = fields_of(ctx.params)
+            recipe = build_recipe(inputs, built, ctx.dataset_name)
+        else:
+            recipe = self._read(inputs, ctx, way)
+            advanced_switch(inputs)
+        if given(ctx, "advanced", False) or any(_wrong(ctx.params.get(name)) for name in ("limit", "batch_size")):
+            self._settings(inputs, ctx)
+        if way == BUILT:
+            show_yaml(inputs, built, ctx.dataset_name)
+        self._describe(inputs, recipe, ctx)
+        if way == BUILT:
+            remember_classes(inputs, built)
+        return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Generate"))
+
+    def _read(self, inputs: types.Object, ctx: ExecutionContext, way: str) -> Recipe | None:
+        """The field for a recipe's text or file, with what is wrong in it; None while nothing is entered."""
+        if way == FILE:
             field = inputs.str(
                 "recipe_path",
                 label="Recipe file",
                 description="Full path of a YAML or JSON file on the machine that runs the App",
-                required=True,
             )
         else:
             field = inputs.str(
                 "recipe",
                 label="Recipe",
                 description="What the dataset should hold, in YAML or JSON",
-                default=EXAMPLE,
-                required=True,
+                default=recipe_params.as_text(recipe_params.mapping_of(fields_of(ctx.params).values, ctx.dataset_name)),
                 # Not CodeView: the App fetches that editor from the internet and shows none without it.
                 view=types.TextFieldView(multiline=True, rows=16, componentsProps=MONOSPACE),
             )
-        self._describe(inputs, field, ctx)
-        inputs.int(
-            "limit",
-            label="Limit",
-            description="Only the first so many images of the recipe; a later run goes on from there",
-            min=1,
-        )
-        return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Generate"))
-
-    def _describe(self, inputs: types.Object, field: types.Property, ctx: ExecutionContext) -> None:
-        """Below the recipe: what it will make, or the one sentence on what is wrong with it."""
         try:
             recipe = _recipe(ctx)
         except RecipeError as error:
             refuse(field, str(error))
+            return None
+        if recipe is None and (way == FILE or "recipe" in ctx.params):
+            refuse(field, "give the full path of a recipe file" if way == FILE else "write or paste a recipe")
+        if recipe is not None and (warning := model_warning(recipe.model)):
+            inputs.view("model_warning", types.Warning(label=plain(warning)))
+        return recipe
+
+    def _settings(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        """What concerns the run, not the recipe."""
+        for name, label, description in (
+            ("limit", "Stop after", "Only the first so many images; a later run goes on from there"),
+            ("batch_size", "Images at once", "As many as usually fit into memory, where empty"),
+        ):
+            field = inputs.int(name, label=label, description=description, view=types.TextFieldView(space=4))
+            if _wrong(ctx.params.get(name)):
+                refuse(field, f"{ctx.params[name]} - give a number of images, at least 1")
+        inputs.str(
+            "device",
+            label="Device",
+            description="cpu, cuda or mps; the fastest one where empty",
+            view=types.TextFieldView(space=4),
+        )
+
+    def _describe(self, inputs: types.Object, recipe: Recipe | None, ctx: ExecutionContext) -> None:
+        """At the end: what will be made and how long that takes, or why it cannot start."""
+        if _way(ctx) == BUILT and (problem := first_problem(inputs)):
+            inputs.view("not_ready", types.Warning(label="Not ready yet", description=plain(problem)))
             return
         if recipe is None:
             return
-        images, classes = count_jobs(recipe), ", ".join(recipe.class_names)
+        images, exact = images_of(recipe)
+        limit = given(ctx, "limit")
+        now = min(images, limit) if isinstance(limit, int) and limit > 0 else images
+        count = f"{images:,}" if exact else f"Up to {images:,}"
         held = " The dataset exists: only what is missing is painted." if fo.dataset_exists(recipe.dataset) else ""
-        inputs.view(
-            "recipe_summary",
-            types.Notice(
-                label=f"{images} images for dataset '{recipe.dataset}', labelled as {classes}.{held}",
-            ),
-        )
+        held += f" Now the first {now:,} of them." if now < images else ""
+        text = f"{count} images for dataset '{recipe.dataset}', labelled as {_enumerated(recipe.class_names)}.{held}"
+        time = in_words(now, pace(recipe, given(ctx, "device")))
+        inputs.view("recipe_summary", types.Notice(label=plain(text), description=time))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.generate import generate
@@ -119,8 +155,12 @@ class GenerateImages(LibraryOperator):
         recipe = _recipe(ctx)
         if recipe is None:
             raise RecipeError("recipe", None, "paste a recipe or name a recipe file")
-        before = len(fo.load_dataset(recipe.dataset)) if fo.dataset_exists(recipe.dataset) else 0
-        dataset = generate(recipe, limit=given(ctx, "limit"), progress=progress)
+        there = fo.dataset_exists(recipe.dataset)
+        if not there and _way(ctx) == BUILT and ctx.params.get("dataset_from") == recipe_params.CURRENT:
+            raise DatasetError(f"dataset '{recipe.dataset}' was deleted meanwhile; choose a new one")
+        before = len(fo.load_dataset(recipe.dataset)) if there else 0
+        settings = {name: given(ctx, name) for name in ("limit", "batch_size", "device")}
+        dataset = generate(recipe, **settings, progress=progress)
         added = len(dataset) - before
         message = f"{added} images added to '{dataset.name}', which now holds {len(dataset)}"
         return Outcome(message, {"dataset": dataset.name, "added": added, "images": len(dataset)})
@@ -130,13 +170,32 @@ class GenerateImages(LibraryOperator):
         yield ctx.ops.reload_dataset() if ctx.dataset_name == name else ctx.ops.open_dataset(name)
 
 
+def _wrong(number: Any) -> bool:
+    return number is not None and (not isinstance(number, int) or number < 1)
+
+
+def _enumerated(names: Sequence[str], most: int = 8) -> str:
+    """The names, the last of very many only counted."""
+    more = len(names) - most
+    return ", ".join(names) if more <= 1 else f"{', '.join(names[:most])} and {more} more"
+
+
+def _way(ctx: ExecutionContext) -> str:
+    """Where the recipe is; where nobody said so, that follows from what was given."""
+    inferred = FILE if ctx.params.get("recipe_path") else PASTED if ctx.params.get("recipe") else BUILT
+    return str(given(ctx, "recipe_from", inferred))
+
+
 def _recipe(ctx: ExecutionContext) -> Recipe | None:
     """The recipe as the form has it, None while nothing is entered.
 
     Raises:
         RecipeError: what is entered is no recipe.
     """
-    if given(ctx, "recipe_from", PASTED) == FILE:
+    way = _way(ctx)
+    if way == BUILT:
+        return Recipe.from_mapping(recipe_params.mapping_of(ctx.params, ctx.dataset_name))
+    if way == FILE:
         path = given(ctx, "recipe_path")
         return Recipe.load(path) if path else None
     text = given(ctx, "recipe")

@@ -1,7 +1,9 @@
-"""Operator: label images by a source. Knows the form; ``plugin.label`` does the work."""
+"""Operator: label images by one source or several. Knows the form; ``plugin.label`` does the work."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,68 +11,110 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
+from diffucurate.generator.errors import DatasetError, DiffucurateError, ModelError, RecipeError
+from diffucurate.generator.labels.settings import SETTINGS, Settings
+from diffucurate.generator.model_names import downloaded_models, locate
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import choose, choose_target, given, listed, refuse
+from diffucurate.operators.forms import choose_target, given, listed, refuse
+from diffucurate.operators.label_form import (
+    NAMES,
+    ask_settings,
+    given_settings,
+    in_words,
+    preview_sample,
+    settings_params,
+    settings_problem,
+    show_preview,
+)
 from diffucurate.plugin import fields
 from diffucurate.plugin.classes import read_classes
+from diffucurate.plugin.label_plan import Plan, plan
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
 
+#: What each source is, for whoever has to choose; in the order in which they run.
 SOURCES = {
-    "attention": "Attention - the model's own heatmaps of each class",
-    "yolov8": "YOLOv8 - a trained segmenter",
+    "attention": "From the heatmaps of the model that painted the image: needs no training, follows the prompt",
+    "yolov8": "From a trained detector that looks at the image alone",
 }
+
+#: What a source is given besides settings: parameter -> the source.
+_MODELS = {"model": "attention", "weights": "yolov8"}
 
 
 class LabelImages(LibraryOperator):
-    """Source, target view, classes or weights -> masks, polygons and instances of that source."""
+    """Sources, target view, classes, settings -> masks, polygons and instances of each source."""
 
     NAME: ClassVar[str] = "label_images"
     LABEL: ClassVar[str] = "Label images"
-    DESCRIPTION: ClassVar[str] = "Add masks, polygons and instances from attention or from YOLOv8"
+    DESCRIPTION: ClassVar[str] = "Add masks, polygons and instances from attention, from YOLOv8 or from both"
     ICON: ClassVar[str] = "label"
 
     def __call__(
         self,
         samples: fo.Dataset | fo.DatasetView,
         *,
-        source: str,
+        source: str | Sequence[str],
         weights: str | None = None,
         model: str | None = None,
         classes: list[str] | None = None,
+        settings: Mapping[str, Settings] | None = None,
         delegate: bool = False,
     ) -> Any:
-        """The same from Python; see ``call``."""
-        params = {"source": source, "weights": weights, "model": model, "classes": classes}
+        """The same from Python: ``source`` is one or several, ``settings`` are by source; see ``call``."""
+        sources = [source] if isinstance(source, str) else list(source)
+        params: dict[str, Any] = {"source": sources, "weights": weights, "model": model, "classes": classes}
+        for name, values in (settings or {}).items():
+            params |= settings_params(name, values)
         return self.call(samples, params, delegate=delegate)
 
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
         inputs = types.Object()
         if choose_target(inputs, ctx, "Label"):
-            self._source(inputs, ctx)
+            samples = ctx.target_view()
+            sources = self._choose_sources(inputs, ctx)
+            self._tell(inputs, ctx, samples, sources)
+            self._classes(inputs, ctx)
+            self._settings(inputs, ctx, samples, sources)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Label"))
 
-    def _source(self, inputs: types.Object, ctx: ExecutionContext) -> None:
-        choose(inputs, "source", SOURCES, label="Source", description="Where the labels come from", default="attention")
-        if given(ctx, "source", "attention") == "yolov8":
-            weights = inputs.str(
-                "weights",
-                label="Weights",
-                description="Full path of a YOLO segmentation checkpoint; the built-in one where empty",
+    def _choose_sources(self, inputs: types.Object, ctx: ExecutionContext) -> list[str]:
+        sources = [name for name in _sources(ctx) if name in SOURCES]
+        inputs.view("sources", types.Header(label="Source", description="Where the labels come from", divider=True))
+        for name, description in SOURCES.items():
+            box = inputs.bool(
+                f"use_{name}",
+                default=name in sources,
+                view=types.CheckboxView(label=NAMES[name], description=description),
             )
-            path = given(ctx, "weights")
-            if path and not Path(path).expanduser().is_file():
-                refuse(
-                    weights, f"'{path}' is no file on this machine; give the full path of a .pt file or leave it empty"
-                )
-        else:
-            inputs.str(
-                "model",
-                label="Model",
-                description="For images painted elsewhere: 'tiny', a hub id or a folder. "
-                "Where heatmaps were kept at painting, labels are made from those.",
+            if not sources:
+                refuse(box, "choose at least one source")
+        if "yolov8" in sources and find_spec("ultralytics") is None:
+            refuse(
+                inputs.properties["use_yolov8"],
+                "YOLOv8 needs Ultralytics on the machine that runs the App: pip install 'diffucurate[yolo]'",
             )
+        return sources
+
+    def _tell(
+        self, inputs: types.Object, ctx: ExecutionContext, samples: fo.Dataset | fo.DatasetView, sources: list[str]
+    ) -> None:
+        """What will happen, in numbers; nothing is looked at but the database."""
+        plans = {name: plan(samples, name) for name in sources}
+        if plans and not next(iter(plans.values())).images:
+            message = "There are no images to label here; choose another target"
+            refuse(inputs.view("no_images", types.Error(label=message)), message)
+            return
+        for name, counts in plans.items():
+            sentence, box = _will_happen(name, counts, ctx), types.Notice
+            if counts.labelled:
+                have = "has" if counts.labelled == 1 else "have"
+                sentence += f" {_images(counts.labelled)} {have} labels from {NAMES[name]} already, which are replaced."
+                box = types.Warning
+            inputs.view(f"{name}_plan", box(label=sentence))
+
+    def _classes(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         known = list(read_classes(ctx.dataset))
         classes = inputs.list(
             "classes",
@@ -82,24 +126,132 @@ class LabelImages(LibraryOperator):
         if not known and not listed(given(ctx, "classes")):
             refuse(classes, "this dataset has no classes yet; name at least one, such as car")
 
+    def _settings(
+        self, inputs: types.Object, ctx: ExecutionContext, samples: fo.Dataset | fo.DatasetView, sources: list[str]
+    ) -> None:
+        """Folded away until they are asked for, or one of them is wrong."""
+        problems = _problems(ctx, sources)
+        inputs.bool(
+            "show_settings", default=False,
+            view=types.SwitchView(label="Show settings", description="Good for most images as they are"),
+        )  # fmt: skip
+        if not given(ctx, "show_settings", False) and not problems:
+            return
+        for name in sources:
+            inputs.view(f"{name}_settings", types.Header(label=NAMES[name], divider=True))
+            if name == "attention":
+                ask_settings(inputs, ctx, name, "floor")
+                self._preview(inputs, ctx, samples)
+                ask_settings(inputs, ctx, name, "min_area", "min_share", "min_confidence")
+                models = [types.Choice(model, label=model) for model in downloaded_models()]
+                inputs.str(
+                    "model", label="Model", view=types.AutocompleteView(choices=models),
+                    description="Looks at images without heatmaps, and at those whose heatmaps lack a class of their "
+                    "prompt: 'owner/name' on Hugging Face, or the full path of a folder or .safetensors file. "
+                    "Where empty, the built-in model looks at images without heatmaps.",
+                )  # fmt: skip
+            elif name == "yolov8":
+                ask_settings(inputs, ctx, name)
+                inputs.str(
+                    "weights", label="Weights",
+                    description="Full path of a YOLO segmentation checkpoint (.pt); the built-in one where empty",
+                )  # fmt: skip
+        for param in problems.keys() & inputs.properties.keys():
+            refuse(inputs.properties[param], problems[param])
+
+    def _preview(self, inputs: types.Object, ctx: ExecutionContext, samples: fo.Dataset | fo.DatasetView) -> None:
+        inputs.bool(
+            "preview_on", default=False,
+            view=types.SwitchView(
+                label="Preview on one image", description="The selected image, else the first one; nothing is saved",
+            ),
+        )  # fmt: skip
+        if given(ctx, "preview_on", False) and settings_problem(ctx, "attention") is None:
+            sample = preview_sample(ctx, samples)
+            show_preview(inputs, sample, given_settings(ctx, "attention"), listed(given(ctx, "classes")))
+
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.label import label
+        from diffucurate.plugin.progress import step_of
 
-        source = given(ctx, "source")
-        samples = ctx.target_view()
-        label(
-            samples,
-            source=source,
-            weights=given(ctx, "weights"),
-            model=given(ctx, "model"),
-            classes=listed(given(ctx, "classes")),
-            progress=progress,
-        )
-        found = samples.count(f"{fields.instances(source)}.detections")
-        message = f"{len(samples)} images labelled by {source}: {found} instances"
-        return Outcome(message, {"source": source, "images": len(samples), "instances": found})
+        samples, sources = ctx.target_view(), _sources(ctx)
+        unknown = [name for name in sources if name not in SETTINGS]
+        if unknown or not sources:
+            raise RecipeError("source", unknown or None, f"use one or more of {', '.join(SOURCES)}")
+        settings = {name: given_settings(ctx, name) for name in sources}
+        classes, found = listed(given(ctx, "classes")), dict[str, int]()
+        for index, name in enumerate(sources):
+            own = {param: given(ctx, param) for param, owner in _MODELS.items() if owner == name}
+            step = step_of(progress, index, len(sources))
+            try:
+                label(samples, source=name, settings=settings[name], classes=classes, progress=step, **own)
+            except DiffucurateError as error:
+                if not found:
+                    raise
+                raise DatasetError(f"labelled by {' and '.join(found)}, but not by {name}: {error}") from error
+            found[name] = samples.count(f"{fields.instances(name)}.detections")
+        each = [f"by {name}: {count} instances" for name, count in found.items()]
+        result = {
+            "source": ", ".join(sources), "images": len(samples), "instances": sum(found.values()),
+            "settings": {name: chosen.model_dump() for name, chosen in settings.items()},
+        }  # fmt: skip
+        return Outcome(f"{len(samples)} images labelled {', '.join(each)}", result)
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         yield ctx.ops.reload_dataset()
-        shown = fields.instances(outcome.result["source"])
-        yield ctx.ops.set_active_fields([*(field for field in ctx.active_fields or [] if field != shown), shown])
+        shown = [fields.instances(name) for name in outcome.result["settings"]]
+        yield ctx.ops.set_active_fields([*(field for field in ctx.active_fields or [] if field not in shown), *shown])
+
+    def output(self, result: dict[str, Any]) -> types.Object:
+        outputs = super().output(result)
+        for name, values in result.get("settings", {}).items():
+            words = in_words(name, values)
+            outputs.str(f"{name}_settings", label=f"{NAMES[name]} settings", default=words, view=_LINE)
+        return outputs
+
+
+_LINE = types.LabelValueView(read_only=True)
+
+
+def _sources(ctx: ExecutionContext) -> list[str]:
+    """The sources ticked in the form; those of ``source`` are ticked to begin with, by default attention."""
+    named = listed(given(ctx, "source", "attention")) or []
+    return [name for name in dict.fromkeys([*SOURCES, *named]) if given(ctx, f"use_{name}", name in named)]
+
+
+def _will_happen(source: str, counts: Plan, ctx: ExecutionContext) -> str:
+    """What labelling by ``source`` does, for a person who wonders how long it takes."""
+    if source != "attention":
+        return f"{_images(counts.images)} {_are(counts.images)} looked at by {NAMES[source]}."
+    sentences, rest = [], counts.images - counts.mapped
+    if counts.mapped:
+        keep = "keeps its heatmaps" if counts.mapped == 1 else "keep their heatmaps"
+        sentences.append(f"{_images(counts.mapped)} {keep}: labels are made from those, nothing is painted.")
+    if rest:
+        model = given(ctx, "model")
+        who = f"the model '{model}'" if model else "the built-in model"
+        others = f"{rest} other{'' if rest == 1 else 's'}" if counts.mapped else _images(rest)
+        sentences.append(f"{others} {_are(rest)} looked at by {who}.")
+    return " ".join(sentences)
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'' if count == 1 else 's'}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _problems(ctx: ExecutionContext, sources: list[str]) -> dict[str, str]:
+    """Parameter -> what is wrong with it, of those that the form folds away."""
+    found = dict(problem for name in sources if (problem := settings_problem(ctx, name)))
+    model, weights = given(ctx, "model"), given(ctx, "weights")
+    if "attention" in sources and model:
+        try:
+            locate(model)
+        except ModelError as error:
+            found["model"] = str(error)
+    if "yolov8" in sources and weights and not Path(weights).expanduser().is_file():
+        found["weights"] = f"'{weights}' is no file on this machine; give the full path of a .pt file or leave it empty"
+    return found

@@ -49,6 +49,8 @@ def _free_port() -> int:
 def pytest_configure(config: pytest.Config) -> None:
     if "fiftyone" in sys.modules:
         raise pytest.UsageError("fiftyone was imported before the tests' own database was set up")
+    if getattr(config.option, "numprocesses", None):
+        return  # pytest-xdist: this process runs no tests, and each that does sets itself up
     root = Path(tempfile.mkdtemp(prefix="diffucurate-tests-"))
     (root / "db").mkdir()
     port = _free_port()

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    import fiftyone as fo
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "torchvision", "diffusers", "transformers", "ultralytics", "cv2")
 
 
-def loaded_modules(code: str, **environment: str) -> set[str]:
+def loaded_modules(code: str, *arguments: str, **environment: str) -> set[str]:
     """The names in ``sys.modules`` after ``code`` ran in a Python of its own."""
-    import os
-
     script = textwrap.dedent(code) + "\nimport sys, json; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True, text=True, check=False, timeout=120, env={**os.environ, **environment},
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True, text=True, check=False, timeout=240, env={**os.environ, **environment},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout.splitlines()[-1]))
@@ -41,7 +44,7 @@ def test_recipe_needs_neither_models_nor_fiftyone() -> None:
 
 def test_verbs_need_no_models_until_they_run() -> None:
     plain = loaded_modules("import fiftyone, fiftyone.operators")
-    loaded = loaded_modules("import diffucurate as dc; dc.generate, dc.label, dc.compare, dc.curate, dc.export")
+    loaded = loaded_modules("import diffucurate as dc; [getattr(dc, name) for name in dc.__all__]")
     assert (loaded - plain) & set(HEAVY) == set()
 
 
@@ -52,32 +55,90 @@ def test_unknown_name_is_an_attribute_error() -> None:
         diffucurate.paint_it_black  # noqa: B018
 
 
+#: Opens every form with every choice of every menu, and every panel, as the App would on the dataset that is named.
 FORMS = """
+    import sys
     import fiftyone as fo
     import fiftyone.operators as foo
     from fiftyone.operators.executor import ExecutionContext, Executor
 
-    dataset = fo.Dataset()
-    dataset.add_sample(fo.Sample("a.png", one_instances=fo.Detections(), two_instances=fo.Detections()))
-    try:
-        registry = foo.OperatorRegistry()
-        assert registry.list_errors() == [], registry.list_errors()
-        ours = [o for o in registry.list_operators(builtin=False) if o.plugin_name == "@diffucurate/diffucurate"]
-        assert len(ours) >= EXPECTED, ours
-        for operator in ours:
-            for params in ({}, {"source": "yolov8"}, {"recipe": "dataset: x"}, {"out_dir": "/tmp/x"}):
-                request = {"dataset_name": dataset.name, "params": params}
-                context = ExecutionContext(request, Executor(), operator_uri=operator.uri)
-                operator.resolve_type(context, "inputs").to_json()
-    finally:
-        dataset.delete()
+    dataset = fo.load_dataset(sys.argv[1])
+    sample = dataset.first().id
+    registry = foo.OperatorRegistry()
+    assert registry.list_errors() == [], registry.list_errors()
+    ours = [o for o in registry.list_operators(builtin=False) if o.plugin_name == "@diffucurate/diffucurate"]
+
+    def context(operator, params):
+        request = {"dataset_name": dataset.name, "params": params, "selected": [sample], "current_sample": sample,
+                   "view": [], "filters": {}, "extended": None}
+        return ExecutionContext(request, Executor(), operator_uri=operator.uri)
+
+    def choices(field):
+        if field["type"]["name"] == "Enum":
+            return field["type"]["values"]
+        return [True, False] if field["type"]["name"] == "Boolean" else []
+
+    def open_everywhere(draw):
+        waiting, met, opened = [{}, {"source": "yolov8"}], set(), 0
+        while waiting:
+            params = waiting.pop()
+            opened += 1
+            for name, field in draw(dict(params)).to_json()["type"]["properties"].items():
+                for choice in choices(field):
+                    if (name, str(choice)) not in met:
+                        met.add((name, str(choice)))
+                        waiting.append({**params, name: choice})
+        return opened
+
+    def open_form(operator, params):
+        return operator.resolve_type(context(operator, params), "inputs")
+
+    def open_panel(panel, state):
+        for event in sorted(name for name in dir(panel) if name == "on_load" or name.startswith("on_change")):
+            panel.execute(context(panel, {"__method__": event, "panel_id": "panel", "panel_state": state}))
+        return panel.render(context(panel, {"panel_id": "panel", "panel_state": state}))
+
+    opened = {}
+    for operator in ours:
+        draw = open_panel if isinstance(operator, foo.Panel) else open_form
+        opened[operator.name] = open_everywhere(lambda params: draw(operator, params))
 """
 
 
-def test_registration_and_every_form_import_nothing_heavy(tmp_path: Path) -> None:
+@pytest.fixture
+def compared(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
+    """A dataset that leaves no form with nothing to ask: prompts, classes, two sources that were compared."""
+    import fiftyone as fo
+    import numpy as np
+
+    from diffucurate.plugin.classes import extend_classes
+    from diffucurate.plugin.compare import compare
+    from diffucurate.plugin.media import write_png
+    from diffucurate.plugin.samples import declare_label_fields
+
+    classes = extend_classes(dataset, {"car": ["car"]})
+    box = {"label": "car", "bounding_box": [0.25, 0.25, 0.5, 0.5], "mask": np.ones((8, 8), bool)}
+    found = [fo.Detections(detections=[fo.Detection(**box, confidence=0.5, area=0.25)]) for _ in range(2)]
+    for source in ("attention", "yolov8"):
+        declare_label_fields(dataset, source, classes)
+    image = write_png(tmp_path / "car.png", np.zeros((16, 16, 3), np.uint8))
+    dataset.add_sample(
+        fo.Sample(filepath=str(image), prompt="a car", attention_instances=found[0], yolov8_instances=found[1])
+    )
+    compare(dataset, "attention", "yolov8")
+    dataset.persistent = True  # other processes open it
+    return dataset
+
+
+def test_registration_and_every_form_and_panel_import_nothing_heavy(compared: fo.Dataset, tmp_path: Path) -> None:
+    from diffucurate import operators
+
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "diffucurate").symlink_to(ROOT)
+    everything = {operator().name for operator in (*operators.OPERATORS, *operators.PANELS)}
     # FiftyOne imports some heavy modules itself (cv2 at the time of writing): what counts is what we add.
-    (tmp_path / "diffucurate").symlink_to(ROOT)
-    plain = loaded_modules(FORMS.replace("EXPECTED", "0"), FIFTYONE_PLUGINS_DIR=str(tmp_path / "none"))
-    loaded = loaded_modules(FORMS.replace("EXPECTED", "5"), FIFTYONE_PLUGINS_DIR=str(tmp_path))
+    plain = loaded_modules(FORMS, compared.name, FIFTYONE_PLUGINS_DIR=str(tmp_path / "none"))
+    check = f"assert set(opened) == {everything} and min(opened['label_images'], opened['curation']) > 3, opened"
+    loaded = loaded_modules(f"{FORMS}\n    {check}", compared.name, FIFTYONE_PLUGINS_DIR=str(tmp_path / "plugins"))
     assert "diffucurate.operators" in loaded
     assert (loaded - plain) & set(HEAVY) == set()

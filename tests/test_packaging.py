@@ -1,4 +1,4 @@
-"""Three ways to install, one package: a wheel, an editable install, and a bare folder in the plugins directory."""
+"""Every way to install, one package: wheel, editable install, bare folder in the plugins directory, download."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import textwrap
+import threading
 import tomllib
 import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +23,10 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MANIFEST: dict[str, Any] = yaml.safe_load((ROOT / "fiftyone.yml").read_text())
-SHIPPED = ("pyproject.toml", "README.md", "LICENSE", "__init__.py", "fiftyone.yml", "generator", "plugin", "operators")
+SHIPPED = (
+    "pyproject.toml", "README.md", "LICENSE", "__init__.py", "fiftyone.yml", "assets", "generator", "plugin",
+    "operators",
+)  # fmt: skip
 
 #: Makes an interpreter forget the installed package, however it was installed.
 FORGET = """
@@ -51,9 +59,9 @@ REGISTER = """
     first, second = ours(), ours()
     import diffucurate
     from diffucurate.generator.errors import RecipeError
-    from diffucurate.operators import OPERATORS
+    from diffucurate.operators import OPERATORS, PANELS
     from diffucurate.operators.label_images import LabelImages
-    assert [type(o) for o in first.values()] == list(OPERATORS), first
+    assert [type(o) for o in first.values()] == [*OPERATORS, *PANELS], first
     assert type(second["label_images"]) is type(first["label_images"]) is LabelImages
     assert diffucurate.Recipe.__module__ == "diffucurate.generator.recipe"
     try:
@@ -105,12 +113,12 @@ def installed(clean_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 def test_manifest_lists_exactly_what_registers() -> None:
-    from diffucurate.operators import OPERATORS
+    from diffucurate.operators import OPERATORS, PANELS
 
     assert MANIFEST["name"] == "@diffucurate/diffucurate"
     assert MANIFEST["py_entry"] == "plugin/__init__.py"
     assert MANIFEST["operators"] == [operator().name for operator in OPERATORS]
-    assert MANIFEST.get("panels", []) == []
+    assert MANIFEST["panels"] == [panel().name for panel in PANELS]
 
 
 def test_versions_agree() -> None:
@@ -143,8 +151,9 @@ def test_wheel_holds_code_manifest_and_weights(installed: Path, clean_copy: Path
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("diffucurate/")}
     tops = ("generator", "plugin", "operators")
     files = [path for top in tops for pattern in ("*.py", "*.yaml") for path in (clean_copy / top).rglob(pattern)]
-    weights = [path for path in (clean_copy / "generator" / "tiny" / "weights").rglob("*") if path.is_file()]
-    names = {path.relative_to(clean_copy).as_posix() for path in (*files, *weights)}
+    data = (clean_copy / "generator" / "tiny" / "weights", clean_copy / "assets")
+    others = [path for folder in data for path in folder.rglob("*") if path.is_file()]
+    names = {path.relative_to(clean_copy).as_posix() for path in (*files, *others)}
     assert held == {f"diffucurate/{name}" for name in ("__init__.py", "fiftyone.yml", *names)}
 
 
@@ -206,3 +215,59 @@ def test_folder_that_merely_bears_the_name_does_not_count(clean_copy: Path, tmp_
     """
     origin = python(FORGET, namesake, REGISTER, FIFTYONE_PLUGINS_DIR=str(tmp_path / "plugins"))
     assert Path(origin) == clean_copy / "__init__.py"
+
+
+class Silent(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a zip such as a forge makes: what git would hold, in one folder."""
+    folder = tmp_path_factory.mktemp("archive")
+    with zipfile.ZipFile(folder / "main.zip", "w") as packed:
+        for name in repository_files():
+            packed.write(ROOT / name, Path("diffucurate-main") / name)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/main.zip"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def repository_files() -> list[Path]:
+    """Relative paths of the files that are in git or would be; all that is no build leftover where git is absent."""
+    listing = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        done = subprocess.run(listing, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return [Path(name) for name in done.stdout.split("\0") if (ROOT / name).is_file()]
+    copies = [ROOT / name for name in (*SHIPPED, "requirements.txt")]
+    found = [path for copy in copies for path in (copy.rglob("*") if copy.is_dir() else [copy])]
+    return [path.relative_to(ROOT) for path in found if path.is_file() and "__pycache__" not in path.parts]
+
+
+def fiftyone(*arguments: str, **environment: str) -> str:
+    """What FiftyOne's own command says."""
+    done = subprocess.run(
+        [str(Path(sysconfig.get_path("scripts")) / "fiftyone"), *arguments],
+        capture_output=True, text=True, check=False, timeout=280, env={**os.environ, **environment},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_downloaded_by_fiftyones_own_command(archive: str, tmp_path: Path) -> None:
+    plugins = {"FIFTYONE_PLUGINS_DIR": str(tmp_path)}
+    fiftyone("plugins", "download", archive, **plugins)
+    home = tmp_path / "@diffucurate" / "diffucurate"
+    assert yaml.safe_load((home / "fiftyone.yml").read_text()) == MANIFEST
+    # Without an index every requirement has to be there already: nothing is installed, least of all here.
+    offline = {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    said = fiftyone("plugins", "requirements", MANIFEST["name"], "--install", **plugins, **offline)
+    for requirement in (home / "requirements.txt").read_text().splitlines():
+        assert requirement.startswith("#") or f"Requirement already satisfied: {requirement} in" in said
+    assert Path(python(FORGET, REGISTER, **plugins)) == home / "__init__.py"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,20 @@ PREFIX = "@diffucurate/diffucurate/"
 class App:
     """What the App does to an operator, without the App: resolve its form, run it as a stream or in one go."""
 
-    def form(self, name: str, dataset: fo.Dataset | None, **params: Any) -> dict[str, Any]:
+    def form(self, name: str, dataset: fo.Dataset | None, /, **params: Any) -> dict[str, Any]:
         """The form's fields as the App gets them: name -> JSON of the property."""
         property = self._operator(name).resolve_type(self._context(name, dataset, params), "inputs")
         return property.to_json()["type"]["properties"]
 
-    def problems(self, name: str, dataset: fo.Dataset | None, **params: Any) -> dict[str, str]:
+    def form_of(
+        self, name: str, dataset: fo.Dataset, *, selected: Iterable[str] = (), opened: str | None = None, **params: Any
+    ) -> dict[str, Any]:
+        """As ``form``, while samples are selected in the grid or one is open."""
+        context = self._context(name, dataset, params)
+        context.request_params |= {"selected": list(selected), "current_sample": opened}
+        return self._operator(name).resolve_type(context, "inputs").to_json()["type"]["properties"]
+
+    def problems(self, name: str, dataset: fo.Dataset | None, /, **params: Any) -> dict[str, str]:
         """Field -> message, of the fields that keep the form from being submitted."""
         fields = self.form(name, dataset, **params).items()
         return {field: prop["error_message"] for field, prop in fields if prop["invalid"]}
@@ -167,3 +175,18 @@ def twice_labelled(painted: fo.Dataset) -> fo.Dataset:
         sample["shifted_instances"] = fo.Detections(detections=kept)
         sample.save()
     return painted
+
+
+@pytest.fixture
+def noise(random_pipeline: Path) -> Iterator[fo.Dataset]:
+    """Four painted images of noise: a red bus and a blue one, each with two seeds."""
+    import fiftyone as fo
+
+    from diffucurate.plugin.generate import generate
+
+    yield generate({
+        "dataset": "noise", "model": str(random_pipeline), "size": [64, 64], "steps": 1, "seeds": 2,
+        "classes": {"vehicle": ["bus", "coach"]},
+        "templates": ["a {colour} bus"], "attributes": {"colour": ["red", "blue"]},
+    })  # fmt: skip
+    fo.delete_dataset("noise")

@@ -19,12 +19,32 @@ def test_one_source_is_too_few(app, painted: fo.Dataset) -> None:
     assert "holds only attention" in app.problems("compare_sources", painted)["too_few_sources"]
 
 
+def test_ground_truth_is_the_partner_of_a_single_source(app, painted: fo.Dataset) -> None:
+    for name in ("boxes", "ground_truth"):
+        painted.clone_sample_field("attention_instances", name)
+    form = app.form("compare_sources", painted)
+    assert form["a"]["type"]["values"] == ["attention", "boxes", "ground_truth"]
+    assert (form["a"]["default"], form["b"]["default"]) == ("attention", "ground_truth")
+    assert app.form("compare_sources", painted, a="ground_truth")["b"]["default"] == "attention"
+
+
+def test_boxes_are_said_to_have_been_matched(app, painted: fo.Dataset) -> None:
+    painted.clone_sample_field("attention_instances", "ground_truth")
+    painted.set_field("ground_truth.detections.mask", None).save("ground_truth")
+    told = app.stream("compare_sources", painted, a="attention", b="ground_truth")
+    assert app.said(told)[1].endswith("matched by boxes, as there are no masks in ground_truth")
+    assert told[-1][1]["results"]["matched_by"] == "boxes"
+
+
 def test_a_source_is_not_compared_with_itself(app, twice_labelled: fo.Dataset) -> None:
     assert "other than" in app.problems("compare_sources", twice_labelled, a="shifted", b="shifted")["b"]
 
 
 def test_run_stores_agreement_and_shows_a_table(app, twice_labelled: fo.Dataset) -> None:
-    told = dict(app.stream("compare_sources", twice_labelled, a="attention", b="shifted"))
+    steps = app.stream("compare_sources", twice_labelled, a="attention", b="shifted")
+    told = dict(steps)
+    assert [name for name, _ in steps if name != "set_progress"] == ["reload_dataset", "open_panel", "show_output"]
+    assert (told["open_panel"]["name"], told["open_panel"]["state"]) == ("curation", {"state": {"tab": "agreement"}})
     result = told["show_output"]["results"]
     total = twice_labelled.count("attention_instances.detections")
     overall = result["rows"][-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
@@ -11,6 +12,9 @@ from fiftyone.operators.executor import ExecutionContext, Executor
 from diffucurate.generator.errors import LabelError
 from diffucurate.generator.progress import Progress
 from diffucurate.operators.execution import LibraryOperator, Outcome, _in_words
+
+if TYPE_CHECKING:
+    import fiftyone as fo
 
 
 class Counting(LibraryOperator):
@@ -115,3 +119,12 @@ def test_delegated_runs_report_progress() -> None:
 )
 def test_progress_in_words(progress: Progress, share: float, words: str) -> None:
     assert _in_words(progress) == (pytest.approx(share), words)
+
+
+def test_new_colours_show_at_once_and_unchanged_ones_are_left_alone(app, painted: fo.Dataset) -> None:
+    first = dict(app.stream("label_images", painted, source="attention"))["set_color_scheme"]
+    painted.reload()
+    scheme = painted.app_config.color_scheme
+    assert (first["color_by"], first["fields"]) == ("value", scheme.fields)
+    assert len(first["defaultColorscale"]["rgb"]) == 256
+    assert "set_color_scheme" not in dict(app.stream("label_images", painted, source="attention"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,27 +17,62 @@ if TYPE_CHECKING:
     [
         ({"out_dir": "exports"}, "out_dir", "'exports' is not a full path"),
         ({"out_dir": "{file}"}, "out_dir", "is a file"),
-        ({"out_dir": "{full}"}, "out_dir", "is not empty; choose 'Overwrite'"),
-        ({"out_dir": "{full}", "overwrite": True}, None, ""),
+        ({"out_dir": "{file}/sub"}, "out_dir", "nothing can be written in"),
+        ({"out_dir": "{full}"}, "out_dir", "holds 'file', which is not part of a coco export"),
+        ({"out_dir": "{full}", "overwrite": True}, "out_dir", "holds 'file'"),
+        ({"out_dir": "{old}"}, "out_dir", "is not empty; choose 'Overwrite'"),
+        ({"out_dir": "{old}", "overwrite": True}, None, ""),
+        ({"out_dir": "{old}", "overwrite": True, "format": "yolo"}, "out_dir", "not part of a yolo export"),
         ({"out_dir": "{new}", "splits": "train"}, "splits", "train=0.8,val=0.2"),
+        ({"out_dir": "{new}", "splits": "train=0.8,val=0.1"}, "splits", "sum of 1"),
+        ({"out_dir": "{new}", "splits": "train=nan"}, "splits", "above 0"),
         ({"out_dir": "{new}", "splits": "train=0.8,val=0.2"}, None, ""),
+        ({"out_dir": "{new}", "source": "nobody"}, "source", "no labels 'nobody' any more"),
         ({"out_dir": "{new}"}, None, ""),
     ],
 )
 def test_form_errors(app, painted: fo.Dataset, tmp_path: Path, params: dict, field: str | None, words: str) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
-    paths = {"file": tmp_path / "full" / "file", "full": tmp_path / "full", "new": tmp_path / "new"}
+    (tmp_path / "old" / "annotations").mkdir(parents=True)
+    paths = {"file": tmp_path / "full" / "file", **{name: tmp_path / name for name in ("full", "new", "old")}}
     params = {**params, "out_dir": params["out_dir"].format(**paths)}
-    problems = app.problems("export_samples", painted, source="attention", format="coco", **params)
+    problems = app.problems("export_samples", painted, **{"source": "attention", "format": "coco", **params})
     assert list(problems) == ([field] if field else [])
     assert words in "".join(problems.values())
 
 
-@pytest.mark.parametrize(("format", "file"), [("coco", "**/*.json"), ("yolo", "data.yaml")])
-def test_run_writes_the_folder(app, painted: fo.Dataset, tmp_path: Path, format: str, file: str) -> None:
+def test_form_says_how_much_it_will_be(app, painted: fo.Dataset, tmp_path: Path, monkeypatch) -> None:
+    form = app.form("export_samples", painted, source="attention", out_dir=str(tmp_path / "new"))
+    objects = painted.count("attention_instances.detections")
+    view = form["size"]["view"]
+    assert view["label"].startswith(f"4 images with {objects} objects, about ") and view["label"].endswith(" kB")
+    assert (view["name"], view["description"].endswith(" are free there")) == ("Notice", True)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    view = app.form("export_samples", painted, source="attention", out_dir=str(tmp_path / "new"))["size"]["view"]
+    assert (view["name"], view["description"]) == (
+        "Warning", "Only 1 bytes are free there; choose a folder on another disk.",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("format", "file", "first_step"),
+    [
+        (
+            "coco",
+            "**/*.json",
+            ("read_with", "from pycocotools.coco import COCO; coco = COCO('{}/annotations/train.json')"),
+        ),
+        ("yolo", "data.yaml", ("train_with", "yolo segment train model=yolov8n-seg.pt data={}/data.yaml")),
+    ],
+)
+def test_run_writes_the_folder(
+    app, painted: fo.Dataset, tmp_path: Path, format: str, file: str, first_step: tuple[str, str]
+) -> None:
     params = {"source": "attention", "format": format, "out_dir": str(tmp_path / "out"), "splits": "train=0.5,val=0.5"}
     told = app.stream("export_samples", painted, **params)
-    assert app.said(told) == ("Success", f"{len(painted)} samples exported to {tmp_path / 'out'}")
+    assert app.said(told) == ("Success", f"4 images exported to {tmp_path / 'out'}")
+    name, step = first_step
+    assert told[-1][1]["results"][name] == step.format(tmp_path / "out")
     assert list((tmp_path / "out").glob(file))
     assert "reload_dataset" not in dict(told)

@@ -77,7 +77,22 @@ def test_call_from_python(app, recipe: str, tmp_path: Path) -> None:
     assert operator(recipe_path=str(path), limit=1) == {"dataset": "my-streets", "added": 1, "images": 1}
 
 
+def test_built_from_python(app, recipe: str, random_pipeline: Path) -> None:
+    import fiftyone.operators as foo
+
+    built = {"recipe_from": "built", "dataset": "my-streets", "model": str(random_pipeline), "steps": 2}
+    built |= {"templates": "a {colour} car", "attributes": {"colour": ["red", "blue"]}, "width": 64, "height": 64}
+    operator = foo.get_operator("@diffucurate/diffucurate/generate_images")
+    assert operator.call(None, built) == {"dataset": "my-streets", "added": 2, "images": 2}
+    summary = app.form("generate_images", None, **built)["recipe_summary"]["view"]
+    assert "The dataset exists: only what is missing is painted" in summary["label"]
+    assert "as measured in the last run" in summary["description"]
+
+
 def test_a_model_that_is_not_there(app, recipe: str, random_pipeline: Path) -> None:
     text = recipe.replace(str(random_pipeline), "/nowhere/model")
     outcome, sentence = app.said(app.stream("generate_images", None, recipe=text))
     assert outcome == "Error" and "/nowhere/model" in sentence
+    # Said beforehand too; the run may be for another machine, so it is not refused.
+    fields = app.form("generate_images", None, recipe=text)
+    assert "/nowhere/model" in fields["model_warning"]["view"]["label"]

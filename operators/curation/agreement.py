@@ -1,0 +1,97 @@
+"""The second section: how far two sources agree, per class and per image, and what two thresholds would keep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fiftyone.operators import types
+
+from diffucurate.operators.curation import charts, pieces
+from diffucurate.operators.curation.settings import Comparison
+from diffucurate.plugin.overview.colours import source_colours
+from diffucurate.plugin.overview.instances import MatchRow
+from diffucurate.plugin.overview.look import Look
+
+if TYPE_CHECKING:
+    from diffucurate.operators.curation_panel import CurationPanel
+
+#: The table's columns after the class, which say what a click on one of them looks for.
+KINDS = ("matched", "only_a", "only_b", None)
+
+
+def section(panel: types.Object, look: Look, one: Comparison, events: CurationPanel) -> None:
+    """Matches per class, a histogram of agreement, and confidence against agreement."""
+    a, b = one.pair
+    matches, scores = look.matches(one.pair), look.agreement(one.pair)
+    mean = "not known" if scores.mean is None else f"{scores.mean:.0%}"
+    pieces.text(panel, "mean", f"Mean agreement of {a} and {b}: **{mean}** on **{scores.histogram.total:,}** images")
+    if matches.unmatched_yet or scores.histogram.without:
+        behind = [
+            f"{matches.unmatched_yet:,} objects" if matches.unmatched_yet else "",
+            f"{scores.histogram.without:,} images" if scores.histogram.without else "",
+        ]
+        said = " and ".join(part for part in behind if part)
+        pieces.text(panel, "behind", f"{said} came after the comparison and are left out here.")
+        pieces.button(panel, "again", "Compare again", events.ask, icon="compare", operator="compare_sources",
+                      form={"a": a, "b": b})  # fmt: skip
+    pieces.new_row(panel, "row_of_numbers")
+    columns = {"label": "Class", "matched": "Both", "only_a": f"Only {a}", "only_b": f"Only {b}", "iou": "Mean IoU"}
+    pieces.table(
+        panel, "matches", columns, [_row(row) for row in (*matches.classes, matches.overall)], width=400,
+        label="Objects that both found, or only one",
+        description="Click a number to see its images. IoU: how far the two outlines overlap; 1 is exactly",
+        on_click=events.pick_match,
+    )  # fmt: skip
+    data, layout = charts.histograms(
+        {"agreement": scores.histogram}, {"agreement": charts.SHARED}, x="agreement", y="images"
+    )
+    pieces.chart(
+        panel, "scores", data, layout, width=320, label="Agreement",
+        description="1: both found the same; 0: nothing in common. Click a bar to see its images",
+        on_click=events.pick_agreement,
+    )  # fmt: skip
+    _scatter(panel, look, one, events)
+    _thresholds(panel, look, one, events)
+
+
+def _row(row: MatchRow) -> dict[str, str]:
+    iou = "-" if row.mean_iou is None else f"{row.mean_iou:.2f}"
+    numbers = {"matched": f"{row.matched:,}", "only_a": f"{row.only_a:,}", "only_b": f"{row.only_b:,}"}
+    return {"label": row.label, **numbers, "iou": iou}
+
+
+def _scatter(panel: types.Object, look: Look, one: Comparison, events: CurationPanel) -> None:
+    points = look.scatter(one.pair, one.source)
+    shown = f"{len(points.ids):,} of {points.total:,} images" if len(points.ids) < points.total else "each image"
+    colour = source_colours(look.dataset, look.sources)[one.source]
+    data, layout = charts.scatter(
+        points, colour, x=f"mean confidence of {one.source}", y="agreement",
+        low_x=one.min_confidence, low_y=one.min_agreement,
+    )  # fmt: skip
+    pieces.chart(
+        panel, "points", data, layout, width=320, height=340, label="Confidence against agreement",
+        description=f"A dot for {shown}. Draw around some to see them", on_selected=events.pick_points,
+    )  # fmt: skip
+
+
+def _thresholds(panel: types.Object, look: Look, one: Comparison, events: CurationPanel) -> None:
+    room = pieces.item(200, maxWidth="320px", px=1)
+    pieces.text(panel, "rules_title", "### Keep the good ones")
+    pieces.choice(panel, "source", "Labels to judge", {s: s for s in one.pair}, events.choose)
+    for name, label, value in (
+        ("min_confidence", "Minimum confidence", one.min_confidence),
+        ("min_agreement", "Minimum agreement", one.min_agreement),
+    ):
+        slider = types.SliderView(
+            label=f"{label}: {value:.2f}", label_position="top", value_label_display="auto", value_precision=2,
+            componentsProps=room,
+        )  # fmt: skip
+        panel.float(name, min=0, max=1, view=slider, on_change=events.choose)
+    counted = look.kept(one.rules)
+    pieces.text(panel, "kept", f"**{counted.headline()}.** {counted.reasons()}")
+    rules = one.rules
+    pieces.button(
+        panel, "curate", "Curate by these", events.ask, icon="filter_alt", main=True, operator="curate_samples",
+        form={"source": rules.source, "against": rules.against, "min_confidence": rules.min_confidence,
+              "min_agreement": rules.min_agreement},
+    )  # fmt: skip

@@ -1,0 +1,141 @@
+"""What happens when a number, a bar, a dot or a cell is clicked: the grid shows the images behind it, and a way back.
+
+The base of the panel, which draws what can be clicked; ``plugin.overview.picks`` says which images those are.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.view as fov
+import fiftyone.operators as foo
+from bson import json_util
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.generator.errors import DatasetError
+from diffucurate.operators.curation import agreement, overview
+from diffucurate.operators.curation.settings import Settings
+from diffucurate.plugin.overview import picks
+from diffucurate.plugin.overview.bins import edges
+from diffucurate.plugin.overview.look import Look, Pair, look_at
+
+
+class Clickable(foo.Panel):
+    """A panel whose numbers lead to images. The first click remembers the view before; ``back`` returns to it."""
+
+    def pick_class(self, ctx: ExecutionContext) -> None:
+        """A number of the table of classes."""
+        look, _ = self.now(ctx)
+        found = look.found
+        labels = [*overview.classes_of(found), None]
+        row, column = ctx.params["row"], ctx.params["column"]
+        if not 0 <= row < len(labels):
+            return  # the headings
+        sources = [found[column - 1].source] if column else [each.source for each in found]
+        view = picks.with_class(look.view, sources, labels[row])
+        self._show(ctx, view, f"{labels[row] or 'everything'} found by {' or '.join(sources)}")
+
+    def pick_confidence(self, ctx: ExecutionContext) -> None:
+        """A bar of the confidences."""
+        look, _ = self.now(ctx)
+        source = overview.with_confidence(look.found)[ctx.params["trace_idx"]].source
+        bar = ctx.params["idx"]
+        self._show(ctx, picks.with_confidence(look.view, source, bar), f"{source} with confidence {_span(bar)}")
+
+    def pick_match(self, ctx: ExecutionContext) -> None:
+        """A number of the table of matches."""
+        look, (a, b) = self._pair(ctx)
+        labels = [*(row.label for row in look.matches((a, b)).classes), None]
+        row, column = ctx.params["row"], ctx.params["column"]
+        if not 0 <= row < len(labels):
+            return
+        kind = agreement.KINDS[column - 1] if column else None
+        who = {"matched": "found by both", "only_a": f"found only by {a}", "only_b": f"found only by {b}", None: ""}
+        view = picks.with_match(look.view, a, b, labels[row], kind)
+        self._show(ctx, view, f"{labels[row] or 'everything'} {who[kind] or f'of {a} or {b}'}")
+
+    def pick_agreement(self, ctx: ExecutionContext) -> None:
+        """A bar of the agreements."""
+        (look, (a, b)), bar = self._pair(ctx), ctx.params["idx"]
+        self._show(ctx, picks.with_agreement(look.view, a, b, bar), f"agreement {_span(bar)}")
+
+    def pick_points(self, ctx: ExecutionContext) -> None:
+        """Dots inside a box or a lasso. After a redraw the App reports an empty selection, which means nothing."""
+        ids = [point["id"] for point in ctx.params.get("data") or [] if point.get("id")]
+        if ids:
+            self._show(ctx, ctx.view.select(ids), "the dots that you drew around")
+
+    def pick_order(self, ctx: ExecutionContext) -> None:
+        """All compared images, the worst first."""
+        look, (a, b) = self._pair(ctx)
+        self._show(ctx, picks.least_agreeing(look.view, a, b), "the least agreement first")
+
+    def pick_value(self, ctx: ExecutionContext) -> None:
+        """A bar of an attribute."""
+        look, _ = self.now(ctx)
+        name = ctx.params["path"].removeprefix("values_")
+        value = list(look.images_per_value()[name])[ctx.params["idx"]]
+        self._show(ctx, picks.with_attributes(look.view, {name: value}), f"{name} {value}")
+
+    def pick_cell(self, ctx: ExecutionContext) -> None:
+        """A cell of the table of combinations."""
+        look, settings = self.now(ctx)
+        values = dict(zip(settings.axes or (), (ctx.params["x"], ctx.params["y"]), strict=False))
+        said = ", ".join(f"{name} {value}" for name, value in values.items())
+        self._show(ctx, picks.with_attributes(look.view, values), said)
+
+    def back(self, ctx: ExecutionContext) -> None:
+        """The view as it was before the first click."""
+        before = json_util.loads(ctx.panel.state.before)
+        self.forget(ctx)
+        if before:
+            ctx.ops.set_view(view=fov.DatasetView._build(ctx.dataset, before))
+        else:
+            ctx.ops.clear_view()
+
+    def show_all(self, ctx: ExecutionContext) -> None:
+        """Neither view nor filters."""
+        self.forget(ctx)
+        ctx.ops.clear_sidebar_filters()
+        ctx.ops.clear_view()
+
+    def now(self, ctx: ExecutionContext) -> tuple[Look, Settings]:
+        look = look_at(ctx.view)
+        return look, Settings.read(ctx.panel.state.get, look)
+
+    def _pair(self, ctx: ExecutionContext) -> tuple[Look, Pair]:
+        look, settings = self.now(ctx)
+        if settings.comparison is None:
+            raise DatasetError("no two label sources are compared any more; run 'Compare sources'")
+        return look, settings.comparison.pair
+
+    def _show(self, ctx: ExecutionContext, view: fo.DatasetView, said: str) -> None:
+        """Make ``view`` the App's, and remember the one before unless that was made by a click as well."""
+        state, current = ctx.panel.state, _stages(ctx)
+        if not state.picked or state.made != _digest(current):
+            state.before = json_util.dumps(current)
+        state.made = _digest(view._serialize(include_uuids=False))
+        state.picked = said
+        ctx.ops.set_view(view=view)
+
+    def forget(self, ctx: ExecutionContext) -> None:
+        ctx.panel.state.set({"picked": None, "before": None, "made": None})
+
+
+def _stages(ctx: ExecutionContext) -> list[dict[str, Any]]:
+    """The stages of the App's view, without the sidebar's filters, which stay whatever view is set."""
+    name = ctx.request_params.get("view_name")
+    stages = ctx.request_params.get("view") or []
+    view = ctx.dataset.load_saved_view(name) if name else fov.DatasetView._build(ctx.dataset, stages)
+    return view._serialize(include_uuids=False)
+
+
+def _digest(stages: list[dict[str, Any]]) -> str:
+    return json.dumps(stages, default=json_util.default, sort_keys=True)
+
+
+def _span(bar: int) -> str:
+    low, high = edges(bar)
+    return f"{low:.2f} to {high:.2f}"

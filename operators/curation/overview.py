@@ -1,0 +1,63 @@
+"""The first section: how much of what each source found, and how sure it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fiftyone.operators import types
+
+from diffucurate.operators.curation import charts, pieces
+from diffucurate.plugin.overview.colours import source_colours
+from diffucurate.plugin.overview.instances import Found
+from diffucurate.plugin.overview.look import Look
+
+if TYPE_CHECKING:
+    from diffucurate.operators.curation_panel import CurationPanel
+
+#: The last row of tables; no class may be called so.
+ALL = "All classes"
+
+
+def classes_of(found: Sequence[Found]) -> list[str]:
+    """The rows of the table: all classes that some source found, the most frequent first."""
+    totals: dict[str, int] = {}
+    for each in found:
+        for label, count in each.classes.items():
+            totals[label] = totals.get(label, 0) + count
+    return sorted(totals, key=lambda label: (-totals[label], label))
+
+
+def with_confidence(found: Sequence[Found]) -> list[Found]:
+    """The sources that say how sure they are, in the order of the chart's bars."""
+    return [each for each in found if each.confidence.total]
+
+
+def section(panel: types.Object, look: Look, events: CurationPanel) -> None:
+    """Counts per class and source, and a histogram of confidence."""
+    found = look.found
+    headline = " · ".join(f"{each.source}: **{each.instances:,}** objects" for each in found)
+    pieces.text(panel, "totals", f"**{look.images:,}** {'image' if look.images == 1 else 'images'} · {headline}")
+    events.actions(panel, look)
+    pieces.new_row(panel, "row_of_numbers")
+    columns = {"label": "Class"} | {each.source: each.source for each in found}
+    rows = [
+        {"label": label} | {each.source: f"{each.classes.get(label, 0):,}" for each in found}
+        for label in classes_of(found)
+    ]
+    rows.append({"label": ALL} | {each.source: f"{each.instances:,}" for each in found})
+    pieces.table(
+        panel, "classes", columns, rows, width=320, label="Objects per class",
+        description="Click a number to see its images", on_click=events.pick_class,
+    )  # fmt: skip
+    sure = with_confidence(found)
+    if sure:
+        data, layout = charts.histograms(
+            {each.source: each.confidence for each in sure},
+            source_colours(look.dataset, look.sources), x="confidence", y="objects",
+        )  # fmt: skip
+        pieces.chart(
+            panel, "confidence", data, layout, width=320, height=320, label="Confidence",
+            description="How sure each source is of its objects. Click a bar to see its images",
+            on_click=events.pick_confidence,
+        )  # fmt: skip

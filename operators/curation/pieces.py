@@ -1,0 +1,128 @@
+"""The pieces that all sections are built of: text, tables, charts, choices and buttons, in a row that wraps.
+
+Everything lies directly in the panel, so that a choice is found in its state under its own name. A piece takes the
+whole width unless it says how wide it wants to be at least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fiftyone.operators import types
+
+Handler = Callable[..., Any]
+
+#: Left and right of everything, in the App's own units of 8 px.
+PADDING = 2
+
+
+def page() -> tuple[types.Object, types.GridView]:
+    """An empty panel and how it lays out what is put in."""
+    grid = {"sx": {"display": "flex", "flexWrap": "wrap", "alignItems": "flex-start", "gap": 2, "p": PADDING, "pb": 6}}
+    return types.Object(), types.GridView(componentsProps={"grid": grid})
+
+
+def item(width: int | None = None, **sx: Any) -> dict[str, Any]:
+    """How much room a piece wants: at least ``width`` pixels where there are so many, growing; all by default."""
+    if width is None:
+        return {"item": {"sx": sx}}
+    basis = {"width": "auto", "minWidth": 0, "flex": f"1 1 {width}px", "maxWidth": "100%"}
+    return {"item": {"sx": {**basis, **sx}}}
+
+
+def text(panel: types.Object, name: str, markdown: str, *, width: int | None = None, **sx: Any) -> None:
+    """A paragraph in Markdown; a heading in it (``###``) is the size of a heading inside a panel, not on a page."""
+    sx = {"& h3": {"fontSize": "1.25rem", "my": 0, "fontWeight": 600}, "& p": {"my": 0.5}} | sx
+    panel.str(name, default=markdown, view=types.MarkdownView(componentsProps=item(width, **sx)))
+
+
+def button(
+    panel: types.Object,
+    name: str,
+    label: str,
+    on_click: Handler,
+    *,
+    icon: str | None = None,
+    main: bool = False,
+    disabled: bool = False,
+    **params: Any,
+) -> None:
+    """A button as wide as its label; the ``main`` one of a section is filled."""
+    panel.btn(
+        name, label, icon=icon, on_click=on_click, params=params, disabled=disabled,
+        variant="contained" if main else "outlined",
+        componentsProps={"item": {"sx": {"width": "auto"}}, "button": {"sx": {"whiteSpace": "nowrap"}}},
+    )  # fmt: skip
+
+
+def new_row(panel: types.Object, name: str) -> None:
+    """What follows begins on the left, however much room there is beside what came before."""
+    view = types.MarkdownView(componentsProps=item(height=0, overflow="hidden", mt=-PADDING))
+    panel.str(name, default="", view=view)
+
+
+def choice(panel: types.Object, name: str, label: str, values: Mapping[str, str], on_change: Handler) -> None:
+    """A drop-down of ``values`` (value -> what it says); what is chosen stands in the panel's state.
+
+    It has no default: the App takes a new default for a choice of the person's.
+    """
+    # The App would put the focus on the first of these and scroll down to it.
+    unfocused = {"select": {"autoFocus": False}}
+    menu = types.DropdownView(label=label, componentsProps=item(200, maxWidth="320px") | unfocused)
+    for each, said in values.items():
+        menu.add_choice(each, label=said)
+    panel.enum(name, menu.values(), view=menu, on_change=on_change)
+
+
+def table(
+    panel: types.Object,
+    name: str,
+    columns: Mapping[str, str],
+    rows: Sequence[Mapping[str, str]],
+    *,
+    label: str,
+    description: str,
+    on_click: Handler,
+    width: int | None = None,
+) -> None:
+    """``rows`` under ``columns`` (key -> heading); a click tells the handler row and column."""
+    view = types.TableView(
+        label=label, description=description, on_click_cell=on_click,
+        componentsProps={
+            **item(width),
+            "table": {"sx": {"minWidth": 0}},
+            "tableBodyRow": {"sx": {"cursor": "pointer", "&:hover": {"backgroundColor": "action.hover"}}},
+        },
+    )  # fmt: skip
+    for key, heading in columns.items():
+        view.add_column(key, label=heading)
+    panel.list(name, types.Object(), default=[dict(row) for row in rows], view=view)
+
+
+def chart(
+    panel: types.Object,
+    name: str,
+    data: Sequence[Mapping[str, Any]],
+    layout: Mapping[str, Any],
+    *,
+    label: str,
+    description: str,
+    height: int = 260,
+    width: int | None = None,
+    on_click: Handler | None = None,
+    on_selected: Handler | None = None,
+) -> None:
+    """A Plotly chart of ``height`` pixels."""
+    handlers = {"on_click": on_click, "on_selected": on_selected}
+    panel.plot(
+        name, data=[dict(trace) for trace in data], layout=dict(layout), label=label, description=description,
+        config={"displaylogo": False, "scrollZoom": False, "responsive": True, "displayModeBar": bool(on_selected)},
+        height=f"{height}px", componentsProps=item(width, height="auto"),
+        **{key: call for key, call in handlers.items() if call},
+    )  # fmt: skip
+
+
+def advice(panel: types.Object, name: str, heading: str, sentence: str) -> None:
+    """What an empty section says: what is not there, and what to do about it."""
+    text(panel, name, f"### {heading}\n\n{sentence}", pt=4)

@@ -1,0 +1,88 @@
+"""What is chosen in the panel: read from its state, and put right where the dataset has changed meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from diffucurate.plugin.overview.look import Look, Pair
+from diffucurate.plugin.rules import Rules
+
+OVERVIEW, AGREEMENT, DISAGREEMENTS, COVERAGE = "overview", "agreement", "disagreements", "coverage"
+TABS = {OVERVIEW: "Overview", AGREEMENT: "Agreement", DISAGREEMENTS: "Disagreements", COVERAGE: "Coverage"}
+
+#: Between the two names of a pair in a drop-down; no source has a space in its name.
+BETWEEN = " and "
+
+#: The names of everything that is chosen, in the panel's state.
+NAMES = ("tab", "pair", "source", "x", "y", "page", "min_confidence", "min_agreement")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sources that were compared, the one of them that is judged, and the thresholds, in [0, 1], it must pass."""
+
+    pair: Pair
+    source: str
+    min_confidence: float
+    min_agreement: float
+
+    @property
+    def rules(self) -> Rules:
+        """The thresholds as rules of a curation."""
+        a, b = self.pair
+        return Rules(
+            source=self.source, against=b if self.source == a else a,
+            min_confidence=self.min_confidence, min_agreement=self.min_agreement,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices as they hold, None where there is nothing to choose from.
+
+    ``axes`` are two attributes, across and down; ``page`` counts from 0.
+    """
+
+    tab: str
+    page: int
+    comparison: Comparison | None
+    axes: tuple[str, str] | None
+
+    @classmethod
+    def read(cls, state: Callable[..., Any], look: Look) -> Settings:
+        """From ``state(name)``; what is not there any more gives way to what is."""
+        return cls(
+            tab=state("tab") if state("tab") in TABS else OVERVIEW,
+            page=max(0, int(state("page") or 0)),
+            comparison=_comparison(state, look.pairs),
+            axes=_axes(state, look.attributes),
+        )
+
+    def chosen(self) -> dict[str, Any]:
+        """What the drop-downs, sliders and tabs must say, by their names in the panel's state."""
+        said: dict[str, Any] = {"tab": self.tab, "page": self.page}
+        if self.comparison is not None:
+            one = self.comparison
+            said |= {"pair": BETWEEN.join(one.pair), "source": one.source}
+            said |= {"min_confidence": one.min_confidence, "min_agreement": one.min_agreement}
+        if self.axes is not None:
+            said |= {"x": self.axes[0], "y": self.axes[1]}
+        return said
+
+
+def _comparison(state: Callable[..., Any], pairs: list[Pair]) -> Comparison | None:
+    if not pairs:
+        return None
+    pair = {BETWEEN.join(each): each for each in pairs}.get(state("pair"), pairs[0])
+    low = [0.5 if state(name) is None else float(state(name)) for name in ("min_confidence", "min_agreement")]
+    return Comparison(pair, state("source") if state("source") in pair else pair[0], *low)
+
+
+def _axes(state: Callable[..., Any], attributes: list[str]) -> tuple[str, str] | None:
+    if len(attributes) < 2:
+        return None
+    x = state("x") if state("x") in attributes else attributes[0]
+    others = [name for name in attributes if name != x]
+    return x, state("y") if state("y") in others else others[0]

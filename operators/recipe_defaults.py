@@ -1,0 +1,78 @@
+"""What the fields of the recipe form begin with, and what they hold. Draws nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.nouns import likely_classes
+from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.tiny import words
+from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
+from diffucurate.operators.recipe_params import (
+    BUILTIN,
+    EXAMPLE,
+    joined,
+    lines,
+    model_from,
+    names_classes,
+    params_of,
+    split,
+    tags_of,
+    used_attributes,
+)
+from diffucurate.plugin.target import unused_name
+
+#: What an attribute of that name begins with: words that the built-in model knows.
+_SUGGESTED = {
+    **dict.fromkeys(("colour", "color"), COLOURS),
+    **dict.fromkeys(("object", "thing", "vehicle"), CLASSES),
+    "place": words.PLACES,
+    "time": words.TIMES,
+    "weather": words.WEATHERS[1:],  # all but "clear", which nobody writes as in "a car in fog"
+}
+
+#: Where another model is chosen than the one that the recipe began with: what the built-in one makes, and others.
+_SMALL = {"width": 128, "height": 128, "steps": 20, "guidance": 5.0}
+_LARGE = {"width": 512, "height": 512, "steps": 30, "guidance": 7.5}
+
+
+class Fields(NamedTuple):
+    """``defaults``: what each field of the form begins with; ``values``: what it holds, which may be nothing."""
+
+    defaults: dict[str, Any]
+    values: dict[str, Any]
+
+
+def fields_of(params: Mapping[str, Any]) -> Fields:
+    """The form's fields, given what has been entered so far.
+
+    They begin with the recipe that was pasted or handed over, if there is one, else with an example. The App puts
+    a default into a field whenever it changes, until the person has edited that field.
+    """
+    defaults = _start(params.get("recipe"))
+    named = model_from(params["model"]) if params.get("model") else defaults["model_from"]
+    chosen = params.get("model_from", named)
+    if chosen != defaults["model_from"]:
+        defaults |= _SMALL if chosen == BUILTIN else _LARGE
+    values = {**defaults, **params, "model_from": chosen}
+    templates = lines(values["templates"])
+    before, entered = defaults["attributes"], params.get("attributes") or {}
+    defaults["attributes"] = {
+        name: before.get(name) or joined(tuple(_SUGGESTED.get(name, ()))) for name in used_attributes(templates)
+    }
+    values["attributes"] = {name: entered.get(name, text) for name, text in defaults["attributes"].items()}
+    if "classes" not in defaults:
+        listed = {name: split(text) for name, text in values["attributes"].items()}
+        defaults["classes"] = tags_of(likely_classes(templates, listed))
+    if not names_classes(params):
+        values["classes"] = defaults["classes"]
+    return Fields(defaults, values)
+
+
+def _start(text: str | None) -> dict[str, Any]:
+    try:
+        return params_of(Recipe.parse(text or ""))
+    except RecipeError:
+        return {**params_of(Recipe.from_mapping(EXAMPLE)), "dataset": unused_name(EXAMPLE["dataset"])}

@@ -1,0 +1,214 @@
+"""The fields in which a person builds a recipe, with a preview of the prompts; what is wrong stands on its field.
+
+Draws only: ``recipe_params`` turns fields into a recipe and back, ``Recipe`` says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fiftyone.operators import types
+
+from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.outlook import images_of, some_prompts
+from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.rules import check_templates
+from diffucurate.operators.forms import refuse
+from diffucurate.operators.model_choice import choose_model
+from diffucurate.operators.recipe_defaults import Fields
+from diffucurate.operators.recipe_params import CLASSES_FOUND, CURRENT, NEW, as_text, mapping_of, place, remembered
+from diffucurate.plugin.target import find_target
+
+PREVIEWED = 6
+
+MONOSPACE = {"field": {"sx": {"& textarea": {"fontFamily": "monospace", "fontSize": 13, "whiteSpace": "pre"}}}}
+
+ADVANCED = ("steps", "guidance", "negative_prompt", "sample_count", "sample_seed")
+
+
+def build_recipe(inputs: types.Object, fields: Fields, current: str | None) -> Recipe | None:
+    """Draw the builder; returns the recipe, None where something is wrong with it, which then stands on its field.
+
+    ``current`` is the dataset that the App shows.
+    """
+    mapping = mapping_of(fields.values, current)
+    recipe: Recipe | None = None
+    path, message = "", ""
+    try:
+        # Templates first: classes and attributes are taken from them.
+        if mapping["templates"]:
+            check_templates(mapping["templates"], mapping["attributes"])
+        recipe = Recipe.from_mapping(mapping)
+    except RecipeError as error:
+        path, message = place(error, mapping)
+    if path == "dataset" and mapping["dataset"] == current:
+        path = "dataset_from"
+    _dataset(inputs, fields, current, None if path.startswith("dataset") else mapping["dataset"])
+    _prompts(inputs, fields, mapping, recipe)
+    choose_model(inputs, fields.defaults, fields.values)
+    _numbers(inputs, fields)
+    switch = advanced_switch(inputs)
+    if fields.values.get("advanced") or path in ADVANCED:
+        _advanced(inputs, fields.defaults)
+    if path and not (field := _field(inputs, path) or switch).invalid:
+        refuse(field, message)
+    return recipe
+
+
+def first_problem(inputs: types.Object) -> str | None:
+    """The first message that stands on a field of the form, with the field's label."""
+    for prop in inputs.properties.values():
+        if prop.invalid:
+            return f"{prop.view.label or 'Model'}: {prop.error_message}"
+        if isinstance(prop.type, types.Object) and (inner := first_problem(prop.type)):
+            return inner
+    return None
+
+
+def advanced_switch(inputs: types.Object) -> types.Property:
+    """Draw the switch that unfolds what most people never need."""
+    return inputs.bool("advanced", default=False, label="Show advanced settings", view=types.SwitchView())
+
+
+def show_yaml(inputs: types.Object, fields: Fields, current: str | None) -> None:
+    """Draw a switch that shows the recipe as text, to be kept or sent to someone."""
+    inputs.bool("show_yaml", default=False, label="Show as YAML", view=types.SwitchView())
+    if fields.values.get("show_yaml"):
+        text = as_text(mapping_of(fields.values, current))
+        # Read-only in the browser's sense: a field that FiftyOne makes read-only lets nobody mark and copy its text.
+        props = {"field": {**MONOSPACE["field"], "inputProps": {"readOnly": True}}}
+        view = types.TextFieldView(multiline=True, rows=text.count("\n"), componentsProps=props)
+        inputs.str("yaml", label="The same recipe as a file", default=text, view=view)
+
+
+def remember_classes(inputs: types.Object, fields: Fields) -> None:
+    """Draw a field that nobody sees and that follows the classes that are found: it tells whether theirs was edited."""
+    hidden = {"container": {"sx": {"display": "none"}}}
+    text = remembered(fields.defaults["classes"])
+    inputs.str(CLASSES_FOUND, default=text, view=types.TextFieldView(componentsProps=hidden))
+
+
+def _field(inputs: types.Object, path: str) -> types.Property | None:
+    name, _, inner = path.partition(".")
+    prop = inputs.get_property(name)
+    return prop.type.get_property(inner) if prop is not None and inner else prop
+
+
+def _dataset(inputs: types.Object, fields: Fields, current: str | None, name: str | None) -> None:
+    """``name``: the dataset to be looked at, None where it cannot be one's name."""
+    into = fields.values.get("dataset_from", NEW) if current is not None else NEW
+    if current is not None:
+        choice = types.RadioGroup(orientation="horizontal", label="Dataset")
+        choice.add_choice(NEW, label="New dataset")
+        choice.add_choice(CURRENT, label=f"Add to '{current}'")
+        field = inputs.enum("dataset_from", choice.values(), default=NEW, view=choice)
+    if into == NEW:
+        label = "Name of the dataset" if current is not None else "Dataset"
+        field = inputs.str("dataset", label=label, default=fields.defaults["dataset"])
+    try:
+        if name is not None and find_target(name) is None and into == CURRENT:
+            refuse(field, f"dataset '{name}' was deleted meanwhile; choose a new one")
+    except DatasetError as error:
+        refuse(field, str(error) if into == NEW else f"'{name}' was not generated by Diffucurate; choose a new dataset")
+
+
+def _prompts(inputs: types.Object, fields: Fields, mapping: Mapping[str, Any], recipe: Recipe | None) -> None:
+    count = len(mapping["templates"])
+    inputs.define_property(
+        "templates",
+        _type_of(fields.values["templates"]),
+        label="Prompts",
+        description="One per line. Write {colour} where a value of your choice goes, and its values below.",
+        default=fields.defaults["templates"],
+        view=types.TextFieldView(multiline=True, rows=min(max(2, count), 8)),
+    )
+    if fields.defaults["attributes"]:
+        group = inputs.obj("attributes", view=types.ObjectView()).type
+        for name, text in fields.defaults["attributes"].items():
+            kind, label = _type_of(fields.values["attributes"][name]), name.replace("_", " ").capitalize()
+            view = _beside(6, placeholder="Values, separated by commas")
+            field = group.define_property(name, kind, label=label, default=text, view=view)
+            if not mapping["attributes"].get(name):
+                refuse(field, f"write what {{{name}}} can be, such as one, two, three")
+    inputs.list(
+        "classes",
+        types.String(),
+        label="Classes",
+        description="What to find and label. Add one with Enter; 'person: pedestrian' takes both words for a person.",
+        default=fields.defaults["classes"],
+        view=types.AutocompleteView(choices=[], allow_duplicates=False),
+    )
+    if prompts := some_prompts(mapping["templates"], mapping["attributes"], PREVIEWED):
+        text = "\n".join(f"- {plain(prompt)}" for prompt in prompts)
+        label = f"{images_of(recipe).images:,} images, such as" if recipe is not None else "Images such as"
+        inputs.str("preview", label=label, default=text, view=types.MarkdownView(read_only=True))
+
+
+def _numbers(inputs: types.Object, fields: Fields) -> None:
+    defaults = fields.defaults
+    inputs.int("width", label="Width", description="In pixels", default=defaults["width"], view=_beside(4))
+    inputs.int("height", label="Height", description="In pixels", default=defaults["height"], view=_beside(4))
+    inputs.define_property(
+        "seeds",
+        _type_of(fields.values["seeds"]),
+        label="Images per prompt",
+        description="Or their seeds: 3, 7, 21",
+        default=defaults["seeds"],
+        view=_beside(4),
+    )
+
+
+def _advanced(inputs: types.Object, defaults: Mapping[str, Any]) -> None:
+    inputs.int(
+        "steps",
+        label="Steps",
+        description="More take longer and give cleaner images",
+        default=defaults["steps"],
+        view=_beside(6),
+    )
+    inputs.float(
+        "guidance",
+        label="Guidance",
+        description="How closely an image keeps to its prompt",
+        default=defaults["guidance"],
+        view=_beside(6),
+    )
+    inputs.str(
+        "negative_prompt",
+        label="Negative prompt",
+        description="What the images should not show",
+        default=defaults.get("negative_prompt"),
+    )
+    inputs.int(
+        "sample_count",
+        label="At most",
+        description="An even mix of so many images",
+        default=defaults.get("sample_count"),
+        view=_beside(6),
+    )
+    inputs.int(
+        "sample_seed",
+        label="Mix",
+        description="Another number gives another mix",
+        default=defaults.get("sample_seed"),
+        view=_beside(6, placeholder="0"),
+    )
+
+
+def _type_of(value: Any) -> types.BaseType:
+    """What a field holds: text, unless a call from Python gave a list or a number for it."""
+    if isinstance(value, list):
+        return types.List(_type_of(next(iter(value), None)))
+    return types.Number(int=True) if isinstance(value, int) else types.String()
+
+
+def _beside(space: int, **options: Any) -> types.TextFieldView:
+    """A field that takes ``space`` twelfths of the line."""
+    return types.TextFieldView(space=space, **options)
+
+
+def plain(text: str) -> str:
+    """Text with what Markdown would take for markup spelled out."""
+    return re.sub(r"([\\`*_\[\]<>~#])|^(?=[-+])", r"\\\1", text)

@@ -1,0 +1,172 @@
+"""Operator: paint chosen images again with other seeds or attributes. ``plugin.regenerate`` does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import fiftyone as fo
+from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.generator.errors import DatasetError, DiffucurateError, RecipeError
+from diffucurate.operators.chosen import chosen_ids
+from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
+from diffucurate.operators.forms import given, has_dataset, refuse
+from diffucurate.operators.recipe_params import split
+from diffucurate.plugin.estimate import in_words, pace
+from diffucurate.plugin.provenance import Origins, Provenance, painted_samples
+from diffucurate.plugin.regenerate import plan_of
+
+if TYPE_CHECKING:
+    from diffucurate.plugin.progress import Listener
+
+#: Where the seeds come from.
+NEW, THESE, SAME = "new", "these", "same"
+
+
+class RegenerateWith(LibraryOperator):
+    """Samples, seeds, attributes -> new samples beside them, each linked to the one it varies."""
+
+    NAME: ClassVar[str] = "regenerate_with"
+    LABEL: ClassVar[str] = "Regenerate with"
+    DESCRIPTION: ClassVar[str] = "Paint the chosen images again with other seeds or changed attributes"
+    ICON: ClassVar[str] = "autorenew"
+
+    def __call__(
+        self,
+        samples: fo.Dataset | fo.DatasetView,
+        *,
+        seeds: int | Sequence[int] | None = None,
+        attributes: Mapping[str, str | Sequence[str]] | None = None,
+        delegate: bool = False,
+    ) -> Any:
+        """The same from Python, with the arguments of ``diffucurate.regenerate``; see ``call``."""
+        changes = {
+            name: [values] if isinstance(values, str) else list(values) for name, values in (attributes or {}).items()
+        }
+        params: dict[str, Any] = {"samples": samples.values("id"), "attributes": changes}
+        if seeds is None or isinstance(seeds, int):
+            params |= {"seeds_from": SAME} if seeds is None else {"seeds_from": NEW, "count": seeds}
+        else:
+            params |= {"seeds_from": THESE, "seeds": ", ".join(map(str, seeds))}
+        return self.call(samples, params, delegate=delegate)
+
+    def resolve_input(self, ctx: ExecutionContext) -> types.Property:
+        inputs = types.Object()
+        if has_dataset(inputs, ctx):
+            try:
+                dataset, samples = painted_samples(_chosen(ctx))
+                origins = Origins(dataset)
+                made = [origins.provenance(sample) for sample in samples]
+            except DiffucurateError as error:
+                notice = types.Error(label="Nothing can be painted again", description=str(error))
+                refuse(inputs.view("no_samples", notice), str(error))
+            else:
+                self._ask(inputs, ctx, dataset, made)
+        return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Regenerate"))
+
+    def _ask(
+        self, inputs: types.Object, ctx: ExecutionContext, dataset: fo.Dataset, made: Sequence[Provenance]
+    ) -> None:
+        seeds = self._ask_seeds(inputs, ctx, len(made))
+        attributes = self._ask_attributes(inputs, made)
+        try:
+            parts = plan_of(dataset, made, _seeds(ctx), _changes(ctx))
+        except RecipeError as error:
+            name = error.field.removeprefix("attributes.").partition("[")[0]
+            said = error.remedy if error.value in (None, []) else f"{error.value}: {error.remedy}"
+            refuse(attributes.get(name, seeds), said)
+            return
+        todo, held = sum(len(part.todo) for part in parts), sum(len(part.wanted) - len(part.todo) for part in parts)
+        there = f" {_images(held)} of that kind {'is' if held == 1 else 'are'} there already." if held else ""
+        if not todo:
+            remedy = "ask for other seeds or other values"
+            notice = types.Warning(label="There is nothing to paint.", description=f"{there} {remedy.capitalize()}.")
+            refuse(inputs.view("nothing", notice), remedy)
+            return
+        time = " ".join(in_words(len(part.todo), pace(part.recipe)) for part in parts if part.todo)
+        added = f"{_images(todo)} will be added to '{dataset.name}'.{there}"
+        inputs.view("summary", types.Notice(label=added, description=time))
+
+    def _ask_seeds(self, inputs: types.Object, ctx: ExecutionContext, images: int) -> types.Property:
+        """Draw what says which seeds; returns the field that an error about them belongs to."""
+        ways = types.RadioGroup(orientation="horizontal")
+        ways.add_choice(NEW, label="New seeds")
+        ways.add_choice(THESE, label="Seeds of my choice")
+        ways.add_choice(SAME, label="The same seed")
+        way = inputs.enum(
+            "seeds_from", ways.values(), default=NEW, label=f"Paint {_images(images)} again with", view=ways
+        )
+        chosen = given(ctx, "seeds_from", NEW)
+        if chosen == NEW:
+            return inputs.int(
+                "count",
+                label="How many of each",
+                description="Each with a seed that its prompt was not painted with yet",
+                default=1,
+            )
+        if chosen == THESE:
+            return inputs.str("seeds", label="Seeds", description="Whole numbers, such as 3, 7, 21", required=True)
+        return way
+
+    def _ask_attributes(self, inputs: types.Object, made: Sequence[Provenance]) -> dict[str, types.Property]:
+        """Draw a field for the values of each attribute that the images have; returns them by name."""
+        names = dict.fromkeys(name for one in made for name in one.job.attributes)
+        group = inputs.obj("attributes", view=types.ObjectView()).type if names else None
+        return {name: self._ask_attribute(group, name, made) for name in names}
+
+    def _ask_attribute(self, group: types.Object, name: str, made: Sequence[Provenance]) -> types.Property:
+        now = dict.fromkeys(one.job.attributes[name] for one in made if name in one.job.attributes)
+        listed = dict.fromkeys(value for one in made for value in one.recipe.attributes.get(name, ()))
+        offered = types.AutocompleteView(
+            choices=[types.Choice(value, label=value) for value in {**listed, **now}], allow_duplicates=False
+        )
+        return group.list(
+            name,
+            types.String(),
+            label=name.replace("_", " ").capitalize(),
+            description=f"Now {', '.join(now)}. Leave empty to keep that; add other values with Enter.",
+            view=offered,
+        )
+
+    def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
+        from diffucurate.plugin.regenerate import regenerate
+
+        samples = _chosen(ctx)
+        before = set(ctx.dataset.values("id"))
+        made = regenerate(samples, seeds=_seeds(ctx), attributes=_changes(ctx), progress=progress)
+        added = [one for one in made.values("id") if one not in before]
+        message = f"{_images(len(added))} added, each linked to the one it varies"
+        return Outcome(message, {"dataset": ctx.dataset.name, "added": len(added), "samples": added})
+
+    def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
+        yield ctx.ops.reload_dataset()
+        if outcome.result["samples"]:
+            yield ctx.ops.set_view(view=ctx.dataset.select(outcome.result["samples"]))
+
+
+def _chosen(ctx: ExecutionContext) -> fo.DatasetView:
+    ids = chosen_ids(ctx)
+    if not ids:
+        raise DatasetError("no image is selected; select some in the grid, or open one")
+    return ctx.dataset.select(ids, ordered=True)
+
+
+def _seeds(ctx: ExecutionContext) -> Any:
+    """As ``regenerate`` takes them; what is no number is left as it is, to be refused."""
+    way = given(ctx, "seeds_from", NEW)
+    if way == NEW:
+        return given(ctx, "count", 1)
+    if way == SAME:
+        return None
+    parts = split(given(ctx, "seeds"))
+    return [int(part) if part.lstrip("-").isdecimal() else part for part in parts]
+
+
+def _changes(ctx: ExecutionContext) -> dict[str, Any]:
+    return {name: values for name, values in given(ctx, "attributes", {}).items() if values}
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'s' * (count != 1)}"

@@ -1,0 +1,104 @@
+"""Operator: what made an image. Knows the form; ``plugin.provenance`` and ``plugin.repaint`` do the work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import fiftyone as fo
+import fiftyone.operators as foo
+from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.generator.errors import DiffucurateError
+from diffucurate.operators.chosen import chosen_sample
+from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
+from diffucurate.operators.forms import given, has_dataset, refuse
+from diffucurate.operators.generate_images import PASTED, GenerateImages
+from diffucurate.operators.recipe_params import as_text
+from diffucurate.plugin.describe import of_image, of_run
+from diffucurate.plugin.provenance import dataset_with, provenance, recipe_of
+
+if TYPE_CHECKING:
+    from diffucurate.plugin.progress import Listener
+
+
+class ShowProvenance(LibraryOperator):
+    """A sample -> what made it; then a recipe of it for another form, or the same image painted again and compared."""
+
+    NAME: ClassVar[str] = "show_provenance"
+    LABEL: ClassVar[str] = "Show provenance"
+    DESCRIPTION: ClassVar[str] = "What made an image: prompt, seed, model and run; paint it again to check"
+    ICON: ClassVar[str] = "history_edu"
+
+    def resolve_placement(self, ctx: ExecutionContext) -> types.Placement:
+        return types.Placement(types.Places.SAMPLES_VIEWER_ACTIONS, types.Button(label=self.LABEL, prompt=True))
+
+    def resolve_execution_options(self, ctx: ExecutionContext) -> foo.ExecutionOptions:
+        """At once: it is to be looked at."""
+        return foo.ExecutionOptions(allow_immediate_execution=True, allow_delegated_execution=False)
+
+    def __call__(self, sample: fo.Sample, *, repaint: bool = False) -> Any:
+        """All that made the sample, as plain data; with ``repaint`` how it came out instead. See ``call``."""
+        return self.call(dataset_with(sample), {"sample_id": sample.id, "repaint": repaint})
+
+    def resolve_input(self, ctx: ExecutionContext) -> types.Property:
+        inputs = types.Object()
+        if has_dataset(inputs, ctx):
+            try:
+                self._tell(inputs, chosen_sample(ctx))
+            except DiffucurateError as error:
+                notice = types.Error(label="There is nothing to show", description=str(error))
+                refuse(inputs.view("no_provenance", notice), str(error))
+        return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Paint again and compare"))
+
+    def _tell(self, inputs: types.Object, sample: fo.Sample) -> None:
+        made = provenance(sample)
+        if made.warning:
+            inputs.view("changed", types.Warning(label="Not what its fields say", description=made.warning))
+        _table(inputs, "image", "Image", of_image(made))
+        _table(inputs, "run", "Run", of_run(made))
+        try:
+            recipe = recipe_of(sample)
+        except DiffucurateError:
+            return  # a prompt that names no class: no recipe leads to it alone
+        silent = {"sample", "task"} if recipe.negative_prompt else {"sample", "task", "negative_prompt"}
+        inputs.btn(
+            "reuse",
+            "Use as a recipe",
+            icon="edit",
+            variant="outlined",
+            on_click=f"{self.plugin_name}/{GenerateImages.NAME}",
+            prompt=True,
+            params={"recipe_from": PASTED, "recipe": as_text(recipe.model_dump(mode="json", exclude=silent))},
+        )
+
+    def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
+        sample = chosen_sample(ctx)
+        if not given(ctx, "repaint", True):  # in the App that is what the form's button says
+            made = provenance(sample)
+            return Outcome(made.warning or f"job {made.job.job_id} of run {made.run.key}", made.to_dict())
+        from diffucurate.plugin.repaint import repaint
+
+        (result,) = repaint(sample, progress=progress)
+        facts = {name: getattr(result, name) for name in ("identical", "restored", "different", "levels", "verdict")}
+        unlike = not (result.identical or result.restored)
+        return Outcome(result.verdict, {"sample_id": sample.id, **facts}, warning=unlike)
+
+    def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
+        if outcome.result["restored"]:
+            yield ctx.ops.reload_dataset()
+
+    def output(self, result: dict[str, Any]) -> types.Object:
+        """Nothing below the verdict, which says it all."""
+        return types.Object()
+
+
+def _table(inputs: types.Object, name: str, title: str, lines: dict[str, str]) -> None:
+    view = types.TableView()
+    view.add_column("what", label=title)
+    view.add_column("text", label="")
+    row = types.Object()
+    row.str("what")
+    row.str("text")
+    rows = [{"what": what, "text": text} for what, text in lines.items()]
+    inputs.list(name, row, default=rows, view=view)

@@ -1,0 +1,316 @@
+"""The panel without a browser: what it draws when, where clicks lead, and that it draws nothing for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    import fiftyone as fo
+
+URI = "@diffucurate/diffucurate/curation"
+
+
+class Answer(NamedTuple):
+    """What the App is told: what to draw (None: nothing new), the panel's state, and all else it shall do."""
+
+    drawn: dict[str, Any] | None
+    state: dict[str, Any]
+    told: dict[str, dict[str, Any]]
+
+    def text(self, name: str) -> str:
+        return self.drawn[name]["default"]
+
+
+@pytest.fixture
+def event(app):
+    """``event(dataset, "on_load", tab="agreement")``: one event of the panel, as the App sends it."""
+    from fiftyone.operators.executor import execute_or_delegate_operator
+
+    def send(
+        dataset: fo.Dataset | None, method: str = "on_load", *, view: Any = None, params: dict[str, Any] | None = None,
+        **state: Any,
+    ) -> Answer:  # fmt: skip
+        request = {
+            "dataset_name": None if dataset is None else dataset.name, "filters": {},
+            "view": [] if view is None else view._serialize(),
+            "params": {"__method__": method, "panel_id": "p", "panel_state": state, **(params or {})},
+        }  # fmt: skip
+        result = asyncio.run(execute_or_delegate_operator(URI, request))
+        assert result.error is None, result.error
+        drawn, told = None, {}
+        for one in result.to_json()["executor"]["requests"]:
+            if one["operator_uri"] == "show_panel_output":
+                drawn = one["params"]["output"]["type"]["properties"]
+            elif one["operator_uri"] == "patch_panel_state":
+                state |= one["params"]["state"]
+            else:
+                told[one["operator_uri"]] = one["params"]
+        json.dumps(state)
+        return Answer(drawn, state, told)
+
+    return send
+
+
+#: Columns that the bars of the two sources take, per sample; every bar is a car but the last one of a sample.
+BARS = [((0, 8), (16, 24)), ((4, 12),), ((0, 6), (8, 14), (16, 30)), ((20, 28),)]
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fo.Dataset]:
+    """Two sources, the second of which lacks the last bar of each sample, their comparison, and a recipe's run.
+
+    Shared by all tests: those that change it take ``changed``.
+    """
+    import fiftyone as fo
+    import numpy as np
+
+    from diffucurate.plugin import runs
+    from diffucurate.plugin.classes import extend_classes
+    from diffucurate.plugin.compare import compare
+    from diffucurate.plugin.media import write_png
+    from diffucurate.plugin.samples import declare_job_fields, declare_label_fields
+
+    dataset = fo.Dataset()
+    for source in ("attention", "shifted"):
+        declare_label_fields(dataset, source, extend_classes(dataset, {"car": ["car"], "bus": ["bus"]}))
+    declare_job_fields(dataset, ["colour", "time"], [])
+    image = write_png(tmp_path_factory.mktemp("panel") / "image.png", np.zeros((32, 32, 3), np.uint8))
+
+    def found(bars: tuple[tuple[int, int], ...], *, last: bool) -> fo.Detections:
+        labels = ["car"] * (len(bars) - 1) + ["bus"]
+        return fo.Detections(detections=[
+            fo.Detection(label=label, bounding_box=[left / 32, 0, (right - left) / 32, 1], confidence=right / 32,
+                         mask=np.ones((32, right - left), np.bool_), area=(right - left) / 32)
+            for label, (left, right) in list(zip(labels, bars, strict=True))[: len(bars) - (not last)]
+        ])  # fmt: skip
+
+    dataset.add_samples(
+        fo.Sample(str(image), attention_instances=found(bars, last=True), shifted_instances=found(bars, last=False))
+        for bars in BARS
+    )
+    compare(dataset, "attention", "shifted")
+    sample = dataset.first()
+    sample["attributes"] = fo.DynamicEmbeddedDocument(colour="red", time="noon")
+    sample.save()
+    recipe = {"dataset": "d", "classes": {"car": ["car"]}, "templates": ["a {colour} car at {time}"],
+              "attributes": {"colour": ["red", "blue"], "time": ["noon", "night"]}}  # fmt: skip
+    with runs.recorded(dataset, "generate", {"recipe": recipe}):
+        pass
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture
+def changed(compared: fo.Dataset) -> Iterator[fo.Dataset]:
+    """A copy that a test may change."""
+    copy = compared.clone()
+    yield copy
+    copy.delete()
+
+
+def _shown(answer: Answer, dataset: fo.Dataset) -> list[str]:
+    """The ids of the samples that the App is told to show."""
+    import fiftyone as fo
+
+    return fo.DatasetView._build(dataset, answer.told["set_view"]["view"]).values("id")
+
+
+def _cells(answer: Answer, name: str) -> list[list[str]]:
+    columns = [column["key"] for column in answer.drawn[name]["view"]["columns"]]
+    return [[row[key] for key in columns] for row in answer.drawn[name]["default"]]
+
+
+@pytest.mark.parametrize(
+    ("state", "tab", "heading", "operator", "form"),
+    [
+        ("none", "overview", "No dataset is open", "generate_images", None),
+        ("empty", "overview", "holds no images", "generate_images", None),
+        ("unlabelled", "overview", "No labels yet", "label_images", {}),
+        ("unlabelled", "agreement", "No labels yet", "label_images", {}),
+        ("unlabelled", "coverage", "No attributes", "generate_images", {}),
+        ("one source", "agreement", "Only one label source", "label_images", {"source": "yolov8"}),
+        ("one source", "disagreements", "Only one label source", "label_images", {"source": "yolov8"}),
+        ("two sources", "agreement", "Not compared yet", "compare_sources", {"a": "attention", "b": "shifted"}),
+    ],
+)
+def test_empty_states_say_what_to_do_and_do_it(
+    event, dataset: fo.Dataset, state: str, tab: str, heading: str, operator: str, form: Any
+) -> None:
+    import fiftyone as fo
+
+    sources = {"one source": ["attention"], "two sources": ["attention", "shifted"]}.get(state, [])
+    if state not in ("none", "empty"):
+        dataset.add_sample(fo.Sample("image.png", **{f"{source}_instances": fo.Detections() for source in sources}))
+    if state == "none":
+        dataset = None
+    answer = event(dataset, tab=tab)
+    assert heading in answer.text("advice")
+    button = answer.drawn["do_it"]["view"]
+    assert button["operator"] == f"{URI}#ask"
+    prompt = event(dataset, "ask", params=button["params"], **answer.state).told["prompt_user_for_operation"]
+    assert prompt["operator_uri"] == f"@diffucurate/diffucurate/{operator}"
+    assert prompt["params"] == (form or {})
+
+
+def test_overview_counts_and_leads_to_the_images(event, compared: fo.Dataset) -> None:
+    answer = event(compared)
+    total = compared.count("attention_instances.detections")
+    assert f"attention: **{total}** objects" in answer.text("totals")
+    cells = _cells(answer, "classes")
+    assert cells[-1] == ["All classes", str(total), str(compared.count("shifted_instances.detections"))]
+    label = cells[0][0]
+    picked = event(compared, "pick_class", params={"row": 0, "column": 2}, **answer.state)
+    wanted = [s.id for s in compared if label in [one.label for one in s.shifted_instances.detections]]
+    assert _shown(picked, compared) == wanted
+    assert f"{label} found by shifted" in picked.text("now_shown")
+    assert event(compared, "pick_class", params={"row": -1, "column": 0}, **answer.state).told == {}  # the headings
+
+
+def test_bars_lead_to_the_images(event, compared: fo.Dataset) -> None:
+    answer = event(compared, tab="agreement")
+    counts = answer.drawn["scores"]["view"]["data"][0]["y"]
+    bar = next(index for index, count in enumerate(counts) if count)
+    picked = event(compared, "pick_agreement", params={"idx": bar}, **answer.state)
+    assert len(_shown(picked, compared)) == counts[bar]
+    confidences = event(compared).drawn["confidence"]["view"]["data"]
+    assert [trace["name"] for trace in confidences] == ["attention", "shifted"]
+    bar = next(index for index, count in enumerate(confidences[1]["y"]) if count)
+    picked = event(compared, "pick_confidence", params={"trace_idx": 1, "idx": bar}, **answer.state)
+    assert 0 < len(_shown(picked, compared)) <= confidences[1]["y"][bar]
+
+
+def test_matches_lead_to_the_images(event, compared: fo.Dataset) -> None:
+    answer = event(compared, tab="agreement")
+    rows = _cells(answer, "matches")
+    assert rows[-1][0] == "All classes" and rows[-1][3] == "0"  # 'shifted' found nothing of its own
+    assert rows[-1][2] == str(len(BARS))
+    row = next(index for index, cells in enumerate(rows) if cells[2] != "0")
+    picked = event(compared, "pick_match", params={"row": row, "column": 2}, **answer.state)
+    assert rows[row][0] == "bus"  # the last of every sample
+    assert _shown(picked, compared) == compared.values("id")
+    assert _shown(event(compared, "pick_match", params={"row": row, "column": 3}, **answer.state), compared) == []
+
+
+def test_dots_lead_to_the_images_and_an_empty_selection_nowhere(event, compared: fo.Dataset) -> None:
+    answer = event(compared, tab="agreement")
+    ids = answer.drawn["points"]["view"]["data"][0]["ids"]
+    dots = [{"id": ids[0], "x": 0.5, "y": 0.5}, {"id": ids[2]}]
+    assert _shown(event(compared, "pick_points", params={"data": dots}, **answer.state), compared) == [ids[0], ids[2]]
+    assert event(compared, "pick_points", params={"data": []}, **answer.state).told == {}
+
+
+def test_back_returns_to_the_view_before_the_first_click(event, compared: fo.Dataset) -> None:
+    import fiftyone as fo
+
+    before = compared.limit(3)
+    answer = event(compared, view=before)
+    first = event(compared, "pick_class", view=before, params={"row": 0, "column": 0}, **answer.state)
+    assert "back" in first.drawn
+    view = fo.DatasetView._build(compared, first.told["set_view"]["view"])
+    second = event(compared, "pick_class", view=view, params={"row": 0, "column": 1}, **first.state)
+    back = event(compared, "back", view=view, **second.state)
+    assert _shown(back, compared) == before.values("id")
+    assert "back" not in back.drawn
+    answer = event(compared)
+    first = event(compared, "pick_class", params={"row": 0, "column": 0}, **answer.state)
+    assert "clear_view" in event(compared, "back", view=view, **first.state).told
+
+
+def test_everything_follows_the_view(event, compared: fo.Dataset) -> None:
+    view = compared.limit(1)
+    answer = event(compared, "on_change_view", view=view)
+    assert f"**{view.count('attention_instances.detections')}** objects" in answer.text("totals")
+    assert "**1** image " in answer.text("totals")
+    empty = event(compared, "on_change_view", view=compared.limit(0), **answer.state)
+    assert "No image in this view" in empty.text("advice")
+    assert "totals" in event(compared, "on_change_view", view=view, **empty.state).drawn  # and back again
+    told = event(compared, "show_all", view=compared.limit(0), **empty.state).told
+    assert {"clear_view", "clear_sidebar_filters"} <= set(told)
+    patches = compared.to_patches("attention_instances")
+    assert "Whole images only" in event(compared, "on_change_view", view=patches).text("advice")
+
+
+def test_nothing_is_drawn_anew_until_something_changes(event, changed: fo.Dataset) -> None:
+    answer = event(changed)
+    for method in ("on_change_view", "on_change_dataset", "choose"):
+        assert event(changed, method, **answer.state).drawn is None
+    assert event(changed, "choose", **{**answer.state, "tab": "coverage"}).drawn is not None
+    sample = changed.first()
+    sample["shifted_instances"] = None
+    sample.save()
+    again = event(changed, "on_change_view", **answer.state)
+    assert again.drawn is not None
+    assert _cells(again, "classes") != _cells(answer, "classes")
+
+
+def test_instances_newer_than_the_comparison_are_said(event, changed: fo.Dataset) -> None:
+    sample = changed.first()
+    kept = [one.copy() for one in sample.attention_instances.detections]
+    for one in kept:
+        del one["compare_attention_shifted"]
+    sample["attention_instances"].detections = kept
+    sample.save()
+    answer = event(changed, tab="agreement")
+    assert f"{len(kept)} objects came after the comparison" in answer.text("behind")
+    assert answer.drawn["again"]["view"]["params"]["form"] == {"a": "attention", "b": "shifted"}
+
+
+def test_thresholds_are_counted_and_handed_to_curate(event, changed: fo.Dataset) -> None:
+    from diffucurate.plugin.curate import curate
+
+    answer = event(changed, tab="agreement", min_confidence=0.3, min_agreement=0.4)
+    form = answer.drawn["curate"]["view"]["params"]["form"]
+    assert form == {"source": "attention", "against": "shifted", "min_confidence": 0.3, "min_agreement": 0.4}
+    kept = len(curate(changed, **form))
+    assert f"{kept} of {len(changed)} images kept" in answer.text("kept")
+
+
+def test_disagreements_side_by_side_in_pages(event, compared: fo.Dataset, monkeypatch) -> None:
+    from diffucurate.operators.curation import disagreements
+
+    monkeypatch.setattr(disagreements, "PAGE", 3)
+    answer = event(compared, tab="disagreements")
+    cards = [answer.drawn[f"image_{index}"]["type"]["properties"] for index in range(3)]
+    assert all(card["picture"]["default"].startswith("data:image/png;base64,") for card in cards)
+    assert "Only attention" in cards[0]["words"]["default"]
+    opened = event(compared, "open_sample", params=cards[0]["open"]["view"]["params"], **answer.state)
+    worst = min(compared, key=lambda sample: (sample.agreement_attention_shifted, sample.id))
+    assert opened.told["open_sample"]["id"] == worst.id
+    assert answer.drawn["previous"]["view"]["disabled"] and not answer.drawn["next"]["view"]["disabled"]
+    second = event(compared, "turn", params={"by": 1}, **answer.state)
+    assert "image_0" in second.drawn and "image_1" not in second.drawn
+    assert not second.drawn["previous"]["view"]["disabled"] and second.drawn["next"]["view"]["disabled"]
+    ordered = _shown(event(compared, "pick_order", **second.state), compared)
+    assert ordered[0] == worst.id or compared[ordered[0]].agreement_attention_shifted == pytest.approx(
+        worst.agreement_attention_shifted
+    )
+
+
+def test_missing_combinations_go_to_the_form_as_a_recipe(event, compared: fo.Dataset) -> None:
+    from diffucurate.generator.prompts import jobs
+    from diffucurate.generator.recipe import Recipe
+
+    answer = event(compared, tab="coverage")
+    assert "3 combinations have no image" in answer.text("missing")
+    assert answer.drawn["values_colour"]["view"]["data"][0]["y"] == ["red"]
+    told = event(compared, "generate_missing", **answer.state).told["prompt_user_for_operation"]
+    assert told["operator_uri"] == "@diffucurate/diffucurate/generate_images"
+    assert told["params"]["recipe_from"] == "pasted"
+    made = {tuple(job.attributes.values()) for job in jobs(Recipe.parse(told["params"]["recipe"]))}
+    assert made == {("red", "night"), ("blue", "noon"), ("blue", "night")}
+    cell = event(compared, "pick_cell", params={"x": "red", "y": "noon"}, **answer.state)
+    assert _shown(cell, compared) == [compared.first().id]
+    value = event(compared, "pick_value", params={"path": "values_colour", "idx": 0}, **answer.state)
+    assert _shown(value, compared) == [compared.first().id]
+
+
+def test_choices_that_are_gone_give_way(event, compared: fo.Dataset) -> None:
+    answer = event(compared, tab="gone", pair="a and b", source="c", x="weather", y="colour", page=-3)
+    chosen = {name: answer.state[name] for name in ("tab", "pair", "source", "x", "y", "page")}
+    assert chosen == {"tab": "overview", "pair": "attention and shifted", "source": "attention", "x": "colour",
+                      "y": "time", "page": 0}  # fmt: skip

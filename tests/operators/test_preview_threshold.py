@@ -1,0 +1,74 @@
+"""Preview threshold: the picture in the form, the way on to labelling, and the same from Python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fiftyone.operators.executor import ExecutionError
+
+from diffucurate.generator.labels.settings import LabelSettings
+
+if TYPE_CHECKING:
+    import fiftyone as fo
+
+
+def pictures(form: dict[str, Any]) -> dict[str, str]:
+    """What stands above each picture of the form -> the picture."""
+    return {prop["view"]["label"]: prop["default"] for prop in form["preview"]["type"]["properties"].values()}
+
+
+def test_picture_follows_the_settings(app, painted: fo.Dataset) -> None:
+    usual, strict = (pictures(app.form("preview_threshold", painted, attention_floor=floor)) for floor in (0.5, 1.0))
+    assert strict["With these settings: 0 objects"] == strict["The image"] == usual["The image"]
+    assert len(set(usual.values())) == 2  # the labels now are those at the default settings
+
+
+def test_it_is_about_the_sample_that_is_selected(app, painted: fo.Dataset) -> None:
+    first, *_, last = painted.values("id")
+    for selected, shown in ((), first), ((last,), last):
+        told = dict(app.stream("preview_threshold", painted, selected=selected))
+        assert told["show_output"]["results"]["sample"] == shown
+
+
+def test_wrong_numbers_stand_on_their_field(app, painted: fo.Dataset) -> None:
+    assert app.problems("preview_threshold", painted, attention_min_area=2) == {
+        "attention_min_area": "it must be from 0 to 1"
+    }
+
+
+def test_without_kept_maps_it_says_what_to_do(app, painted: fo.Dataset) -> None:
+    painted.set_values("attention_maps", [None] * len(painted))
+    form = app.form("preview_threshold", painted)
+    assert "label them with attention first" in form["no_preview"]["view"]["label"]
+    outcome, sentence = app.said(app.stream("preview_threshold", painted))
+    assert outcome == "Error" and "label images with attention first" in sentence
+
+
+def test_run_changes_nothing_and_leads_on_to_labelling(app, painted: fo.Dataset) -> None:
+    before = [sample.to_dict() for sample in painted]
+    told = app.stream("preview_threshold", painted, attention_floor=0.6, classes=["car"])
+    assert [sample.to_dict() for sample in painted] == before and painted.list_runs() == []
+    assert app.said(told)[1].endswith("in 0.png with these settings")
+    button = dict(told)["show_output"]["outputs"]["type"]["properties"]["use"]["view"]
+    assert button["operator"] == "@diffucurate/diffucurate/label_images" and button["prompt"]
+    form = app.form("label_images", painted, **button["params"])
+    assert form["attention_floor"]["view"]["label"] == "Threshold: 0.60"
+    app.stream("label_images", painted, **button["params"])
+    (key,) = painted.list_runs()
+    settings = painted.get_run_info(key).config.settings
+    assert (settings["settings"]["floor"], settings["classes"]) == (0.6, ["car"])
+
+
+def test_call_from_python(app, painted: fo.Dataset) -> None:
+    import fiftyone.operators as foo
+
+    preview_threshold = foo.get_operator("@diffucurate/diffucurate/preview_threshold")
+    sample = painted.last()
+    result = preview_threshold(sample)
+    assert (result["sample"], result["instances"]) == (sample.id, len(sample.attention_instances.detections))
+    assert preview_threshold(sample, settings=LabelSettings(floor=1.0))["found"] == []
+    sample["attention_maps"] = None
+    sample.save()
+    with pytest.raises(ExecutionError, match="keeps no heatmaps"):
+        preview_threshold(sample)
