@@ -6,12 +6,14 @@
 #   make bench        the benchmarks, one after the other
 #   make train-tiny   train the built-in models, going on from the last checkpoint
 #
-# VENV=path uses another environment, PYTHON=python3.12 another interpreter to make it with.
+# VENV=path uses another environment, PYTHON=python3.12 another interpreter to make it with, WORKERS=4 as many
+# processes for the tests, each with a database of its own.
 
-VENV   ?= .venv
-PYTHON ?= python3
-APP    ?= 1
-ARGS   ?=
+VENV    ?= .venv
+PYTHON  ?= python3
+APP     ?= 1
+ARGS    ?=
+WORKERS ?= 2
 
 BIN   := $(VENV)/bin
 READY := $(VENV)/.diffucurate-ready
@@ -58,7 +60,7 @@ demo: setup
 	APP=$(APP) $(BIN)/diffucurate demo $(ARGS)
 
 test: setup chromium
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

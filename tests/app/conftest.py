@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import textwrap
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +28,7 @@ from diffucurate.generator.tiny.shapes import CLASSES
 
 if TYPE_CHECKING:
     import fiftyone as fo
-    from playwright.sync_api import Page
+    from playwright.sync_api import BrowserContext, Locator, Page
 
 ROOT = Path(__file__).parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -39,7 +41,9 @@ SERVER = """
     import sys
     import fiftyone as fo
 
-    session = fo.launch_app(fo.load_dataset(sys.argv[1]), address="127.0.0.1", port=int(sys.argv[2]), remote=True)
+    port, *names = sys.argv[1:]
+    dataset = fo.load_dataset(names[0]) if names else None
+    session = fo.launch_app(dataset, address="127.0.0.1", port=int(port), remote=True)
     session.wait(-1)
 """
 
@@ -77,33 +81,48 @@ def streets(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
         values = store_heatmaps(maps, scene.image.shape[:2], tmp_path, f"{index}-test")
         samples.append(fo.Sample(filepath=str(image), prompt=scene.caption, **values))
     dataset.add_samples(samples)
-    dataset.persistent = True  # the server is a process of its own
     show_fields(dataset, [fields.heatmap(name) for name in CLASSES])
     return dataset
 
 
 @pytest.fixture
-def address(streets: fo.Dataset, tmp_path: Path) -> Iterator[str]:
-    """Where a fresh server shows ``streets``, with the plugin linked into its plugins folder."""
-    (tmp_path / "plugins").mkdir()
-    (tmp_path / "plugins" / "diffucurate").symlink_to(ROOT)
+def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Starts a fresh server with the plugin on any dataset, or on none: ``serve(dataset, NAME="value") -> address``.
+
+    The named values are added to the server's environment. Every server ends with the test.
+    """
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    (plugins / "diffucurate").symlink_to(ROOT)
+    with ExitStack() as stack:
+
+        def start(dataset: fo.Dataset | None, **environment: str) -> str:
+            if dataset is not None:
+                dataset.persistent = True  # the server is a process of its own
+            names = [] if dataset is None else [dataset.name]
+            environment = {**os.environ, "FIFTYONE_PLUGINS_DIR": str(plugins), **environment}
+            return stack.enter_context(_server(names, tmp_path / "-".join(["server.log", *names]), environment))
+
+        yield start
+
+
+@contextmanager
+def _server(names: list[str], log: Path, environment: dict[str, str]) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = (tmp_path / "server.log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(SERVER), streets.name, str(port)],
-        env={**os.environ, "FIFTYONE_PLUGINS_DIR": str(tmp_path / "plugins")},
-        stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}/datasets/{streets.name}"
-    try:
-        _wait_for(url, server, tmp_path / "server.log")
-        yield url
-    finally:
-        os.killpg(server.pid, 15)
-        server.wait(30)
-        log.close()
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(SERVER), str(port), *names],
+            env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        url = "/".join([f"http://127.0.0.1:{port}", *(f"datasets/{name}" for name in names)])
+        try:
+            _wait_for(url, server, log)
+            yield url
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(30)
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 120) -> None:
@@ -120,8 +139,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path, seconds: flo
 
 
 @pytest.fixture
-def page(address: str, chromium: str, tmp_path: Path) -> Iterator[Page]:
-    """The App with its grid loaded and the plugin ready."""
+def browser(chromium: str, tmp_path: Path) -> Iterator[BrowserContext]:
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=60_000)
@@ -130,23 +148,69 @@ def page(address: str, chromium: str, tmp_path: Path) -> Iterator[Page]:
             str(tmp_path / "browser"), executable_path=chromium, args=list(FLAGS),
             viewport={"width": 1440, "height": 900}, device_scale_factor=1,
         )  # fmt: skip
+        context.set_default_timeout(60_000)
         context.add_init_script("window.IS_PLAYWRIGHT = true")  # no promotional popover, which swallows clicks
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        page.goto(address)
-        page.locator('[data-cy="looker"]').first.wait_for()
-        yield page
+        yield context
         context.close()
 
 
 @pytest.fixture
-def screenshot(page: Page) -> Callable[[str], Path]:
+def open_app(serve: Callable[..., str], browser: BrowserContext) -> Callable[..., Page]:
+    """A fresh App on any dataset, its first images drawn: ``open_app(dataset, NAME="value") -> page``.
+
+    The named values are added to the server's environment. A dataset without samples, or None, shows an empty App.
+    """
+
+    def start(dataset: fo.Dataset | None, **environment: str) -> Page:
+        address = serve(dataset, **environment)
+        page = browser.new_page()
+        page.goto(address)
+        empty = page.get_by_text("browse operations")
+        (page.locator('[data-cy="looker"]').first if dataset is not None and len(dataset) else empty).wait_for()
+        return page
+
+    return start
+
+
+@pytest.fixture
+def address(streets: fo.Dataset, serve: Callable[..., str]) -> str:
+    """Where a fresh server shows ``streets``."""
+    return serve(streets)
+
+
+@pytest.fixture
+def page(streets: fo.Dataset, open_app: Callable[..., Page]) -> Page:
+    """The App on ``streets``, its first images drawn."""
+    return open_app(streets)
+
+
+@pytest.fixture(scope="session")
+def open_form() -> Callable[[Page, str], Locator]:
+    """Opens an operator's form from the operator browser: ``open_form(page, "Label images") -> form``."""
+
+    def open_form(page: Page, label: str) -> Locator:
+        page.keyboard.press("Backquote")
+        browser = page.locator('[data-cy="operators-browser"]')
+        browser.wait_for()
+        browser.locator("input").fill(label)
+        browser.get_by_text(label, exact=True).wait_for()
+        page.keyboard.press("Enter")
+        form = page.locator('[data-cy="operators-prompt-modal"]')
+        form.wait_for()
+        return form
+
+    return open_form
+
+
+@pytest.fixture
+def screenshot(browser: BrowserContext) -> Callable[[str], Path]:
+    """Takes a picture of the page that was opened last: ``screenshot("grid")``."""
     folder = Path(os.environ.get("DIFFUCURATE_SCREENSHOTS", ROOT / "build" / "screenshots"))
     folder.mkdir(parents=True, exist_ok=True)
 
     def take(name: str) -> Path:
         path = folder / f"{name}.png"
-        page.screenshot(path=str(path))
+        browser.pages[-1].screenshot(path=str(path))
         return path
 
     return take

@@ -29,19 +29,6 @@ def changed_share(before: np.ndarray, after: np.ndarray) -> float:
     return float((np.abs(after - before).max(axis=-1) > 24).mean())
 
 
-def open_form(page: Page, label: str) -> Locator:
-    """Open an operator's form from the operator browser."""
-    page.keyboard.press("Backquote")
-    browser = page.locator('[data-cy="operators-browser"]')
-    browser.wait_for()
-    browser.locator("input").fill(label)
-    browser.get_by_text(label, exact=True).wait_for()
-    page.keyboard.press("Enter")
-    form = page.locator('[data-cy="operators-prompt-modal"]')
-    form.wait_for()
-    return form
-
-
 def test_grid_sample_and_heatmap(page: Page, streets: fo.Dataset, screenshot: Callable[[str], Path]) -> None:
     from playwright.sync_api import expect
 
@@ -67,7 +54,7 @@ def test_grid_sample_and_heatmap(page: Page, streets: fo.Dataset, screenshot: Ca
 
 
 def test_label_images_and_curate_from_the_operator_browser(
-    page: Page, streets: fo.Dataset, screenshot: Callable[[str], Path]
+    page: Page, streets: fo.Dataset, open_form: Callable[[Page, str], Locator], screenshot: Callable[[str], Path]
 ) -> None:
     from playwright.sync_api import expect
 
@@ -104,12 +91,15 @@ def test_label_images_and_curate_from_the_operator_browser(
     screenshot("curated")
 
 
-def test_errors_in_the_form_and_in_the_run(page: Page, tmp_path: Path, screenshot: Callable[[str], Path]) -> None:
+def test_errors_in_the_form_and_in_the_run(
+    page: Page, tmp_path: Path, open_form: Callable[[Page, str], Locator], screenshot: Callable[[str], Path]
+) -> None:
     from playwright.sync_api import expect
 
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(EXAMPLE.replace("seeds: 2", "seeds: 0"))
     form = open_form(page, "Generate images")
+    form.get_by_text("Write or paste a recipe").click()
     text = form.get_by_role("textbox").first
     expect(text).to_have_value(EXAMPLE)
     expect(form.get_by_text("16 images for dataset")).to_be_visible()
