@@ -57,8 +57,8 @@ def settings_problem(ctx: ExecutionContext, source: str) -> tuple[str, str] | No
 
 def in_words(source: str, values: Mapping[str, float]) -> str:
     """``threshold 0.6, smallest object 0.002``: the settings that a person is asked for."""
-    fields = SETTINGS[source].model_fields
-    return ", ".join(f"{fields[name].title.lower()} {value:g}" for name, value in values.items() if fields[name].title)
+    titles = {name: field.title for name, field in SETTINGS[source].model_fields.items() if field.title is not None}
+    return ", ".join(f"{titles[name].lower()} {value:g}" for name, value in values.items() if name in titles)
 
 
 def ask_settings(inputs: types.Object, ctx: ExecutionContext, source: str, *names: str) -> None:

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
-from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.labels.drawing import draw
 from diffucurate.generator.labels.make import labels_from_heatmaps
 from diffucurate.generator.labels.model import Labels
-from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
+from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings, Settings
 from diffucurate.plugin import fields
 from diffucurate.plugin.classes import read_classes
 from diffucurate.plugin.colours import family_of, shades
@@ -58,7 +58,7 @@ class Preview:
 
 
 def preview(
-    sample: fo.Sample, settings: LabelSettings = DEFAULT_SETTINGS, classes: Phrases | Sequence[str] | None = None
+    sample: fo.Sample, settings: Settings = DEFAULT_SETTINGS, classes: Phrases | Sequence[str] | None = None
 ) -> Preview:
     """The attention labels of a sample at ``settings``, beside those it holds; nothing is changed.
 
@@ -69,8 +69,10 @@ def preview(
 
     Raises:
         DatasetError: the sample keeps no maps, or its image cannot be read.
-        RecipeError: ``classes`` is empty or a single text.
+        RecipeError: ``settings`` are another source's, or ``classes`` is empty or a single text.
     """
+    if not isinstance(settings, LabelSettings):
+        raise RecipeError("settings", settings, f"source '{SOURCE}' takes {LabelSettings.__name__}")
     dataset = sample.dataset
     path = sample[fields.ATTENTION_MAPS] if dataset.has_sample_field(fields.ATTENTION_MAPS) else None
     if path is None or not os.path.isfile(path):
