@@ -51,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("fiftyone was imported before the tests' own database was set up")
     if getattr(config.option, "numprocesses", None):
         return  # pytest-xdist: this process runs no tests, and each that does sets itself up
+    if hasattr(config, "workerinput"):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes that share the cores must not wait for each other's
     root = Path(tempfile.mkdtemp(prefix="diffucurate-tests-"))
     (root / "db").mkdir()
     port = _free_port()

@@ -1,4 +1,4 @@
-"""What a person sees: the grid, a heatmap in the modal, and labels that appear when label_images is run."""
+"""What a person sees first: the grid, a heatmap over an image, and what is said when something is wrong."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pytest
-from fiftyone import ViewField as F
 
 from diffucurate.operators.generate_images import EXAMPLE
 
@@ -51,44 +50,6 @@ def test_grid_sample_and_heatmap(page: Page, streets: fo.Dataset, screenshot: Ca
     without = pixels(image)
     screenshot("modal-plain")
     assert changed_share(with_heatmap, without) > 0.01
-
-
-def test_label_images_and_curate_from_the_operator_browser(
-    page: Page, streets: fo.Dataset, open_form: Callable[[Page, str], Locator], screenshot: Callable[[str], Path]
-) -> None:
-    from playwright.sync_api import expect
-
-    page.wait_for_timeout(2000)
-    plain = pixels(page.locator('[data-cy="looker"]').first)
-    form = open_form(page, "Label images")
-    form.get_by_text("Where the labels come from").wait_for()
-    page.wait_for_timeout(1000)
-    screenshot("label-images-form")
-    form.get_by_role("button", name="Label", exact=True).click()
-    expect(page.get_by_text(f"{len(streets)} images labelled by attention")).to_be_visible()
-    screenshot("label-images-done")
-    page.get_by_role("button", name="Done").click()
-
-    field = page.locator('[data-cy="checkbox-attention_instances"]')
-    expect(field).to_be_visible()
-    expect(field.locator("input[type=checkbox]").or_(field.get_by_role("checkbox")).first).to_be_checked()
-    page.wait_for_timeout(2000)
-    screenshot("labels")
-    assert changed_share(plain, pixels(page.locator('[data-cy="looker"]').first)) > 0.01
-    streets.reload()
-    assert streets.count("attention_instances.detections") >= len(streets)
-
-    large = len(streets.filter_labels("attention_instances", F("area") >= 0.15))
-    assert 0 < large < len(streets)
-    form = open_form(page, "Curate samples")
-    form.get_by_label("Minimum area").or_(form.get_by_role("spinbutton").nth(1)).first.fill("0.15")
-    page.wait_for_timeout(1000)
-    form.get_by_role("button", name="Curate", exact=True).click()
-    expect(page.get_by_text(f"{large} of {len(streets)} samples kept as view 'curated'")).to_be_visible()
-    page.get_by_role("button", name="Done").click()
-    expect(page.locator('[data-cy="entry-counts"]')).to_contain_text(f"{large} samples")
-    expect(page.locator('[data-cy="looker"]')).to_have_count(large)
-    screenshot("curated")
 
 
 def test_errors_in_the_form_and_in_the_run(
