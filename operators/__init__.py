@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from diffucurate.operators.cancel_run import CancelRun
 from diffucurate.operators.compare_sources import CompareSources
 from diffucurate.operators.curate_samples import CurateSamples
 from diffucurate.operators.curation_panel import CurationPanel
@@ -30,6 +31,7 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
     ShowProvenance,
     RegenerateWith,
     ReleaseModels,
+    CancelRun,
 )
 
 #: ``fiftyone.yml`` lists the same.

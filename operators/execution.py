@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterator
@@ -24,11 +23,15 @@ from fiftyone.operators.executor import ExecutionContext
 from fiftyone.operators.message import GeneratedMessage
 
 from diffucurate.generator.errors import DiffucurateError
+from diffucurate.operators.under_way import UnderWay, under_way
 from diffucurate.plugin.looks import colours_in_app
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Progress
     from diffucurate.plugin.progress import Listener
+
+#: The operator behind the button beside the progress bar.
+CANCEL = "@diffucurate/diffucurate/cancel_run"
 
 #: Reports that follow each other faster than this many seconds are left out: the App draws each of them.
 MIN_INTERVAL = 0.25
@@ -55,7 +58,7 @@ class Outcome(NamedTuple):
 
 
 class Abandoned(BaseException):
-    """Raised inside the library when nobody waits for the run any more, so that it stops cleanly."""
+    """Raised inside the library when the run was cancelled or nobody waits for it, so that it stops cleanly."""
 
 
 class LibraryOperator(foo.Operator):
@@ -87,7 +90,7 @@ class LibraryOperator(foo.Operator):
         The open-source App delegates only with FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS; without it the choice
         leads to a message that nothing is configured. From Python a run can always be queued.
         """
-        delegated = fo.config.allow_legacy_orchestrators or not _is_from_app(ctx)
+        delegated = fo.config.allow_legacy_orchestrators or not is_from_app(ctx)
         return foo.ExecutionOptions(allow_immediate_execution=True, allow_delegated_execution=delegated)
 
     @abstractmethod
@@ -99,7 +102,7 @@ class LibraryOperator(foo.Operator):
         yield ctx.ops.reload_dataset()
 
     def execute(self, ctx: ExecutionContext) -> Messages | dict[str, Any]:
-        if _is_from_app(ctx) and not ctx.delegated:
+        if is_from_app(ctx) and not ctx.delegated:
             return self._stream(ctx)
         return self.run(ctx, _delegated_progress(ctx) if ctx.delegated else None).result
 
@@ -132,10 +135,13 @@ class LibraryOperator(foo.Operator):
         return execution.result if isinstance(execution, foo.executor.ExecutionResult) else execution
 
     def _stream(self, ctx: ExecutionContext) -> Messages:
-        yield ctx.ops.set_progress(progress=0.0, label=f"{self.LABEL}: starting")
         try:
             colours = _colours(ctx)
             outcome = yield from _streamed(ctx, lambda progress: self.run(ctx, progress), title=self.LABEL)
+        except Abandoned:
+            yield ctx.ops.reload_dataset()
+            kept = types.Warning(label=f"{self.LABEL}: cancelled", description="What was made until then is kept.")
+            yield _dialog(ctx, kept, types.Object(), {})
         except DiffucurateError as error:
             yield _failure(ctx, str(error))
         except Exception as error:
@@ -154,7 +160,7 @@ def _colours(ctx: ExecutionContext) -> dict[str, Any] | None:
     return None if ctx.dataset is None else colours_in_app(ctx.dataset)
 
 
-def _is_from_app(ctx: ExecutionContext) -> bool:
+def is_from_app(ctx: ExecutionContext) -> bool:
     """Whether the App asks: its requests carry the sidebar's filters, calls from Python have no such key."""
     return "filters" in ctx.request_params
 
@@ -164,31 +170,39 @@ def _streamed(
 ) -> Generator[GeneratedMessage, None, T]:
     """Yield the App's progress messages while ``work`` runs in a thread; returns what it returns.
 
-    When the generator is closed (the browser has gone) the next report raises ``Abandoned`` in ``work``.
+    When the run is cancelled, or the generator closed (the browser has gone), the next report raises ``Abandoned``
+    in ``work``.
     """
     reports: queue.SimpleQueue[Progress | None] = queue.SimpleQueue()
-    abandoned = threading.Event()
+    with under_way(title) as run:
 
-    def on_progress(report: Progress) -> None:
-        if abandoned.is_set():
-            raise Abandoned
-        reports.put(report)
+        def on_progress(report: Progress) -> None:
+            if run.stop.is_set():
+                raise Abandoned
+            reports.put(report)
 
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="diffucurate")
-    future: Future[T] = pool.submit(work, on_progress)
-    future.add_done_callback(lambda _: reports.put(None))
-    shown_at = 0.0
-    try:
-        for report in iter(reports.get, None):
-            now = time.monotonic()
-            if now - shown_at >= MIN_INTERVAL or report.note:
-                shown_at = now
-                share, label = _in_words(report)
-                yield ctx.ops.set_progress(progress=share, label=f"{title}: {label}")
-        return future.result()
-    finally:
-        abandoned.set()
-        pool.shutdown(wait=False)
+        yield _progress_bar(ctx, run, 0.0, "starting")
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="diffucurate")
+        future: Future[T] = pool.submit(work, on_progress)
+        future.add_done_callback(lambda _: reports.put(None))
+        shown_at = 0.0
+        try:
+            for report in iter(reports.get, None):
+                now = time.monotonic()
+                if now - shown_at >= MIN_INTERVAL or report.note:
+                    shown_at = now
+                    yield _progress_bar(ctx, run, *_in_words(report))
+            return future.result()
+        finally:
+            pool.shutdown(wait=False)
+
+
+def _progress_bar(ctx: ExecutionContext, run: UnderWay, share: float, label: str) -> GeneratedMessage:
+    """What ``ctx.ops.set_progress`` shows, and a button that cancels the run."""
+    shown = types.Object()
+    shown.float("progress", view=types.ProgressView(label=f"{run.title}: {label}"))
+    shown.btn("cancel", "Cancel", on_click=CANCEL, params={"run": run.key}, variant="outlined")
+    return ctx.ops.show_output(types.Property(shown).to_json(), {"progress": share})
 
 
 def _delegated_progress(ctx: ExecutionContext) -> Listener:

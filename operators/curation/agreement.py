@@ -39,7 +39,7 @@ def section(panel: types.Object, look: Look, one: Comparison, events: CurationPa
     pieces.table(
         panel, "matches", columns, [_row(row) for row in (*matches.classes, matches.overall)], width=400,
         label="Objects that both found, or only one",
-        description="Click a number to see its images. IoU: how far the two outlines overlap; 1 is exactly",
+        description="Click a number to see its images. IoU says how far two outlines overlap: 1 is the same",
         on_click=events.pick_match,
     )  # fmt: skip
     data, layout = charts.histograms(

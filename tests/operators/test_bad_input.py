@@ -203,7 +203,9 @@ def meanwhile(dataset: fo.Dataset) -> dict[str, tuple[str | None, dict[str, Any]
 
 
 @pytest.mark.usefixtures("app")
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("generate_images", "release_models")])
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if name not in ("generate_images", "release_models", "cancel_run")]
+)
 def test_what_changed_meanwhile_is_said(twice_labelled: fo.Dataset, tmp_path: Path, name: str) -> None:
     params = {"export_samples": {"out_dir": str(tmp_path / "export")}}.get(name, {})
     for change, (dataset, state) in meanwhile(twice_labelled).items():

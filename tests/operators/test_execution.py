@@ -56,9 +56,10 @@ def streamed(operator: Counting) -> list[tuple[str, dict]]:
 
 def test_stream_shows_progress_then_data_then_result(app) -> None:
     told = streamed(Counting())
-    assert [uri for uri, _ in told] == [*["set_progress"] * 4, "reload_dataset", "show_output"]
-    assert [params["progress"] for _, params in told[:4]] == pytest.approx([0, 1 / 3, 2 / 3, 1])
-    assert told[2][1]["label"] == "Count up: 2 of 3, 2.0 images/s, 0:00 left, step 2"
+    assert [uri for uri, _ in told] == [*["show_output"] * 4, "reload_dataset", "show_output"]
+    assert [params["results"]["progress"] for _, params in told[:4]] == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    bar = told[2][1]["outputs"]["type"]["properties"]["progress"]["view"]
+    assert (bar["name"], bar["label"]) == ("ProgressView", "Count up: 2 of 3, 2.0 images/s, 0:00 left, step 2")
     assert told[-1][1]["results"] == {"count": 3}
     assert list(told[-1][1]["outputs"]["type"]["properties"]) == ["headline", "count"]
     assert app.said(told) == ("Success", "counted to 3")
@@ -85,6 +86,30 @@ def test_closing_the_stream_stops_the_work() -> None:
     stream.close()
     assert operator.over.wait(5)
     assert operator.ended == ["Abandoned"]
+
+
+@pytest.mark.parametrize("by", ["button", "name", "all"])
+def test_cancelling_stops_the_work_and_says_so(app, by: str) -> None:
+    operator = Counting(pause=0.1)
+    stream = operator.execute(context(filters={}))
+    button = next(stream).body.params["outputs"]["type"]["properties"]["cancel"]["view"]
+    assert button["operator"] == "@diffucurate/diffucurate/cancel_run"
+    (listed,) = app.form("cancel_run", None)["run"]["type"]["values"]
+    assert listed == button["params"]["run"]
+    assert (
+        app.stream("cancel_run", None, **({"button": button["params"], "name": {"run": listed}, "all": {}}[by])) == []
+    )
+    told = [(message.body.operator_uri, message.body.params) for message in stream]
+    assert operator.ended == ["Abandoned"]
+    assert [uri for uri, _ in told][-2:] == ["reload_dataset", "show_output"]
+    headline = told[-1][1]["outputs"]["type"]["properties"]["headline"]["view"]
+    assert (headline["name"], headline["label"]) == ("Warning", "Count up: cancelled")
+    assert list(app.form("cancel_run", None)) == ["idle"]
+
+
+def test_cancelling_what_is_over_does_nothing(app) -> None:
+    streamed(Counting())
+    assert app.stream("cancel_run", None, run="gone") == []
 
 
 def test_from_python_it_blocks_and_returns_the_result() -> None:

@@ -124,8 +124,8 @@ def test_without_kept_maps_the_preview_is_one_sentence(app, painted: fo.Dataset)
 def test_app_run_labels_and_shows_the_labels(app, painted: fo.Dataset) -> None:
     painted.set_values("attention_instances", [None] * len(painted))
     told = app.stream("label_images", painted, source="attention")
-    assert told[0][0] == "set_progress"
-    assert [name for name, _ in told if name != "set_progress"] == [
+    assert told[0][1]["results"] == {"progress": 0}
+    assert [name for name, params in told if "progress" not in params.get("results", {})] == [
         "reload_dataset", "set_active_fields", "set_color_scheme", "show_output",
     ]  # fmt: skip
     found = painted.count("attention_instances.detections")

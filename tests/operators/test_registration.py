@@ -52,7 +52,9 @@ def test_delegation_is_offered_where_it_works(app, dataset: fo.Dataset, monkeypa
     assert app.options("label_images", dataset, from_app=False).allow_delegated_execution
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("generate_images", "release_models")])
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if name not in ("generate_images", "release_models", "cancel_run")]
+)
 def test_without_a_dataset_the_form_says_so(app, name: str) -> None:
     assert app.problems(name, None) == {"no_dataset": "open a dataset first"}
 

@@ -1,0 +1,51 @@
+"""Operator: stop a run that is under way in the App. The progress bar's button calls it, and anyone can by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.operators import under_way
+from diffucurate.operators.execution import LibraryOperator, Messages, Outcome, is_from_app
+from diffucurate.operators.forms import choose, given
+
+if TYPE_CHECKING:
+    from diffucurate.plugin.progress import Listener
+
+
+class CancelRun(LibraryOperator):
+    """One run of this process, or all of them -> stopped after the images at hand; what they made is kept."""
+
+    NAME: ClassVar[str] = "cancel_run"
+    LABEL: ClassVar[str] = "Cancel run"
+    DESCRIPTION: ClassVar[str] = "Stop a run that is under way; what it has made is kept"
+    ICON: ClassVar[str] = "cancel"
+
+    def resolve_execution_options(self, ctx: ExecutionContext) -> foo.ExecutionOptions:
+        """At once: another process would not find the run."""
+        return foo.ExecutionOptions(allow_immediate_execution=True, allow_delegated_execution=False)
+
+    def __call__(self, run: str | None = None) -> Any:
+        """How many runs were told to stop, all of this process by default; see ``call``."""
+        return self.call(None, {"run": run})
+
+    def resolve_input(self, ctx: ExecutionContext) -> types.Property:
+        inputs = types.Object()
+        running = {run.key: run.title for run in under_way.runs()}
+        if running:
+            choose(inputs, "run", running, label="Run", description="All of them where none is chosen", required=False)
+        else:
+            inputs.view("idle", types.Notice(label="Nothing is running."))
+        return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Cancel the run"))
+
+    def execute(self, ctx: ExecutionContext) -> Messages | dict[str, Any]:
+        """In the App without a word: the run itself says that it was cancelled."""
+        result = self.run(ctx, None).result
+        return iter(()) if is_from_app(ctx) else result
+
+    def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
+        told = under_way.cancel(given(ctx, "run"))
+        return Outcome(f"{told} runs were told to stop", {"runs": told})
