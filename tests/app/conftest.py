@@ -202,6 +202,24 @@ def open_form() -> Callable[[Page, str], Locator]:
     return open_form
 
 
+@pytest.fixture(scope="session")
+def open_sample() -> Callable[[Page], Locator]:
+    """Opens the first sample of the grid: ``open_sample(page) -> its image``."""
+
+    def open_sample(page: Page) -> Locator:
+        image = page.locator('[data-cy="modal"] [data-cy="modal-looker-container"]')
+        for _ in range(3):
+            page.locator('[data-cy="looker"]').first.click()
+            image.wait_for()
+            page.wait_for_timeout(3000)
+            # On a slow machine a late update of the session, which knows of no open sample, closes it again.
+            if image.count():
+                break
+        return image
+
+    return open_sample
+
+
 @pytest.fixture
 def screenshot(browser: BrowserContext) -> Callable[[str], Path]:
     """Takes a picture of the page that was opened last: ``screenshot("grid")``."""

@@ -28,7 +28,9 @@ def changed_share(before: np.ndarray, after: np.ndarray) -> float:
     return float((np.abs(after - before).max(axis=-1) > 24).mean())
 
 
-def test_grid_sample_and_heatmap(page: Page, streets: fo.Dataset, screenshot: Callable[[str], Path]) -> None:
+def test_grid_sample_and_heatmap(
+    page: Page, streets: fo.Dataset, open_sample: Callable[[Page], Locator], screenshot: Callable[[str], Path]
+) -> None:
     from playwright.sync_api import expect
 
     expect(page.locator('[data-cy="looker"]')).to_have_count(len(streets))
@@ -36,10 +38,7 @@ def test_grid_sample_and_heatmap(page: Page, streets: fo.Dataset, screenshot: Ca
     page.wait_for_timeout(1500)  # tiles draw one after the other
     screenshot("grid")
 
-    page.locator('[data-cy="looker"]').first.click()
-    image = page.locator('[data-cy="modal"] [data-cy="modal-looker-container"]')
-    image.wait_for()
-    page.wait_for_timeout(2000)
+    image = open_sample(page)
     screenshot("modal-heatmap")
     with_heatmap = pixels(image)
     first = streets.first()
