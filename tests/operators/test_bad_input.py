@@ -133,7 +133,8 @@ class Form:
         except ExecutionError as error:  # FiftyOne's own check of the form, which the App shows on the field
             assert "Validation error" in str(error), error
             return "This is not what the form asks for"
-        (dialog,) = [body.params for body in told if body.operator_uri == "show_output"]
+        shown = [body.params for body in told if body.operator_uri == "show_output"]
+        (dialog,) = [params for params in shown if "progress" not in params["results"]]
         headline = dialog["outputs"]["type"]["properties"]["headline"]["view"]
         return headline.get("description") or headline["label"]
 
