@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffucurate.generator.recipe import Recipe
-from diffucurate.plugin.cli import show_comparison
+from diffucurate.plugin.cli.compare import show_comparison
 from diffucurate.plugin.doctor import PLUGIN, ROOT
 from diffucurate.plugin.terminal import Terminal
 

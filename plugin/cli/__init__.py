@@ -1,0 +1,23 @@
+"""The command ``diffucurate``: arguments become calls of the library, results become text or JSON.
+
+A module per command. None knows how anything is done: FiftyOne and torch are imported inside the commands only, so
+that help and a wrong recipe answer at once.
+"""
+
+# In the order in which help lists them.
+from diffucurate.plugin.cli import generate, label, compare, curate, export, provenance, regenerate, demo, doctor  # isort: skip
+from diffucurate.plugin.cli.running import main, run
+
+__all__ = [
+    "compare",
+    "curate",
+    "demo",
+    "doctor",
+    "export",
+    "generate",
+    "label",
+    "main",
+    "provenance",
+    "regenerate",
+    "run",
+]

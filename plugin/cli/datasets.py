@@ -1,0 +1,40 @@
+"""The dataset, saved view and samples that a command names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from diffucurate.generator.errors import DatasetError
+
+if TYPE_CHECKING:
+    import fiftyone as fo
+
+
+def samples_of(name: str, view: str | None = None) -> fo.Dataset | fo.DatasetView:
+    import fiftyone as fo
+
+    if not fo.dataset_exists(name):
+        known = fo.list_datasets()
+        there = (
+            f"there are {', '.join(known[:20])}"
+            if known
+            else "there are none yet; make one with 'diffucurate generate'"
+        )
+        raise DatasetError(f"dataset '{name}' does not exist; {there}")
+    dataset = fo.load_dataset(name)
+    if view is None:
+        return dataset
+    if not dataset.has_saved_view(view):
+        known = dataset.list_saved_views()
+        there = f"there are {', '.join(known)}" if known else "it has none; make one with 'diffucurate curate'"
+        raise DatasetError(f"dataset '{name}' has no saved view '{view}'; {there}")
+    return dataset.load_saved_view(view)
+
+
+def chosen(samples: fo.Dataset | fo.DatasetView, ids: Sequence[str]) -> fo.DatasetView:
+    known = set(samples.values("id"))
+    for one in ids:
+        if one not in known:
+            raise DatasetError(f"there is no sample '{one}'; the App shows a sample's id, and so does values('id')")
+    return samples.select(list(ids), ordered=True)

@@ -1,0 +1,67 @@
+"""Runs one command line: exit codes, and what is said when something goes wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import typer
+
+from diffucurate.generator.errors import DiffucurateError, RecipeError
+from diffucurate.plugin.cli.app import DONE, OTHER, TRACEBACK, USER_INPUT, app
+from diffucurate.plugin.terminal import Terminal
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    # The commands draw bars of their own, in one style.
+    os.environ.setdefault("FIFTYONE_SHOW_PROGRESS_BARS", "false")
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    with Terminal(as_json="--json" in options) as terminal:
+        try:
+            command = typer.main.get_command(app)
+            code = command.main(list(arguments), prog_name="diffucurate", standalone_mode=False, obj=terminal)
+        except (Exception, KeyboardInterrupt) as error:
+            return _report(terminal, error)
+        if code == 130:
+            # What recent versions of typer make of Ctrl-C.
+            return _report(terminal, KeyboardInterrupt())
+        return code if isinstance(code, int) else DONE
+
+
+def main() -> NoReturn:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def _report(terminal: Terminal, error: BaseException) -> int:
+    """Tell what went wrong, in one line, and return the exit code."""
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        message, code = "stopped; what was made is kept, and the same command goes on from there", OTHER
+    elif isinstance(error, DiffucurateError):
+        message, code = str(error), USER_INPUT
+    elif hasattr(error, "format_message"):
+        # A usage error of typer's own, whichever version's class it is.
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "diffucurate"
+        text = " ".join(error.format_message().split()).rstrip(".")
+        message, code = f"{text}; see '{path} --help'", USER_INPUT
+    else:
+        text = " ".join(str(error).split()) or "no message"
+        hint = f"'diffucurate doctor' may say why, 'diffucurate --traceback ...' or {TRACEBACK}=1 shows where"
+        message, code = f"unexpected {type(error).__name__}: {text}; {hint}", OTHER
+    if code == OTHER and os.environ.get(TRACEBACK, "") not in ("", "0"):
+        terminal.say("".join(traceback.format_exception(error)).rstrip())
+    terminal.say(f"diffucurate: {message}")
+    terminal.result(_error_document(error, message))
+    return code
+
+
+def _error_document(error: BaseException, message: str) -> dict[str, Any]:
+    document: dict[str, Any] = {"type": type(error).__name__, "message": message}
+    if isinstance(error, RecipeError):
+        document |= {"field": error.field, "value": error.value, "remedy": error.remedy}
+    return {"error": document}
