@@ -263,7 +263,7 @@ class _FromAttention:
             if maps is None:
                 strangers.append(image)
             else:
-                yield image, _Result(self._labels(maps, image.shape))
+                yield image, _Result(self._labels(maps, image.pixels))
         if strangers:
             yield from self._look(strangers)
 
@@ -287,11 +287,11 @@ class _FromAttention:
         found = source.heatmaps([image.pixels for image in images], [_prompt(image.sample) for image in images])
         for image, raw in zip(images, found, strict=True):
             maps = as_stored(raw)
-            yield image, _Result(self._labels(maps, image.shape), maps)
+            yield image, _Result(self._labels(maps, image.pixels), maps)
 
-    def _labels(self, maps: Heatmaps, shape: tuple[int, int]) -> Labels:
+    def _labels(self, maps: Heatmaps, pixels: NDArray[np.uint8]) -> Labels:
         chosen = {name: heat for name, heat in maps.items() if name in self._wanted}
-        return labels_from_heatmaps(chosen, shape, tuple(self._wanted), self._settings)
+        return labels_from_heatmaps(chosen, pixels.shape[:2], tuple(self._wanted), self._settings, pixels)
 
 
 class _Saver:

@@ -117,7 +117,7 @@ class _Writer:
         job, key = painting.job, self._run.key
         stem = f"{job.job_id}-{key}"
         height, width = painting.image.shape[:2]
-        values = attention_fields(painting.heatmaps, (height, width), self._classes, self._folder, stem)
+        values = attention_fields(painting.heatmaps, painting.image, self._classes, self._folder, stem)
         path = write_png(self._folder / "images" / f"{stem}.png", painting.image)
         metadata = fo.ImageMetadata(
             size_bytes=path.stat().st_size, mime_type="image/png", width=width, height=height, num_channels=3

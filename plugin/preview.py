@@ -87,7 +87,7 @@ def preview(
     shape = image.shape[:2]
     wanted = tuple(wanted_classes(dataset, classes))
     maps = {name: heat for name, heat in read_maps(path).items() if name in wanted}
-    labels = labels_from_heatmaps(maps, shape, wanted, settings)
+    labels = labels_from_heatmaps(maps, shape, wanted, settings, image)
     current = _current(sample, shape)
     found = [*labels.classes, *(current.classes if current else ())]
     colours = {name: ImageColor.getrgb(colour)[:3] for name, colour in class_colours(dataset, SOURCE, found).items()}

@@ -47,17 +47,17 @@ def store_labels(source: str, labels: Labels, folder: Path, stem: str) -> dict[s
 
 def attention_fields(
     heatmaps: Mapping[str, NDArray[np.floating[Any]]],
-    shape: tuple[int, int],
+    image: NDArray[np.uint8],
     classes: Sequence[str],
     folder: Path,
     stem: str,
 ) -> dict[str, Any]:
-    """Make attention labels of an image from its raw maps, store both, and return the values of their fields.
+    """Make attention labels of an (H, W, 3) RGB image from its raw maps, store both, and return their fields' values.
 
     ``classes`` are all of the dataset's, in the order of their ids.
     """
-    stored = as_stored(heatmaps)
-    labels = labels_from_heatmaps(stored, shape, classes)
+    stored, shape = as_stored(heatmaps), (image.shape[0], image.shape[1])
+    labels = labels_from_heatmaps(stored, shape, classes, image=image)
     return store_heatmaps(stored, shape, folder, stem) | store_labels("attention", labels, folder, stem)
 
 

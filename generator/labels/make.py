@@ -1,7 +1,8 @@
 """Class heatmaps -> Labels: the way from attention to masks, instances and confidences. Knows only arrays.
 
-Per class: bicubic up-sampling, Otsu's threshold over the whole map and once more around each object; then classes
-compete for pixels; then each object is cleaned by amounts relative to its own size and given a confidence.
+Per class: bicubic up-sampling, refinement along the image's edges where the image is given, Otsu's threshold over
+the whole map and once more around each object; then classes compete for pixels; then each object is cleaned by
+amounts relative to its own size and given a confidence.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import LabelError
 from diffucurate.generator.labels.confidence import confidences
+from diffucurate.generator.labels.edges import EdgeGuide
 from diffucurate.generator.labels.instances import objects
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.morphology import fill_holes, grow, smooth
@@ -26,6 +28,7 @@ def labels_from_heatmaps(
     shape: tuple[int, int],
     classes: Sequence[str],
     settings: LabelSettings = DEFAULT_SETTINGS,
+    image: NDArray[np.uint8] | None = None,
 ) -> Labels:
     """Labels of one image from the raw maps of the classes in its prompt.
 
@@ -33,6 +36,9 @@ def labels_from_heatmaps(
         heatmaps: class -> (h, w) nonnegative raw map at any resolution, for some, all or none of ``classes``.
         shape: height and width of the image in pixels.
         classes: all classes; class id = 1 + index.
+        settings: how the maps are cut.
+        image: (H, W, 3) uint8 RGB, the image itself: outlines then follow its edges, which the maps are too coarse
+            to know.
 
     Returns:
         Labels whose instances are ordered by class, then by size. A map without any signal (all one value)
@@ -40,9 +46,11 @@ def labels_from_heatmaps(
 
     Raises:
         LabelError: a map of a class that is not in ``classes``, that is not (h, w), or holds NaN, infinity or
-            negative numbers; a shape that is not positive.
+            negative numbers; a shape that is not positive; an image that is not uint8 (*shape, 3).
     """
     raw = _upsampled(heatmaps, shape, classes)
+    if image is not None:
+        raw = _refined(raw, shape, image, settings)
     normalised = {label: _min_max(heat) for label, heat in raw.items()}
     owned = _compete(normalised, {label: _cut(heat, settings) for label, heat in normalised.items()})
     taken = np.logical_or.reduce([np.zeros(shape, np.bool_), *owned.values()])
@@ -92,6 +100,18 @@ def _upsampled(
         large = cv2.resize(source, (width, height), interpolation=cv2.INTER_CUBIC)
         resized[label] = np.clip(large, source.min(), source.max()).astype(np.float32)
     return resized
+
+
+def _refined(
+    raw: dict[str, NDArray[np.float32]], shape: tuple[int, int], image: NDArray[np.uint8], settings: LabelSettings
+) -> dict[str, NDArray[np.float32]]:
+    """The maps of an image with their steps where the image has its edges."""
+    if image.dtype != np.uint8 or image.shape != (*shape, 3):
+        raise LabelError(f"image is {image.dtype} {image.shape}, expected uint8 {(*shape, 3)}")
+    if not raw or settings.edge_reach == 0:
+        return raw
+    guide = EdgeGuide(image, settings.edge_reach, settings.edge_contrast)
+    return {label: guide.refine(heat) for label, heat in raw.items()}
 
 
 def _min_max(heat: NDArray[np.float32]) -> NDArray[np.float32]:

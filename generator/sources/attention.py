@@ -70,14 +70,14 @@ class AttentionSource:
         self._trace = replace(trace or TraceSettings(), noise=(0.0, 1.0))
         self._timesteps, self._seed, self._batch_size = tuple(timesteps), seed, batch_size
 
-    def from_maps(self, heatmaps: Mapping[str, NDArray[np.floating]], shape: tuple[int, int]) -> Labels:
-        """Labels from raw class maps that were kept: no model is loaded. ``shape`` is the image's (height, width)."""
-        return labels_from_heatmaps(heatmaps, shape, tuple(self.classes), self.settings)
+    def from_maps(self, heatmaps: Mapping[str, NDArray[np.floating]], image: NDArray[np.uint8]) -> Labels:
+        """Labels from raw class maps of an (H, W, 3) RGB image that were kept: no model is loaded."""
+        return labels_from_heatmaps(heatmaps, image.shape[:2], tuple(self.classes), self.settings, image)
 
     def label(self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str | None] | None = None) -> list[Labels]:
         """Label images that the model need not have painted. Arguments and errors as for ``heatmaps``."""
         found = self.heatmaps(images, prompts)
-        return [self.from_maps(maps, image.shape[:2]) for maps, image in zip(found, images, strict=True)]
+        return [self.from_maps(maps, image) for maps, image in zip(found, images, strict=True)]
 
     def heatmaps(
         self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str | None] | None = None

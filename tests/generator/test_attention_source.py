@@ -77,7 +77,7 @@ def test_timesteps_are_averaged_whatever_noise_the_trace_is_set_to(model: str, i
 def test_from_maps_loads_no_model(images: list[np.ndarray]) -> None:
     heat = np.zeros((16, 16), np.float32)
     heat[4:10, 4:12] = 1
-    labels = AttentionSource(CLASSES, "no/such-model").from_maps({"bus": heat}, (64, 64))
+    labels = AttentionSource(CLASSES, "no/such-model").from_maps({"bus": heat}, np.full((64, 64, 3), 90, np.uint8))
     (instance,) = labels.instances
     assert instance.label == "bus"
     truth = np.kron(heat, np.ones((4, 4))) > 0
