@@ -35,6 +35,8 @@ class CancelRun(LibraryOperator):
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
         inputs = types.Object()
         running = {run.key: run.title for run in under_way.runs()}
+        if running and (named := given(ctx, "run")):
+            running.setdefault(named, "A run that is over already")  # its button may be pressed that moment
         if running:
             choose(inputs, "run", running, label="Run", description="All of them where none is chosen", required=False)
         else:

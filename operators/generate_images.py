@@ -47,6 +47,7 @@ class GenerateImages(LibraryOperator):
     LABEL: ClassVar[str] = "Generate images"
     DESCRIPTION: ClassVar[str] = "Paint the images of a recipe and label them from the model's attention"
     ICON: ClassVar[str] = "auto_awesome"
+    KEPT: ClassVar[str] = "What was painted until then is kept. Generate again to paint the rest."
 
     def __call__(
         self,
@@ -164,6 +165,13 @@ class GenerateImages(LibraryOperator):
         added = len(dataset) - before
         message = f"{added} images added to '{dataset.name}', which now holds {len(dataset)}"
         return Outcome(message, {"dataset": dataset.name, "added": added, "images": len(dataset)})
+
+    def filled(self, ctx: ExecutionContext) -> str | None:
+        try:
+            recipe = _recipe(ctx)
+        except RecipeError:
+            return None
+        return None if recipe is None else recipe.dataset
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         name = outcome.result["dataset"]

@@ -47,5 +47,6 @@ def test_cancel_beside_the_progress_bar(
     screenshot("cancel-progress")
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.get_by_text("Generate images: cancelled")).to_be_visible()
+    expect(page).to_have_url(re.compile(NAME))
     screenshot("cancelled")
     assert 0 < len(fo.load_dataset(NAME)) < 800

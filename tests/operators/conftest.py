@@ -123,7 +123,8 @@ def painted(dataset: fo.Dataset, scenes: list[Scene], tmp_path: Path) -> fo.Data
         )
         image = write_png(tmp_path / "images" / f"{index}.png", scene.image)
         values = store_heatmaps(maps, shape, tmp_path, stem)
-        values |= store_labels("attention", labels_from_heatmaps(maps, shape, classes, image=scene.image), tmp_path, stem)
+        labels = labels_from_heatmaps(maps, shape, classes, image=scene.image)
+        values |= store_labels("attention", labels, tmp_path, stem)
         samples.append(fo.Sample(filepath=str(image), prompt=scene.caption, **values))
     dataset.add_samples(samples)
     return dataset

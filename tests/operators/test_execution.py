@@ -11,7 +11,8 @@ from fiftyone.operators.executor import ExecutionContext, Executor
 
 from diffucurate.generator.errors import LabelError
 from diffucurate.generator.progress import Progress
-from diffucurate.operators.execution import LibraryOperator, Outcome, _in_words
+from diffucurate.operators.execution import LibraryOperator, Outcome
+from diffucurate.operators.streaming import in_words
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -101,7 +102,7 @@ def test_cancelling_stops_the_work_and_says_so(app, by: str) -> None:
     )
     told = [(message.body.operator_uri, message.body.params) for message in stream]
     assert operator.ended == ["Abandoned"]
-    assert [uri for uri, _ in told][-2:] == ["reload_dataset", "show_output"]
+    assert "reload_dataset" not in [uri for uri, _ in told]  # no dataset is open
     headline = told[-1][1]["outputs"]["type"]["properties"]["headline"]["view"]
     assert (headline["name"], headline["label"]) == ("Warning", "Count up: cancelled")
     assert list(app.form("cancel_run", None)) == ["idle"]
@@ -110,6 +111,18 @@ def test_cancelling_stops_the_work_and_says_so(app, by: str) -> None:
 def test_cancelling_what_is_over_does_nothing(app) -> None:
     streamed(Counting())
     assert app.stream("cancel_run", None, run="gone") == []
+    stream = Counting(pause=0.1).execute(context(filters={}))
+    next(stream)
+    assert "gone" in app.form("cancel_run", None, run="gone")["run"]["type"]["values"]
+    assert app.stream("cancel_run", None, run="gone") == []
+    assert [message.body.operator_uri for message in stream][-1] == "show_output"
+
+
+@pytest.mark.parametrize("error", [LabelError("no map"), KeyError("car")])
+def test_what_a_failing_run_made_is_shown(app, painted: fo.Dataset, error: Exception) -> None:
+    ctx = context(filters={}, dataset_name=painted.name)
+    told = [message.body.operator_uri for message in Counting(error).execute(ctx)]
+    assert told[-2:] == ["reload_dataset", "show_output"]
 
 
 def test_from_python_it_blocks_and_returns_the_result() -> None:
@@ -143,7 +156,7 @@ def test_delegated_runs_report_progress() -> None:
     ],
 )
 def test_progress_in_words(progress: Progress, share: float, words: str) -> None:
-    assert _in_words(progress) == (pytest.approx(share), words)
+    assert in_words(progress) == (pytest.approx(share), words)
 
 
 def test_new_colours_show_at_once_and_unchanged_ones_are_left_alone(app, painted: fo.Dataset) -> None:

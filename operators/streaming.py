@@ -1,0 +1,96 @@
+"""Work in a thread of its own, its reports as they come: in the App as progress messages, delegated as FiftyOne's.
+
+The App is told of progress through messages that an operator yields, while the library blocks and calls back.
+Knows nothing of what the work is.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
+from fiftyone.operators.message import GeneratedMessage
+
+from diffucurate.operators.under_way import UnderWay, under_way
+
+if TYPE_CHECKING:
+    from diffucurate.generator.progress import Progress
+    from diffucurate.plugin.progress import Listener
+
+#: The operator behind the button beside the progress bar.
+CANCEL = "@diffucurate/diffucurate/cancel_run"
+
+#: Reports that follow each other faster than this many seconds are left out: the App draws each of them.
+MIN_INTERVAL = 0.25
+
+T = TypeVar("T")
+
+
+class Abandoned(BaseException):
+    """Raised inside the library when the run was cancelled or nobody waits for it, so that it stops cleanly."""
+
+
+def streamed(
+    ctx: ExecutionContext, work: Callable[[Listener], T], *, title: str
+) -> Generator[GeneratedMessage, None, T]:
+    """Yield the App's progress messages while ``work`` runs in a thread; returns what it returns.
+
+    When the run is cancelled, or the generator closed (the browser has gone), the next report raises ``Abandoned``
+    in ``work``.
+    """
+    reports: queue.SimpleQueue[Progress | None] = queue.SimpleQueue()
+    with under_way(title) as run:
+
+        def on_progress(report: Progress) -> None:
+            if run.stop.is_set():
+                raise Abandoned
+            reports.put(report)
+
+        yield _progress_bar(ctx, run, 0.0, "starting")
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="diffucurate")
+        future: Future[T] = pool.submit(work, on_progress)
+        future.add_done_callback(lambda _: reports.put(None))
+        shown_at = 0.0
+        try:
+            for report in iter(reports.get, None):
+                now = time.monotonic()
+                if now - shown_at >= MIN_INTERVAL or report.note:
+                    shown_at = now
+                    yield _progress_bar(ctx, run, *in_words(report))
+            return future.result()
+        finally:
+            pool.shutdown(wait=False)
+
+
+def _progress_bar(ctx: ExecutionContext, run: UnderWay, share: float, label: str) -> GeneratedMessage:
+    """What ``ctx.ops.set_progress`` shows, and a button that cancels the run."""
+    shown = types.Object()
+    shown.float("progress", view=types.ProgressView(label=f"{run.title}: {label}"))
+    shown.btn("cancel", "Cancel", on_click=CANCEL, params={"run": run.key}, variant="outlined")
+    return ctx.ops.show_output(types.Property(shown).to_json(), {"progress": share})
+
+
+def delegated_progress(ctx: ExecutionContext) -> Listener:
+    """What hands reports on to FiftyOne, which keeps them with the delegated run."""
+
+    def on_progress(report: Progress) -> None:
+        share, label = in_words(report)
+        ctx.set_progress(progress=share, label=label)
+
+    return on_progress
+
+
+def in_words(report: Progress) -> tuple[float, str]:
+    """The share that is done, in [0, 1], and a line such as '24 of 96, 1.3 images/s, 0:55 left'."""
+    parts = [f"{report.done} of {report.total}"]
+    if report.images_per_second > 0:
+        minutes, seconds = divmod(round(report.seconds_left), 60)
+        parts += [f"{report.images_per_second:.1f} images/s", f"{minutes}:{seconds:02d} left"]
+    if report.note:
+        parts.append(report.note)
+    return report.done / max(report.total, 1), ", ".join(parts)
