@@ -7,6 +7,7 @@ datasets, and shows nothing itself: progress goes to a callback.
 from __future__ import annotations
 
 import gc
+import inspect
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -129,6 +130,7 @@ def _paint_batch(pipe: Any, batch: Sequence[Job], settings: TraceSettings | None
                 guidance_scale=batch[0].guidance,
                 generator=[torch.Generator("cpu").manual_seed(job.seed) for job in batch],
                 output_type="np",
+                **_own_size(pipe),
             )
             heatmaps = trace.maps()
     except RuntimeError as error:
@@ -148,6 +150,12 @@ def _paint_batch(pipe: Any, batch: Sequence[Job], settings: TraceSettings | None
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None
+
+
+def _own_size(pipe: Any) -> dict[str, bool]:
+    """What keeps a pipeline from painting at a size of its own choice and resizing the image, as PixArt's do."""
+    name = "use_resolution_binning"
+    return {name: False} if name in inspect.signature(pipe.__call__).parameters else {}
 
 
 def out_of_memory(error: RuntimeError) -> bool:

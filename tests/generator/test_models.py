@@ -74,8 +74,12 @@ def test_pickles_in_a_folder_are_refused(make_pipe: Any, tmp_path: Path) -> None
 def test_what_is_not_a_model(tmp_path: Path) -> None:
     broken = tmp_path / "model.safetensors"
     broken.write_bytes(b"nothing of the kind")
+    nameless = tmp_path / "nameless"
+    nameless.mkdir()
+    (nameless / "model_index.json").write_text("{}")
     for name, complaint in (
         (str(tmp_path), "no model_index.json"),
+        (str(nameless), "'_class_name' is missing"),
         (str(broken), "not a .safetensors file"),
         (str(tmp_path / "missing.safetensors"), "neither a folder nor a file"),
         ("nonsense", "neither a folder nor a file"),

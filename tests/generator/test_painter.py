@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from untrained import untrained_flux, untrained_sd3, untrained_xl
+from untrained import untrained_flux, untrained_pixart, untrained_sd3, untrained_xl
 
 from diffucurate.generator.attention import AttentionTrace
 from diffucurate.generator.errors import ModelError, RecipeError
@@ -191,13 +191,16 @@ def test_painting_equals_the_trace(pipe: Any) -> None:
     assert np.array_equal(painting.heatmaps["car"], trace.maps()[0]["car"])
 
 
-@pytest.mark.parametrize("family", ["xl", "sd3", "flux"])
+@pytest.mark.parametrize("family", ["xl", "sd3", "flux", "pixart"])
 def test_other_families(tokenizer: Any, family: str) -> None:
-    makers = {"xl": lambda one: untrained_xl(one, one), "sd3": untrained_sd3, "flux": untrained_flux}
+    makers = {
+        "xl": lambda one: untrained_xl(one, one), "sd3": untrained_sd3, "flux": untrained_flux,
+        "pixart": lambda _: untrained_pixart(),
+    }  # fmt: skip
     pipe = makers[family](tokenizer)
     paintings = list(paint([job(prompt, size=(96, 128)) for prompt in PROMPTS[:3]], pipe=pipe, batch_size=2))
     assert [list(painting.heatmaps) for painting in paintings] == [["car"], ["car", "bus"], []]
     assert all(painting.image.shape == (128, 96, 3) for painting in paintings)
-    assert paintings[0].heatmaps["car"].shape == {"xl": (16, 12), "sd3": (8, 6), "flux": (8, 6)}[family]
+    assert paintings[0].heatmaps["car"].shape == ((16, 12) if family == "xl" else (8, 6))
     with pytest.raises(RecipeError, match=f"multiples of {8 if family == 'xl' else 16}"):
         list(paint([job("a car", size=(92, 92))], pipe=pipe))

@@ -16,6 +16,7 @@ from diffusers import (
     DDPMPipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
+    StableDiffusionInstructPix2PixPipeline,
     UNet2DModel,
 )
 from PIL import Image
@@ -508,3 +509,10 @@ def test_models_of_another_kind() -> None:
         "DDPMPipeline has no attention between image and text that can be traced; "
         "use a Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, PixArt or Flux model, or one laid out like them"
     )
+
+
+def test_instructions_for_pictures(tokenizer: Any) -> None:
+    """Three copies of each image, of which only the first reads the text; the last would be read."""
+    pipe = untrained_pipeline(tokenizer, kind=StableDiffusionInstructPix2PixPipeline, inputs=8)
+    with pytest.raises(ModelError, match="denoises three copies of each image"):
+        AttentionTrace(pipe, CLASSES)

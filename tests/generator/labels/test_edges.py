@@ -98,7 +98,10 @@ def test_it_can_be_left_out() -> None:
     assert np.array_equal(without.semantic, given.semantic)
 
 
-@pytest.mark.parametrize("image", [np.zeros((64, 64), np.uint8), np.zeros((32, 64, 3), np.uint8), np.zeros((64, 64, 3))])
-def test_another_image_is_refused(image: np.ndarray) -> None:
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((64, 64), np.uint8), ((32, 64, 3), np.uint8), ((64, 64, 3), np.float32)]
+)
+def test_another_image_is_refused(shape: tuple[int, ...], dtype: type) -> None:
+    image = np.zeros(shape, dtype)
     with pytest.raises(LabelError, match=r"expected uint8 \(64, 64, 3\)"):
         labels_from_heatmaps({"car": np.ones((8, 8))}, (64, 64), ["car"], image=image)
