@@ -19,6 +19,7 @@ _EXPECTED = {
     "float_type": "write a number without quotes",
     "finite_number": "write a finite number",
     "list_type": "write a list, as in [red, blue]",
+    "model_type": "write a mapping of its keys, as in {path: file.safetensors}",
     "dict_type": "write a mapping, as in {colour: [red, blue]}",
 }
 

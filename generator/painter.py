@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diffucurate.generator.adapters import adapted
 from diffucurate.generator.attention import AttentionTrace, TraceSettings
 from diffucurate.generator.conditions import Conditions
 from diffucurate.generator.errors import ModelError
@@ -56,7 +57,7 @@ def paint(
     settings: TraceSettings | None = None,
     on_batch: Callable[[Progress], None] | None = None,
 ) -> Generator[Painting, None, None]:
-    """Paint jobs, those of one model, size, steps and guidance together, else in the order given.
+    """Paint jobs, those of one model, setup, size, steps and guidance together, else in the order given.
 
     Args:
         jobs: what to paint.
@@ -68,11 +69,11 @@ def paint(
 
     Each image is drawn from its own generator, seeded with its job's seed on the CPU, so it does not depend on
     the device or on what shares its batch, rounding aside (``Conditions``). Between batches and after an interruption
-    the pipeline is as it was.
+    the pipeline is as it was, but for the jobs' ``setup``, which stays until the last job that has it.
 
     Raises:
         ModelError: a model that cannot be loaded or traced, or one image is too much for the memory.
-        RecipeError: a size the model cannot make.
+        RecipeError: a size the model cannot make, or a setup that does not suit it.
     """
     jobs = list(jobs)
     started, done = time.monotonic(), 0
@@ -87,31 +88,37 @@ def paint(
         check_size(painter, group[0].size)
         size = batch_size or default_batch(painter, group[0].size)
         waiting = group
-        while waiting:
-            batch = waiting[:size]
-            paintings = _paint_batch(painter, batch, settings)
-            if paintings is None:
-                if len(batch) == 1:
-                    width, height = batch[0].size
-                    raise ModelError(
-                        f"one image of {width} x {height} px does not fit the memory of {painter.device}; "
-                        "use a smaller size, a smaller model or another device"
-                    )
-                size = len(batch) // 2
-                note = f"out of memory with {len(batch)} images at once; going on with {size}"
-                logger.warning(note)
-                tell(note)
-                continue
-            waiting = waiting[len(batch) :]
-            done += len(batch)
-            tell()
-            yield from paintings
+        with adapted(painter, group[0].setup):
+            while waiting:
+                batch = waiting[:size]
+                paintings = _paint_batch(painter, batch, settings)
+                if paintings is None:
+                    size = _smaller(painter, batch)
+                    note = f"out of memory with {len(batch)} images at once; going on with {size}"
+                    logger.warning(note)
+                    tell(note)
+                    continue
+                waiting = waiting[len(batch) :]
+                done += len(batch)
+                tell()
+                yield from paintings
+
+
+def _smaller(pipe: Any, batch: Sequence[Job]) -> int:
+    """How many images to try after a batch that did not fit."""
+    if len(batch) == 1:
+        width, height = batch[0].size
+        raise ModelError(
+            f"one image of {width} x {height} px does not fit the memory of {pipe.device}; "
+            "use a smaller size, a smaller model or another device"
+        )
+    return len(batch) // 2
 
 
 def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
     groups: dict[object, list[Job]] = {}
     for job in jobs:
-        groups.setdefault((job.model, job.size, job.steps, job.guidance), []).append(job)
+        groups.setdefault((job.model, job.setup, job.size, job.steps, job.guidance), []).append(job)
     return list(groups.values())
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
+from random import Random
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError
@@ -19,6 +20,7 @@ from pydantic import model_validator as check
 from diffucurate.generator import rules
 from diffucurate.generator.complaints import in_one_sentence, refuse_repeats
 from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.setups import LearnedWord, Lora, Setup, check_setup
 from diffucurate.generator.strict_yaml import read_yaml
 from diffucurate.generator.templates import attributes_of, fixed_in
 
@@ -40,6 +42,34 @@ class Sample(BaseModel):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
 
 
+class RandomSeeds(BaseModel):
+    """Different seeds drawn at random, the same ones whenever the recipe is read."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    count: Annotated[int, Field(ge=1, le=MAX_JOBS)]
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    """Decides which seeds are drawn."""
+    lowest: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    highest: Annotated[int, Field(ge=0, le=MAX_SEED)] = MAX_SEED
+
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """The seeds."""
+        return tuple(Random(self.seed).sample(range(self.lowest, self.highest + 1), self.count))
+
+
+Size = tuple[int, int]
+
+
+def _plain_sizes(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or not value or not isinstance(value[0], list | tuple):
+        return _plain_size(value)
+    sizes = [_plain_size(size) for size in value]
+    refuse_repeats("size", sizes)
+    return sizes
+
+
 def _plain_size(value: Any) -> Any:
     if not isinstance(value, list | tuple) or len(value) != 2 or not all(_is_int(side) for side in value):
         raise RecipeError("size", value, "give width and height in pixels as two whole numbers, as in [128, 128]")
@@ -52,6 +82,10 @@ def _plain_size(value: Any) -> Any:
 
 
 def _plain_seeds(value: Any) -> Any:
+    if isinstance(value, RandomSeeds):
+        return value
+    if isinstance(value, Mapping):
+        return _part(RandomSeeds, value, "seeds")
     if _is_int(value):
         if value < 1:
             raise RecipeError("seeds", value, "give the number of seeds per prompt, at least 1, or a list of seeds")
@@ -59,7 +93,8 @@ def _plain_seeds(value: Any) -> Any:
             raise RecipeError("seeds", value, f"ask for at most {MAX_JOBS:,} seeds per prompt")
         return value
     if not isinstance(value, list) or not all(_is_int(seed) for seed in value):
-        raise RecipeError("seeds", value, "give a whole number of seeds per prompt or a list of whole numbers")
+        remedy = "give a whole number of seeds per prompt, a list of whole numbers, or {count: 3} for random ones"
+        raise RecipeError("seeds", value, remedy)
     if not value:
         raise RecipeError("seeds", value, "list at least one seed, or give a number of seeds per prompt")
     for seed in value:
@@ -74,10 +109,14 @@ def _plain_sample(value: Any) -> Any:
         return value
     if not isinstance(value, Mapping):
         raise RecipeError("sample", value, "write 'all' or {count: 100, seed: 0}")
+    return _part(Sample, value, "sample")
+
+
+def _part(model: type[BaseModel], value: Mapping[str, Any], field: str) -> Any:
     try:
-        return Sample.model_validate(value)
+        return model.model_validate(value)
     except ValidationError as error:
-        raise in_one_sentence(error, Sample, within=("sample",)) from None
+        raise in_one_sentence(error, model, within=(field,)) from None
 
 
 class Recipe(BaseModel):
@@ -94,14 +133,20 @@ class Recipe(BaseModel):
     model: Annotated[str, Field(min_length=1)] = "tiny"
     """Built-in name, hub id, local folder or single .safetensors file."""
     task: Literal["txt2img"] = "txt2img"
-    size: Annotated[tuple[int, int], BeforeValidator(_plain_size)] = (128, 128)
-    """Width and height in pixels, each a multiple of 8."""
+    size: Annotated[Size | list[Size], BeforeValidator(_plain_sizes)] = (128, 128)
+    """Width and height in pixels, each a multiple of 8; or several such pairs, at each of which prompts are painted."""
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 20
     guidance: Annotated[float, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)] = 5.0
     """Classifier-free guidance scale; 1 or less turns guidance off."""
-    seeds: Annotated[int | list[int], BeforeValidator(_plain_seeds)] = 1
-    """How many seeds (0, 1, ...) per prompt, or the seeds themselves."""
+    seeds: Annotated[int | list[int] | RandomSeeds, BeforeValidator(_plain_seeds)] = 1
+    """How many seeds (0, 1, ...) per prompt, the seeds themselves, or how many to draw at random."""
     negative_prompt: str = ""
+    """A template too; it may use the attributes that every template has."""
+    scheduler: str | None = None
+    """A sampler's name (``generator.schedulers``); the model's own by default."""
+    loras: list[Lora] = Field(default_factory=list)
+    tokens: list[LearnedWord] = Field(default_factory=list)
+    """Words learned by textual inversion."""
     classes: dict[str, list[str]]
     """Class to label -> the phrases that mean it in a prompt. Their order gives the class ids, from 1."""
     templates: list[str]
@@ -121,13 +166,25 @@ class Recipe(BaseModel):
     @property
     def seed_list(self) -> tuple[int, ...]:
         """The seeds each prompt is painted with."""
+        if isinstance(self.seeds, RandomSeeds):
+            return self.seeds.drawn
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else tuple(self.seeds)
+
+    @property
+    def sizes(self) -> tuple[Size, ...]:
+        """The (width, height) each prompt is painted at."""
+        return tuple(self.size) if isinstance(self.size, list) else (self.size,)
+
+    @property
+    def setup(self) -> Setup:
+        """What is changed about the model before it paints."""
+        return Setup(scheduler=self.scheduler, loras=tuple(self.loras), tokens=tuple(self.tokens))
 
     @property
     def product_size(self) -> int:
         """Images before sampling, prompts that two templates share counted twice."""
         prompts = (prod(len(self.attributes[name]) for name in attributes_of(text)) for text in self.templates)
-        return sum(prompts) * (self.seeds if isinstance(self.seeds, int) else len(self.seeds))
+        return sum(prompts) * _count(self.seeds) * len(self.sizes)
 
     def fingerprint(self) -> str:
         """16 hex digits that differ when the content does; only the order of classes counts, since ids follow it."""
@@ -192,13 +249,27 @@ class Recipe(BaseModel):
             rules.check_classes(recipe.classes)
             rules.check_attributes(recipe.attributes)
             rules.check_templates(recipe.templates, recipe.attributes)
+            rules.check_negative_prompt(recipe.negative_prompt, recipe.templates)
+            _check_range(recipe.seeds)
+            check_setup(recipe.setup)
             _check_count(recipe)
             rules.check_mentions(recipe.classes, recipe.templates, recipe.attributes)
         return recipe
 
 
+def _count(seeds: int | list[int] | RandomSeeds) -> int:
+    return seeds if isinstance(seeds, int) else len(seeds) if isinstance(seeds, list) else seeds.count
+
+
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_range(seeds: int | list[int] | RandomSeeds) -> None:
+    if isinstance(seeds, RandomSeeds) and seeds.highest - seeds.lowest + 1 < seeds.count:
+        there = max(0, seeds.highest - seeds.lowest + 1)
+        remedy = f"from {seeds.lowest} to {seeds.highest} there are {there} seeds; ask for fewer or widen the range"
+        raise RecipeError("seeds.count", seeds.count, remedy)
 
 
 def _check_count(recipe: Recipe) -> None:

@@ -133,6 +133,22 @@ def check_templates(templates: Sequence[str], attributes: Lists) -> None:
             raise RecipeError("attributes", name, f"no template uses it; write {{{name}}} in one or remove it")
 
 
+def check_negative_prompt(negative_prompt: str, templates: Sequence[str]) -> None:
+    """It may use what has a value in every prompt, whichever template that comes from."""
+    try:
+        used, fixed = attributes_of(negative_prompt), fixed_in(negative_prompt)
+    except ValueError as error:
+        raise RecipeError("negative_prompt", negative_prompt, str(error)) from None
+    if fixed:
+        name, value = next(iter(fixed.items()))
+        raise RecipeError("negative_prompt", negative_prompt, f"write '{value}' instead of '{{{name}={value}}}'")
+    for name in used:
+        for template in templates:
+            if name not in attributes_of(template) and name not in fixed_in(template):
+                remedy = f"'{{{name}}}' has no value where the template is '{template}'; use it there too or remove it"
+                raise RecipeError("negative_prompt", negative_prompt, remedy)
+
+
 def check_mentions(classes: Lists, templates: Sequence[str], attributes: Lists) -> None:
     """Every class must occur in some prompt of the full product."""
     missing = dict.fromkeys(classes)

@@ -11,7 +11,7 @@ from typing import Any
 
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.phrases import find_phrases
-from diffucurate.generator.prompts import Job
+from diffucurate.generator.prompts import Job, negative_prompt
 from diffucurate.generator.recipe import Recipe
 from diffucurate.generator.templates import attributes_of, fill, loosened
 
@@ -60,4 +60,5 @@ def refilled(job: Job, recipe: Recipe, changes: Changes) -> Iterator[Job]:
             name = next((name for name in strange if not find_phrases(alone[name], recipe.classes)), strange[0])
             remedy = f"'{prompt}' names none of the classes ({', '.join(recipe.classes)}); use a value that keeps one"
             raise RecipeError(f"attributes.{name}", chosen[name], remedy)
-        yield altered(job, prompt=prompt, attributes=values, phrases=phrases)
+        negative = negative_prompt(recipe, values)
+        yield altered(job, prompt=prompt, negative_prompt=negative, attributes=values, phrases=phrases)

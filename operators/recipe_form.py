@@ -15,7 +15,8 @@ from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.outlook import images_of, some_prompts
 from diffucurate.generator.recipe import Recipe
 from diffucurate.generator.rules import check_templates
-from diffucurate.operators.forms import refuse
+from diffucurate.generator.setups import SCHEDULERS
+from diffucurate.operators.forms import choose, refuse
 from diffucurate.operators.model_choice import choose_model
 from diffucurate.operators.recipe_defaults import Fields
 from diffucurate.operators.recipe_params import CLASSES_FOUND, CURRENT, NEW, as_text, mapping_of, place, remembered
@@ -25,7 +26,7 @@ PREVIEWED = 6
 
 MONOSPACE = {"field": {"sx": {"& textarea": {"fontFamily": "monospace", "fontSize": 13, "whiteSpace": "pre"}}}}
 
-ADVANCED = ("steps", "guidance", "negative_prompt", "sample_count", "sample_seed")
+ADVANCED = ("steps", "guidance", "negative_prompt", "scheduler", "sample_count", "sample_seed")
 
 
 def build_recipe(inputs: types.Object, fields: Fields, current: str | None) -> Recipe | None:
@@ -180,6 +181,15 @@ def _advanced(inputs: types.Object, defaults: Mapping[str, Any]) -> None:
         label="Negative prompt",
         description="What the images should not show",
         default=defaults.get("negative_prompt"),
+    )
+    choose(
+        inputs,
+        "scheduler",
+        {name: name for name in SCHEDULERS},
+        label="Sampler",
+        description="How noise is taken out step by step; the model's own where none is chosen",
+        default=defaults.get("scheduler"),
+        required=False,
     )
     inputs.int(
         "sample_count",

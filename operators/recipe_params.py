@@ -40,7 +40,7 @@ EXAMPLE: dict[str, Any] = {
 #: A field that nobody sees: the classes that were found when the form was last drawn, as ``remembered`` writes them.
 CLASSES_FOUND = "classes_found"
 
-_LEFT_OUT = {"guidance": 5.0, "negative_prompt": ""}
+_LEFT_OUT = {"guidance": 5.0, "negative_prompt": "", "scheduler": ""}
 
 
 def mapping_of(params: Mapping[str, Any], current: str | None = None) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def mapping_of(params: Mapping[str, Any], current: str | None = None) -> dict[st
     mapping: dict[str, Any] = {"dataset": dataset or "", "model": _model(params)}
     if params.get("width") is not None or params.get("height") is not None:
         mapping["size"] = [params.get("width"), params.get("height")]
-    for name in ("steps", "guidance", "negative_prompt"):
+    for name in ("steps", "guidance", "negative_prompt", "scheduler"):
         if params.get(name) not in (None, _LEFT_OUT.get(name)):
             mapping[name] = params[name]
     if params.get("seeds") not in (None, ""):
@@ -73,16 +73,15 @@ def params_of(recipe: Recipe) -> dict[str, Any]:
         "templates": "\n".join(" ".join(template.split()) for template in recipe.templates),
         "attributes": {name: joined(listed) for name, listed in recipe.attributes.items()},
         "model_from": model_from(recipe.model),
-        "width": recipe.size[0],
-        "height": recipe.size[1],
-        "seeds": str(recipe.seeds) if isinstance(recipe.seeds, int) else _listed(recipe.seeds),
+        "width": recipe.sizes[0][0],
+        "height": recipe.sizes[0][1],
+        "seeds": str(recipe.seeds) if isinstance(recipe.seeds, int) else _listed(recipe.seed_list),
         "steps": recipe.steps,
         "guidance": recipe.guidance,
     }
     if params["model_from"] != BUILTIN:
         params["model"] = recipe.model
-    if recipe.negative_prompt:
-        params["negative_prompt"] = recipe.negative_prompt
+    params |= {name: value for name in ("negative_prompt", "scheduler") if (value := getattr(recipe, name))}
     if recipe.sample != "all":
         params |= {"sample_count": recipe.sample.count, "sample_seed": recipe.sample.seed}
     if recipe.classes != likely_classes(recipe.templates, recipe.attributes):

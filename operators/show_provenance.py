@@ -61,7 +61,7 @@ class ShowProvenance(LibraryOperator):
             recipe = recipe_of(sample)
         except DiffucurateError:
             return  # a prompt that names no class: no recipe leads to it alone
-        silent = {"sample", "task"} if recipe.negative_prompt else {"sample", "task", "negative_prompt"}
+        unused = [name for name in ("negative_prompt", "scheduler", "loras", "tokens") if not getattr(recipe, name)]
         inputs.btn(
             "reuse",
             "Use as a recipe",
@@ -69,7 +69,10 @@ class ShowProvenance(LibraryOperator):
             variant="outlined",
             on_click=f"{self.plugin_name}/{GenerateImages.NAME}",
             prompt=True,
-            params={"recipe_from": PASTED, "recipe": as_text(recipe.model_dump(mode="json", exclude=silent))},
+            params={
+                "recipe_from": PASTED,
+                "recipe": as_text(recipe.model_dump(mode="json", exclude={"sample", "task", *unused})),
+            },
         )
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:

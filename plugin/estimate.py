@@ -46,7 +46,7 @@ def pace(recipe: Recipe, device: str | None = None) -> Pace | None:
         recipe: what is to be painted.
         device: only runs on this device count; any by default.
     """
-    work, scaled = _work(recipe.size, recipe.steps, recipe.guidance), None
+    work, scaled = _work(recipe.sizes, recipe.steps, recipe.guidance), None
     for config in _finished(recipe.model):
         facts, made = config["facts"], config["settings"]["recipe"]
         if device is not None and not str(facts["device"]).startswith(device):
@@ -60,9 +60,14 @@ def pace(recipe: Recipe, device: str | None = None) -> Pace | None:
     return scaled
 
 
-def _work(size: Any, steps: int, guidance: float) -> int:
-    """What an image costs, in pixels times passes of the network: guidance above 1 takes two passes per step."""
-    return int(size[0] * size[1] * steps * (2 if guidance > 1 else 1))
+def _work(size: Any, steps: int, guidance: float) -> float:
+    """What an image costs on average, in pixels times passes of the network: guidance above 1 takes two per step.
+
+    ``size`` is one (width, height) or several.
+    """
+    sizes = [size] if isinstance(size[0], int) else size
+    pixels = sum(width * height for width, height in sizes) / len(sizes)
+    return float(pixels * steps * (2 if guidance > 1 else 1))
 
 
 def _finished(model: str) -> list[dict[str, Any]]:

@@ -69,10 +69,15 @@ def generate(
     if existing is not None and not todo:
         return existing
 
+    from diffucurate.generator.adapters import adapted
     from diffucurate.generator.models import check_size, load_pipeline
 
-    pipe = load_pipeline(recipe.model, device)  # whatever is wrong with it is said before a dataset is made
-    check_size(pipe, recipe.size)
+    # Whatever is wrong with the model or its setup is said before a dataset is made.
+    pipe = load_pipeline(recipe.model, device)
+    for size in recipe.sizes:
+        check_size(pipe, size)
+    with adapted(pipe, recipe.setup):
+        pass
     dataset = existing if existing is not None else fo.Dataset(recipe.dataset)
     classes = _prepare(dataset, recipe)
     settings = {"recipe": recipe.model_dump(mode="json"), "fingerprint": recipe.fingerprint(), "limit": limit}

@@ -17,7 +17,7 @@ from fiftyone.core.sample import SampleView
 from diffucurate.generator.conditions import Conditions
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.phrases import find_phrases
-from diffucurate.generator.prompts import Job, jobs
+from diffucurate.generator.prompts import Job, jobs, negative_prompt
 from diffucurate.generator.recipe import Recipe
 from diffucurate.generator.variations import altered, template_of
 from diffucurate.plugin import fields, runs
@@ -28,7 +28,7 @@ from diffucurate.plugin.sources import sources_in
 _FIELD_OF = {"size": "metadata"}
 
 #: What a whole recipe has in common, so that its value is known without the sample.
-_COMMON = ("task", "model", "negative_prompt", "size", "steps", "guidance")
+_COMMON = ("task", "model", "steps", "guidance")
 
 #: One sample, several of one dataset, a dataset, or a view of whole images.
 Samples: TypeAlias = fo.Sample | Iterable[fo.Sample] | fo.Dataset | fo.DatasetView
@@ -128,7 +128,10 @@ def recipe_of(sample: fo.Sample) -> Recipe:
         steps=job.steps,
         guidance=job.guidance,
         seeds=[job.seed],
-        negative_prompt=job.negative_prompt,
+        negative_prompt=made.recipe.negative_prompt,
+        scheduler=job.setup.scheduler,
+        loras=list(job.setup.loras),
+        tokens=list(job.setup.tokens),
         classes={name: made.recipe.classes[name] for name in job.phrases},
         templates=[template_of(job, made.recipe)],
         attributes={name: [value] for name, value in job.attributes.items()},
@@ -241,15 +244,18 @@ def _as_told(sample: fo.Sample, recipe: Recipe) -> Job:
         attributes={name: attributes[name] for name in names if attributes[name] is not None},
         seed=sample[fields.SEED],
         # Metadata can be cleared and computed again at any time; without them the recipe still knows.
-        size=(metadata.width, metadata.height) if metadata is not None else recipe.size,
+        size=(metadata.width, metadata.height) if metadata is not None else recipe.sizes[0],
         steps=sample[fields.STEPS],
         guidance=sample[fields.GUIDANCE],
         model=sample[fields.MODEL],
+        setup=recipe.setup,
     )
 
 
 def _candidates(told: Job, recipe: Recipe, verb: str) -> Iterator[Job]:
     """Jobs that may have been painted where the fields tell another."""
-    yield altered(told, **{name: getattr(recipe, name) for name in _COMMON})
+    common = {name: getattr(recipe, name) for name in _COMMON}
+    for size in recipe.sizes:
+        yield altered(told, **common, size=size, negative_prompt=negative_prompt(recipe, told.attributes))
     if verb == "generate":
         yield from jobs(recipe)

@@ -14,6 +14,7 @@ import pytest
 
 from diffucurate.generator.prompts import Job, count_jobs, jobs
 from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.setups import Setup
 
 BASE: dict[str, Any] = {
     "dataset": "d",
@@ -54,17 +55,21 @@ def test_what_a_job_says() -> None:
 
 
 def test_plain_data_and_back() -> None:
-    for job in jobs(recipe()):
+    word = {"path": "piano.safetensors", "placeholder": "<piano>"}
+    changed = recipe(scheduler="euler", loras=[{"path": "a.safetensors", "scale": 0.5}], tokens=[word])
+    for job in (*jobs(recipe()), *jobs(changed)):
         assert Job.from_dict(json.loads(json.dumps(job.to_dict()))) == job
 
 
 CONTENT: dict[str, Any] = {
     "task": "txt2img", "prompt": "a car", "negative_prompt": "", "phrases": {"car": ("car", "sedan"), "bus": ("bus",)},
     "attributes": {"a": "b", "c": "d"}, "seed": 0, "size": (64, 64), "steps": 20, "guidance": 5.0, "model": "tiny",
+    "setup": Setup(),
 }  # fmt: skip
 OTHER: dict[str, Any] = {
     "task": "img2img", "prompt": "a bus", "negative_prompt": "blur", "phrases": {"car": ("car",)},
     "attributes": {"a": "x", "c": "d"}, "seed": 1, "size": (64, 72), "steps": 21, "guidance": 5.5, "model": "other",
+    "setup": Setup(scheduler="ddim"),
 }  # fmt: skip
 
 
@@ -84,6 +89,32 @@ def test_the_id_is_16_hex_digits_over_every_other_field() -> None:
 def test_ids_do_not_change_from_one_release_to_the_next() -> None:
     # A set that was begun with an older release must go on: change this only with a migration.
     assert Job.of(**CONTENT).job_id == "588d8c95355929e4"
+    older = {name: value for name, value in CONTENT.items() if name != "setup"}
+    assert Job.of(**older).job_id == "588d8c95355929e4"
+
+
+def test_each_prompt_at_every_size() -> None:
+    sizes = ((64, 64), (96, 64))
+    made = jobs(recipe(size=[list(size) for size in sizes]))
+    assert len(made) == 2 * len(jobs(recipe())) == count_jobs(recipe(size=[[64, 64], [96, 64]]))
+    assert [(job.seed, job.size) for job in made[:3]] == [(0, sizes[0]), (0, sizes[1]), (1, sizes[0])]
+    sampled = jobs(recipe(size=[[64, 64], [96, 64]], sample={"count": 12}))
+    assert Counter(job.size for job in sampled) == {size: 6 for size in sizes}
+    assert Counter(job.seed for job in sampled) == {0: 4, 1: 4, 2: 4}
+
+
+def test_random_seeds_are_the_same_each_time() -> None:
+    seeds = recipe(seeds={"count": 5, "seed": 3, "lowest": 100, "highest": 120}).seed_list
+    assert len(set(seeds)) == 5 and all(100 <= seed <= 120 for seed in seeds)
+    assert recipe(seeds={"count": 5, "seed": 3, "lowest": 100, "highest": 120}).seed_list == seeds
+    assert recipe(seeds={"count": 5, "seed": 4, "lowest": 100, "highest": 120}).seed_list != seeds
+
+
+def test_negative_prompts_are_filled_too() -> None:
+    made = jobs(recipe(negative_prompt="blurry {place}", seeds=1))
+    assert {(job.attributes["place"], job.negative_prompt) for job in made} == {
+        ("road", "blurry road"), ("beach", "blurry beach"),
+    }  # fmt: skip
 
 
 def test_the_same_in_every_process() -> None:

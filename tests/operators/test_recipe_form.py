@@ -198,10 +198,12 @@ def test_as_yaml_and_on_as_text(app, form) -> None:
 
 
 def test_a_recipe_that_was_handed_over_is_taken_apart(form) -> None:
-    text = as_text({**EXAMPLE, "classes": {"vehicle": ["car", "bus"]}, "seeds": [5], "negative_prompt": "fog"})
+    others = {"seeds": [5], "negative_prompt": "fog", "scheduler": "euler"}
+    text = as_text({**EXAMPLE, "classes": {"vehicle": ["car", "bus"]}, **others})
     fields = form(recipe=text, advanced=True)
     assert fields["classes"]["default"] == ["vehicle: car, bus"]
     assert fields["seeds"]["default"] == "5," and fields["negative_prompt"]["default"] == "fog"
+    assert fields["scheduler"]["default"] == "euler"
     assert problems(fields) == {}
 
 

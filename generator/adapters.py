@@ -1,0 +1,146 @@
+"""Does to a pipeline what a ``Setup`` says, for as long as it paints with it, and undoes it after.
+
+A pipeline is loaded once and shared, so nothing may stay on it: two recipes can use one model with different LoRAs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+from typing import Any
+
+import diffusers
+import torch
+from safetensors.torch import load_file
+
+from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.models import first_line
+from diffucurate.generator.setups import SCHEDULERS, LearnedWord, Lora, Setup
+
+#: How the names of a pipeline's tokenizers and text encoders end.
+_ENDS = ("", "_2")
+
+
+@contextmanager
+def adapted(pipe: Any, setup: Setup) -> Iterator[None]:
+    """A block in which the pipeline is set up as asked.
+
+    Raises:
+        RecipeError: a sampler that does not suit the model, a file that is not there or does not fit it, or a
+            placeholder that its tokenizer knows as a word already.
+        ModelError: LoRAs need a package that is not installed.
+    """
+    with ExitStack() as stack:
+        if setup.scheduler is not None:
+            stack.enter_context(_sampler(pipe, setup.scheduler))
+        if setup.tokens:
+            stack.enter_context(_words(pipe, setup.tokens))
+        if setup.loras:
+            stack.enter_context(_loras(pipe, setup.loras))
+        yield
+
+
+@contextmanager
+def _sampler(pipe: Any, name: str) -> Iterator[None]:
+    before, kind = pipe.scheduler, getattr(diffusers, f"{SCHEDULERS[name]}Scheduler")
+    suitable = [kind.__name__ for kind in before.compatibles]
+    if kind.__name__ not in suitable:
+        names = ", ".join(short for short, stem in SCHEDULERS.items() if f"{stem}Scheduler" in suitable)
+        raise RecipeError("scheduler", name, f"it does not suit this model, which can use {names or 'its own only'}")
+    try:
+        pipe.scheduler = kind.from_config(before.config)
+    except ImportError as error:  # some samplers need a package that diffusers does not bring
+        raise ModelError(f"sampler '{name}' needs a package that is not installed: {first_line(error)}") from error
+    try:
+        yield
+    finally:
+        pipe.scheduler = before
+
+
+@contextmanager
+def _words(pipe: Any, words: Sequence[LearnedWord]) -> Iterator[None]:
+    if not hasattr(pipe, "load_textual_inversion"):
+        placeholders = [word.placeholder for word in words]
+        raise RecipeError("tokens", placeholders, f"{type(pipe).__name__} takes no learned words")
+    with ExitStack() as stack:
+        for end, _, encoder in _encoders(pipe):
+            stack.enter_context(_room_for_words(pipe, end, encoder))
+        for index, word in enumerate(words):
+            for tokenizer, encoder, state in _embeddings(pipe, word, f"tokens[{index}].path"):
+                if word.placeholder in tokenizer.get_vocab():
+                    remedy = "the model's tokenizer has this word already; choose a placeholder such as <my-piano>"
+                    raise RecipeError(f"tokens[{index}].placeholder", word.placeholder, remedy)
+                pipe.load_textual_inversion(state, token=word.placeholder, tokenizer=tokenizer, text_encoder=encoder)
+        yield
+
+
+@contextmanager
+def _room_for_words(pipe: Any, end: str, encoder: Any) -> Iterator[None]:
+    """A vocabulary that may grow: diffusers itself cannot take back a word of several vectors."""
+    tokenizer, size = getattr(pipe, f"tokenizer{end}"), encoder.get_input_embeddings().weight.shape[0]
+    setattr(pipe, f"tokenizer{end}", deepcopy(tokenizer))
+    try:
+        yield
+    finally:
+        setattr(pipe, f"tokenizer{end}", tokenizer)
+        encoder.resize_token_embeddings(size)
+
+
+def _embeddings(pipe: Any, word: LearnedWord, field: str) -> Iterator[tuple[Any, Any, dict[str, torch.Tensor]]]:
+    """For each text encoder the vectors, (vectors, width), that a file has for it.
+
+    Files hold one tensor under any name, or one per encoder, ``clip_l`` and ``clip_g``, for Stable Diffusion XL.
+    """
+    try:
+        path = word.path if word.path.endswith(".safetensors") else _fetched(word.path)
+        tensors = load_file(path)
+    except Exception as error:  # the Hub client and safetensors each have their own errors
+        remedy = f"it cannot be read as a .safetensors file ({first_line(error)})"
+        raise RecipeError(field, word.path, remedy) from error
+    encoders = _encoders(pipe)
+    names = ["clip_l", "clip_g"] if len(tensors) > 1 and "clip_g" in tensors else list(tensors)
+    if len(names) != len(encoders):
+        remedy = f"it is for {len(names)} text encoders, this model has {len(encoders)}; use one learned for this model"
+        raise RecipeError(field, word.path, remedy)
+    for (_, tokenizer, encoder), name in zip(encoders, names, strict=True):
+        vectors = torch.atleast_2d(tensors[name])
+        width = encoder.get_input_embeddings().weight.shape[1]
+        if vectors.shape[1] != width:
+            remedy = f"its vectors are {vectors.shape[1]} wide, this model's are {width}; use one learned for it"
+            raise RecipeError(field, word.path, remedy)
+        yield tokenizer, encoder, {word.placeholder: vectors}
+
+
+def _fetched(hub_id: str) -> str:
+    from huggingface_hub import hf_hub_download
+
+    return str(hf_hub_download(hub_id, "learned_embeds.safetensors"))
+
+
+def _encoders(pipe: Any) -> list[tuple[str, Any, Any]]:
+    """The text encoders whose vocabulary can grow, CLIP's: how their names end, their tokenizers, they themselves."""
+    named = [(end, getattr(pipe, f"tokenizer{end}", None), getattr(pipe, f"text_encoder{end}", None)) for end in _ENDS]
+    return [one for one in named if None not in one]
+
+
+@contextmanager
+def _loras(pipe: Any, loras: Sequence[Lora]) -> Iterator[None]:
+    if not hasattr(pipe, "load_lora_weights"):
+        raise RecipeError("loras", [lora.path for lora in loras], f"{type(pipe).__name__} takes no LoRAs")
+    if importlib.util.find_spec("peft") is None:
+        raise ModelError("LoRAs need PEFT: pip install 'diffucurate[lora]'")
+    names = [f"diffucurate_{index}" for index in range(len(loras))]
+    try:
+        for index, (name, lora) in enumerate(zip(names, loras, strict=True)):
+            try:
+                pipe.load_lora_weights(lora.path, adapter_name=name, use_safetensors=True)
+            # The Hub client, diffusers and PEFT each have their own errors for what can go wrong here.
+            except Exception as error:
+                remedy = f"it cannot be loaded as a LoRA for this model ({first_line(error)})"
+                raise RecipeError(f"loras[{index}].path", lora.path, remedy) from error
+        pipe.set_adapters(names, [lora.scale for lora in loras])
+        yield
+    finally:
+        pipe.unload_lora_weights()

@@ -1,0 +1,98 @@
+"""What is changed about a model before it paints: its sampler, LoRAs, learned words. Knows no pipeline.
+
+Light on purpose, as the recipe reads it; ``generator.adapters`` does to a pipeline what is said here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from diffucurate.generator.complaints import suggestion
+from diffucurate.generator.errors import RecipeError
+
+#: Name of a sampler -> its class in diffusers, without "Scheduler".
+SCHEDULERS = {
+    "ddim": "DDIM", "ddpm": "DDPM", "deis": "DEISMultistep", "dpm++": "DPMSolverMultistep",
+    "dpm++-sde": "DPMSolverSDE", "dpm++-single": "DPMSolverSinglestep", "dpm2": "KDPM2Discrete",
+    "dpm2-a": "KDPM2AncestralDiscrete", "euler": "EulerDiscrete", "euler-a": "EulerAncestralDiscrete",
+    "flow-euler": "FlowMatchEulerDiscrete", "flow-heun": "FlowMatchHeunDiscrete", "heun": "HeunDiscrete", "lcm": "LCM",
+    "lms": "LMSDiscrete", "pndm": "PNDM", "unipc": "UniPCMultistep",
+}  # fmt: skip
+
+#: How far a LoRA can be turned up; beyond, images are noise.
+MAX_SCALE = 10.0
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class Lora(_Part):
+    """Low-rank changes to a model's weights: a ``.safetensors`` file, a folder with one, or a hub id."""
+
+    path: Annotated[str, Field(min_length=1)]
+    scale: Annotated[float, Field(ge=-MAX_SCALE, le=MAX_SCALE, allow_inf_nan=False)] = 1.0
+
+
+class LearnedWord(_Part):
+    """A word learned by textual inversion: a ``.safetensors`` file or a hub id, and how prompts write it."""
+
+    path: Annotated[str, Field(min_length=1)]
+    placeholder: Annotated[str, Field(min_length=1)]
+
+
+class Setup(_Part):
+    """All of it; empty, the model paints as it is."""
+
+    scheduler: str | None = None
+    loras: tuple[Lora, ...] = ()
+    tokens: tuple[LearnedWord, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self != Setup()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, without what is left at its default."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Setup:
+        """What ``to_dict`` wrote."""
+        loras, tokens = data.get("loras", ()), data.get("tokens", ())
+        return cls(
+            scheduler=data.get("scheduler"),
+            loras=tuple(Lora(**lora) for lora in loras),
+            tokens=tuple(LearnedWord(**word) for word in tokens),
+        )
+
+
+def check_setup(setup: Setup) -> None:
+    """The sampler is known, no file is a pickle, and each placeholder is one word of its own.
+
+    Raises:
+        RecipeError: it is not so.
+    """
+    if setup.scheduler is not None and setup.scheduler not in SCHEDULERS:
+        hint = suggestion(setup.scheduler, SCHEDULERS) or f"; use one of {', '.join(SCHEDULERS)}"
+        raise RecipeError("scheduler", setup.scheduler, f"there is no such sampler{hint}")
+    _check_files("loras", [lora.path for lora in setup.loras])
+    _check_files("tokens", [word.path for word in setup.tokens])
+    seen: set[str] = set()
+    for index, word in enumerate(setup.tokens):
+        field = f"tokens[{index}].placeholder"
+        if len(word.placeholder.split()) != 1 or word.placeholder != word.placeholder.strip():
+            raise RecipeError(field, word.placeholder, "a placeholder is one word, as in <piano>")
+        if word.placeholder in seen:
+            raise RecipeError(field, word.placeholder, "another learned word has it already; choose a different one")
+        seen.add(word.placeholder)
+
+
+def _check_files(field: str, paths: Sequence[str]) -> None:
+    for index, path in enumerate(paths):
+        if PurePath(path).suffix in (".pt", ".pth", ".bin", ".ckpt", ".pkl"):
+            remedy = "the file is a pickle, which can run any code; give a .safetensors file"
+            raise RecipeError(f"{field}[{index}].path", path, remedy)

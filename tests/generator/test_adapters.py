@@ -1,0 +1,128 @@
+"""Samplers, LoRAs and learned words: they are there while a pipeline paints with them, and gone after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model_state_dict
+from safetensors.torch import save_file
+from untrained import untrained_sd3, untrained_xl
+
+from diffucurate.generator.adapters import adapted
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.painter import paint
+from diffucurate.generator.phrases import find_phrases
+from diffucurate.generator.prompts import Job
+from diffucurate.generator.setups import LearnedWord, Lora, Setup
+
+WORD = "<piano>"
+CLASSES = {"piano": [WORD], "car": ["car"]}
+
+
+def job(setup: Setup = Setup(), prompt: str = f"a {WORD} beside a car", **content: Any) -> Job:  # noqa: B008 - frozen
+    values = {
+        "task": "txt2img", "prompt": prompt, "negative_prompt": "", "phrases": find_phrases(prompt, CLASSES),
+        "attributes": {}, "seed": 5, "size": (128, 128), "steps": 2, "guidance": 1.0, "model": "tiny", "setup": setup,
+    }  # fmt: skip
+    return Job.of(**{**values, **content})
+
+
+def word(path: Path, pipe: Any, vectors: int = 1, **files: int) -> LearnedWord:
+    """A file with random vectors, one tensor or one per name in ``files`` with that width."""
+    width = pipe.text_encoder.config.hidden_size
+    generator = torch.Generator().manual_seed(1)
+    shapes = {name: (vectors, own) for name, own in files.items()} or {"emb_params": (vectors, width)}
+    save_file({name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}, path)
+    return LearnedWord(path=str(path), placeholder=WORD)
+
+
+def lora(folder: Path, make_pipe: Callable[..., Any], scale: float) -> Lora:
+    pipe = make_pipe()
+    pipe.unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_k"], init_lora_weights=False))
+    pipe.save_lora_weights(folder, unet_lora_layers=get_peft_model_state_dict(pipe.unet))
+    return Lora(path=str(folder / "pytorch_lora_weights.safetensors"), scale=scale)
+
+
+def state(pipe: Any) -> tuple[object, ...]:
+    vocabularies = [len(one) for name, one in pipe.components.items() if name.startswith("tokenizer")]
+    return type(pipe.scheduler), *vocabularies, sorted(pipe.unet.state_dict())
+
+
+def test_what_is_set_up_shows_and_leaves_nothing(make_pipe: Callable[..., Any], tmp_path: Path) -> None:
+    pipe = make_pipe()
+    before = state(pipe)
+    setups = {
+        "none": Setup(),
+        "sampler": Setup(scheduler="euler"),
+        "lora": Setup(loras=(lora(tmp_path, make_pipe, 3.0),)),
+        "lora off": Setup(loras=(lora(tmp_path, make_pipe, 0.0),)),
+        "word": Setup(tokens=(word(tmp_path / "w.safetensors", pipe, 3),)),
+    }
+    images = {}
+    for name, setup in {**setups, "again": Setup()}.items():
+        (painting,) = paint([job(setup)], pipe=pipe)
+        images[name] = painting.image
+        assert state(pipe) == before
+    for name in ("sampler", "lora", "word"):
+        assert not np.array_equal(images[name], images["none"]), name
+    assert np.array_equal(images["again"], images["none"])
+    assert np.abs(images["lora off"].astype(int) - images["none"]).max() <= 1
+
+
+@pytest.mark.parametrize("vectors", [1, 3])
+def test_a_learned_word_is_traced(make_pipe: Callable[..., Any], tmp_path: Path, vectors: int) -> None:
+    """Its map is that of all of its vectors' tokens, and no other word's."""
+    pipe = make_pipe()
+    setup = Setup(tokens=(word(tmp_path / "w.safetensors", pipe, vectors),))
+    (painting,) = paint([job(setup)], pipe=pipe)
+    assert set(painting.heatmaps) == {"piano", "car"}
+    assert not np.allclose(painting.heatmaps["piano"], painting.heatmaps["car"])
+
+
+def test_both_encoders_of_xl(tokenizer: Any, tmp_path: Path) -> None:
+    pipe = untrained_xl(deepcopy(tokenizer), deepcopy(tokenizer))
+    before = state(pipe)
+    setup = Setup(tokens=(word(tmp_path / "w.safetensors", pipe, 2, clip_l=24, clip_g=40),))
+    (painting,) = paint([job(setup)], pipe=pipe)
+    assert "piano" in painting.heatmaps and state(pipe) == before
+
+
+def test_jobs_of_two_setups_are_painted_apart(make_pipe: Callable[..., Any]) -> None:
+    jobs = [job(Setup(scheduler=name), seed=seed) for seed in range(2) for name in ("euler", "ddim")]
+    paintings = list(paint(jobs, pipe=make_pipe()))
+    assert [one.job.setup.scheduler for one in paintings] == ["euler", "euler", "ddim", "ddim"]
+
+
+def test_what_does_not_fit_is_said(make_pipe: Callable[..., Any], tokenizer: Any, tmp_path: Path) -> None:
+    pipe = make_pipe()
+    (tmp_path / "text.safetensors").write_text("not tensors")
+    good = word(tmp_path / "w.safetensors", pipe)
+    wide = word(tmp_path / "wide.safetensors", pipe, emb_params=7)
+    two = word(tmp_path / "two.safetensors", pipe, clip_l=24, clip_g=40)
+    taken = good.model_copy(update={"placeholder": "car</w>"})
+    missing = str(tmp_path / "missing.safetensors")
+    cases = [
+        (pipe, Setup(scheduler="flow-euler"), "scheduler", "it does not suit this model, which can use ddim"),
+        (untrained_sd3(tokenizer), Setup(scheduler="ddim"), "scheduler", "which can use flow-euler"),
+        (pipe, Setup(loras=(Lora(path=missing),)), "loras[0].path", "cannot be loaded as a LoRA"),
+        (pipe, Setup(tokens=(LearnedWord(path=missing, placeholder=WORD),)), "tokens[0].path", "cannot be read"),
+        (
+            pipe, Setup(tokens=(LearnedWord(path=str(tmp_path / "text.safetensors"), placeholder=WORD),)),
+            "tokens[0].path", "cannot be read",
+        ),
+        (pipe, Setup(tokens=(wide,)), "tokens[0].path", "its vectors are 7 wide, this model's are"),
+        (pipe, Setup(tokens=(two,)), "tokens[0].path", "it is for 2 text encoders, this model has 1"),
+        (pipe, Setup(tokens=(good, taken)), "tokens[1].placeholder", "has this word already"),
+    ]  # fmt: skip
+    for one, setup, field, said in cases:
+        before = state(one) if hasattr(one, "unet") else None
+        with pytest.raises(RecipeError) as raised, adapted(one, setup):
+            pass
+        assert raised.value.field == field and said in str(raised.value), (setup, str(raised.value))
+        assert before is None or state(one) == before
