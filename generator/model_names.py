@@ -5,6 +5,7 @@ Loads nothing and asks no network, so a form can check a name at every keystroke
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -17,6 +18,19 @@ BUILT_IN = "tiny"
 
 #: What diffusers writes at the top of a pipeline's folder.
 INDEX = "model_index.json"
+
+#: What transformers writes into a model's folder.
+CONFIG = "config.json"
+
+#: Models that cut out what a box and points show: their ``model_type`` -> transformers' classes of model and processor.
+#: Checkpoints made for videos hold the model for images too.
+SEGMENTERS = {
+    "sam": ("SamModel", "SamProcessor"),
+    "sam2": ("Sam2Model", "Sam2Processor"),
+    "sam2_video": ("Sam2Model", "Sam2Processor"),
+    "sam3_tracker": ("Sam3TrackerModel", "Sam3TrackerProcessor"),
+    "sam3_video": ("Sam3TrackerModel", "Sam3TrackerProcessor"),
+}
 
 _PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -45,9 +59,7 @@ def locate(model: str) -> Place:
         if not folder.is_dir():
             raise ModelError(f"the built-in model is not at '{folder}'; install a release, or run `make train-tiny`")
         return _folder(folder)
-    path = Path(os.path.expanduser(model))
-    if path.suffix.lower() in _PICKLES:
-        raise ModelError(f"'{model}' is a pickle, which can run any code when it is loaded; convert it to .safetensors")
+    path = _path(model)
     if _there(path.is_dir):
         return _folder(path)
     if _there(path.is_file):
@@ -59,10 +71,70 @@ def locate(model: str) -> Place:
     )
 
 
+def locate_segmenter(model: str) -> Place:
+    """The place that the name of a Segment Anything model means.
+
+    Args:
+        model: a folder that transformers saved one to, or a hub id.
+
+    Raises:
+        ModelError: there is no such place, or a folder that holds no model or one of another kind.
+    """
+    path = _path(model)
+    if _there(path.is_dir):
+        kind = _model_type(path / CONFIG)
+        if kind is None:
+            raise ModelError(f"'{path}' holds no {CONFIG} of a model; give a folder that transformers saved a model to")
+        check_segmenter(model, kind)
+        return Place("folder", str(path))
+    if _HUB_ID.fullmatch(model) and not _there(path.is_file):
+        return Place("hub", model)
+    raise ModelError(f"refiner '{model}' is neither a folder that exists nor a hub id such as 'facebook/sam-vit-base'")
+
+
+def check_segmenter(model: str, kind: str | None) -> None:
+    """See that a ``model_type`` is one of ``SEGMENTERS``.
+
+    Raises:
+        ModelError: it is another one, or None.
+    """
+    if kind not in SEGMENTERS:
+        raise ModelError(
+            f"'{model}' is a model of type '{kind}', which takes no boxes and points; use SAM, SAM 2 or the tracker of "
+            "SAM 3, such as facebook/sam-vit-base or facebook/sam2.1-hiera-tiny"
+        )
+
+
 def downloaded_models() -> list[str]:
     """The hub ids of the diffusers pipelines in the local Hugging Face cache, in alphabetical order."""
-    indexes = _cache().glob(f"models--*--*/snapshots/*/{INDEX}")
-    return sorted({path.parents[2].name.removeprefix("models--").replace("--", "/", 1) for path in indexes})
+    return _downloaded(INDEX, lambda path: True)
+
+
+def downloaded_segmenters() -> list[str]:
+    """The hub ids of the Segment Anything models in the local Hugging Face cache, in alphabetical order."""
+    return _downloaded(CONFIG, lambda path: _model_type(path) in SEGMENTERS)
+
+
+def _downloaded(name: str, fits: Callable[[Path], bool]) -> list[str]:
+    found = [path for path in _cache().glob(f"models--*--*/snapshots/*/{name}") if fits(path)]
+    return sorted({path.parents[2].name.removeprefix("models--").replace("--", "/", 1) for path in found})
+
+
+def _model_type(config: Path) -> str | None:
+    """The ``model_type`` that a config.json names, None where there is none or it cannot be read."""
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    kind = content.get("model_type") if isinstance(content, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def _path(model: str) -> Path:
+    path = Path(os.path.expanduser(model))
+    if path.suffix.lower() in _PICKLES:
+        raise ModelError(f"'{model}' is a pickle, which can run any code when it is loaded; convert it to .safetensors")
+    return path
 
 
 def _folder(folder: Path) -> Place:

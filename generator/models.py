@@ -32,7 +32,7 @@ KEPT = 2
 _PIXELS = {"cuda": 8 * 512 * 512, "mps": 2 * 512 * 512, "cpu": 512 * 512}
 _MOST_IMAGES = {"cuda": 64, "mps": 8, "cpu": 8}
 
-_OFFLINE_HELP = "without a network, download it elsewhere and give its local folder"
+OFFLINE_HELP = "without a network, download it elsewhere and give its local folder"
 
 # diffusers 0.42 renamed the argument and deprecates the old name.
 _DTYPE = "dtype" if Version(diffusers.__version__) >= Version("0.42") else "torch_dtype"
@@ -61,7 +61,7 @@ def load_pipeline(model: str, device: str | None = None, dtype: torch.dtype | No
     Raises:
         ModelError: what was tried, why it failed and how to get the model.
     """
-    device = _checked_device(device or default_device()[0])
+    device = checked_device(device or default_device()[0])
     dtype = dtype or (torch.float16 if device.startswith("cuda") else torch.float32)
     with _lock:
         key = (model, device, dtype)
@@ -111,7 +111,12 @@ def default_batch(pipe: Any, size: tuple[int, int]) -> int:
     return max(1, min(_MOST_IMAGES[kind], _PIXELS[kind] // (size[0] * size[1])))
 
 
-def _checked_device(device: str) -> str:
+def checked_device(device: str) -> str:
+    """``device`` as a model on it names it: "cuda" becomes "cuda:0", say.
+
+    Raises:
+        ModelError: there is no such device here.
+    """
     try:
         kind = torch.device(device).type
     except RuntimeError as error:
@@ -134,9 +139,9 @@ def _load(model: str, dtype: torch.dtype) -> DiffusionPipeline:
 def _from_folder(folder: Path, dtype: torch.dtype) -> DiffusionPipeline:
     try:
         return DiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True, **{_DTYPE: dtype})
-    except (OSError, ValueError, AttributeError, SafetensorError) as error:
+    except (OSError, ValueError, AttributeError, KeyError, SafetensorError) as error:
         raise ModelError(
-            f"'{folder}' could not be loaded as a diffusers pipeline with .safetensors weights: {_first_line(error)}"
+            f"'{folder}' could not be loaded as a diffusers pipeline with .safetensors weights: {first_line(error)}"
         ) from error
 
 
@@ -145,14 +150,14 @@ def _from_file(path: Path, dtype: torch.dtype) -> DiffusionPipeline:
         with safe_open(path, framework="pt") as file:
             is_xl = any(key.startswith("conditioner.embedders.1.") for key in file.keys())  # noqa: SIM118 - not a dict
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"'{path}' is not a .safetensors file: {_first_line(error)}") from error
+        raise ModelError(f"'{path}' is not a .safetensors file: {first_line(error)}") from error
     kind = StableDiffusionXLPipeline if is_xl else StableDiffusionPipeline
     try:
         return kind.from_single_file(str(path), **{_DTYPE: dtype})
     # The Hub client, diffusers and transformers each have their own errors for what can go wrong here.
     except Exception as error:
         raise ModelError(
-            f"'{path}' could not be loaded as one {kind.__name__} ({_first_line(error)}); a single file also needs its "
+            f"'{path}' could not be loaded as one {kind.__name__} ({first_line(error)}); a single file also needs its "
             "model's configuration from the Hugging Face hub or its cache - without a network, give a diffusers folder"
         ) from error
 
@@ -166,11 +171,14 @@ def _from_hub(model: str, dtype: torch.dtype) -> DiffusionPipeline:
             )
         # As above: the Hub client raises errors of several families.
         except Exception as error:
-            reasons.append(f"{place} ({_first_line(error)})")
-    raise ModelError(f"'{model}' could not be loaded; tried {' and '.join(reasons)}; {_OFFLINE_HELP}")
+            reasons.append(f"{place} ({first_line(error)})")
+    raise ModelError(f"'{model}' could not be loaded; tried {' and '.join(reasons)}; {OFFLINE_HELP}")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error of somebody else's says, without the pages that may follow."""
+    if isinstance(error, KeyError):  # whose text is the key alone
+        return f"{error} is missing"
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

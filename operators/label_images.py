@@ -13,7 +13,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError, DiffucurateError, ModelError, RecipeError
 from diffucurate.generator.labels.settings import SETTINGS, Settings
-from diffucurate.generator.model_names import downloaded_models, locate
+from diffucurate.generator.model_names import downloaded_models, downloaded_segmenters, locate, locate_segmenter
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose_target, given, listed, refuse
 from diffucurate.operators.label_form import (
@@ -40,7 +40,7 @@ SOURCES = {
 }
 
 #: What a source is given besides settings: parameter -> the source.
-_MODELS = {"model": "attention", "weights": "yolov8"}
+_MODELS = {"model": "attention", "refiner": "attention", "weights": "yolov8"}
 
 
 class LabelImages(LibraryOperator):
@@ -58,13 +58,16 @@ class LabelImages(LibraryOperator):
         source: str | Sequence[str],
         weights: str | None = None,
         model: str | None = None,
+        refiner: str | None = None,
         classes: list[str] | None = None,
         settings: Mapping[str, Settings] | None = None,
         delegate: bool = False,
     ) -> Any:
         """The same from Python: ``source`` is one or several, ``settings`` are by source; see ``call``."""
         sources = [source] if isinstance(source, str) else list(source)
-        params: dict[str, Any] = {"source": sources, "weights": weights, "model": model, "classes": classes}
+        params: dict[str, Any] = {
+            "source": sources, "weights": weights, "model": model, "refiner": refiner, "classes": classes
+        }  # fmt: skip
         for name, values in (settings or {}).items():
             params |= settings_params(name, values)
         return self.call(samples, params, delegate=delegate)
@@ -150,6 +153,13 @@ class LabelImages(LibraryOperator):
                     "prompt: 'owner/name' on Hugging Face, or the full path of a folder or .safetensors file. "
                     "Where empty, the built-in model looks at images without heatmaps.",
                 )  # fmt: skip
+                segmenters = [types.Choice(model, label=model) for model in downloaded_segmenters()]
+                inputs.str(
+                    "refiner", label="Outline refiner", view=types.AutocompleteView(choices=segmenters),
+                    description="A Segment Anything model that draws each object again, and is followed where it "
+                    "agrees with attention: 'owner/name' on Hugging Face, such as facebook/sam-vit-base, or the full "
+                    "path of a folder. Where empty, outlines stay as attention drew them. The preview does without it.",
+                )  # fmt: skip
             elif name == "yolov8":
                 ask_settings(inputs, ctx, name)
                 inputs.str(
@@ -232,6 +242,8 @@ def _will_happen(source: str, counts: Plan, ctx: ExecutionContext) -> str:
         who = f"the model '{model}'" if model else "the built-in model"
         others = f"{rest} other{'' if rest == 1 else 's'}" if counts.mapped else _images(rest)
         sentences.append(f"{others} {_are(rest)} looked at by {who}.")
+    if refiner := given(ctx, "refiner"):
+        sentences.append(f"Outlines are redrawn by the model '{refiner}' where it agrees.")
     return " ".join(sentences)
 
 
@@ -246,12 +258,14 @@ def _are(count: int) -> str:
 def _problems(ctx: ExecutionContext, sources: list[str]) -> dict[str, str]:
     """Parameter -> what is wrong with it, of those that the form folds away."""
     found = dict(problem for name in sources if (problem := settings_problem(ctx, name)))
-    model, weights = given(ctx, "model"), given(ctx, "weights")
-    if "attention" in sources and model:
-        try:
-            locate(model)
-        except ModelError as error:
-            found["model"] = str(error)
+    weights = given(ctx, "weights")
+    for param, look_up in (("model", locate), ("refiner", locate_segmenter)):
+        name = given(ctx, param)
+        if "attention" in sources and name:
+            try:
+                look_up(name)
+            except ModelError as error:
+                found[param] = str(error)
     if "yolov8" in sources and weights and not Path(weights).expanduser().is_file():
         found["weights"] = f"'{weights}' is no file on this machine; give the full path of a .pt file or leave it empty"
     return found

@@ -46,7 +46,9 @@ def of_run(made: Provenance) -> dict[str, str]:
     }
     for later in made.labelled:
         when = "that run was deleted" if later.run is None else f"since {_moment(later.run.started)}"
-        lines[f"Labels of {later.source}"] = f"{when} (run {later.run_key})"
+        refiner = None if later.run is None else later.run.settings.get("refiner")
+        redrawn = f", outlines redrawn by {refiner}" if refiner else ""
+        lines[f"Labels of {later.source}"] = f"{when} (run {later.run_key}){redrawn}"
     return {label: text for label, text in lines.items() if text}
 
 

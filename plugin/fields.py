@@ -31,6 +31,9 @@ INFO = "diffucurate"
 #: A Detection's or Polyline's share of the image, in [0, 1].
 AREA = "area"
 
+#: Set on Detections whose mask a second model redrew.
+REFINED = "refined"
+
 
 def heatmap(label: str) -> str:
     """The Heatmap field of a class; anything but letters, digits and underscores becomes an underscore.

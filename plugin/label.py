@@ -33,11 +33,12 @@ from diffucurate.plugin.classes import extend_classes, read_classes
 from diffucurate.plugin.looks import dress
 from diffucurate.plugin.media import media_folder, read_image, read_maps, remove_files
 from diffucurate.plugin.progress import Listener, Meter
-from diffucurate.plugin.samples import dataset_of, declare_heatmaps, declare_label_fields, with_classes
+from diffucurate.plugin.samples import dataset_of, declare_heatmaps, declare_label_fields, declare_refined, with_classes
 from diffucurate.plugin.sources import compared
 from diffucurate.plugin.store import Heatmaps, as_stored, media_of, store_heatmaps, store_labels
 
 if TYPE_CHECKING:
+    from diffucurate.generator.labels.segment_anything import SamRefiner
     from diffucurate.generator.sources import LabelSource
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ SOURCES = ("attention", "yolov8")
 _AT_ONCE = 16
 
 #: Which of ``label``'s settings a source takes, besides classes and device.
-_TAKES: dict[str, tuple[str, ...]] = {"attention": ("model", "settings"), "yolov8": ("weights", "settings")}
+_TAKES: dict[str, tuple[str, ...]] = {"attention": ("model", "settings", "refiner"), "yolov8": ("weights", "settings")}
 
 Phrases = Mapping[str, Sequence[str]]
 
@@ -60,6 +61,7 @@ def label(
     source: str | LabelSource,
     weights: str | os.PathLike[str] | None = None,
     model: str | None = None,
+    refiner: str | os.PathLike[str] | None = None,
     classes: Phrases | Sequence[str] | None = None,
     settings: Settings | None = None,
     device: str | None = None,
@@ -79,11 +81,13 @@ def label(
         source: ``attention``, ``yolov8``, or a label source of your own.
         weights: for ``yolov8``, a segmentation checkpoint; the built-in one by default.
         model: for ``attention``, the model that looks at images without kept maps, the built-in one by default.
+        refiner: for ``attention``, a Segment Anything model that redraws the objects it agrees about: a folder or a
+            hub id such as ``facebook/sam-vit-base``. Instances that it redrew have ``refined`` set.
         classes: names, or names with the phrases that mean them; all of the dataset's by default. New ones are
             added to the dataset's.
         settings: ``LabelSettings`` for ``attention``: how maps become labels; ``YoloSettings`` for ``yolov8``: which
             detections become labels. The defaults where left out.
-        device: for the model; the best one there is by default.
+        device: for the models; the best one there is by default.
         progress: called after each image.
 
     Returns:
@@ -91,11 +95,11 @@ def label(
 
     Raises:
         RecipeError: an unknown source, a setting or settings that the source does not take, or no classes.
-        ModelError: the model cannot be loaded.
+        ModelError: a model cannot be loaded.
         DatasetError: no image can be read, a field of that name has another type, or the dataset is deleted
             meanwhile.
     """
-    name = _check_source(source, {"weights": weights, "model": model, "settings": settings})
+    name = _check_source(source, {"weights": weights, "model": model, "refiner": refiner, "settings": settings})
     dataset = dataset_of(samples)
     wanted = wanted_classes(dataset, classes)
     if not wanted and isinstance(source, str):
@@ -109,15 +113,18 @@ def label(
         if isinstance(settings, YoloSettings):
             worker = _FromYolo(wanted, weights, device, settings)
         else:
-            worker = _FromAttention(wanted, model, device, settings)
+            worker = _FromAttention(wanted, model, device, settings, refiner)
 
     record = {
         "source": name, "classes": list(wanted), "model": model,
         "weights": None if weights is None else os.fspath(weights),
+        "refiner": None if refiner is None else os.fspath(refiner),
         "settings": None if settings is None else settings.model_dump(), "device": device, "samples": len(samples),
     }  # fmt: skip
     with _deletion_named(dataset.name), runs.recorded(dataset, "label", record) as run:
         saver = _Saver(dataset, name, wanted, run.key)
+        if refiner is not None:
+            declare_refined(dataset, name)
         meter = Meter(progress, len(samples))
         unreadable: list[str] = []
         ids = samples.values("id")
@@ -130,6 +137,8 @@ def label(
             for path in failed:
                 meter.advance(note=f"skipped {path}: it cannot be read")
         run.facts |= {"labelled": saver.saved, "unreadable": unreadable}
+        if refiner is not None:
+            run.facts["refined"] = saver.refined
         if unreadable and not saver.saved:
             raise DatasetError(f"none of the {len(unreadable)} images can be read, such as {unreadable[0]}")
     if unreadable:
@@ -253,8 +262,20 @@ class _FromYolo:
 class _FromAttention:
     """Labels from kept maps where there are any, else from a model that looks at the image."""
 
-    def __init__(self, wanted: Phrases, model: str | None, device: str | None, settings: LabelSettings) -> None:
+    def __init__(
+        self,
+        wanted: Phrases,
+        model: str | None,
+        device: str | None,
+        settings: LabelSettings,
+        refiner: str | os.PathLike[str] | None,
+    ) -> None:
         self._wanted, self._model, self._device, self._settings = wanted, model, device, settings
+        self._refiner: SamRefiner | None = None
+        if refiner is not None:
+            from diffucurate.generator.labels.segment_anything import SamRefiner
+
+            self._refiner = SamRefiner(os.fspath(refiner), device, settings.min_agreement)
 
     def results(self, images: Sequence[_Image]) -> Iterator[tuple[_Image, _Result]]:
         strangers = []
@@ -291,7 +312,8 @@ class _FromAttention:
 
     def _labels(self, maps: Heatmaps, pixels: NDArray[np.uint8]) -> Labels:
         chosen = {name: heat for name, heat in maps.items() if name in self._wanted}
-        return labels_from_heatmaps(chosen, pixels.shape[:2], tuple(self._wanted), self._settings, pixels)
+        labels = labels_from_heatmaps(chosen, pixels.shape[:2], tuple(self._wanted), self._settings, pixels)
+        return labels if self._refiner is None else self._refiner.refine(pixels, labels, chosen)
 
 
 class _Saver:
@@ -305,7 +327,7 @@ class _Saver:
         self._maps: list[str] = []
         self._classes: list[str] = []
         self._admit(wanted)
-        self.saved = 0
+        self.saved = self.refined = 0
 
     def _admit(self, classes: Phrases) -> None:
         """Give the dataset classes, and the fields and colours that go with them."""
@@ -347,6 +369,7 @@ class _Saver:
             return  # somebody has deleted the sample meanwhile
         remove_files(old, self._folder)
         self.saved += 1
+        self.refined += sum(instance.refined for instance in labels.instances)
 
 
 def _agreements_with(dataset: fo.Dataset, source: str) -> list[str]:

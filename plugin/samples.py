@@ -103,6 +103,15 @@ def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str
         dataset.save()
 
 
+def declare_refined(dataset: fo.Dataset, source: str) -> None:
+    """Add the mark of instances that were redrawn to the schema, so that the App can filter by it.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    _declare(dataset, {f"{fields.instances(source)}.detections.{fields.REFINED}": fo.BooleanField})
+
+
 def _declare(dataset: fo.Dataset, kinds: Mapping[str, type[Any]]) -> None:
     """Add those fields that are not there yet, field or document types by their paths."""
     missing = {}
@@ -178,6 +187,7 @@ def to_detection(instance: Instance) -> fo.Detection:
         mask=instance.mask[y0:y1, x0:x1],
         confidence=float(instance.confidence),
         **{fields.AREA: instance.area / instance.mask.size},
+        **({fields.REFINED: True} if instance.refined else {}),
     )
 
 

@@ -20,7 +20,8 @@ IGNORE = 255
 class Instance:
     """One object: its class, its pixels and how sure its source is.
 
-    ``mask`` is (H, W) bool and not empty, ``confidence`` in [0, 1]. Polygons and box follow from the mask.
+    ``mask`` is (H, W) bool and not empty, ``confidence`` in [0, 1]. ``refined`` says that a second model drew the
+    mask anew. Polygons and box follow from the mask.
 
     Raises:
         LabelError: a mask that is empty or not (H, W) bool, or a confidence outside [0, 1].
@@ -29,6 +30,7 @@ class Instance:
     label: str
     mask: NDArray[np.bool_]
     confidence: float
+    refined: bool = False
 
     def __post_init__(self) -> None:
         if self.mask.ndim != 2 or self.mask.dtype != np.bool_:

@@ -33,6 +33,9 @@ def label(
     model: Annotated[
         str | None, typer.Option(help="Diffusion model for attention on images painted elsewhere.")
     ] = None,
+    refiner: Annotated[
+        str | None, typer.Option(help="attention: a Segment Anything model that redraws outlines where it agrees.")
+    ] = None,
     classes: Annotated[str | None, typer.Option(help="car,bus,... for attention on images painted elsewhere.")] = None,
     view: Annotated[str | None, typer.Option(help="A saved view, to label only its samples.")] = None,
     threshold: Annotated[
@@ -50,6 +53,9 @@ def label(
     min_confidence: Annotated[
         float | None, typer.Option(min=0, max=1, help="Instances that are less certain are left out.")
     ] = None,
+    min_agreement: Annotated[
+        float | None, typer.Option(min=0, max=1, help="attention: least IoU of the refiner's mask with attention's.")
+    ] = None,
     max_overlap: Annotated[
         float | None, typer.Option(min=0, max=1, help="yolov8: of two instances that overlap more one is left out.")
     ] = None,
@@ -60,7 +66,7 @@ def label(
     names = names_in(classes)
     options = {
         "threshold": threshold, "edge_reach": edge_reach, "min_area": min_area, "min_share": min_share,
-        "min_confidence": min_confidence, "max_overlap": max_overlap,
+        "min_confidence": min_confidence, "min_agreement": min_agreement, "max_overlap": max_overlap,
     }  # fmt: skip
     settings = _settings(source.value, options)
     with terminal.progress(f"label {source.value}") as progress:
@@ -73,6 +79,7 @@ def label(
             source=source.value,
             weights=str(weights) if weights else None,
             model=model,
+            refiner=refiner,
             classes=names,
             settings=settings,
             progress=progress,

@@ -31,8 +31,9 @@ def test_settings_are_folded_until_they_are_asked_for(app, painted: fo.Dataset) 
         )
     )
     assert {"view_target", "use_attention", "use_yolov8", "classes", "show_settings"} <= folded
-    assert {"attention_floor", "attention_min_area", "attention_min_confidence", "model"} <= attention - folded
-    assert {"yolov8_min_confidence", "weights"} <= yolo - folded and not {"model", "attention_floor"} & yolo
+    assert {"attention_floor", "attention_min_area", "attention_min_confidence"} <= attention - folded
+    assert {"model", "refiner"} <= attention - folded
+    assert {"yolov8_min_confidence", "weights"} <= yolo - folded and not {"model", "refiner", "attention_floor"} & yolo
     assert attention | yolo == both
 
 
@@ -52,6 +53,10 @@ def test_slider_offers_the_range_and_the_default_of_the_setting(app, painted: fo
         ({"model": "/nowhere/model"}, "model", "neither a folder nor a file that exists"),
         ({"model": "best.ckpt"}, "model", "is a pickle"),
         ({"model": "owner/name"}, None, ""),
+        ({"refiner": "/nowhere/sam"}, "refiner", "neither a folder that exists nor a hub id"),
+        ({"refiner": str(Path(__file__).parent)}, "refiner", "holds no config.json"),
+        ({"refiner": "owner/name"}, None, ""),
+        ({"refiner": "/nowhere/sam", "use_attention": False, "use_yolov8": True}, None, ""),
         ({"attention_floor": 3}, "attention_floor", "it must be from 0 to 1"),
         ({"attention_min_area": -1e300}, "attention_min_area", "it must be from 0 to 1"),
         ({"attention_min_area": "a lot"}, "attention_min_area", "write a number"),
@@ -91,6 +96,11 @@ def test_form_says_what_will_happen(app, painted: fo.Dataset) -> None:
     painted.set_values("attention_maps", [None] * 4)
     form = app.form("label_images", painted, model="owner/name", use_yolov8=True)
     assert notices(form) == ["4 images are looked at by the model 'owner/name'.", "4 images are looked at by YOLOv8."]
+
+
+def test_form_says_who_redraws_outlines(app, painted: fo.Dataset) -> None:
+    (sentence,) = notices(app.form("label_images", painted, refiner="facebook/sam-vit-base"))
+    assert " Outlines are redrawn by the model 'facebook/sam-vit-base' where it agrees." in sentence
 
 
 def test_form_warns_of_labels_that_are_replaced(app, painted: fo.Dataset) -> None:
@@ -196,6 +206,21 @@ def test_call_from_python_with_settings(app, painted: fo.Dataset) -> None:
     assert result["settings"] == {"attention": strict.model_dump()}
     (key,) = painted.list_runs()
     assert painted.get_run_info(key).config.settings["settings"] == strict.model_dump()
+
+
+def test_refiner_from_python_and_in_the_record(app, painted: fo.Dataset, tmp_path: Path) -> None:
+    import fiftyone.operators as foo
+    from untrained_segmenters import save_sam2
+
+    refiner = str(save_sam2(tmp_path / "sam2"))
+    always = LabelSettings(min_agreement=0.0)
+    result = foo.get_operator("@diffucurate/diffucurate/label_images")(
+        painted, source="attention", refiner=refiner, settings={"attention": always}
+    )
+    (key,) = painted.list_runs()
+    config = painted.get_run_info(key).config
+    assert (config.settings["refiner"], result["settings"]["attention"]["min_agreement"]) == (refiner, 0)
+    assert config.facts["refined"] == painted.values("attention_instances.detections.refined", unwind=True).count(True)
 
 
 def test_unknown_source_from_python_is_named(app, painted: fo.Dataset) -> None:

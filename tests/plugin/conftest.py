@@ -66,6 +66,14 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder / "pipeline")
 
 
+@pytest.fixture(scope="session")
+def segmenter_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An untrained Segment Anything model, saved as a folder: its masks fit the images and mean nothing."""
+    from untrained_segmenters import save_sam
+
+    return str(save_sam(tmp_path_factory.mktemp("segmenter")))
+
+
 @pytest.fixture
 def generated(model_folder: str, request: pytest.FixtureRequest) -> Iterator[fo.Dataset]:
     """Four painted images of noise: a car and a bus at noon, by template and attribute, each with two seeds."""

@@ -128,7 +128,7 @@ def test_help_of_everything_without_fiftyone_or_torch() -> None:
     ("name", "options"),
     [
         ("generate", ["RECIPE", "--limit", "--batch-size", "--device"]),
-        ("label", ["DATASET", "--source", "--weights", "--model", "--classes", "--view", "attention", "yolov8"]),
+        ("label", ["DATASET", "--source", "--weights", "--model", "--refiner", "--classes", "--view", "yolov8"]),
         ("compare", ["DATASET", "A", "B"]),
         ("curate", ["DATASET", "--source", "--min-confidence", "--min-agreement", "--against", "--score", "--view"]),
         ("undo", ["DATASET", "NAME"]),
@@ -218,6 +218,7 @@ def test_a_view_that_is_not_there(command: Callable[..., Outcome], dataset: Any)
     [
         ("yolov8", "--threshold", 0.6, "threshold: 0.6 - source 'yolov8' has no such setting"),
         ("attention", "--max-overlap", 0.6, "max_overlap: 0.6 - source 'attention' has no such setting"),
+        ("yolov8", "--min-agreement", 0.6, "min_agreement: 0.6 - source 'yolov8' has no such setting"),
         ("attention", "--threshold", 7, "Invalid value for '--threshold'"),
     ],
 )
@@ -313,6 +314,22 @@ def test_label_from_kept_maps(command: Callable[..., Outcome], recipe: Path, del
     dataset.reload()
     settings = [dataset.get_run_info(key).config.settings["settings"] for key in dataset.list_runs() if "label" in key]
     assert {(made["floor"], made["min_area"], made["min_confidence"]) for made in settings} >= {(1, 0.01, 0.2)}
+
+
+def test_label_with_a_refiner(
+    command: Callable[..., Outcome], recipe: Path, segmenter_folder: str, delete_afterwards: None
+) -> None:
+    import fiftyone as fo
+
+    dataset = fo.load_dataset(command("generate", recipe, "--limit", 1)[1]["dataset"])
+    refiner = ("--refiner", segmenter_folder, "--min-agreement", 0)
+    code, _, err = command("label", dataset.name, "--source", "attention", *refiner)
+    assert code == 0, err
+    dataset.reload()
+    (config,) = (dataset.get_run_info(key).config for key in dataset.list_runs() if "label" in key)
+    assert config.settings["refiner"] == segmenter_folder and config.settings["settings"]["min_agreement"] == 0
+    code, document, _ = command("label", dataset.name, "--source", "yolov8", *refiner[:2])
+    assert code == 1 and document["error"]["field"] == "refiner"
 
 
 def test_provenance_and_regenerate(command: Callable[..., Outcome], recipe: Path, delete_afterwards: None) -> None:

@@ -34,6 +34,12 @@ def test_variations_and_later_labels(generated):
     assert run["Labels of attention"].startswith("since 20")
 
 
+def test_refiner_is_told_of(generated, segmenter_folder):
+    label(generated.limit(1), source="attention", refiner=segmenter_folder)
+    run = of_run(provenance(generated.first()))
+    assert run["Labels of attention"].endswith(f"), outlines redrawn by {segmenter_folder}")
+
+
 def test_run_that_was_stopped(generated):
     def interrupt(report: Progress) -> None:
         if report.done > 8:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, ModelError, RecipeError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.settings import LabelSettings, YoloSettings
 from diffucurate.generator.tiny import yolo_path
@@ -224,6 +224,28 @@ def test_run_is_recorded(photographs, scenes):
     assert all(key in path.name for path in files_of(photographs, "truth_mask"))
 
 
+@pytest.mark.parametrize(("least", "redrawn"), [(0.0, True), (1.0, False)])
+def test_refiner_redraws_what_it_agrees_about(painted, segmenter_folder, least, redrawn):
+    settings = LabelSettings(min_agreement=least)
+    label(painted, source="attention", settings=settings, device="cpu")
+    before, runs = masks(painted, "attention"), set(painted.list_runs())
+    label(painted, source="attention", settings=settings, device="cpu", refiner=segmenter_folder)
+    assert (masks(painted, "attention") != before) == redrawn
+    marks = painted.values("attention_instances.detections.refined", unwind=True)
+    assert any(before) and set(marks) <= {True, None} and (True in marks) == redrawn
+    (key,) = set(painted.list_runs()) - runs
+    config = painted.get_run_info(key).config
+    assert (config.settings["refiner"], config.settings["settings"]["min_agreement"]) == (segmenter_folder, least)
+    assert config.facts["refined"] == marks.count(True)
+
+
+def test_refiner_that_cannot_be_loaded_leaves_everything(painted, model_folder):
+    before, runs = masks(painted, "attention"), painted.list_runs()
+    with pytest.raises(ModelError, match=r"holds no config\.json"):
+        label(painted, source="attention", refiner=model_folder)
+    assert (masks(painted, "attention"), painted.list_runs()) == (before, runs)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -231,6 +253,7 @@ def test_run_is_recorded(photographs, scenes):
         ({"source": "attention"}, "has no classes yet; name them"),
         ({"source": "attention", "classes": ["car"], "weights": "a.pt"}, "weights: 'a.pt' - source 'attention'"),
         ({"source": "yolov8", "classes": ["car"], "model": "tiny"}, "model: 'tiny' - source 'yolov8'"),
+        ({"source": "yolov8", "classes": ["car"], "refiner": "a/sam"}, "refiner: 'a/sam' - source 'yolov8'"),
         ({"source": "attention", "classes": "car"}, "classes: 'car' - give a list"),
         ({"source": "attention", "classes": []}, "classes"),
         ({"source": "attention", "classes": ["car"], "settings": YoloSettings()}, "'attention' takes LabelSettings"),

@@ -1,0 +1,96 @@
+"""Objects redrawn by another model, where it agrees with what was there. Knows only arrays.
+
+Attention knows what an object is and roughly where; a model made to segment knows where its outline runs, but may
+mean a wheel or the whole street by it. So an object names itself by points, and takes the other model's mask only
+where the two overlap enough to be the same thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffucurate.generator.labels.model import Instance, Labels
+
+#: How far apart points of one object are, in square roots of its area: so that three always fit.
+SPACING = 0.35
+
+
+def hottest_points(heat: NDArray[np.float32], mask: NDArray[np.bool_], count: int) -> NDArray[np.float32]:
+    """The hottest pixels of an object, each ``SPACING`` away from those before.
+
+    Args:
+        heat: (H, W) map of the object's class, in any unit.
+        mask: (H, W) bool, the object, not empty.
+        count: how many, at least 1.
+
+    Returns:
+        (count, 2) float32, the (x, y) of their centres in pixels, the hottest first. An object too small for so many
+        has its hottest one repeated.
+    """
+    rows, columns = np.nonzero(mask)
+    values, reach = heat[rows, columns].astype(np.float64), max(1.0, SPACING * len(rows) ** 0.5)
+    points: list[tuple[float, float]] = []
+    while len(points) < count:
+        best = int(values.argmax())
+        if values[best] == -np.inf:
+            points.append(points[0])
+            continue
+        points.append((columns[best] + 0.5, rows[best] + 0.5))
+        values[(columns - columns[best]) ** 2 + (rows - rows[best]) ** 2 < reach**2] = -np.inf
+    return np.asarray(points, np.float32)
+
+
+def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Intersection over union of two (H, W) masks, in [0, 1]; 0 where both are empty."""
+    either = int(np.count_nonzero(one | other))
+    return int(np.count_nonzero(one & other)) / either if either else 0.0
+
+
+def agreeing(candidates: NDArray[np.bool_], mask: NDArray[np.bool_], min_agreement: float) -> NDArray[np.bool_] | None:
+    """The one of ``candidates`` that overlaps most with ``mask``; None where none is close enough to be the same thing.
+
+    Args:
+        candidates: (n, H, W) bool; empty ones never count.
+        mask: (H, W) bool.
+        min_agreement: least IoU with ``mask``, in [0, 1].
+    """
+    overlaps = [overlap(candidate, mask) if candidate.any() else -1.0 for candidate in candidates]
+    if not overlaps or max(overlaps) < min_agreement:
+        return None
+    return np.asarray(candidates[int(np.argmax(overlaps))])
+
+
+def refined(labels: Labels, candidates: Sequence[NDArray[np.bool_]], min_agreement: float) -> Labels:
+    """Labels whose objects are redrawn where another model agrees with them.
+
+    The most confident object chooses first. What it takes is gone for the others: a less confident one keeps the rest
+    of itself and chooses among the rest of its candidates, and one with nothing left is left out.
+
+    Args:
+        labels: as they are; confidences stay, for they say how sure the source is that there is such an object.
+        candidates: for each instance (n, H, W) bool, the masks it can take instead of its own.
+        min_agreement: least IoU of the two, in [0, 1].
+
+    Returns:
+        Labels in the same order, redrawn instances marked ``refined``; ``labels`` itself where nothing is redrawn.
+    """
+    height, width = labels.semantic.shape
+    taken = np.zeros((height, width), np.bool_)
+    found: dict[int, Instance] = {}
+    for index in sorted(range(len(labels.instances)), key=lambda index: -labels.instances[index].confidence):
+        instance = labels.instances[index]
+        chosen = agreeing(candidates[index] & ~taken, instance.mask, min_agreement)
+        if chosen is not None:
+            found[index] = replace(instance, mask=chosen, refined=True)
+        elif (instance.mask & ~taken).any():
+            found[index] = replace(instance, mask=instance.mask & ~taken)
+        else:
+            continue
+        taken |= found[index].mask
+    if not any(instance.refined for instance in found.values()):
+        return labels
+    return Labels.from_instances([found[index] for index in sorted(found)], labels.classes, (height, width))

@@ -1,0 +1,157 @@
+"""Outlines by a Segment Anything model: SAM (Kirillov et al., 2023), SAM 2 (Ravi et al., 2024) or SAM 3's tracker.
+
+Each object of an image is shown to the model by its box and the hottest points of its class's heatmap. Of the masks
+the model offers (it may take the points for a part, an object or a group), the one that overlaps most with the object
+is taken if it is close enough to be the same thing; the model's own score of a mask says nothing about which thing
+that is. Torch and transformers are imported when a model is loaded and not before.
+
+Knows nothing of how the labels were made. What a trained model gains has to be measured with one: the tests build
+untrained models, which show that the parts fit together and nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffucurate.generator.errors import LabelError, ModelError
+from diffucurate.generator.labels.make import normalised_heatmaps
+from diffucurate.generator.labels.model import Labels
+from diffucurate.generator.labels.refinement import hottest_points, refined
+from diffucurate.generator.labels.settings import DEFAULT_SETTINGS
+from diffucurate.generator.model_names import SEGMENTERS, check_segmenter, locate_segmenter
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: Points shown for each object. On rendered scenes each of the three hottest is on the object in 96 of 100 cases.
+POINTS = 3
+
+#: Objects worked on at once: an image of 512 x 512 pixels takes some 30 MB for each, a larger one more.
+_AT_ONCE = 16
+
+
+class SamRefiner:
+    """Redraws the objects of labels with a Segment Anything model, loaded once.
+
+    One image after the other: at the size these models look at an image (1024 pixels a side), one is enough to keep a
+    device busy. Weights are float32.
+
+    Args:
+        model: a folder that transformers saved a model and its processor to, or a hub id such as
+            ``facebook/sam-vit-base``; .safetensors weights only.
+        device: as torch names it; by default a GPU where there is one.
+        min_agreement: least IoU, in [0, 1], of a new mask with the object's own.
+
+    Raises:
+        ModelError: there is no such model, it is of a kind that takes no boxes and points, or it cannot be loaded; no
+            such device.
+    """
+
+    def __init__(
+        self, model: str, device: str | None = None, min_agreement: float = DEFAULT_SETTINGS.min_agreement
+    ) -> None:
+        from diffucurate.generator.models import checked_device, default_device
+
+        device = checked_device(device or default_device()[0])
+        loaded, self._processor = _load(model)
+        self._model = loaded.eval().to(device)
+        self._device, self._min_agreement = device, min_agreement
+
+    def refine(self, image: NDArray[np.uint8], labels: Labels, heatmaps: Mapping[str, NDArray[np.floating]]) -> Labels:
+        """The labels of an image with the outlines of its objects redrawn where the model agrees with them.
+
+        Confidences stay. Where new masks overlap, the more confident object has the pixels; see ``refined``.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            labels: of that image.
+            heatmaps: class -> (h, w) raw map at any resolution, for every class that has an instance.
+
+        Raises:
+            LabelError: an image that is not uint8 (H, W, 3) of the labels' size, or a class without a heatmap.
+        """
+        shape = labels.semantic.shape
+        if image.dtype != np.uint8 or image.shape != (*shape, 3):
+            raise LabelError(f"image is {image.dtype} {image.shape}, expected uint8 {(*shape, 3)}")
+        if not labels.instances:
+            return labels
+        names = dict.fromkeys(instance.label for instance in labels.instances)
+        if missing := [name for name in names if name not in heatmaps]:
+            raise LabelError(f"there is no heatmap of {', '.join(missing)}; pass those the labels were made from")
+        heat = normalised_heatmaps({name: heatmaps[name] for name in names}, (shape[0], shape[1]))
+        boxes = [instance.box for instance in labels.instances]
+        points = [hottest_points(heat[instance.label], instance.mask, POINTS) for instance in labels.instances]
+        return refined(labels, self._masks(image, boxes, points), self._min_agreement)
+
+    def _masks(
+        self, image: NDArray[np.uint8], boxes: list[tuple[int, int, int, int]], points: list[NDArray[np.float32]]
+    ) -> list[NDArray[np.bool_]]:
+        """For each object the masks that the model offers, (n, H, W) bool."""
+        import torch
+
+        found: list[NDArray[np.bool_]] = []
+        with torch.inference_mode():
+            seen: Any = None
+            for start in range(0, len(boxes), _AT_ONCE):
+                inputs = self._processor(
+                    images=image,
+                    input_boxes=[[list(map(float, box)) for box in boxes[start : start + _AT_ONCE]]],
+                    input_points=[[spots.tolist() for spots in points[start : start + _AT_ONCE]]],
+                    input_labels=[[[1] * POINTS for _ in points[start : start + _AT_ONCE]]],
+                    return_tensors="pt",
+                )
+                if seen is None:
+                    seen = self._model.get_image_embeddings(inputs["pixel_values"].to(self._device))
+                offered = self._model(
+                    image_embeddings=seen,
+                    input_boxes=inputs["input_boxes"].to(self._device, torch.float32),
+                    input_points=inputs["input_points"].to(self._device, torch.float32),
+                    input_labels=inputs["input_labels"].to(self._device),
+                    multimask_output=True,
+                ).pred_masks
+                found += list(self._at_full_size(offered, inputs))
+        return found
+
+    def _at_full_size(self, masks: Tensor, inputs: Mapping[str, Any]) -> NDArray[np.bool_]:
+        """The (1, objects, n, h, w) logits of an image as (objects, n, H, W) bool."""
+        # SAM pads an image to a square and has to be told what of it is image; the others stretch it.
+        sizes = [inputs[name] for name in ("original_sizes", "reshaped_input_sizes") if name in inputs]
+        return np.asarray(self._processor.post_process_masks(masks.cpu(), *sizes)[0].numpy(), np.bool_)
+
+
+def _load(model: str) -> tuple[Any, Any]:
+    """The model and its processor."""
+    from diffucurate.generator.models import OFFLINE_HELP, first_line
+
+    kind, name = locate_segmenter(model)
+    local = (("the folder", True),)
+    reasons = []
+    for place, local_only in local if kind == "folder" else (("the local cache", True), ("huggingface.co", False)):
+        try:
+            return _from_pretrained(name, local_only)
+        except ModelError:
+            raise
+        # transformers, safetensors and the Hub client each have their own errors for what can go wrong here.
+        except Exception as error:
+            reasons.append(f"{place} ({first_line(error)})")
+    remedy = "save model and processor there with .safetensors weights" if kind == "folder" else OFFLINE_HELP
+    raise ModelError(f"'{model}' could not be loaded; tried {' and '.join(reasons)}; {remedy}")
+
+
+def _from_pretrained(name: str, local_only: bool) -> tuple[Any, Any]:
+    import transformers
+
+    config, _ = transformers.PretrainedConfig.get_config_dict(name, local_files_only=local_only)
+    kind = config.get("model_type")
+    check_segmenter(name, kind)
+    if not all(hasattr(transformers, wanted) for wanted in SEGMENTERS[kind]):
+        raise ModelError(f"'{name}' needs a newer transformers than {transformers.__version__}; upgrade it")
+    model, processor = (getattr(transformers, wanted) for wanted in SEGMENTERS[kind])
+    return (
+        model.from_pretrained(name, use_safetensors=True, local_files_only=local_only),
+        processor.from_pretrained(name, local_files_only=local_only),
+    )
