@@ -1,20 +1,24 @@
-"""What a trace costs: ``python benchmarks/trace_overhead.py``.
+"""What a trace costs in time and memory: ``python benchmarks/trace_overhead.py``.
 
 Runs the denoising loop of UNets with random weights three ways, one after the other in each round so that
 whatever else the machine does hits all of them alike:
 
 - plain: diffusers' default attention;
 - traced: the same under an AttentionTrace of two classes, its maps included;
-- explicit: what DAAM does. Each cross-attention layer takes the softmax in the open for the whole batch,
-  and the conditional half's maps of all tokens are summed by layer and head and enlarged at the end.
+- explicit: what DAAM does (peers/daam.py). Each cross-attention of the down and up blocks takes the softmax in the
+  open for the whole batch; the conditional half's maps of all tokens are summed by layer and head and enlarged at the
+  end.
 
-Prints the median over the rounds of each way's time by plain's in the same round, with the quartiles. The
-autoencoder and the text encoder are left out: with them the ratios would be nearer to 1.
+Prints a table with the median over the rounds of each way's time by plain's in the same round, its quartiles, and the
+most memory that each way took beyond what was in use before it: of a GPU as torch counts it, else of the
+process, which only Linux tells. The autoencoder and the text encoder are left out: with them the ratios would be
+nearer to 1. A size that a CPU would take too long for is left out without a GPU; ``--sizes`` asks for it all the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import platform
 import statistics
@@ -22,7 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,8 +34,8 @@ from typing import Any
 import diffusers
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from torch import Tensor
-from torch.nn import functional
+from peers.daam import Daam
+from peers.explicit_attention import cross_attention, watched
 from transformers import CLIPTokenizer
 
 from diffucurate.generator.attention import AttentionTrace
@@ -42,12 +46,22 @@ PROMPT = "a photo of a red car and two buses on a road at night"
 
 
 @dataclass(frozen=True)
+class Amount:
+    """``images`` at once, of which guidance doubles the rows; ``steps``, passes of a run; ``rounds`` of runs."""
+
+    images: int
+    steps: int
+    rounds: int
+
+
+@dataclass(frozen=True)
 class Size:
-    """A UNet and what goes into it; ``latent`` is its side."""
+    """A UNet and what goes into it; ``latent`` is its side, ``on_cpu`` how much of it a CPU does in minutes."""
 
     latent: int
     context: int
     config: dict[str, Any]
+    on_cpu: Amount | None
     added: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
@@ -65,57 +79,27 @@ SIZES = {
     "tiny": Size(16, 40, {
         "block_out_channels": (64, 128), "cross_attention_dim": 128, "attention_head_dim": 4, "layers_per_block": 1,
         "down_block_types": ("CrossAttnDownBlock2D",) * 2, "up_block_types": ("CrossAttnUpBlock2D",) * 2,
-    }),
-    "sd15, 1/4 wide, 256 px": Size(32, 77, _sd((80, 160, 320, 320), 192) | {"norm_num_groups": 16}),
-    "sd15, 512 px": Size(64, 77, _sd((320, 640, 1280, 1280), 768)),
+    }, Amount(images=8, steps=10, rounds=15)),
+    "sd15, 1/4 wide, 256 px": Size(32, 77, _sd((80, 160, 320, 320), 192) | {"norm_num_groups": 16},
+                                   Amount(images=2, steps=5, rounds=5)),
+    "sd15, 512 px": Size(64, 77, _sd((320, 640, 1280, 1280), 768), Amount(images=1, steps=2, rounds=3)),
     "sdxl, 1024 px": Size(128, 77, {
         "block_out_channels": (320, 640, 1280), "cross_attention_dim": 2048, "attention_head_dim": (5, 10, 20),
         "transformer_layers_per_block": (1, 2, 10), "use_linear_projection": True, "addition_embed_type": "text_time",
         "addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 2816,
         "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    }, {"text_embeds": (1280,), "time_ids": (6,)}),
+    }, None, {"text_embeds": (1280,), "time_ids": (6,)}),
 }  # fmt: skip
-ON_CPU, ON_CUDA = ("tiny", "sd15, 1/4 wide, 256 px"), tuple(SIZES)
-
-
-class Explicit:
-    """DAAM's way with one cross-attention layer, all heads at once."""
-
-    def __init__(self) -> None:
-        self.total: Tensor | None = None
-
-    def __call__(
-        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, attention_mask: Tensor | None = None
-    ) -> Tensor:
-        query = attn.head_to_batch_dim(attn.to_q(hidden_states))
-        key = attn.head_to_batch_dim(attn.to_k(encoder_hidden_states))
-        value = attn.head_to_batch_dim(attn.to_v(encoder_hidden_states))
-        shares = attn.get_attention_scores(query, key)
-        conditional = shares[shares.shape[0] // 2 :].float().transpose(1, 2)  # (images x heads, tokens, pixels)
-        self.total = conditional if self.total is None else self.total + conditional
-        return attn.to_out[0](attn.batch_to_head_dim(torch.bmm(shares, value)))
-
-    def enlarged(self, side: int) -> Tensor:
-        """The mean over heads of the maps at (side, side), all tokens."""
-        if self.total is None:
-            raise RuntimeError("the layer was not called")
-        own = round(self.total.shape[2] ** 0.5)
-        maps = self.total.unflatten(2, (own, own))
-        return functional.interpolate(maps, (side, side), mode="bicubic").clamp(min=0).mean(dim=0)
+ON_CUDA = Amount(images=4, steps=10, rounds=9)
 
 
 @contextmanager
-def explicit(pipe: Any, side: int) -> Iterator[None]:
-    """All cross-attention in the open; the maps at the end."""
-    saved = dict(pipe.unet.attn_processors)
-    own = {name: Explicit() for name in saved if name.endswith("attn2.processor")}
-    pipe.unet.set_attn_processor({**saved, **own})
-    try:
+def explicit(pipe: Any, images: int, side: int) -> Iterator[None]:
+    maps = Daam(images, side)
+    with watched(pipe.unet, cross_attention(pipe.unet), maps):
         yield
-        torch.stack([layer.enlarged(side) for layer in own.values()]).mean(dim=0).cpu()
-    finally:
-        pipe.unet.set_attn_processor(saved)
+    maps.all_maps().cpu()
 
 
 @contextmanager
@@ -136,41 +120,82 @@ def build(size: Size, device: str, dtype: torch.dtype) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         write_tokenizer_files(Path(folder))
         tokenizer = CLIPTokenizer.from_pretrained(folder, model_max_length=size.context)
-    unet = UNet2DConditionModel(sample_size=size.latent, **size.config).to(device, dtype).eval()
+    unet = UNet2DConditionModel(sample_size=size.latent, **size.config).to(device).eval()
+    if dtype == torch.float16:
+        unet.half()
     return SimpleNamespace(
         unet=unet, tokenizer=tokenizer, text_encoder=None, scheduler=DDIMScheduler(), do_classifier_free_guidance=True
     )
 
 
+class Memory:
+    """The most memory in use from ``start`` on, beyond what was in use then."""
+
+    def __init__(self, device: str) -> None:
+        self._on_gpu = device == "cuda"
+        self._before = 0.0
+
+    def start(self) -> None:
+        if self._on_gpu:
+            torch.cuda.reset_peak_memory_stats()
+            self._before = torch.cuda.memory_allocated() / 1e6
+        elif _STATUS.exists():
+            ctypes.CDLL(None).malloc_trim(0)  # else what earlier runs left free would be taken for no new memory
+            Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
+            self._before = _status("VmRSS")
+
+    def megabytes(self) -> float | None:
+        if self._on_gpu:
+            return torch.cuda.max_memory_allocated() / 1e6 - self._before
+        return _status("VmHWM") - self._before if _STATUS.exists() else None
+
+
+_STATUS = Path("/proc/self/status")
+
+
+def _status(name: str) -> float:
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one run: ``megabytes`` is None where nobody counts them."""
+
+    seconds: float
+    megabytes: float | None
+
+
 @torch.inference_mode()
-def measure(
-    size: Size, *, images: int, steps: int, rounds: int, device: str, dtype: torch.dtype
-) -> list[dict[str, float]]:
-    """Seconds of each way, a mapping per round, after one round that does not count."""
+def measure(size: Size, amount: Amount, device: str, dtype: torch.dtype) -> list[dict[str, Cost]]:
+    """What each way costs, a mapping per round, after one pass of each that does not count."""
     pipe = build(size, device, dtype)
-    rows = 2 * images  # guidance
-    latents = torch.randn(rows, 4, size.latent, size.latent, device=device, dtype=dtype)
+    rows = 2 * amount.images  # guidance
+    # Both halves are the same latents, by which a trace knows that guidance doubles the rows.
+    latents = torch.randn(amount.images, 4, size.latent, size.latent, device=device, dtype=dtype).repeat(2, 1, 1, 1)
     context = torch.randn(rows, size.context, pipe.unet.config.cross_attention_dim, device=device, dtype=dtype)
     added = {name: torch.ones(rows, *shape, device=device, dtype=dtype) for name, shape in size.added.items()}
     ways: dict[str, Callable[[], Any]] = {
         "plain": plain,
-        "traced": lambda: traced(pipe, images),
-        "explicit": lambda: explicit(pipe, size.latent),
+        "traced": lambda: traced(pipe, amount.images),
+        "explicit": lambda: explicit(pipe, amount.images, size.latent),
     }
-    results = []
-    for _ in range(rounds + 1):
-        seconds = {}
-        for name, way in ways.items():
-            _wait(device)
-            start = time.perf_counter()
-            with way():
-                for step in range(steps):
-                    time_step = 999 - step * (999 // steps)
-                    pipe.unet(latents, time_step, encoder_hidden_states=context, added_cond_kwargs=added)
-            _wait(device)
-            seconds[name] = time.perf_counter() - start
-        results.append(seconds)
-    return results[1:]
+    memory = Memory(device)
+
+    def run(way: Callable[[], Any], steps: int) -> Cost:
+        _wait(device)
+        memory.start()
+        start = time.perf_counter()
+        with way():
+            for step in range(steps):
+                time_step = 999 - step * (999 // steps)
+                pipe.unet(latents, time_step, encoder_hidden_states=context, added_cond_kwargs=added)
+        _wait(device)
+        return Cost(time.perf_counter() - start, memory.megabytes())
+
+    for way in ways.values():
+        run(way, 1)
+    return [{name: run(way, amount.steps) for name, way in ways.items()} for _ in range(amount.rounds)]
 
 
 def _wait(device: str) -> None:
@@ -178,40 +203,60 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def summary(results: list[dict[str, float]], way: str) -> dict[str, float]:
+def ratios(results: list[dict[str, Cost]], way: str) -> dict[str, float]:
     """Median, quartiles and extremes of a way's time by plain's in the same round."""
-    ratios = sorted(seconds[way] / seconds["plain"] for seconds in results)
-    low, median, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-    return {"median": median, "q1": low, "q3": high, "min": ratios[0], "max": ratios[-1]}
+    each = sorted(costs[way].seconds / costs["plain"].seconds for costs in results)
+    low, median, high = statistics.quantiles(each, n=4) if len(each) > 1 else each * 3
+    return {"median": median, "q1": low, "q3": high, "min": each[0], "max": each[-1]}
+
+
+def peak(results: list[dict[str, Cost]], way: str) -> float | None:
+    """The median over the rounds of a way's peak memory in MB."""
+    known = [costs[way].megabytes for costs in results]
+    return None if None in known else statistics.median(known)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", choices=list(SIZES), metavar="SIZE", help=f"of: {', '.join(SIZES)}")
-    parser.add_argument("--rounds", type=int, default=9, help="how often each way runs")
-    parser.add_argument("--steps", type=int, default=10, help="passes through the UNet per run")
-    parser.add_argument("--images", type=int, default=2, help="images at once; guidance doubles the rows")
+    parser.add_argument("--rounds", type=int, help="how often each way runs; by default what suits size and device")
+    parser.add_argument("--steps", type=int, help="passes through the UNet per run")
+    parser.add_argument("--images", type=int, help="images at once; guidance doubles the rows")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write every figure there")
     options = parser.parse_args()
 
     dtype = torch.float16 if options.device == "cuda" else torch.float32
-    sizes = options.sizes or (ON_CUDA if options.device == "cuda" else ON_CPU)
     where = torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    amounts = {"images": options.images, "steps": options.steps, "rounds": options.rounds}
     precision = str(dtype).removeprefix("torch.")
-    print(f"{where}, {precision}, {options.images} images with guidance, {options.steps} passes a run,")
-    print(f"median of {options.rounds} rounds (quartiles)\n")
-    print("| UNet | plain, ms per pass | traced / plain | explicit (DAAM) / plain |\n|---|---|---|---|")
+    print(f"{where}, {precision}, with guidance; time by plain's, median of the rounds (quartiles)\n")
+    columns = ("UNet", "images, passes, rounds", "plain, ms per pass", "traced", "explicit (DAAM)")
+    print(f"| {' | '.join(columns)} | peak MB: plain, traced, explicit |\n|---|---|---|---|---|---|")
     versions = {"torch": torch.__version__, "diffusers": diffusers.__version__, "python": platform.python_version()}
-    report: dict[str, Any] = {"device": where, "dtype": precision, **amounts, **versions, "sizes": {}}
-    for name in sizes:
-        results = measure(SIZES[name], **amounts, device=options.device, dtype=dtype)
-        pace = statistics.median(seconds["plain"] for seconds in results) / options.steps
-        ratios = {way: summary(results, way) for way in ("traced", "explicit")}
-        shown = [f"{ratio['median']:.3f} ({ratio['q1']:.3f}-{ratio['q3']:.3f})" for ratio in ratios.values()]
-        print(f"| {name} | {pace * 1000:.1f} | {' | '.join(shown)} |", flush=True)
-        report["sizes"][name] = {"plain_seconds_per_pass": pace, "ratios": ratios, "seconds": results}
+    report: dict[str, Any] = {"device": where, "dtype": precision, **versions, "sizes": {}}
+    for name in options.sizes or SIZES:
+        default = ON_CUDA if options.device == "cuda" else SIZES[name].on_cpu
+        if default is None and not options.sizes:
+            print(f"| {name} | left out: takes a GPU, and torch sees none | | | | |")
+            report["sizes"][name] = None
+            continue
+        asked = {key: value for key in asdict(ON_CUDA) if (value := getattr(options, key)) is not None}
+        amount = replace(default or Amount(images=1, steps=1, rounds=1), **asked)
+        results = measure(SIZES[name], amount, options.device, dtype)
+        pace = statistics.median(costs["plain"].seconds for costs in results) / amount.steps
+        by_way = {way: ratios(results, way) for way in ("traced", "explicit")}
+        peaks = {way: peak(results, way) for way in ("plain", "traced", "explicit")}
+        shown = [f"{ratio['median']:.3f} ({ratio['q1']:.3f}-{ratio['q3']:.3f})" for ratio in by_way.values()]
+        memory = ", ".join("?" if each is None else f"{each:.0f}" for each in peaks.values())
+        counts = ", ".join(map(str, asdict(amount).values()))
+        print(f"| {name} | {counts} | {pace * 1000:.1f} | {' | '.join(shown)} | {memory} |", flush=True)
+        report["sizes"][name] = {
+            **asdict(amount),
+            "plain_seconds_per_pass": pace,
+            "ratios": by_way,
+            "peak_megabytes": peaks,
+            "rounds_in_full": [{way: asdict(cost) for way, cost in costs.items()} for costs in results],
+        }
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from diffucurate.generator.attention.attribution import Attribution
 from diffucurate.generator.attention.concepts import ConceptTrace
-from diffucurate.generator.attention.settings import DAAM, TraceSettings
+from diffucurate.generator.attention.queries import QuerySettings, StoredQueries, expected_megabytes
+from diffucurate.generator.attention.settings import DAAM, DATASET_DIFFUSION, TraceSettings
 from diffucurate.generator.attention.trace import AttentionTrace
 
-__all__ = ["DAAM", "AttentionTrace", "ConceptTrace", "TraceSettings"]
+__all__ = [
+    "DAAM",
+    "DATASET_DIFFUSION",
+    "AttentionTrace",
+    "Attribution",
+    "ConceptTrace",
+    "QuerySettings",
+    "StoredQueries",
+    "TraceSettings",
+    "expected_megabytes",
+]

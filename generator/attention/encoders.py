@@ -7,14 +7,14 @@ again in what the model is given. Knows neither models nor classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from diffucurate.generator.attention.tokens import check_tokenizer
+from diffucurate.generator.attention.tokens import PromptTokens, check_tokenizer, joined, locate
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,18 @@ class Encoders:
     Args:
         parts: the encoders and their shares; those that a pipeline was left without have no tokenizer.
         prompts: the prompts where they are known beforehand; then nobody listens.
+        ids: as well, the prompts' token ids for each part that has a tokenizer, where the pipeline would not have made
+            them so: contexts may follow one another, each with start and end tokens.
 
     Raises:
         ModelError: a tokenizer in which phrases cannot be found.
     """
 
-    def __init__(self, parts: Sequence[TextPart], prompts: Sequence[str] | None) -> None:
+    def __init__(
+        self, parts: Sequence[TextPart], prompts: Sequence[str] | None, ids: Sequence[list[list[int]]] | None = None
+    ) -> None:
         self._parts, self._given = [part for part in parts if part.tokenizer is not None], prompts
+        self._ids = ids
         for part in self._parts:
             check_tokenizer(part.tokenizer)
         self._heard: list[list[_Encoded]] = [[] for _ in self._parts]
@@ -61,7 +66,7 @@ class Encoders:
 
     def listen(self) -> None:
         """Begin to listen."""
-        if self._given is not None:
+        if self._given is not None or self._ids is not None:
             return
         for part, heard in zip(self._parts, self._heard, strict=True):
             if part.encoder is not None:
@@ -75,8 +80,15 @@ class Encoders:
         self._heard = [[] for _ in self._parts]
 
     @property
+    def whole(self) -> bool:
+        """Whether the pipeline has all the encoders whose tokens its model reads."""
+        return bool(self._parts) and all(part.encoder is not None for part in self._parts)
+
+    @property
     def prompts(self) -> int:
         """How many prompts there are, 0 where none was encoded yet."""
+        if self._ids is not None:
+            return len(self._ids[0])
         if self._given is not None:
             return len(self._given)
         return next((len(calls[0].ids) for calls in self._heard if calls), 0)
@@ -94,6 +106,8 @@ class Encoders:
             images: how many of its last rows are the images'.
             guided: whether it was given negative prompts too.
         """
+        if self._ids is not None:
+            return list(zip(self._parts, self._ids, strict=True))
         if self._given is not None:
             return [(part, _tokenised(part, self._given, context.shape[1])) for part in self._parts]
         found = []
@@ -107,6 +121,33 @@ class Encoders:
             elif calls:
                 return []  # heard, but of something else than what is painted
         return found
+
+
+def mentions(
+    painted: Sequence[tuple[TextPart, list[list[int]]]], phrases: Sequence[Mapping[str, Sequence[str]]], length: int
+) -> list[PromptTokens]:
+    """Where the classes are in each prompt, counted as the model reads it.
+
+    Args:
+        painted: the ids of the prompts, one row per prompt, by part; see ``Encoders.painted``.
+        phrases: for each prompt class -> the phrases that mean it.
+        length: tokens in the context.
+    """
+    return [
+        joined(
+            (part.start + first, locate(part.tokenizer, context, asked))
+            for part, ids in painted
+            for first, context in _contexts(part, ids[row][: length - part.start])
+        )
+        for row, asked in enumerate(phrases)
+    ]
+
+
+def _contexts(part: TextPart, ids: list[int]) -> Iterator[tuple[int, list[int]]]:
+    """The contexts that a row of ids is made of, usually one, with the position of each."""
+    most = int(part.tokenizer.model_max_length)
+    for first in range(0, len(ids), most):
+        yield first, ids[first : first + most]
 
 
 def _recorder(heard: list[_Encoded]) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
 
 import numpy as np
@@ -16,7 +17,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from diffucurate.generator.attention.settings import TraceSettings
-from diffucurate.generator.attention.tokens import PromptTokens
+from diffucurate.generator.attention.tokens import PromptTokens, joined
+
+#: Less than this is no signal, but must not be divided by.
+_FLAT = 1e-12
 
 #: Attention probabilities held at once, in numbers (64 MiB of float32).
 _CHUNK = 2**24
@@ -35,7 +39,7 @@ class _Sum:
     """Attention added up over passes, and over layers where their maps may be mixed at once.
 
     ``total`` is (images, readings, pixels), or (images, heads, readings, pixels) where each head's map has
-    to stay apart until it is enlarged; ``heads`` maps each layer in it to its number of heads.
+    to stay apart until it is enlarged or weighed; ``heads`` maps each layer in it to its number of heads.
     """
 
     grid: MapGrid
@@ -51,10 +55,17 @@ class MapSums:
     is not.
     """
 
-    def __init__(self, prompts: Sequence[PromptTokens], length: int, settings: TraceSettings) -> None:
-        """``prompts``: one entry per image; ``length``: tokens in the context."""
-        self._prompts, self._length, self._settings = list(prompts), length, settings
+    def __init__(
+        self, groups: Sequence[Sequence[PromptTokens]], lengths: Sequence[int], settings: TraceSettings
+    ) -> None:
+        """``groups``: the tokens that share each pixel's attention among themselves, one entry per image; usually one
+        group, the context. ``lengths``: the number of tokens of each group, which follow each other."""
+        self._groups, self._lengths, self._settings = [list(group) for group in groups], list(lengths), settings
+        starts = list(accumulate(self._lengths, initial=0))
+        #: Per image, all groups' tokens as the keys are counted.
+        self._prompts = [joined(zip(starts, prompts, strict=False)) for prompts in zip(*self._groups, strict=True)]
         self._apart = settings.upsampling == "bicubic"
+        self._by_head = self._apart or settings.heads is not None
         self._readings = [
             [(position,) for position in sorted({p for positions in prompt.classes.values() for p in positions})]
             if self._apart
@@ -99,17 +110,22 @@ class MapSums:
         """
         images, heads, pixels, _ = query.shape
         readout, barred = self._on(query.device)
-        place: object = layer if self._apart else grid
+        place: object = layer if self._by_head else grid
         if place not in self._sums:
-            shape = (images, *([heads] if self._apart else []), readout.shape[2], pixels)
+            shape = (images, *([heads] if self._by_head else []), readout.shape[2], pixels)
             self._sums[place] = _Sum(grid, torch.zeros(shape, device=query.device), {})
         entry = self._sums[place]
         entry.heads[layer] = heads
+        if self._settings.linear:
+            # The mean over a class's tokens may as well be taken of their keys.
+            products = (query.float() * scale) @ (readout.transpose(1, 2)[:, None] @ key.float()).transpose(2, 3)
+            entry.total += (products if self._by_head else products.sum(dim=1)).transpose(-1, -2)
+            return
         if rivals is not None:
             key = torch.cat([key, rivals], dim=2)
             readout = functional.pad(readout, (0, 0, 0, rivals.shape[2]))
             barred = functional.pad(barred, (0, rivals.shape[2]))
-            if not self._apart and mask is None:
+            if not self._by_head and mask is None:
                 entry.total += _fused(query, key, readout, None if self._settings.contest == "all" else barred, scale)
                 return
             mask = None if mask is None else functional.pad(mask, (0, rivals.shape[2]))
@@ -122,9 +138,15 @@ class MapSums:
             scores = (query[:, :, chunk].float() * scale) @ keys
             if mask is not None:
                 scores += mask[:, None].float()
-            shares = scores.masked_fill_(barred, -torch.inf).softmax(dim=-1)
-            read = shares @ readout[:, None] if self._apart else shares.sum(dim=1) @ readout
+            shares = self._softmax(scores.masked_fill_(barred, -torch.inf))
+            read = shares @ readout[:, None] if self._by_head else shares.sum(dim=1) @ readout
             entry.total[..., chunk] += read.transpose(-1, -2)
+
+    def _softmax(self, scores: Tensor) -> Tensor:
+        """The softmax over the last dimension's tokens, within each group."""
+        if len(self._lengths) == 1:
+            return scores.softmax(dim=-1)
+        return torch.cat([group.softmax(dim=-1) for group in scores.split(self._lengths, dim=-1)], dim=-1)
 
     def combine(self, passes: int) -> list[dict[str, NDArray[np.float32]]]:
         """One mapping class -> (height, width) float32 >= 0 per image, of the size of the finest maps read.
@@ -133,11 +155,22 @@ class MapSums:
         """
         if not self.wanted:
             return [{} for _ in self._prompts]
+        host = self.mean(passes).detach().cpu().numpy()
+        return [self._classes(index, readings) for index, readings in enumerate(host)]
+
+    def mean(self, passes: int) -> Tensor:
+        """(images, readings, height, width): the maps on their device, with the gradients of the keys where these have
+        any. Without bicubic enlarging an image's readings are its classes, in order; rows beyond them are 0."""
+        maps = self._mixed()
+        if self._settings.linear:
+            maps = maps - maps.amin(dim=(2, 3), keepdim=True)
+        return maps / passes if self._settings.average_steps else maps
+
+    def _mixed(self) -> Tensor:
+        """(images, readings, height, width): what was added up, put together at the size of the finest maps."""
         size = max((entry.grid.size for entry in self._sums.values()), key=prod)
         parts = [self._coefficient(entry) * self._enlarged(entry, size) for entry in self._sums.values()]
-        maps = torch.stack(parts).sum(dim=0)
-        host = (maps / passes if self._settings.average_steps else maps).cpu().numpy()
-        return [self._classes(index, readings) for index, readings in enumerate(host)]
+        return torch.stack(parts).sum(dim=0)
 
     def _classes(self, index: int, readings: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         places = {reading: number for number, reading in enumerate(self._readings[index])}
@@ -146,11 +179,14 @@ class MapSums:
             return {label: readings[places[positions]] for label, positions in classes.items()}
         return {label: readings[[places[(p,)] for p in positions]].mean(axis=0) for label, positions in classes.items()}
 
-    def _coefficient(self, entry: _Sum) -> float:
+    def _coefficient(self, entry: _Sum) -> float | Tensor:
         """The weight of a sum in the mean over layers and heads, or over sizes if these have weights."""
         weights = self._settings.weights
         alike = [other for other in self._sums.values() if weights is None or other.grid == entry.grid]
-        share = 1 / sum(heads for other in alike for heads in other.heads.values())
+        share: float | Tensor = 1 / sum(heads for other in alike for heads in other.heads.values())
+        if self._settings.heads == "sharp":
+            weighed = torch.stack([_sharpness(other.total).sum(dim=1) for other in alike]).sum(dim=0)
+            share = 1 / weighed.clamp(min=_FLAT)[..., None, None]
         if weights is None:
             return share
         return share * weights[entry.grid.factor] / sum(weights[grid.factor] for grid in self._grids())
@@ -161,9 +197,13 @@ class MapSums:
     def _enlarged(self, entry: _Sum, size: tuple[int, int]) -> Tensor:
         """(images, readings, height, width): the sum over the entry's heads, brought to ``size``."""
         maps = entry.total.unflatten(-1, entry.grid.size)
+        if self._settings.heads == "sharp":
+            maps = maps * _sharpness(entry.total)[..., None, None]
         if not self._apart:
+            maps = maps.sum(dim=1) if self._by_head else maps
             return functional.interpolate(maps, size, mode="bilinear", align_corners=False)
-        enlarged = functional.interpolate(maps.flatten(0, 1), size, mode="bicubic", align_corners=False).clamp_(min=0)
+        enlarged = functional.interpolate(maps.flatten(0, 1), size, mode="bicubic", align_corners=False)
+        enlarged = enlarged if self._settings.linear else enlarged.clamp_(min=0)
         return enlarged.unflatten(0, maps.shape[:2]).sum(dim=1)
 
     def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -171,15 +211,21 @@ class MapSums:
         tokens take no part in the softmax, (images, 1, 1, tokens)."""
         if device not in self._masks:
             most = max(len(readings) for readings in self._readings)
-            readout = torch.zeros(len(self._readings), self._length, most)
+            readout = torch.zeros(len(self._readings), sum(self._lengths), most)
             for image, readings in enumerate(self._readings):
                 for number, positions in enumerate(readings):
                     readout[image, list(positions), number] = 1 / len(positions)
-            barred = torch.tensor([self._barred(prompt) for prompt in self._prompts])
+            barred = torch.cat(
+                [
+                    torch.tensor([self._barred(prompt, length) for prompt in group])
+                    for group, length in zip(self._groups, self._lengths, strict=True)
+                ],
+                dim=1,
+            )
             self._masks[device] = readout.to(device), barred[:, None, None].to(device)
         return self._masks[device]
 
-    def _barred(self, prompt: PromptTokens) -> list[bool]:
+    def _barred(self, prompt: PromptTokens, length: int) -> list[bool]:
         contest, content, starts = self._settings.contest, set(prompt.content), set(prompt.starts)
         if not prompt.classes:
             contest = "all"
@@ -187,8 +233,13 @@ class MapSums:
             contest = "no-start"  # a prompt that is nothing but the class: alone, it would get every pixel's all
         return [
             contest != "all" and (position in starts or (contest == "content" and position not in content))
-            for position in range(self._length)
+            for position in range(length)
         ]
+
+
+def _sharpness(maps: Tensor) -> Tensor:
+    """(images, heads, readings): how far each map of (..., pixels) is from flat: its deviation, a share of its mean."""
+    return maps.std(dim=-1) / maps.mean(dim=-1).clamp(min=_FLAT)
 
 
 def _fused(query: Tensor, key: Tensor, readout: Tensor, barred: Tensor | None, scale: float) -> Tensor:

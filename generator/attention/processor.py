@@ -27,7 +27,7 @@ class Attended:
 
     Attributes:
         query: the pixels' queries, (rows, heads, pixels, width).
-        key: the text's keys, (rows, heads, tokens, width).
+        key: the text's keys, (rows, heads, tokens, width); in self-attention those of the pixels themselves.
         scale: the factor of their product.
         mask: added to the scores, (rows, 1, tokens), or None.
         rivals: keys of other tokens that share the pixels' attention, such as those of the image itself,
@@ -46,7 +46,10 @@ Observer = Callable[[Attended], None]
 
 @dataclass(frozen=True)
 class Call:
-    """What a processor is called with: its layer, the states of image and text, and how positions are encoded."""
+    """What a processor is called with: its layer, the states of image and text, and how positions are encoded.
+
+    In self-attention there is no text, and the image's states stand in its place.
+    """
 
     attn: Any
     image: Tensor
@@ -60,11 +63,11 @@ Reading = tuple[tuple[str, ...], Callable[[Call, dict[str, Tensor]], Attended]]
 
 
 def traced(original: Any, reading: Reading, begin: Callable[[int], Observer | None]) -> Any:
-    """A processor that does what ``original`` does and reports the queries and keys between image and text.
+    """A processor that does what ``original`` does and reports the layer's queries and keys.
 
     Args:
         original: the layer's processor.
-        reading: ``CROSS`` or ``JOINT``, as the layer's attention is.
+        reading: ``CROSS``, ``JOINT`` or ``SELF``, as the layer's attention is.
         begin: asked before each call, with the layer's number of pixels, who shall get the report; None skips it.
     """
     kind: Any = type(original)
@@ -89,15 +92,17 @@ def _traced_class(kind: Any) -> Any:
         **kwargs: Any,
     ) -> Any:
         states = (hidden_states, encoder_hidden_states, attention_mask)
-        observe = None if encoder_hidden_states is None else self.begin(hidden_states.shape[1])
+        names, read = self.reading
+        alone = encoder_hidden_states is None
+        observe = self.begin(hidden_states.shape[1]) if alone == (self.reading is SELF) else None
         if observe is None:
             return self.original(attn, *states, *args, **kwargs)
-        names, read = self.reading
         with _projections(attn, names) as seen:
             output = self.original(attn, *states, *args, **kwargs)
         rotary = kwargs.get("image_rotary_emb", args[0] if args and isinstance(args[0], tuple) else None)
         with torch.no_grad():
-            observe(read(Call(attn, *states, rotary), seen))
+            text = hidden_states if alone else encoder_hidden_states
+            observe(read(Call(attn, hidden_states, text, attention_mask, rotary), seen))
         return output
 
     return type("Traced" + kind.__name__, (), {"__call__": call})
@@ -122,19 +127,31 @@ def _projections(attn: Any, names: tuple[str, ...]) -> Iterator[dict[str, Tensor
             handle.remove()
 
 
+def text_keys(attn: Any, text: Tensor) -> Tensor:
+    """The keys that a cross-attention layer makes of any text's states.
+
+    Args:
+        attn: the layer, a diffusers ``Attention``; what adapters add to its projections counts.
+        text: (rows, tokens, channels), as the layer is given text.
+
+    Returns:
+        (rows, heads, tokens, width). Gradients flow through.
+    """
+    return _heads(attn, {}, "to_k", attn.norm_encoder_hidden_states(text) if attn.norm_cross else text, "norm_k")
+
+
 def _cross(call: Call, seen: dict[str, Tensor]) -> Attended:
-    attn, text = call.attn, call.text
-    if "to_k" not in seen and attn.norm_cross:
-        text = attn.norm_encoder_hidden_states(text)
-    query = _heads(call, seen, "to_q", call.image, "norm_q")
-    key = _heads(call, seen, "to_k", text, "norm_k")
+    attn = call.attn
+    query = _heads(attn, seen, "to_q", call.image, "norm_q")
+    key = _heads(attn, seen, "to_k", call.text, "norm_k") if "to_k" in seen else text_keys(attn, call.text)
     return Attended(query, key, attn.scale, call.mask)
 
 
 def _joint(call: Call, seen: dict[str, Tensor]) -> Attended:
-    query = _heads(call, seen, "to_q", call.image, "norm_q")
-    rivals = _heads(call, seen, "to_k", call.image, "norm_k")
-    key = _heads(call, seen, "add_k_proj", call.text, "norm_added_k")
+    attn = call.attn
+    query = _heads(attn, seen, "to_q", call.image, "norm_q")
+    rivals = _heads(attn, seen, "to_k", call.image, "norm_k")
+    key = _heads(attn, seen, "add_k_proj", call.text, "norm_added_k")
     if call.rotary is not None:
         tokens = key.shape[2]
         of_text, of_image = ([part[span] for part in call.rotary] for span in (slice(tokens), slice(tokens, None)))
@@ -142,11 +159,20 @@ def _joint(call: Call, seen: dict[str, Tensor]) -> Attended:
     return Attended(query, key, query.shape[-1] ** -0.5, rivals=rivals)
 
 
+def _self(call: Call, seen: dict[str, Tensor]) -> Attended:
+    query = _heads(call.attn, seen, "to_q", call.image, "norm_q")
+    key = _heads(call.attn, seen, "to_k", call.image, "norm_k")
+    return Attended(query, key, call.attn.scale)
+
+
 #: Cross-attention: pixels ask, the text's tokens are all there is to look at.
 CROSS: Reading = (("to_q", "to_k"), _cross)
 
 #: Joint attention: image and text are one sequence, so a pixel's attention is shared between words and pixels.
 JOINT: Reading = (("to_q", "to_k", "add_k_proj"), _joint)
+
+#: Self-attention: pixels ask, and look at each other.
+SELF: Reading = (("to_q", "to_k"), _self)
 
 
 def rotated(states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
@@ -159,9 +185,9 @@ def rotated(states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     return (states.float() * cosines.to(states.device) + turned * sines.to(states.device)).to(states.dtype)
 
 
-def _heads(call: Call, seen: dict[str, Tensor], name: str, states: Tensor, norm: str) -> Tensor:
+def _heads(attn: Any, seen: dict[str, Tensor], name: str, states: Tensor, norm: str) -> Tensor:
     """(rows, heads, n, width): one projection, seen or made again, by heads and normalised where the layer does."""
-    projected = seen[name] if name in seen else getattr(call.attn, name)(states)
-    split = projected.unflatten(-1, (call.attn.heads, -1)).transpose(1, 2)
-    normalise = getattr(call.attn, norm, None)
+    projected = seen[name] if name in seen else getattr(attn, name)(states)
+    split = projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+    normalise = getattr(attn, norm, None)
     return split if normalise is None else normalise(split)

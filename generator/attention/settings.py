@@ -11,6 +11,7 @@ from diffucurate.generator.errors import RecipeError
 Block = Literal["down", "mid", "up"]
 Contest = Literal["all", "no-start", "content"]
 Upsampling = Literal["bilinear", "bicubic"]
+Heads = Literal["sharp"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,22 @@ class TraceSettings:
         upsampling: "bilinear", or "bicubic" with each head's map clamped at 0 before the mean (DAAM).
         average_steps: divide by the number of passes through the model, which makes values shares of
             attention in [0, 1] whatever the schedule; otherwise they are sums over the passes (DAAM).
+        linear: the product of query and key as it is, with no softmax, so no contest and no mask (OVAM's linear DAAM).
+            Each map is then raised until its minimum is 0: a product says which pixel has more of a word than
+            another, its zero says nothing, and clamping there would cut off what is below it of a weak word.
+        heads: None, and all heads count the same (DAAM), or "sharp": each head counts, class by class and image by
+            image, by how far its map is from flat, its deviation as a share of its mean. On scenes set
+            aside for choosing, labels that follow the image's edges had mIoU 0.76 with it and 0.75 without by the
+            captions' words, 0.75 and 0.56 by a text that names the classes alone ("a photo of a car and a bus").
+        tau: how often the maps are refined by the self-attention of the same blocks, 0 for not at all: each pixel
+            takes the mean of what the pixels it attends to have; see ``attention.self_attention``. Dataset
+            Diffusion's is 4. By default what suits the family: 1 in UNets, 0 in transformers, where nobody measured.
+        inflation: the power that self-attention's shares are raised to before. 1 is the papers'. On rendered scenes
+            set aside for choosing, labels of the built-in model that follow the image's edges had mIoU 0.76 without
+            refinement, 0.71 with tau 1 and inflation 1, 0.79 with 1 and 4 (from 3 to 6 and for tau 1 or 2 within 0.02).
+        refine_at: the self-attention that refines, by how much coarser than the latent it is; refined maps are of
+            its size. By default the one nearest to 32 x 32 pixels (Dataset Diffusion's), so 2 for latents of 64 x 64
+            and 1 for 16 x 16; where the model has none in these blocks, maps stay as they are.
 
     Raises:
         RecipeError: a value outside its range; the field is named ``trace.<name>``.
@@ -52,9 +69,19 @@ class TraceSettings:
     contest: Contest | None = None
     upsampling: Upsampling = "bilinear"
     average_steps: bool = True
+    linear: bool = False
+    heads: Heads | None = None
+    tau: int | None = None
+    inflation: float = 4.0
+    refine_at: int | None = None
 
     def __post_init__(self) -> None:
-        for name, allowed in (("contest", (None, *get_args(Contest))), ("upsampling", get_args(Upsampling))):
+        choices = {
+            "contest": (None, *get_args(Contest)),
+            "upsampling": get_args(Upsampling),
+            "heads": (None, *get_args(Heads)),
+        }
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise RecipeError(
                     f"trace.{name}", getattr(self, name), f"use one of {', '.join(filter(None, allowed))}"
@@ -69,6 +96,14 @@ class TraceSettings:
             raise RecipeError("trace.noise", self.noise, "use (lowest, highest) with 0 <= lowest <= highest <= 1")
         if self.weights is not None and (min(self.weights.values(), default=0) < 0 or sum(self.weights.values()) <= 0):
             raise RecipeError("trace.weights", dict(self.weights), "use weights >= 0 of which one is positive")
+        if self.linear and self.heads is not None:
+            raise RecipeError("trace.heads", self.heads, "heads are weighed by shares of attention, not by products")
+        if self.tau is not None and (self.tau < 0 or self.tau != int(self.tau)):
+            raise RecipeError("trace.tau", self.tau, "use a whole number from 0 on")
+        if not 0 < self.inflation <= 100:
+            raise RecipeError("trace.inflation", self.inflation, "use a number above 0 and up to 100")
+        if self.refine_at is not None and self.refine_at < 1:
+            raise RecipeError("trace.refine_at", self.refine_at, "use 1 or more")
 
     def reads(self, factor: int) -> bool:
         """Whether maps ``factor`` times coarser than the latent count."""
@@ -85,4 +120,11 @@ class TraceSettings:
 
 #: Tang et al. 2022, "What the DAAM": the down and up blocks, maps eight times coarser than the latent and more
 #: left out, each head's sum over the steps bicubically enlarged and clamped at 0, then the mean of all of them.
-DAAM = TraceSettings(blocks=("down", "up"), contest="all", upsampling="bicubic", average_steps=False)
+DAAM = TraceSettings(blocks=("down", "up"), contest="all", upsampling="bicubic", average_steps=False, tau=0)
+
+#: Nguyen et al. 2023, "Dataset Diffusion": the cross-attention of 16 x 16 pixels and the self-attention of 32 x 32 for
+#: latents of 64 x 64, in all blocks, the words' own softmax, and S^4 C. The class names are attributed as a text of
+#: their own (``Attribution.from_text``), and masks cut by fixed thresholds.
+DATASET_DIFFUSION = TraceSettings(
+    blocks=("down", "mid", "up"), finest=4, coarsest=4, contest="all", tau=4, inflation=1.0, refine_at=2
+)

@@ -7,7 +7,6 @@ which the watched layers' queries and keys are added up for the rows of the imag
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from math import prod
 from types import TracebackType
 from typing import Any
@@ -17,13 +16,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffucurate.generator.attention.encoders import Encoders
+from diffucurate.generator.attention.attribution import Attribution, Keys, attributable
+from diffucurate.generator.attention.encoders import Encoders, mentions
 from diffucurate.generator.attention.families import Pass, family_of, same_context
-from diffucurate.generator.attention.maps import MapSums
-from diffucurate.generator.attention.processor import Attended, Observer, traced
+from diffucurate.generator.attention.maps import MapGrid, MapSums
+from diffucurate.generator.attention.processor import SELF, Attended, Observer, traced
+from diffucurate.generator.attention.queries import QueryKeeper, QuerySettings, StoredQueries
+from diffucurate.generator.attention.self_attention import SelfAttention
 from diffucurate.generator.attention.settings import TraceSettings
-from diffucurate.generator.attention.tokens import joined, locate
-from diffucurate.generator.errors import ModelError
+from diffucurate.generator.attention.tokens import PromptTokens
+from diffucurate.generator.errors import ModelError, RecipeError
 
 Phrases = Mapping[str, Sequence[str]]
 
@@ -42,39 +44,49 @@ class AttentionTrace:
         pipe: a pipeline with a ``unet`` or ``transformer`` of a family that can be traced (``attention.families``),
             its tokenizers and, unless ``prompts`` are given, its text encoders.
         phrases: class -> the phrases that mean it, one mapping for all prompts or one per prompt. A class that a
-            prompt does not mention gets no map for it.
+            prompt does not mention gets no map for it. None where an ``attribution`` names the classes.
         prompts: the prompts, where the pipeline does not encode them itself within the trace (embeddings
             made before, direct calls of the model). By default they are read where the text encoders get them.
+        ids: in place of prompts, their token ids for each of the pipeline's tokenizers, where embeddings were made
+            of several contexts one after the other (``prompt_weights.weighted``).
         settings: what is read, and how it is combined.
+        attribution: what the pixels are attributed to in place of the prompts' words: another text, any words,
+            learned tokens. Which prompts are painted need not be known then.
+        keep: which of the pixels' queries are kept for ``queries``, to attribute them to any text afterwards.
 
     Raises:
-        ModelError: a model of another kind.
+        ModelError: a model of another kind, or one whose pixels no other text than the prompt can be attributed to.
+        RecipeError: both phrases and an attribution.
     """
 
     def __init__(
         self,
         pipe: Any,
-        phrases: Phrases | Sequence[Phrases],
+        phrases: Phrases | Sequence[Phrases] | None = None,
         *,
         prompts: str | Sequence[str] | None = None,
+        ids: Sequence[list[list[int]]] | None = None,
         settings: TraceSettings | None = None,
+        attribution: Attribution | None = None,
+        keep: QuerySettings | None = None,
     ) -> None:
-        self._pipe, self._phrases = pipe, phrases
-        self._family = family_of(pipe)
-        settings = settings or TraceSettings()
+        if phrases and attribution is not None:
+            raise RecipeError("phrases", phrases, "an attribution names its own classes; give one of the two")
+        self._pipe, self._phrases, self._attribution = pipe, phrases, attribution
+        self._family = family_of(pipe) if attribution is None and keep is None else attributable(pipe)
+        self._keeper = None if keep is None else QueryKeeper(self._family, keep)
         #: The settings with what they leave to the model's family filled in.
-        self.settings = replace(
-            settings,
-            contest=settings.contest or self._family.contest,
-            depth=settings.depth or self._family.depth,
-        )
-        self._encoders = Encoders(self._family.parts(), [prompts] if isinstance(prompts, str) else prompts)
+        self.settings = self._family.filled(settings or TraceSettings())
+        self._encoders = Encoders(self._family.parts(), [prompts] if isinstance(prompts, str) else prompts, ids)
         self._layers = self._family.layers(self.settings)
         self._saved: dict[str, Any] = {}
         self._handle: Any = None
         self._sums: MapSums | None = None
+        self._refinement = SelfAttention(self.settings.refine_at) if self.settings.tau else None
+        self._keys: Keys | None = None  # of the attribution
         self._context: Any = None  # of the first pass
         self._pass: Pass | None = None
+        self._counts = self._kept = False  # what the pass is for
         self._passes = self._counted = self._images = self._encoded = 0
         self._absent: list[tuple[str, ...]] = []
 
@@ -82,6 +94,9 @@ class AttentionTrace:
         model = self._family.model
         self._saved = dict(model.attn_processors)
         watched = {name: traced(self._saved[name], self._family.reading, self._reader(name)) for name in self._layers}
+        if self._refinement is not None:
+            for name in self._family.self_layers(self.settings):
+                watched[name] = traced(self._saved[name], SELF, self._self_reader(name, self._refinement))
         self._handle = model.register_forward_pre_hook(self._begin_pass, with_kwargs=True)
         self._encoders.listen()
         model.set_attn_processor({**self._saved, **watched})
@@ -102,8 +117,8 @@ class AttentionTrace:
     def maps(self) -> list[dict[str, NDArray[np.float32]]]:
         """One mapping class -> raw map per image, in the order of the pipeline's images.
 
-        Maps are (h, w) float32 >= 0 of the size of the finest attention that was read. An image whose prompt
-        mentions no class has an empty mapping.
+        Maps are (h, w) float32 >= 0 of the size of the finest attention that was read, or of the self-attention that
+        refined them. An image whose prompt mentions no class has an empty mapping.
 
         Raises:
             ModelError: nothing was traced, or nothing of what the settings ask for.
@@ -115,11 +130,29 @@ class AttentionTrace:
                 f"none of the {self._passes} passes through the model had attention that the settings ask for "
                 f"({self.settings}); widen them"
             )
-        return self._sums.combine(self._counted)
+        found = self._sums.combine(self._counted)
+        if self._refinement is None or not self._sums.wanted:
+            return found
+        if self._refinement.empty and self.settings.refine_at is not None:
+            raise ModelError(
+                f"the model's {'/'.join(self.settings.blocks)} blocks have no self-attention "
+                f"{self.settings.refine_at} times coarser than the latent; use another trace.refine_at"
+            )
+        return self._refinement.refine(found, self.settings.tau or 0, self.settings.inflation)
 
     def absent(self) -> list[tuple[str, ...]]:
         """The asked-for classes that each image's prompt does not mention within the text encoders' context."""
         return self._absent
+
+    def queries(self) -> StoredQueries:
+        """The queries that were kept, with the self-attention that refines maps, of all passes that count.
+
+        Raises:
+            ModelError: the trace was not made to keep any, or none came by.
+        """
+        if self._keeper is None:
+            raise ModelError("this trace kept no queries; open it as AttentionTrace(..., keep=QuerySettings())")
+        return self._keeper.stored(self._refinement)
 
     @torch.compiler.disable
     def _begin_pass(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -137,9 +170,11 @@ class AttentionTrace:
         if rows not in (self._images, 2 * self._images):
             raise ModelError(f"the model was called with {rows} images after {self._images}; trace one batch at once")
         self._passes += 1
-        if self._sums.wanted and current.within(self.settings.noise):
-            self._counted += 1
-            self._pass = current
+        wanted = self._sums.wanted or self._keeper is not None
+        self._counts = wanted and current.within(self.settings.noise)
+        self._kept = self._keeper is not None and self._keeper.begin(current)
+        self._counted += self._counts
+        self._pass = current if self._counts or self._kept else None
 
     def _find_classes(self, first: Pass) -> MapSums:
         """The tokens of all classes in the prompts that are painted, which the first pass tells."""
@@ -149,6 +184,14 @@ class AttentionTrace:
         self._encoded = self._encoders.calls
         if count and self._images % count:
             raise ModelError(f"the model was called with {self._images} images for {count} prompts")
+        if self._attribution is not None:
+            self._keys = Keys(self._attribution, self._family, self._images)
+            self._absent = self._attribution.absent(self._images)
+            return self._attribution.sums(self._images, self.settings)
+        length = first.context.shape[1]
+        if not self._phrases:
+            self._absent = [()] * self._images
+            return MapSums([[PromptTokens({}, ())] * self._images], [length], self.settings)
         painted = self._encoders.painted(first.context, self._images, guided)
         if not painted:
             raise ModelError(
@@ -158,20 +201,14 @@ class AttentionTrace:
         phrases = [self._phrases] * count if isinstance(self._phrases, Mapping) else list(self._phrases)
         if len(phrases) != count:
             raise ModelError(f"phrases are given for {len(phrases)} prompts, but {count} are painted")
-        length = first.context.shape[1]
-        prompts = [
-            joined(
-                (part.start, locate(part.tokenizer, ids[row][: length - part.start], asked)) for part, ids in painted
-            )
-            for row, asked in enumerate(phrases)
-        ]
+        prompts = mentions(painted, phrases, length)
         absent = [
             tuple(label for label in asked if label not in prompt.classes)
             for prompt, asked in zip(prompts, phrases, strict=True)
         ]
         each = self._images // count
         self._absent = [labels for labels in absent for _ in range(each)]
-        return MapSums([prompt for prompt in prompts for _ in range(each)], length, self.settings)
+        return MapSums([[prompt for prompt in prompts for _ in range(each)]], [length], self.settings)
 
     def _guided(self, latents: Tensor, prompts: int) -> bool:
         """Whether guidance doubles the rows: the model is given each latent twice."""
@@ -185,22 +222,53 @@ class AttentionTrace:
         """What a layer's processor asks before each call: who gets its queries and keys."""
 
         def begin(pixels: int) -> Observer | None:
-            current, sums = self._pass, self._sums
-            if current is None or sums is None:
+            grid, sums = self._grid(layer, pixels), self._sums
+            if grid is None or sums is None:
                 return None
-            if pixels not in current.grids:
-                raise ModelError(f"{layer} has {pixels} pixels, which do not fit the latent; it cannot be traced")
-            grid = current.grids[pixels]
-            if not self.settings.reads(grid.factor):
+            counts = self._counts and sums.wanted and self.settings.reads(grid.factor)
+            keeper = self._keeper if self._kept and self._keeper and self._keeper.settings.reads(grid.factor) else None
+            if not counts and keeper is None:
                 return None
 
             def observe(seen: Attended) -> None:
                 rows = slice(seen.query.shape[0] - self._images, None)  # the unconditional half comes first
                 query = seen.query[rows, :, : prod(grid.size)]  # what comes after the image are pictures to go by
+                if keeper is not None:
+                    keeper.add(layer, grid, query, seen.scale)
+                if not counts:
+                    return
+                if self._keys is not None:
+                    self._keys.add(sums, layer, grid, query, seen.scale)
+                    return
                 mask = None if seen.mask is None else seen.mask[rows]
                 rivals = None if seen.rivals is None else seen.rivals[rows]
                 sums.add(layer, grid, query, seen.key[rows], mask, seen.scale, rivals)
+                if rivals is not None and self._refinement is not None and self._refinement.reads(grid):
+                    self._refinement.add(grid, query, rivals[:, :, : prod(grid.size)], seen.scale)
 
             return observe
 
         return begin
+
+    def _self_reader(self, layer: str, refinement: SelfAttention) -> Callable[[int], Observer | None]:
+        """The same for a layer by which pixels attend to each other alone."""
+
+        def begin(pixels: int) -> Observer | None:
+            grid = self._grid(layer, pixels)
+            if grid is None or not self._counts or not refinement.reads(grid):
+                return None
+
+            def observe(seen: Attended) -> None:
+                refinement.add(grid, seen.query[-self._images :], seen.key[-self._images :], seen.scale)
+
+            return observe
+
+        return begin
+
+    def _grid(self, layer: str, pixels: int) -> MapGrid | None:
+        """The size of a layer with so many pixels; None where the pass is for nothing."""
+        if self._pass is None:
+            return None
+        if pixels not in self._pass.grids:
+            raise ModelError(f"{layer} has {pixels} pixels, which do not fit the latent; it cannot be traced")
+        return self._pass.grids[pixels]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -35,6 +35,11 @@ class Pass:
     noisiest: float
     grids: Mapping[int, MapGrid]
 
+    @property
+    def level(self) -> float:
+        """The noise level, that of the noisiest row, as a share of the schedule."""
+        return float(torch.as_tensor(self.noise).max()) / self.noisiest
+
     def within(self, noise: tuple[float, float]) -> bool:
         """Whether all rows are between two noise levels, as shares of the schedule."""
         low, high = noise
@@ -53,6 +58,8 @@ class Family(ABC):
     contest: ClassVar[Contest]
     #: What ``TraceSettings.depth`` is where it is left to the family; None where blocks go by name.
     depth: ClassVar[tuple[float, float] | None] = None
+    #: What ``TraceSettings.tau`` is where it is left to the family.
+    tau: ClassVar[int] = 0
     #: Whether guidance has passes of its own, instead of a first half of the rows.
     guided_apart: ClassVar[bool] = False
 
@@ -70,6 +77,11 @@ class Family(ABC):
     def layers(self, settings: TraceSettings) -> list[str]:
         """The names of the processors to watch, for the blocks that the settings name."""
 
+    def self_layers(self, settings: TraceSettings) -> list[str]:
+        """The names of the processors in the same blocks by which pixels attend to each other alone; none where image
+        and text are one sequence, since ``layers`` do both there."""
+        return [name.replace(".attn2.", ".attn1.") for name in self.layers(settings) if ".attn2." in name]
+
     @abstractmethod
     def parts(self) -> list[TextPart]:
         """The text encoders whose tokens the model reads."""
@@ -77,6 +89,45 @@ class Family(ABC):
     @abstractmethod
     def look(self, arguments: Mapping[str, Any]) -> Pass | None:
         """A call of the model by its arguments' names; None where it is made for something else than the image."""
+
+    def filled(self, settings: TraceSettings) -> TraceSettings:
+        """Settings with what they leave to the family filled in."""
+        tau = self.tau if settings.tau is None else settings.tau
+        return replace(settings, contest=settings.contest or self.contest, depth=settings.depth or self.depth, tau=tau)
+
+    def grid(self, layer: str, latent: tuple[int, int]) -> MapGrid:
+        """What a layer's maps are, for latents of this height and width: where text is read by layers of its own."""
+        raise NotImplementedError
+
+    @property
+    def channels(self) -> int:
+        """The width of the text encoders' states that the model reads."""
+        config = self.model.config
+        width = config.get("caption_channels") or config.cross_attention_dim
+        return int(width if isinstance(width, int) else width[0])
+
+    def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
+        """Texts as the pipeline's encoders read them: the states (texts, tokens, channels), and which tokens can be
+        looked at, (texts, tokens) bool; None where all can."""
+        with torch.no_grad():
+            encoded = self.pipe.encode_prompt(
+                prompt=list(texts), device=self.pipe._execution_device, num_images_per_prompt=1,
+                do_classifier_free_guidance=False,
+            )  # fmt: skip
+        return encoded[0], None
+
+    def text_states(self, states: Tensor) -> Tensor:
+        """What the model's layers read of a text encoder's states."""
+        return states
+
+    def layer(self, name: str) -> Any:
+        """The attention layer of a processor's name."""
+        return uncompiled(self.model).get_submodule(name.removesuffix(".processor"))
+
+    def device_of(self, layer: Any) -> torch.device:
+        """The device that one of the model's layers works on."""
+        device = next(layer.parameters()).device
+        return self.pipe._execution_device if device.type == "meta" else device  # "meta": its weights come when called
 
     def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a call of the model, by their names."""

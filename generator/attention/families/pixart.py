@@ -6,13 +6,16 @@ Maps are those of what is painted. A pipeline that is left to choose the nearest
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import torch
 from diffusers import PixArtTransformer2DModel
+from torch import Tensor
 
 from diffucurate.generator.attention.encoders import TextPart
-from diffucurate.generator.attention.families.family import Family, Pass, by_depth, patches, transformer_of
+from diffucurate.generator.attention.families.family import Family, Pass, by_depth, patches, transformer_of, uncompiled
+from diffucurate.generator.attention.maps import MapGrid
 from diffucurate.generator.attention.processor import CROSS, Reading
 from diffucurate.generator.attention.settings import Contest, TraceSettings
 
@@ -34,6 +37,20 @@ class PixArt(Family):
 
     def parts(self) -> list[TextPart]:
         return [TextPart(self.pipe.tokenizer, self.pipe.text_encoder, prepare=_prepared)]
+
+    def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
+        with torch.no_grad():
+            states, mask, *_ = self.pipe.encode_prompt(
+                list(texts), do_classifier_free_guidance=False, device=self.pipe._execution_device
+            )
+        return states, mask.bool()
+
+    def text_states(self, states: Tensor) -> Tensor:
+        return uncompiled(self.model).caption_projection(states)
+
+    def grid(self, layer: str, latent: tuple[int, int]) -> MapGrid:
+        side = self.model.config.patch_size
+        return MapGrid(side, (latent[0] // side, latent[1] // side))
 
     def look(self, arguments: Mapping[str, Any]) -> Pass:
         latents = arguments["hidden_states"]

@@ -14,6 +14,7 @@ from diffucurate.generator.attention.families.family import Family, Pass
 from diffucurate.generator.attention.maps import MapGrid
 from diffucurate.generator.attention.processor import CROSS, Reading
 from diffucurate.generator.attention.settings import Contest, TraceSettings
+from diffucurate.generator.errors import ModelError
 
 
 class UNet(Family):
@@ -21,10 +22,19 @@ class UNet(Family):
 
     reading: ClassVar[Reading] = CROSS
     contest: ClassVar[Contest] = "content"
+    tau: ClassVar[int] = 1
 
     @classmethod
     def claims(cls, pipe: Any) -> bool:
         return bool(_cross_attention(getattr(pipe, "unet", None)))
+
+    def __init__(self, pipe: Any) -> None:
+        if hasattr(type(pipe), "image_guidance_scale"):
+            raise ModelError(
+                f"{type(pipe).__name__} denoises three copies of each image, of which the text guides one, and "
+                "cannot be traced; use an img2img or inpainting pipeline instead"
+            )
+        super().__init__(pipe)
 
     def layers(self, settings: TraceSettings) -> list[str]:
         blocks = tuple(f"{block}_block" for block in settings.blocks)
@@ -38,6 +48,12 @@ class UNet(Family):
             parts.append(TextPart(tokenizer, encoder, channel=channel))
             channel += encoder.config.hidden_size if encoder is not None else 0
         return parts
+
+    def grid(self, layer: str, latent: tuple[int, int]) -> MapGrid:
+        part, number, *_ = layer.split(".")
+        last = len(self.model.config.down_block_types) - 1
+        level = int(number) if part == "down_blocks" else last - int(number) if part == "up_blocks" else last
+        return list(_halved(*latent).values())[level]
 
     def look(self, arguments: Mapping[str, Any]) -> Pass:
         latents = arguments["sample"]

@@ -203,7 +203,7 @@ def assert_same(found: Sequence[Mapping[str, np.ndarray]], wanted: Sequence[Mapp
 
 
 #: The whole softmax, at the finest size only.
-PLAIN = TraceSettings(contest="all", coarsest=2)
+PLAIN = TraceSettings(contest="all", coarsest=2, tau=0)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ PLAIN = TraceSettings(contest="all", coarsest=2)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_maps_and_images(made: Callable[[str], Any], name: str, options: dict[str, Any]) -> None:
     pipe, family = made(name), FAMILIES[name]
-    settings = PLAIN if family.options or name == "sd3" else TraceSettings(contest="all", coarsest=1)
+    settings = PLAIN if family.options or name == "sd3" else TraceSettings(contest="all", coarsest=1, tau=0)
     options = {**family.options, **options}
     prompts, given = PROMPTS, None
     if options.pop("embedded", False):
@@ -245,7 +245,7 @@ def test_maps_and_images(made: Callable[[str], Any], name: str, options: dict[st
 
 def test_two_prompts_for_two_encoders(made: Callable[[str], Any]) -> None:
     pipe, family = made("xl"), FAMILIES["xl"]
-    settings = TraceSettings(contest="all", coarsest=1)
+    settings = TraceSettings(contest="all", coarsest=1, tau=0)
     # "<start> a bus", "<start> a car": the class that only the second encoder reads is found at its position.
     with recorded(pipe, family.layers) as calls, AttentionTrace(pipe, CLASSES, settings=settings) as trace:
         traced = paint(pipe, ["a bus", "a road"], prompt_2=["a red bus", "a car"])
@@ -256,7 +256,7 @@ def test_only_content_takes_part_whichever_encoder_reads_it(made: Callable[[str]
     pipe, family = made("xl"), FAMILIES["xl"]
     with (
         recorded(pipe, family.layers) as calls,
-        AttentionTrace(pipe, CLASSES, settings=TraceSettings(coarsest=1)) as trace,
+        AttentionTrace(pipe, CLASSES, settings=TraceSettings(coarsest=1, tau=0)) as trace,
     ):
         paint(pipe, ["a bus"], prompt_2=["a bus at night"])
     with torch.no_grad():
@@ -316,7 +316,7 @@ def test_from_pictures(tokenizer: Any, kind: type, inputs: int, options: dict[st
     plain = run()
     with (
         recorded(pipe, layers) as calls,
-        AttentionTrace(pipe, CLASSES, settings=TraceSettings(contest="all", coarsest=1)) as trace,
+        AttentionTrace(pipe, CLASSES, settings=TraceSettings(contest="all", coarsest=1, tau=0)) as trace,
     ):
         traced = run()
     assert torch.equal(traced, plain)
@@ -357,9 +357,9 @@ def test_depth_is_a_share(count: int, depth: tuple[float, float], blocks: list[i
 
 
 def test_settings_say_what_was_left_to_the_family(made: Callable[[str], Any]) -> None:
-    assert AttentionTrace(made("flux"), CLASSES).settings == TraceSettings(contest="all", depth=(15 / 18, 1.0))
-    assert AttentionTrace(made("xl"), CLASSES).settings == TraceSettings(contest="content")
-    own = TraceSettings(contest="no-start", depth=(0.0, 0.5))
+    assert AttentionTrace(made("flux"), CLASSES).settings == TraceSettings(contest="all", depth=(15 / 18, 1.0), tau=0)
+    assert AttentionTrace(made("xl"), CLASSES).settings == TraceSettings(contest="content", tau=1)
+    own = TraceSettings(contest="no-start", depth=(0.0, 0.5), tau=2)
     assert AttentionTrace(made("sd3"), CLASSES, settings=own).settings == own
 
 

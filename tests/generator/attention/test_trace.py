@@ -24,7 +24,7 @@ from diffucurate.generator.errors import ModelError, RecipeError
 
 CLASSES = {"car": ["car", "sedan"], "piano": ["piano"], "bus": ["bus"]}
 PROMPTS = ["a red car and a piano at night", "two sedans, a bus and a CAR!"]
-ALL = TraceSettings(contest="all")
+ALL = TraceSettings(contest="all", tau=0)
 
 
 def paint(pipe: Any, prompts: str | Sequence[str] = PROMPTS, **options: Any) -> Any:
@@ -215,7 +215,7 @@ def mean_attention(calls: Any, pixels: int, allowed: Sequence[int], positions: S
     ("contest", "allowed"), [("all", range(40)), ("no-start", range(1, 40)), ("content", range(1, 9))]
 )
 def test_contest(pipe: Any, contest: Any, allowed: Sequence[int]) -> None:
-    settings = TraceSettings(contest=contest, coarsest=1, blocks=("down", "up"))
+    settings = TraceSettings(contest=contest, coarsest=1, blocks=("down", "up"), tau=0)
     with recorded_inputs(pipe) as calls, AttentionTrace(pipe, CLASSES, settings=settings) as trace:
         paint(pipe, "two sedans, a bus and a CAR")
     with torch.no_grad():
@@ -243,7 +243,7 @@ def test_values_do_not_depend_on_the_number_of_passes(pipe: Any) -> None:
 
 def test_noise_range_splits_the_sum(pipe: Any) -> None:
     def total(noise: tuple[float, float]) -> np.ndarray:
-        with AttentionTrace(pipe, CLASSES, settings=TraceSettings(noise=noise, average_steps=False)) as trace:
+        with AttentionTrace(pipe, CLASSES, settings=TraceSettings(noise=noise, average_steps=False, tau=0)) as trace:
             paint(pipe, num_inference_steps=4)
         return trace.maps()[0]["car"]
 
@@ -254,7 +254,7 @@ def test_noise_range_splits_the_sum(pipe: Any) -> None:
 
 def test_weights_count_sizes_as_wholes(pipe: Any) -> None:
     def heat(**settings: Any) -> np.ndarray:
-        with AttentionTrace(pipe, CLASSES, settings=TraceSettings(**settings)) as trace:
+        with AttentionTrace(pipe, CLASSES, settings=TraceSettings(**settings, tau=0)) as trace:
             paint(pipe)
         return trace.maps()[0]["car"]
 

@@ -1,0 +1,308 @@
+"""Open vocabulary after painting: the pixels' queries are kept, and attended with the keys of any text later.
+
+What a pixel asks does not depend on who answers (Open-Vocabulary DAAM, Marcos-Manchon et al. 2024). So the queries
+of a run, in half precision, serve every word that anybody thinks of afterwards, in the prompt or not. They take
+much room, which ``expected_megabytes`` tells beforehand and ``QuerySettings`` bounds. Knows no labels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from diffucurate.generator.attention.attribution import Attribution, Keys, attributable
+from diffucurate.generator.attention.families import Family, Pass
+from diffucurate.generator.attention.maps import MapGrid, MapSums
+from diffucurate.generator.attention.processor import text_keys
+from diffucurate.generator.attention.self_attention import SelfAttention, expected_bytes
+from diffucurate.generator.attention.settings import TraceSettings
+from diffucurate.generator.errors import ModelError, RecipeError
+
+#: Of the file, so that a later one can be told from it.
+_FORMAT = "diffucurate-queries-1"
+
+#: How far the keys of a fixed state may be off, as a share of their norm: half precision is off by less than a
+#: hundredth, any other training by more.
+_SAME_MODEL = 0.02
+
+
+@dataclass(frozen=True)
+class QuerySettings:
+    """What is kept of a run. The default keeps five passes of fifty: 73 MB an image of Stable Diffusion 1.5 at
+    512 px, 555 MB of XL at 1024 px; see ``expected_megabytes``.
+
+    Attributes:
+        noise: lowest and highest noise level of the passes that are kept, as shares of the schedule. At low noise
+            the objects are there to be found.
+        every: of those passes the first, and then every so many.
+        finest, coarsest: the layers that are kept, by how much coarser than the latent their maps are.
+
+    Raises:
+        RecipeError: a value outside its range; the field is named ``keep.<name>``.
+    """
+
+    noise: tuple[float, float] = (0.0, 0.5)
+    every: int = 5
+    finest: int = 1
+    coarsest: int = 4
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noise[0] <= self.noise[1] <= 1:
+            raise RecipeError("keep.noise", self.noise, "use (lowest, highest) with 0 <= lowest <= highest <= 1")
+        if self.every < 1:
+            raise RecipeError("keep.every", self.every, "use 1 for every pass, 2 for every other, and so on")
+        if not 1 <= self.finest <= self.coarsest:
+            raise RecipeError("keep.coarsest", self.coarsest, f"use at least finest ({self.finest}), from 1 on")
+
+    def reads(self, factor: int) -> bool:
+        """Whether layers whose maps are ``factor`` times coarser than the latent are kept."""
+        return self.finest <= factor <= self.coarsest
+
+    def chosen(self, levels: Sequence[float]) -> list[int]:
+        """Of passes at these noise levels, in order, which are kept."""
+        low, high = self.noise
+        return [index for index, level in enumerate(levels) if low <= level <= high][:: self.every]
+
+
+@dataclass
+class StoredLayer:
+    """The queries of one layer.
+
+    Attributes:
+        grid: what its maps are.
+        scale: the factor of the product of query and key.
+        probe: (heads * width,) float32, the keys it makes of a fixed state, by which it is known again.
+        passes: one (images, heads, pixels, width) float16 tensor on the CPU per pass.
+    """
+
+    grid: MapGrid
+    scale: float
+    probe: Tensor
+    passes: list[Tensor] = field(default_factory=list)
+
+
+@dataclass
+class StoredQueries:
+    """The queries of one run, from ``AttentionTrace.queries`` or a file.
+
+    Attributes:
+        model: what the pipeline was loaded from, to be named in messages.
+        levels: the noise level of each pass, as a share of the schedule.
+        layers: name of a processor -> its queries.
+        refinement: the run's self-attention, where the trace's settings refined by it.
+    """
+
+    model: str
+    levels: list[float] = field(default_factory=list)
+    layers: dict[str, StoredLayer] = field(default_factory=dict)
+    refinement: SelfAttention | None = None
+
+    @property
+    def images(self) -> int:
+        """The number of images."""
+        return next((int(layer.passes[0].shape[0]) for layer in self.layers.values()), 0)
+
+    @property
+    def megabytes(self) -> float:
+        """The room that they take, in millions of bytes."""
+        queries = sum(query.nbytes for layer in self.layers.values() for query in layer.passes)
+        return (queries + (self.refinement.nbytes if self.refinement else 0)) / 1e6
+
+    def maps(
+        self, pipe: Any, attribution: Attribution, settings: TraceSettings | None = None
+    ) -> list[dict[str, NDArray[np.float32]]]:
+        """One mapping class -> raw map per image, as from ``AttentionTrace.maps`` of the passes that were kept.
+
+        Args:
+            pipe: the pipeline that painted the images.
+            attribution: any text, or learned tokens.
+            settings: which of what was kept is read, and how it is combined. The self-attention that refines is that
+                of the trace's own settings; where these did not refine, maps are not refined by default.
+
+        Raises:
+            ModelError: another model, or nothing was kept of what the settings ask for.
+            RecipeError: settings that refine by a self-attention that was not kept.
+        """
+        asked = settings or TraceSettings()
+        filled = attributable(pipe).filled(asked)
+        if self.refinement is None and asked.tau:
+            raise RecipeError("trace.tau", asked.tau, "use 0: the trace that kept the queries did not refine")
+        if self.refinement is not None and asked.refine_at not in (None, self.refinement.factor):
+            raise RecipeError("trace.refine_at", asked.refine_at, f"use {self.refinement.factor}, which was kept")
+        with torch.no_grad():
+            sums, passes = self.sums(pipe, attribution, settings)
+            found = sums.combine(passes)
+            if self.refinement is None or not filled.tau:
+                return found
+            return self.refinement.refine(found, filled.tau, filled.inflation)
+
+    def sums(self, pipe: Any, attribution: Attribution, settings: TraceSettings | None = None) -> tuple[MapSums, int]:
+        """The attention before any refinement, added up on the model's device, and of how many passes. Gradients reach
+        the attribution's states. Arguments and errors as for ``maps``."""
+        family = attributable(pipe)
+        settings = family.filled(settings or TraceSettings())
+        self._check(family)
+        low, high = settings.noise
+        passes = [index for index, level in enumerate(self.levels) if low <= level <= high]
+        wanted = [name for name in family.layers(settings) if name in self.layers]
+        wanted = [name for name in wanted if settings.reads(self.layers[name].grid.factor)]
+        if not passes or not wanted:
+            raise ModelError(
+                f"of the queries that were kept (passes: {len(self.levels)}, layers: {len(self.layers)}) none is what "
+                f"the settings ask for ({settings}); widen them"
+            )
+        sums, keys = attribution.sums(self.images, settings), Keys(attribution, family, self.images)
+        for name in wanted if sums.wanted else []:
+            layer, device = self.layers[name], keys.of(name).device
+            for index in passes:
+                keys.add(sums, name, layer.grid, layer.passes[index].to(device), layer.scale)
+        return sums, len(passes)
+
+    def save(self, path: Path) -> None:
+        """Write a ``.safetensors`` file."""
+        layers = {
+            name: {"factor": layer.grid.factor, "size": layer.grid.size, "scale": layer.scale}
+            for name, layer in self.layers.items()
+        }
+        described: dict[str, Any] = {"format": _FORMAT, "model": self.model, "levels": self.levels, "layers": layers}
+        tensors = {f"{name}/probe": layer.probe for name, layer in self.layers.items()}
+        for name, layer in self.layers.items():
+            tensors |= {f"{name}/{index}": query for index, query in enumerate(layer.passes)}
+        if self.refinement is not None:
+            described["refinement"], tensors["refinement"] = self.refinement.described()
+        save_file(tensors, path, {"queries": json.dumps(described)})
+
+    @classmethod
+    def load(cls, path: Path) -> StoredQueries:
+        """Read what ``save`` wrote.
+
+        Raises:
+            ModelError: a file of another kind.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                described = json.loads((file.metadata() or {}).get("queries", "{}"))
+                if described.get("format") != _FORMAT:
+                    raise ModelError(f"'{path}' holds no attention queries; give a file that StoredQueries.save wrote")
+                stored = cls(described["model"], described["levels"])
+                for name, about in described["layers"].items():
+                    grid = MapGrid(about["factor"], (about["size"][0], about["size"][1]))
+                    passes = [file.get_tensor(f"{name}/{index}") for index in range(len(stored.levels))]
+                    stored.layers[name] = StoredLayer(grid, about["scale"], file.get_tensor(f"{name}/probe"), passes)
+                if "refinement" in described:
+                    stored.refinement = SelfAttention.restored(described["refinement"], file.get_tensor("refinement"))
+                return stored
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"'{path}' could not be read as a .safetensors file: {error}") from error
+
+    def _check(self, family: Family) -> None:
+        """See that the keys come from the layers that the queries came from."""
+        known = family.model.attn_processors
+        if any(name not in known or not _same(layer.probe, family, name) for name, layer in self.layers.items()):
+            raise ModelError(
+                f"these queries were kept of '{self.model}', and {type(family.pipe).__name__} "
+                f"('{model_name(family.pipe)}') makes other keys; load that model, with the adapters it painted with"
+            )
+
+
+class QueryKeeper:
+    """Keeps the queries of one run."""
+
+    def __init__(self, family: Family, settings: QuerySettings) -> None:
+        self._family, self.settings = family, settings
+        self._levels: list[float] = []
+        self._stored = StoredQueries(model_name(family.pipe))
+
+    def begin(self, current: Pass) -> bool:
+        """Whether the pass that begins is one to keep."""
+        self._levels.append(current.level)
+        kept = self.settings.chosen(self._levels)
+        if not kept or kept[-1] != len(self._levels) - 1:
+            return False
+        self._stored.levels.append(current.level)
+        return True
+
+    def add(self, name: str, grid: MapGrid, query: Tensor, scale: float) -> None:
+        """Keep one layer's queries of one pass, (images, heads, pixels, width)."""
+        layers = self._stored.layers
+        if name not in layers:
+            layers[name] = StoredLayer(grid, scale, _probe(self._family, name))
+        layers[name].passes.append(query.to("cpu", torch.float16).contiguous())
+
+    def stored(self, refinement: SelfAttention | None) -> StoredQueries:
+        """What was kept, with the run's self-attention.
+
+        Raises:
+            ModelError: nothing was.
+        """
+        if not self._stored.layers:
+            raise ModelError(
+                f"no queries were kept: the pipeline was not called inside the trace's `with` block, or no pass and "
+                f"layer was what the settings ask for ({self.settings})"
+            )
+        self._stored.refinement = refinement if refinement is not None and not refinement.empty else None
+        return self._stored
+
+
+def expected_megabytes(
+    pipe: Any,
+    size: tuple[int, int],
+    steps: int,
+    images: int = 1,
+    keep: QuerySettings | None = None,
+    settings: TraceSettings | None = None,
+) -> float:
+    """The room that a run's queries will take, with its self-attention, in millions of bytes, before it is painted.
+
+    Args:
+        pipe: the pipeline, with its weights or without.
+        size: (width, height) of the images in pixels.
+        steps: ``num_inference_steps``.
+        images: how many images.
+        keep: what will be kept.
+        settings: of the trace, which say the blocks that are read.
+
+    Raises:
+        ModelError: a model whose pixels cannot be attributed by any text.
+    """
+    family, keep = attributable(pipe), keep or QuerySettings()
+    scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
+    scheduler.set_timesteps(steps)  # one pass each, also where a step takes two
+    passes = len(keep.chosen([float(step) / family.schedule for step in scheduler.timesteps]))
+    latent = size[1] // pipe.vae_scale_factor, size[0] // pipe.vae_scale_factor
+    numbers, settings = 0, family.filled(settings or TraceSettings())
+    for name in family.layers(settings):
+        grid = family.grid(name, latent)
+        numbers += prod(grid.size) * family.layer(name).inner_dim if keep.reads(grid.factor) else 0
+    grids = [family.grid(name, latent) for name in family.self_layers(settings)] if settings.tau else []
+    return images * (2 * numbers * passes + expected_bytes(grids, settings.refine_at)) / 1e6
+
+
+def model_name(pipe: Any) -> str:
+    """What a pipeline was loaded from, else its class."""
+    return getattr(pipe, "name_or_path", None) or type(pipe).__name__
+
+
+def _probe(family: Family, name: str) -> Tensor:
+    """(heads * width,) float32: the keys that a layer makes of a fixed state, whatever adapters it has."""
+    attn = family.layer(name)
+    state = torch.linspace(-3, 3, family.channels).sin()[None, None]
+    with torch.no_grad():
+        keys = text_keys(attn, family.text_states(state.to(family.device_of(attn), family.model.dtype)))
+    return keys.flatten().float().cpu()
+
+
+def _same(probe: Tensor, family: Family, name: str) -> bool:
+    now = _probe(family, name)
+    return now.shape == probe.shape and bool((now - probe).norm() <= _SAME_MODEL * probe.norm())

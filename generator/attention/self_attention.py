@@ -1,0 +1,186 @@
+"""Self-attention refinement: each pixel takes the heat of the pixels that it attends to in the image itself.
+
+The pixels of an object attend to each other, wherever its name found only a part of it. With S the mean attention
+of n pixels to each other over heads, layers and passes, (n, n) with rows that sum to 1, and C a class's map brought
+to the size of S, the refined map is S^tau C (Nguyen et al. 2023, "Dataset Diffusion"). A mean over many heads is
+blurred, and every product with it blurs more. So S may be sharpened before: each share raised to a power and the
+rows made to sum to 1 again, as in Markov clustering (van Dongen 2000), where the two steps are called expansion and
+inflation.
+
+S of 64 x 64 pixels takes 64 MiB an image, of 128 x 128 a GiB, and none of it can be put off: a mean of softmaxes is
+not the softmax of mean queries, and C is known only after the last pass. But neighbours are attended to alike, and
+C is smooth. So where S would be larger than ``LIMIT_MIB``, its columns are added up over squares of pixels, called
+cells, as they come: (n, cells), where a map is averaged over each cell before each product. Rows stay as they are,
+so the result has the value of every pixel. Up to 45 x 45 pixels a cell is one pixel, and the result exact.
+
+Knows tensors, neither models nor words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
+from math import log, prod
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from diffucurate.generator.attention.maps import MapGrid
+
+#: What is kept of one image's self-attention takes no more than this: 64 x 64 pixels by 32 x 32 cells in float32.
+LIMIT_MIB = 16.0
+
+#: The number of pixels whose self-attention is read where nobody says which: 32 x 32, as in Dataset Diffusion.
+_USUAL = 32 * 32
+
+#: Attention probabilities held at once while they are added up, in numbers (16 MiB of float32).
+_CHUNK = 2**22
+
+
+class SelfAttention:
+    """Adds up the self-attention of one batch of images at one size, and refines class maps by it.
+
+    Args:
+        factor: how much coarser than the latent the layers are that count. By default those whose size comes nearest
+            to 32 x 32 pixels, which the first pass through the model tells.
+        limit_mib: the most memory that is kept per image, in MiB.
+    """
+
+    def __init__(self, factor: int | None = None, limit_mib: float = LIMIT_MIB) -> None:
+        self._factor, self._limit = factor, limit_mib * 2**20
+        self._grid: MapGrid | None = None
+        self._side, self._heads = 1, 0
+        self._total = torch.empty(0)  # (images, pixels, cells)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was added yet."""
+        return self._grid is None
+
+    def reads(self, grid: MapGrid) -> bool:
+        """Whether layers of this size count, as far as is known."""
+        if self._factor is not None:
+            return grid.factor == self._factor
+        return self._grid in (None, grid) or _oddness(grid) < _oddness(self._grid)
+
+    def add(self, grid: MapGrid, query: Tensor, key: Tensor, scale: float) -> None:
+        """Add one layer's self-attention of one pass.
+
+        Args:
+            grid: the layer's size, for which ``reads`` is true. What was added of another size is dropped.
+            query, key: (images, heads, pixels, channels), any float dtype; the softmax is taken in float32.
+            scale: the factor of their product.
+        """
+        images, heads, pixels, _ = query.shape
+        if grid != self._grid:
+            self._grid, self._side, self._heads = grid, _cell_side(grid.size, self._limit), 0
+            self._total = torch.zeros(images, pixels, prod(_cells(grid.size, self._side)), device=query.device)
+        keys = key.float().transpose(2, 3)
+        step = max(1, _CHUNK // (images * heads * pixels))
+        for start in range(0, pixels, step):
+            rows = slice(start, start + step)
+            shares = ((query[:, :, rows].float() * scale) @ keys).softmax(dim=-1).sum(dim=1)
+            self._total[:, rows] += _by_cell(shares, grid.size, self._side, summed=True)
+        self._heads += heads
+
+    @property
+    def factor(self) -> int | None:
+        """How much coarser than the latent the layers are that count; None as long as nobody knows."""
+        return self._grid.factor if self._grid is not None else self._factor
+
+    @property
+    def nbytes(self) -> int:
+        """The room that what was added up takes, in bytes."""
+        return self._total.nbytes
+
+    def described(self) -> tuple[dict[str, Any], Tensor]:
+        """What was added up as plain data and a tensor on the CPU, to be kept in a file; nothing may be ``empty``."""
+        assert self._grid is not None
+        about = {"factor": self._grid.factor, "size": self._grid.size, "side": self._side, "heads": self._heads}
+        return about, self._total.cpu().contiguous()
+
+    @classmethod
+    def restored(cls, about: Mapping[str, Any], total: Tensor) -> SelfAttention:
+        """From what ``described`` told."""
+        read = cls(about["factor"])
+        read._grid = MapGrid(about["factor"], (about["size"][0], about["size"][1]))
+        read._side, read._heads, read._total = about["side"], about["heads"], total
+        return read
+
+    def refine(
+        self, maps: Sequence[Mapping[str, NDArray[np.float32]]], tau: int, inflation: float = 1.0
+    ) -> list[dict[str, NDArray[np.float32]]]:
+        """S^tau C for each class map C of each image.
+
+        Args:
+            maps: one mapping class -> (h, w) map >= 0 per image, in the order of the batch; all maps of an image
+                are of one size. Larger ones than the self-attention's are averaged, smaller ones enlarged bilinearly.
+            tau: how often the self-attention is applied, from 1 on.
+            inflation: the power its shares are raised to before, above 0; 1 leaves them as they are. More than 1
+                pixel to a cell, it is the cells' shares that are raised.
+
+        Returns:
+            The same classes' maps, (height, width) float32 >= 0 of the self-attention's own size, nothing being
+            ``empty``. A refined map's range lies within that of the map it was made of.
+        """
+        if self._grid is None:
+            return [dict(classes) for classes in maps]
+        size, refined = self._grid.size, []
+        for total, classes in zip(self._total, maps, strict=True):
+            found: dict[str, NDArray[np.float32]] = {}
+            if classes:
+                shares = _inflated(total, inflation) if inflation != 1 else total / self._heads
+                heat = _resized(torch.from_numpy(np.stack(list(classes.values()))).to(total), size)
+                for _ in range(tau):
+                    heat = _by_cell(heat, size, self._side, summed=False) @ shares.T
+                found = dict(zip(classes, heat.unflatten(-1, size).cpu().numpy(), strict=True))
+            refined.append(found)
+        return refined
+
+
+def expected_bytes(grids: Iterable[MapGrid], factor: int | None, limit_mib: float = LIMIT_MIB) -> int:
+    """The room that the self-attention of one image will take, layers being of these sizes; see ``SelfAttention``."""
+    read = [grid for grid in grids if factor in (None, grid.factor)]
+    if not read:
+        return 0
+    size = min(read, key=_oddness).size
+    return 4 * prod(size) * prod(_cells(size, _cell_side(size, limit_mib * 2**20)))
+
+
+def _inflated(shares: Tensor, power: float) -> Tensor:
+    """(pixels, cells) with each number raised to a power and rows that sum to 1, whatever they summed to."""
+    raised = (shares / shares.amax(dim=-1, keepdim=True)) ** power  # by the largest, so that not all are rounded to 0
+    return raised / raised.sum(dim=-1, keepdim=True)
+
+
+def _oddness(grid: MapGrid | None) -> tuple[float, int]:
+    """How far a size is from the usual one; of two that are as far, the finer one comes first."""
+    return (abs(log(prod(grid.size) / _USUAL)), grid.factor) if grid is not None else (float("inf"), 0)
+
+
+def _cells(size: tuple[int, int], side: int) -> tuple[int, int]:
+    return -(-size[0] // side), -(-size[1] // side)
+
+
+def _cell_side(size: tuple[int, int], limit: float) -> int:
+    """The side of the smallest cells with which float32 numbers of (pixels, cells) take up to ``limit`` bytes."""
+    return next(side for side in count(1) if 4 * prod(size) * prod(_cells(size, side)) <= limit or side >= max(size))
+
+
+def _by_cell(values: Tensor, size: tuple[int, int], side: int, *, summed: bool) -> Tensor:
+    """(..., pixels) -> (..., cells): the sum or the mean over each cell; those at the far edges may be smaller."""
+    if side == 1:
+        return values
+    planes = values.unflatten(-1, size).flatten(0, -3)[:, None]
+    pooled = functional.avg_pool2d(planes, side, ceil_mode=True, divisor_override=1 if summed else None)
+    return pooled.reshape(*values.shape[:-1], -1)
+
+
+def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """(classes, h, w) -> (classes, pixels)."""
+    mode = "area" if prod(maps.shape[1:]) > prod(size) else "bilinear"
+    return functional.interpolate(maps[None], size, mode=mode)[0].flatten(1)
