@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from diffucurate.plugin.compare import Comparison, compare
     from diffucurate.plugin.curate import curate
     from diffucurate.plugin.export import export
+    from diffucurate.plugin.from_images import img2img, inpaint
     from diffucurate.plugin.generate import generate
     from diffucurate.plugin.label import label
+    from diffucurate.plugin.learn_token import learn_token
     from diffucurate.plugin.provenance import Provenance, provenance
     from diffucurate.plugin.regenerate import regenerate
     from diffucurate.plugin.repaint import Repainted, repaint
@@ -30,7 +32,10 @@ __all__ = [
     "curate",
     "export",
     "generate",
+    "img2img",
+    "inpaint",
     "label",
+    "learn_token",
     "provenance",
     "regenerate",
     "repaint",
@@ -45,7 +50,10 @@ _HOMES = {
     "curate": "diffucurate.plugin.curate",
     "export": "diffucurate.plugin.export",
     "generate": "diffucurate.plugin.generate",
+    "img2img": "diffucurate.plugin.from_images",
+    "inpaint": "diffucurate.plugin.from_images",
     "label": "diffucurate.plugin.label",
+    "learn_token": "diffucurate.plugin.learn_token",
     "provenance": "diffucurate.plugin.provenance",
     "regenerate": "diffucurate.plugin.regenerate",
     "repaint": "diffucurate.plugin.repaint",

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from diffucurate.generator.errors import RecipeError
 
 _EXPECTED = {
+    "bool_type": "write true or false",
     "string_type": "write a text; put it in quotes if it looks like a number, a date or yes/no",
     "string_too_short": "it must not be empty",
     "int_type": "write a whole number without quotes",

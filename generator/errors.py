@@ -4,6 +4,7 @@ DiffucurateError
 ├── RecipeError      a field of a recipe or of a call's settings; names field, value and remedy
 ├── ModelError       a model that cannot be loaded or traced; says what was tried and how to get it
 ├── LabelError       labels that cannot be made or do not fit together
+├── PictureError     an image or mask to paint from that is missing or cannot be used; one of many
 ├── DatasetError     a dataset, view or field that is missing or lacks what a step needs
 └── ExportError      a target folder or format that cannot be written
 """
@@ -30,6 +31,10 @@ class ModelError(DiffucurateError):
 
 class LabelError(DiffucurateError):
     """Labels cannot be made, or their parts do not fit together."""
+
+
+class PictureError(DiffucurateError):
+    """One image or mask to paint from is missing or cannot be used; others may well be fine."""
 
 
 class DatasetError(DiffucurateError):

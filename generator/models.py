@@ -97,12 +97,31 @@ def check_size(pipe: Any, size: tuple[int, int]) -> None:
     Raises:
         RecipeError: with the nearest size that it can make.
     """
-    # Pipelines ask for multiples of 8 whatever their autoencoder; the latter needs multiples of its own factor.
-    # Transformers take 2 x 2 pixels of the latent as one token.
-    unit = lcm(8, pipe.vae_scale_factor * (1 if getattr(pipe, "transformer", None) is None else 2))
+    unit = _unit(pipe)
     if any(side <= 0 or side % unit for side in size):
         nearest = [max(unit, round(side / unit) * unit) for side in size]
         raise RecipeError("size", list(size), f"this model needs multiples of {unit}; the nearest size is {nearest}")
+
+
+def nearest_size(pipe: Any, size: tuple[int, int]) -> tuple[int, int]:
+    """The (width, height) at which a pipeline paints from a picture of ``size``: its own where the model can.
+
+    A model paints well near the size that it was made for. A picture with more pixels than that, or with less than half
+    as many, is painted in the same proportions with about as many.
+    """
+    model = pipe.unet if getattr(pipe, "unet", None) is not None else pipe.transformer
+    native = (getattr(pipe, "default_sample_size", None) or model.config.sample_size) * pipe.vae_scale_factor
+    area, unit = size[0] * size[1], _unit(pipe)
+    scale = 1.0 if native**2 / 2 <= area <= native**2 else native / area**0.5
+    width, height = (max(unit, round(side * scale / unit) * unit) for side in size)
+    return width, height
+
+
+def _unit(pipe: Any) -> int:
+    """What the sides of a pipeline's images are multiples of, in pixels."""
+    # Pipelines ask for multiples of 8 whatever their autoencoder; the latter needs multiples of its own factor.
+    # Transformers take 2 x 2 pixels of the latent as one token.
+    return lcm(8, pipe.vae_scale_factor * (1 if getattr(pipe, "transformer", None) is None else 2))
 
 
 def default_batch(pipe: Any, size: tuple[int, int]) -> int:

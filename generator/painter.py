@@ -1,7 +1,7 @@
 """Jobs become paintings: images with the class maps of the attention that made them.
 
 Batches jobs that can share one, and paints smaller batches when memory runs out. Knows neither labels nor
-datasets, and shows nothing itself: progress goes to a callback.
+datasets, and shows nothing itself: progress goes to a callback, and what jobs start from comes from one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import gc
 import inspect
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +22,15 @@ from numpy.typing import NDArray
 from diffucurate.generator.adapters import adapted
 from diffucurate.generator.attention import AttentionTrace, TraceSettings
 from diffucurate.generator.conditions import Conditions
-from diffucurate.generator.errors import ModelError
+from diffucurate.generator.errors import ModelError, PictureError
+from diffucurate.generator.from_pictures import for_task, picture_arguments
 from diffucurate.generator.models import check_size, default_batch, load_pipeline
+from diffucurate.generator.pictures import Picture
 from diffucurate.generator.progress import Progress
+from diffucurate.generator.prompt_weights import weighted
 from diffucurate.generator.prompts import Job
 
-__all__ = ["Conditions", "Painting", "Progress", "paint"]
+__all__ = ["Conditions", "Painting", "Progress", "paint", "together"]
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +41,8 @@ class Painting:
 
     ``image`` is (H, W, 3) uint8 RGB. ``heatmaps`` are the raw class maps, (h, w) float32 >= 0 at the trace's own
     size, for the classes the prompt mentions. ``seconds`` is the image's share of the time its batch took;
-    under the same ``conditions`` the image comes out the same to the bit.
+    under the same ``conditions`` the image comes out the same to the bit. ``region`` is what was painted anew of a
+    picture, (H, W) bool; None for the whole image.
     """
 
     job: Job
@@ -46,22 +50,27 @@ class Painting:
     heatmaps: dict[str, NDArray[np.float32]]
     seconds: float
     conditions: Conditions
+    region: NDArray[np.bool_] | None = None
 
 
 def paint(
     jobs: Iterable[Job],
     *,
     pipe: Any = None,
+    pictures: Callable[[Job], Picture] | None = None,
+    on_failure: Callable[[Job, PictureError], None] | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     settings: TraceSettings | None = None,
     on_batch: Callable[[Progress], None] | None = None,
 ) -> Generator[Painting, None, None]:
-    """Paint jobs, those of one model, setup, size, steps and guidance together, else in the order given.
+    """Paint jobs, those that have ``together`` in common in one batch, else in the order given.
 
     Args:
         jobs: what to paint.
         pipe: paints all of them, whatever model they name; by default each job's model is loaded.
+        pictures: gives the picture of a job that starts from one, at any size; asked once the job's turn has come.
+        on_failure: called for a job whose picture cannot be had, which is left out then; by default that ends all.
         batch_size: images at once; by default what usually fits the device. Halved when memory runs out.
         device: for models that are loaded here; see ``load_pipeline``.
         settings: of the trace.
@@ -74,6 +83,7 @@ def paint(
     Raises:
         ModelError: a model that cannot be loaded or traced, or one image is too much for the memory.
         RecipeError: a size the model cannot make, or a setup that does not suit it.
+        PictureError: see ``on_failure``.
     """
     jobs = list(jobs)
     started, done = time.monotonic(), 0
@@ -89,19 +99,56 @@ def paint(
         size = batch_size or default_batch(painter, group[0].size)
         waiting = group
         with adapted(painter, group[0].setup):
+            first = group[0]
+            worker = for_task(painter, first.task, None if first.source is None else first.source.strength)
             while waiting:
-                batch = waiting[:size]
-                paintings = _paint_batch(painter, batch, settings)
+                turn = waiting[:size]
+                batch = _with_pictures(turn, pictures, on_failure)
+                paintings = _paint_batch(worker, batch, settings) if batch else []
                 if paintings is None:
-                    size = _smaller(painter, batch)
+                    size = _smaller(painter, [job for job, _ in batch])
                     note = f"out of memory with {len(batch)} images at once; going on with {size}"
                     logger.warning(note)
                     tell(note)
+                    # Jobs that failed have been reported and are not tried again.
+                    waiting = [*(job for job, _ in batch), *waiting[len(turn) :]]
+                    done += len(turn) - len(batch)
                     continue
-                waiting = waiting[len(batch) :]
-                done += len(batch)
+                waiting = waiting[len(turn) :]
+                done += len(turn)
                 tell()
                 yield from paintings
+
+
+def together(job: Job) -> Hashable:
+    """What jobs must have in common to be painted at once."""
+    strength = None if job.source is None else job.source.strength
+    return job.model, job.task, job.setup, job.size, job.steps, job.guidance, strength
+
+
+_Given = tuple[Job, Picture | None]
+
+
+def _with_pictures(
+    jobs: Sequence[Job],
+    pictures: Callable[[Job], Picture] | None,
+    on_failure: Callable[[Job, PictureError], None] | None,
+) -> list[_Given]:
+    """The jobs that can be painted, with what they start from, at their own size."""
+    given: list[_Given] = []
+    for job in jobs:
+        try:
+            if job.source is None:
+                given.append((job, None))
+            elif pictures is None:
+                raise PictureError(f"job {job.job_id} starts from a picture; say where it is with `pictures`")
+            else:
+                given.append((job, pictures(job).fitted(job.size)))
+        except PictureError as error:
+            if on_failure is None:
+                raise
+            on_failure(job, error)
+    return given
 
 
 def _smaller(pipe: Any, batch: Sequence[Job]) -> int:
@@ -116,23 +163,23 @@ def _smaller(pipe: Any, batch: Sequence[Job]) -> int:
 
 
 def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
-    groups: dict[object, list[Job]] = {}
+    groups: dict[Hashable, list[Job]] = {}
     for job in jobs:
-        groups.setdefault((job.model, job.setup, job.size, job.steps, job.guidance), []).append(job)
+        groups.setdefault(together(job), []).append(job)
     return list(groups.values())
 
 
-def _paint_batch(pipe: Any, batch: Sequence[Job], settings: TraceSettings | None) -> list[Painting] | None:
+def _paint_batch(pipe: Any, given: Sequence[_Given], settings: TraceSettings | None) -> list[Painting] | None:
     """The batch's paintings, or None where the memory is too small for it."""
     started = time.monotonic()
+    batch = [job for job, _ in given]
     try:
         phrases = [job.phrases for job in batch]
-        with _without_progress_bar(pipe), AttentionTrace(pipe, phrases, settings=settings) as trace:
+        prompts, ids = _prompts(pipe, batch)
+        with _without_progress_bar(pipe), AttentionTrace(pipe, phrases, ids=ids, settings=settings) as trace:
             result = pipe(
-                [job.prompt for job in batch],
-                negative_prompt=[job.negative_prompt for job in batch],
-                width=batch[0].size[0],
-                height=batch[0].size[1],
+                **prompts,
+                **picture_arguments(pipe, batch, [picture for _, picture in given if picture is not None]),
                 num_inference_steps=batch[0].steps,
                 guidance_scale=batch[0].guidance,
                 generator=[torch.Generator("cpu").manual_seed(job.seed) for job in batch],
@@ -150,13 +197,24 @@ def _paint_batch(pipe: Any, batch: Sequence[Job], settings: TraceSettings | None
         _report(batch, trace, result)
         return [
             Painting(job, image, maps, seconds, conditions)
-            for job, image, maps in zip(batch, images, heatmaps, strict=True)
+            if picture is None
+            else Painting(job, picture.kept_in(image), maps, seconds, conditions, picture.mask)
+            for (job, picture), image, maps in zip(given, images, heatmaps, strict=True)
         ]
     # Only here, the error with its frames and their tensors forgotten, can their memory be freed.
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None
+
+
+def _prompts(pipe: Any, batch: Sequence[Job]) -> tuple[dict[str, Any], list[list[list[int]]] | None]:
+    """What a pipeline is told to paint, and the token ids where it would make others."""
+    prompts, negative = [job.prompt for job in batch], [job.negative_prompt for job in batch]
+    if batch[0].setup.prompt_weights:
+        encoded = weighted(pipe, prompts, negative)
+        return {**encoded.arguments}, encoded.ids
+    return {"prompt": prompts, "negative_prompt": negative}, None
 
 
 def _own_size(pipe: Any) -> dict[str, bool]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from diffucurate.generator.phrases import find_phrases
+from diffucurate.generator.picture_source import Source
 from diffucurate.generator.recipe import Recipe, Sample, Size
 from diffucurate.generator.sampling import balanced_rows, even_targets, shares
 from diffucurate.generator.setups import Setup
@@ -30,7 +31,7 @@ class Job:
 
     ``job_id`` is 16 hex digits over all the other fields. ``phrases`` holds the classes that occur in this very
     prompt with the phrases of each that do, ``attributes`` the values this prompt was filled with; ``size`` is
-    (width, height) in pixels, ``setup`` what is changed about the model.
+    (width, height) in pixels, ``setup`` what is changed about the model, ``source`` the picture it starts from.
     """
 
     job_id: str
@@ -45,6 +46,7 @@ class Job:
     guidance: float
     model: str
     setup: Setup = field(default_factory=Setup)
+    source: Source | None = None
 
     @classmethod
     def of(cls, **content: Any) -> Job:
@@ -52,45 +54,68 @@ class Job:
         # The order in which a recipe lists phrases changes no pixel, so it must not change the id.
         phrases = {label: sorted(phrases) for label, phrases in content["phrases"].items()}
         # What is left at its default is left out, so that ids outlive the fields that are added to a job.
-        setup = {"setup": content["setup"].to_dict()} if content.get("setup") else {}
-        plain = {name: value for name, value in content.items() if name != "setup"}
-        text = json.dumps({**plain, **setup, "phrases": phrases}, sort_keys=True, separators=(",", ":"))
+        changes = content["setup"].to_dict() if "setup" in content else {}
+        setup = {"setup": changes} if changes else {}
+        source = {"source": content["source"].content()} if content.get("source") else {}
+        plain = {name: value for name, value in content.items() if name not in ("setup", "source")}
+        text = json.dumps({**plain, **setup, **source, "phrases": phrases}, sort_keys=True, separators=(",", ":"))
         return cls(job_id=hashlib.sha256(text.encode()).hexdigest()[:16], **content)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON and databases."""
         phrases = {label: list(phrases) for label, phrases in self.phrases.items()}
-        return {**vars(self), "phrases": phrases, "size": list(self.size), "setup": self.setup.to_dict()}
+        plain = {**vars(self), "phrases": phrases, "size": list(self.size), "setup": self.setup.to_dict()}
+        return {**plain, "source": None if self.source is None else self.source.to_dict()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Job:
         """The job that ``to_dict`` wrote."""
         phrases = {label: tuple(phrases) for label, phrases in data["phrases"].items()}
         own = {"phrases": phrases, "attributes": dict(data["attributes"]), "size": tuple(data["size"])}
-        return cls(**{**data, **own, "setup": Setup.from_dict(data.get("setup", {}))})
+        source = None if data.get("source") is None else Source.from_dict(data["source"])
+        return cls(**{**data, **own, "setup": Setup.from_dict(data.get("setup", {})), "source": source})
 
 
 def jobs(recipe: Recipe) -> list[Job]:
     """All jobs of a recipe, or its balanced sample of them: templates, then attributes, then seeds, as it lists them.
 
-    A prompt that several templates or values lead to is made once per seed.
+    A prompt that several templates or values lead to is made once per seed. Of a recipe whose images start from
+    pictures there are none: ``choices`` says what is painted from each.
     """
-    return [
-        Job.of(
-            task=recipe.task,
-            prompt=prompt,
-            negative_prompt=negative_prompt(recipe, values),
-            phrases=find_phrases(prompt, recipe.classes),
-            attributes=values,
-            seed=seed,
-            size=size,
-            steps=recipe.steps,
-            guidance=recipe.guidance,
-            model=recipe.model,
-            setup=recipe.setup,
-        )
-        for prompt, values, (seed, size) in _choices(recipe)
-    ]
+    if recipe.strengths:
+        return []
+    return [job_of(recipe, choice, choice.size) for choice in choices(recipe) if choice.size is not None]
+
+
+class Choice(NamedTuple):
+    """One image of a recipe: its prompt, the values in that, and what else it is painted with.
+
+    ``size`` is None where it is the picture's; ``picture`` is the index of that.
+    """
+
+    prompt: str
+    values: dict[str, str]
+    seed: int
+    size: Size | None = None
+    picture: int = 0
+
+
+def job_of(recipe: Recipe, choice: Choice, size: Size, source: Source | None = None) -> Job:
+    """The job of a choice, at this (width, height) and from this picture."""
+    return Job.of(
+        task=recipe.task,
+        prompt=choice.prompt,
+        negative_prompt=negative_prompt(recipe, choice.values),
+        phrases=find_phrases(choice.prompt, recipe.classes),
+        attributes=choice.values,
+        seed=choice.seed,
+        size=size,
+        steps=recipe.steps,
+        guidance=recipe.guidance,
+        model=recipe.model,
+        setup=recipe.setup,
+        source=source,
+    )
 
 
 def negative_prompt(recipe: Recipe, values: Mapping[str, str]) -> str:
@@ -100,36 +125,33 @@ def negative_prompt(recipe: Recipe, values: Mapping[str, str]) -> str:
 
 
 def count_jobs(recipe: Recipe) -> int:
-    """How many jobs ``jobs`` would make; fills the templates, but builds none."""
-    return sum(1 for _ in _choices(recipe))
+    """How many jobs a recipe makes, of each picture where it starts from those; fills templates, but builds no job."""
+    return sum(1 for _ in choices(recipe))
 
 
-_Variant = tuple[int, Size]
-_Choice = tuple[str, dict[str, str], _Variant]
-
-
-def _variants(recipe: Recipe) -> list[_Variant]:
-    """The seeds and sizes that each prompt is painted with."""
-    return list(product(recipe.seed_list, recipe.sizes))
-
-
-def _choices(recipe: Recipe) -> Iterator[_Choice]:
-    """Each prompt with its values, seed and size, once."""
-    if isinstance(recipe.sample, Sample) and recipe.sample.count < recipe.product_size:
-        yield from _sampled(recipe, recipe.sample)
+def choices(recipe: Recipe, pictures: int = 1) -> Iterator[Choice]:
+    """Each image of a recipe once, picture by picture, or its balanced sample, each picture as often as any other."""
+    if isinstance(recipe.sample, Sample) and recipe.sample.count < pictures * recipe.product_size:
+        yield from _sampled(recipe, recipe.sample, pictures)
     else:
-        yield from _distinct(_everything(recipe))
+        for picture in range(pictures):
+            yield from _distinct(_everything(recipe, picture))
 
 
-def _everything(recipe: Recipe) -> Iterator[_Choice]:
+def _variants(recipe: Recipe) -> list[tuple[int, Size | None]]:
+    """The seeds and sizes that each prompt is painted with."""
+    return list(product(recipe.seed_list, recipe.sizes or (None,)))
+
+
+def _everything(recipe: Recipe, picture: int) -> Iterator[Choice]:
     variants = _variants(recipe)
     for template in recipe.templates:
         names = _axes(recipe, template)
-        for choice in product(*(recipe.attributes[name] for name in names)):
-            values = dict(zip(names, choice, strict=True))
+        for chosen in product(*(recipe.attributes[name] for name in names)):
+            values = dict(zip(names, chosen, strict=True))
             prompt = fill(template, values)
-            for variant in variants:
-                yield prompt, {**fixed_in(template), **values}, variant
+            for seed, size in variants:
+                yield Choice(prompt, {**fixed_in(template), **values}, seed, size, picture)
 
 
 def _axes(recipe: Recipe, template: str) -> list[str]:
@@ -138,25 +160,31 @@ def _axes(recipe: Recipe, template: str) -> list[str]:
     return [name for name in recipe.attributes if name in used]
 
 
-def _distinct(choices: Iterator[_Choice]) -> Iterator[_Choice]:
-    seen: set[tuple[str, _Variant]] = set()
-    for prompt, values, variant in choices:
-        if (prompt, variant) not in seen:
-            seen.add((prompt, variant))
-            yield prompt, values, variant
+def _painted_as(choice: Choice) -> tuple[Any, ...]:
+    """What decides the image: all but the values, which two templates may name differently."""
+    return choice.prompt, choice.seed, choice.size, choice.picture
 
 
-def _sampled(recipe: Recipe, sample: Sample) -> Iterator[_Choice]:
+def _distinct(found: Iterable[Choice]) -> Iterator[Choice]:
+    seen: set[tuple[Any, ...]] = set()
+    for choice in found:
+        if _painted_as(choice) not in seen:
+            seen.add(_painted_as(choice))
+            yield choice
+
+
+def _sampled(recipe: Recipe, sample: Sample, pictures: int) -> Iterator[Choice]:
     """Templates share the count evenly; within each, every value of every attribute, every seed and every size does."""
     rng = Random(sample.seed)
-    seeds, sizes = recipe.seed_list, recipe.sizes
+    seeds, sizes = recipe.seed_list, recipe.sizes or (None,)
+    others = [axis for axis in (sizes, range(pictures)) if len(axis) > 1]  # a single one is no axis
     used = {name: [0] * len(values) for name, values in recipe.attributes.items()}
-    used_variants = [[0] * len(axis) for axis in ((seeds, sizes) if len(sizes) > 1 else (seeds,))]
+    used_variants = [[0] * len(axis) for axis in (seeds, *others)]
+    variants = len(seeds) * len(sizes) * pictures
     capacities = [
-        prod(len(recipe.attributes[name]) for name in attributes_of(text)) * len(seeds) * len(sizes)
-        for text in recipe.templates
+        prod(len(recipe.attributes[name]) for name in attributes_of(text)) * variants for text in recipe.templates
     ]
-    picked: list[_Choice] = []
+    picked: list[Choice] = []
     for template, count in zip(recipe.templates, shares(sample.count, capacities), strict=True):
         names = _axes(recipe, template)
         counters = [*(used[name] for name in names), *used_variants]
@@ -165,19 +193,22 @@ def _sampled(recipe: Recipe, sample: Sample) -> Iterator[_Choice]:
             counter[:] = [before + now for before, now in zip(counter, target, strict=True)]
         for row in sorted(balanced_rows(targets, rng)):
             values = {name: recipe.attributes[name][index] for name, index in zip(names, row, strict=False)}
-            seed, size = (*row[len(names) :], 0)[:2]  # the only size is no axis
-            picked.append((fill(template, values), {**fixed_in(template), **values}, (seeds[seed], sizes[size])))
+            seed, *rest = row[len(names) :]
+            size = sizes[rest.pop(0)] if len(sizes) > 1 else sizes[0]
+            found = {**fixed_in(template), **values}
+            picked.append(Choice(fill(template, values), found, seeds[seed], size, rest[0] if rest else 0))
     # Two templates can lead to one prompt: fill the gaps that leaves with whatever comes first.
-    chosen = list(_distinct(iter(picked)))
+    chosen = list(_distinct(picked))
     if len(chosen) < sample.count:
-        chosen += _others(recipe, chosen, sample.count - len(chosen))
-    yield from chosen
+        chosen += _others(recipe, chosen, sample.count - len(chosen), pictures)
+    yield from sorted(chosen, key=lambda choice: choice.picture)
 
 
-def _others(recipe: Recipe, chosen: list[_Choice], count: int) -> Iterator[_Choice]:
-    seen = {(prompt, variant) for prompt, _, variant in chosen}
-    for choice in _distinct(_everything(recipe)):
-        if count and (choice[0], choice[2]) not in seen:
+def _others(recipe: Recipe, chosen: list[Choice], count: int, pictures: int) -> Iterator[Choice]:
+    seen = {_painted_as(choice) for choice in chosen}
+    everything = (choice for picture in range(pictures) for choice in _everything(recipe, picture))
+    for choice in _distinct(everything):
+        if count and _painted_as(choice) not in seen:
             count -= 1
             yield choice
         elif not count:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import partial
 from math import prod
 from pathlib import Path
 from random import Random
@@ -19,7 +20,16 @@ from pydantic import model_validator as check
 
 from diffucurate.generator import rules
 from diffucurate.generator.complaints import in_one_sentence, refuse_repeats
+from diffucurate.generator.diffugen import is_config, recipe_content
 from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.picture_recipe import (
+    DEFAULT_STRENGTH,
+    Objects,
+    SourceImages,
+    check_pictures,
+    plain_strength,
+    with_picture_defaults,
+)
 from diffucurate.generator.setups import LearnedWord, Lora, Setup, check_setup
 from diffucurate.generator.strict_yaml import read_yaml
 from diffucurate.generator.templates import attributes_of, fixed_in
@@ -61,8 +71,13 @@ class RandomSeeds(BaseModel):
 
 Size = tuple[int, int]
 
+#: Fields that recipes did not always have; None or False where they are left out.
+_ADDED = ("source", "objects", "strength", "carry", "prompt_weights")
+
 
 def _plain_sizes(value: Any) -> Any:
+    if value == "source":
+        return value
     if not isinstance(value, list | tuple) or not value or not isinstance(value[0], list | tuple):
         return _plain_size(value)
     sizes = [_plain_size(size) for size in value]
@@ -104,12 +119,20 @@ def _plain_seeds(value: Any) -> Any:
     return value
 
 
+def _strength(value: Any) -> Any:
+    return None if value is None else plain_strength(value)
+
+
 def _plain_sample(value: Any) -> Any:
     if value == "all" or isinstance(value, Sample):
         return value
     if not isinstance(value, Mapping):
         raise RecipeError("sample", value, "write 'all' or {count: 100, seed: 0}")
     return _part(Sample, value, "sample")
+
+
+def _whole(model: type[BaseModel], field: str, value: Any) -> Any:
+    return _part(model, value, field) if isinstance(value, Mapping) else value
 
 
 def _part(model: type[BaseModel], value: Mapping[str, Any], field: str) -> Any:
@@ -132,9 +155,20 @@ class Recipe(BaseModel):
     """Name of the FiftyOne dataset."""
     model: Annotated[str, Field(min_length=1)] = "tiny"
     """Built-in name, hub id, local folder or single .safetensors file."""
-    task: Literal["txt2img"] = "txt2img"
-    size: Annotated[Size | list[Size], BeforeValidator(_plain_sizes)] = (128, 128)
-    """Width and height in pixels, each a multiple of 8; or several such pairs, at each of which prompts are painted."""
+    task: Literal["txt2img", "img2img", "inpaint"] = "txt2img"
+    """From text alone, from whole pictures, or objects in pictures replaced."""
+    source: Annotated[SourceImages | None, BeforeValidator(partial(_whole, SourceImages, "source"))] = None
+    """The pictures that img2img and inpaint start from."""
+    objects: Annotated[Objects | None, BeforeValidator(partial(_whole, Objects, "objects"))] = None
+    """What inpaint replaces."""
+    strength: Annotated[float | list[float] | None, BeforeValidator(_strength)] = None
+    """How far from its picture an image goes, in (0, 1]; of a list each image draws one. 0.6 for img2img and 1 for
+    inpaint by default."""
+    carry: Annotated[str, Field(min_length=1)] | None = None
+    """A label source or field of the pictures whose instances img2img keeps beside the new ones."""
+    size: Annotated[Size | list[Size] | Literal["source"], BeforeValidator(_plain_sizes)] = (128, 128)
+    """Width and height in pixels, each a multiple of 8; or several such pairs, at each of which prompts are painted.
+    ``source``, the default where images start from pictures, is the size of each, as near as the model comes to it."""
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 20
     guidance: Annotated[float, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)] = 5.0
     """Classifier-free guidance scale; 1 or less turns guidance off."""
@@ -147,9 +181,12 @@ class Recipe(BaseModel):
     loras: list[Lora] = Field(default_factory=list)
     tokens: list[LearnedWord] = Field(default_factory=list)
     """Words learned by textual inversion."""
+    prompt_weights: bool = False
+    """Whether prompts hold weights, as in ``a red car++ on a (road)1.3``; they may then be of any length too."""
     classes: dict[str, list[str]]
     """Class to label -> the phrases that mean it in a prompt. Their order gives the class ids, from 1."""
     templates: list[str]
+    """May be left out for img2img: each picture's own template is filled anew then."""
     attributes: dict[str, list[str]] = Field(default_factory=dict)
     sample: Annotated[Literal["all"] | Sample, BeforeValidator(_plain_sample)] = "all"
 
@@ -172,23 +209,40 @@ class Recipe(BaseModel):
 
     @property
     def sizes(self) -> tuple[Size, ...]:
-        """The (width, height) each prompt is painted at."""
+        """The (width, height) each prompt is painted at; none where that is the size of each picture."""
+        if isinstance(self.size, str):
+            return ()
         return tuple(self.size) if isinstance(self.size, list) else (self.size,)
+
+    @property
+    def strengths(self) -> tuple[float, ...]:
+        """What each image's strength is drawn from; none for images from text."""
+        if self.strength is None:
+            return (DEFAULT_STRENGTH[self.task],) if self.task in DEFAULT_STRENGTH else ()
+        return tuple(self.strength) if isinstance(self.strength, list) else (self.strength,)
 
     @property
     def setup(self) -> Setup:
         """What is changed about the model before it paints."""
-        return Setup(scheduler=self.scheduler, loras=tuple(self.loras), tokens=tuple(self.tokens))
+        return Setup(
+            scheduler=self.scheduler,
+            loras=tuple(self.loras),
+            tokens=tuple(self.tokens),
+            prompt_weights=self.prompt_weights,
+        )
 
     @property
     def product_size(self) -> int:
-        """Images before sampling, prompts that two templates share counted twice."""
+        """Images before sampling, prompts that two templates share counted twice; those of one picture, if they start
+        from pictures."""
         prompts = (prod(len(self.attributes[name]) for name in attributes_of(text)) for text in self.templates)
-        return sum(prompts) * _count(self.seeds) * len(self.sizes)
+        return sum(prompts) * _count(self.seeds) * max(len(self.sizes), 1)
 
     def fingerprint(self) -> str:
         """16 hex digits that differ when the content does; only the order of classes counts, since ids follow it."""
         content = {**self.model_dump(mode="json"), "classes": list(self.classes.items())}
+        # What is left at its default is left out, so that a fingerprint outlives the fields that are added.
+        content = {name: value for name, value in content.items() if value not in (None, False) or name not in _ADDED}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @classmethod
@@ -224,7 +278,7 @@ class Recipe(BaseModel):
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Recipe:
-        """Check a mapping as YAML or JSON gives it.
+        """Check a mapping as YAML or JSON gives it: a recipe, or a config of DiffuGen's.
 
         Raises:
             RecipeError: it is not a mapping, or what it says is wrong.
@@ -234,13 +288,13 @@ class Recipe(BaseModel):
         for key in mapping:
             if not isinstance(key, str):
                 raise RecipeError("recipe", key, "a key must be a text, not a number or yes/no")
-        return cls.model_validate(dict(mapping))
+        return cls.model_validate(recipe_content(mapping) if is_config(mapping) else dict(mapping))
 
     @check(mode="wrap")
     @classmethod
     def _speak_plainly(cls, data: Any, handler: ModelWrapValidatorHandler[Recipe]) -> Recipe:
         try:
-            recipe = handler(data)
+            recipe = handler(with_picture_defaults(data))
         except ValidationError as error:
             limits = {"steps": (1, MAX_STEPS), "guidance": (0, MAX_GUIDANCE)}
             raise in_one_sentence(error, cls, limits=limits) from None
@@ -248,12 +302,15 @@ class Recipe(BaseModel):
             rules.check_dataset(recipe.dataset)
             rules.check_classes(recipe.classes)
             rules.check_attributes(recipe.attributes)
-            rules.check_templates(recipe.templates, recipe.attributes)
+            if recipe.templates or recipe.task != "img2img":  # whose pictures may have templates of their own
+                rules.check_templates(recipe.templates, recipe.attributes)
             rules.check_negative_prompt(recipe.negative_prompt, recipe.templates)
             _check_range(recipe.seeds)
+            check_pictures(recipe)
             check_setup(recipe.setup)
             _check_count(recipe)
-            rules.check_mentions(recipe.classes, recipe.templates, recipe.attributes)
+            if recipe.templates:
+                rules.check_mentions(recipe.classes, recipe.templates, recipe.attributes)
         return recipe
 
 

@@ -1,4 +1,4 @@
-"""What is changed about a model before it paints: its sampler, LoRAs, learned words. Knows no pipeline.
+"""What is changed about a model before it paints: its sampler, LoRAs, words, how it reads them. Knows no pipeline.
 
 Light on purpose, as the recipe reads it; ``generator.adapters`` does to a pipeline what is said here.
 """
@@ -51,9 +51,7 @@ class Setup(_Part):
     scheduler: str | None = None
     loras: tuple[Lora, ...] = ()
     tokens: tuple[LearnedWord, ...] = ()
-
-    def __bool__(self) -> bool:
-        return self != Setup()
+    prompt_weights: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, without what is left at its default."""
@@ -67,6 +65,7 @@ class Setup(_Part):
             scheduler=data.get("scheduler"),
             loras=tuple(Lora(**lora) for lora in loras),
             tokens=tuple(LearnedWord(**word) for word in tokens),
+            prompt_weights=data.get("prompt_weights", False),
         )
 
 

@@ -19,11 +19,13 @@ Changes = Mapping[str, Sequence[str]]
 
 
 def template_of(job: Job, recipe: Recipe) -> str:
-    """The recipe's template that leads to the job's prompt, values that it fixes left open.
+    """The template that leads to the job's prompt, values that it fixes left open: the recipe's or the picture's own.
 
     Raises:
         RecipeError: none does.
     """
+    if job.source is not None and job.source.template is not None:
+        return job.source.template
     for template in map(loosened, recipe.templates):
         if set(attributes_of(template)) == set(job.attributes) and fill(template, job.attributes) == job.prompt:
             return template

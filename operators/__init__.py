@@ -13,16 +13,20 @@ from diffucurate.operators.execution import LibraryOperator
 from diffucurate.operators.export_samples import ExportSamples
 from diffucurate.operators.generate_images import GenerateImages
 from diffucurate.operators.label_images import LabelImages
+from diffucurate.operators.learn_token import LearnToken
 from diffucurate.operators.preview_threshold import PreviewThreshold
 from diffucurate.operators.regenerate_with import RegenerateWith
 from diffucurate.operators.release_models import ReleaseModels
+from diffucurate.operators.replace_objects import ReplaceObjects
 from diffucurate.operators.show_provenance import ShowProvenance
 from diffucurate.operators.undo_curation import UndoCuration
+from diffucurate.operators.vary_images import VaryImages
 
 #: In the order in which they are used; ``fiftyone.yml`` lists the same.
 OPERATORS: tuple[type[LibraryOperator], ...] = (
     GenerateImages,
     LabelImages,
+    LearnToken,
     PreviewThreshold,
     CompareSources,
     CurateSamples,
@@ -30,6 +34,8 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
     ExportSamples,
     ShowProvenance,
     RegenerateWith,
+    VaryImages,
+    ReplaceObjects,
     ReleaseModels,
     CancelRun,
 )

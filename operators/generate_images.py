@@ -146,8 +146,10 @@ class GenerateImages(LibraryOperator):
         count = f"{images:,}" if exact else f"Up to {images:,}"
         held = " The dataset exists: only what is missing is painted." if fo.dataset_exists(recipe.dataset) else ""
         held += f" Now the first {now:,} of them." if now < images else ""
-        text = f"{count} images for dataset '{recipe.dataset}', labelled as {_enumerated(recipe.class_names)}.{held}"
-        time = in_words(now, pace(recipe, given(ctx, "device")))
+        each = f" from each of '{recipe.source.dataset}'" if recipe.source is not None else ""
+        text = f"{count} images{each} for dataset '{recipe.dataset}'"
+        text += f", labelled as {_enumerated(recipe.class_names)}.{held}"
+        time = "" if each else in_words(now, pace(recipe, given(ctx, "device")))
         inputs.view("recipe_summary", types.Notice(label=plain(text), description=time))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:

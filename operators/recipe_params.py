@@ -67,14 +67,18 @@ def mapping_of(params: Mapping[str, Any], current: str | None = None) -> dict[st
 
 
 def params_of(recipe: Recipe) -> dict[str, Any]:
-    """The form's fields for a recipe; its classes only where they are not those that would be found anyway."""
+    """The form's fields for a recipe; its classes only where they are not those that would be found anyway.
+
+    The form is one for images from text: of a recipe whose images start from pictures it takes what those share.
+    """
+    width, height = recipe.sizes[0] if recipe.sizes else (128, 128)
     params: dict[str, Any] = {
         "dataset": recipe.dataset,
         "templates": "\n".join(" ".join(template.split()) for template in recipe.templates),
         "attributes": {name: joined(listed) for name, listed in recipe.attributes.items()},
         "model_from": model_from(recipe.model),
-        "width": recipe.sizes[0][0],
-        "height": recipe.sizes[0][1],
+        "width": width,
+        "height": height,
         "seeds": str(recipe.seeds) if isinstance(recipe.seeds, int) else _listed(recipe.seed_list),
         "steps": recipe.steps,
         "guidance": recipe.guidance,

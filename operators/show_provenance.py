@@ -61,7 +61,11 @@ class ShowProvenance(LibraryOperator):
             recipe = recipe_of(sample)
         except DiffucurateError:
             return  # a prompt that names no class: no recipe leads to it alone
-        unused = [name for name in ("negative_prompt", "scheduler", "loras", "tokens") if not getattr(recipe, name)]
+        rare = (
+            "negative_prompt", "scheduler", "loras", "tokens", "prompt_weights",
+            "source", "objects", "strength", "carry",
+        )  # fmt: skip
+        unused = [name for name in rare if not getattr(recipe, name)]
         inputs.btn(
             "reuse",
             "Use as a recipe",

@@ -10,7 +10,11 @@ from diffucurate.generator.conditions import Conditions
 from diffucurate.plugin.provenance import Provenance
 from diffucurate.plugin.runs import DONE, RUNNING, Record
 
-_TASKS = {"txt2img": "Image from text"}
+_TASKS = {
+    "txt2img": "Image from text",
+    "img2img": "Image from a picture",
+    "inpaint": "Object replaced in a picture",
+}
 _BUILT_IN = "tiny"
 
 
@@ -28,9 +32,23 @@ def of_image(made: Provenance) -> dict[str, str]:
         "Guidance": f"{job.guidance:g}",
         "Model": f"{job.model} (built-in)" if job.model == _BUILT_IN else job.model,
         "Task": _TASKS.get(job.task, job.task),
-        "Variation of": f"image {made.source_id}" if made.source_id else "",
+        **_source(made),
     }
     return {label: text for label, text in lines.items() if text}
+
+
+def _source(made: Provenance) -> dict[str, str]:
+    """What it was painted from, and the sample that it varies where that is another one."""
+    source, lines = made.job.source, {}
+    if source is not None:
+        lines["Painted from"] = f"image {source.sample_id} of dataset '{source.dataset}'"
+        lines["Strength"] = f"{source.strength:g}"
+        if source.region is not None:
+            grown = f", grown by {source.region.margin:g}" if source.region.margin else ""
+            lines["Replaced"] = f"{source.region.label} ({source.region.field}, {source.region.instance}){grown}"
+    if made.source_id and (source is None or made.source_id != source.sample_id):
+        lines["Variation of"] = f"image {made.source_id}"
+    return lines
 
 
 def of_run(made: Provenance) -> dict[str, str]:

@@ -40,13 +40,17 @@ class Pace(NamedTuple):
 def pace(recipe: Recipe, device: str | None = None) -> Pace | None:
     """How fast a recipe's images come, by the latest finished run of its model; None where nothing is known.
 
-    A run with the same size, steps and guidance counts first; another is scaled by its pixels and steps.
+    A run with the same size, steps and guidance counts first; another is scaled by its pixels and steps. Nothing is
+    known of images that have the sizes of the pictures they start from.
 
     Args:
         recipe: what is to be painted.
         device: only runs on this device count; any by default.
     """
-    work, scaled = _work(recipe.sizes, recipe.steps, recipe.guidance), None
+    if not recipe.sizes:
+        return None
+    taken = sum(recipe.strengths) / len(recipe.strengths) if recipe.strengths else 1.0
+    work, scaled = taken * _work(recipe.sizes, recipe.steps, recipe.guidance), None
     for config in _finished(recipe.model):
         facts, made = config["facts"], config["settings"]["recipe"]
         if device is not None and not str(facts["device"]).startswith(device):
@@ -75,6 +79,7 @@ def _finished(model: str) -> list[dict[str, Any]]:
     query = {
         "config.method": runs.method("generate"),
         "config.settings.recipe.model": model,
+        "config.settings.recipe.task": "txt2img",  # the size of other tasks' images may be that of their pictures
         "config.facts.seconds": {"$gt": 0},
         "config.facts.added": {"$gt": 0},
     }

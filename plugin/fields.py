@@ -18,6 +18,9 @@ MODEL = "model"
 ATTRIBUTES = "attributes"
 SOURCE_ID = "source_id"
 
+#: What an image was painted from, with all that is needed to find and check it (``plugin.picture_fields``).
+SOURCE = "source"
+
 #: Device, batch size and threads of the painting: with the job, all that decides every bit of the image.
 PAINTED = "painted"
 PAINTED_PATHS = tuple(f"{PAINTED}.{part}" for part in ("device", "batch_size", "threads"))

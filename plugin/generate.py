@@ -7,7 +7,7 @@ key, and writes over what it left behind. How paintings become samples is ``plug
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
@@ -37,6 +37,9 @@ def generate(
 ) -> fo.Dataset:
     """Paint what a recipe asks for and the dataset does not have yet, and label it from the attention.
 
+    Images can start from text, from the pictures of any dataset (img2img), or replace objects in them (inpaint). A
+    picture that cannot be used is left out: the log and the run's facts say why, and the others go on.
+
     The dataset is made if there is none, and kept by FiftyOne until it is deleted. Another recipe for the same
     dataset adds to it: new classes get the next ids. Media go below FiftyOne's default dataset folder, or below
     ``DIFFUCURATE_MEDIA_DIR``.
@@ -54,7 +57,8 @@ def generate(
     Raises:
         RecipeError: the recipe or a setting is wrong, or the model cannot make its size.
         ModelError: the model cannot be loaded.
-        DatasetError: a dataset of that name exists that Diffucurate did not make, or that lacks room for the classes.
+        DatasetError: a dataset of that name exists that Diffucurate did not make, or that lacks room for the classes;
+            or there are no pictures to start from, or none that can be used.
     """
     from diffucurate.generator.prompts import jobs as jobs_of
 
@@ -62,8 +66,16 @@ def generate(
     for name, value in (("limit", limit), ("batch_size", batch_size)):
         if value is not None and value < 1:
             raise RecipeError(name, value, "give a number of images, at least 1")
-    jobs = jobs_of(recipe)[:limit]
     existing = find_target(recipe.dataset)
+    if recipe.source is not None:
+        from diffucurate.plugin.generate_from import generate_from
+
+        settings = _settings(recipe, limit)
+        generate_from(
+            recipe, existing, settings, limit=limit, batch_size=batch_size, device=device, progress=progress
+        )  # fmt: skip
+        return fo.load_dataset(recipe.dataset)
+    jobs = jobs_of(recipe)[:limit]
     done = job_ids(existing) if existing is not None else set()
     todo = [job for job in jobs if job.job_id not in done]
     if existing is not None and not todo:
@@ -79,12 +91,16 @@ def generate(
     with adapted(pipe, recipe.setup):
         pass
     dataset = existing if existing is not None else fo.Dataset(recipe.dataset)
-    classes = _prepare(dataset, recipe)
-    settings = {"recipe": recipe.model_dump(mode="json"), "fingerprint": recipe.fingerprint(), "limit": limit}
+    classes = prepare(dataset, recipe)
+    settings = _settings(recipe, limit)
     with runs.recorded(dataset, "generate", settings, key=runs.unfinished(dataset, "generate", settings)) as run:
         run.facts["asked"] = len(jobs)
         paint_into(dataset, todo, run, pipe=pipe, classes=classes, batch_size=batch_size, progress=progress)
     return dataset
+
+
+def _settings(recipe: Recipe, limit: int | None) -> dict[str, Any]:
+    return {"recipe": recipe.model_dump(mode="json"), "fingerprint": recipe.fingerprint(), "limit": limit}
 
 
 def _as_recipe(recipe: Recipe | Mapping[str, Any] | str | os.PathLike[str]) -> Recipe:
@@ -95,16 +111,29 @@ def _as_recipe(recipe: Recipe | Mapping[str, Any] | str | os.PathLike[str]) -> R
     return Recipe.from_mapping(recipe) if isinstance(recipe, Mapping) else Recipe.load(os.fspath(recipe))
 
 
-def _prepare(dataset: fo.Dataset, recipe: Recipe) -> list[str]:
-    """Schema, classes and looks; returns all classes in the order of their ids."""
+def prepare(
+    dataset: fo.Dataset,
+    recipe: Recipe,
+    *,
+    sources: Sequence[str] = (SOURCE,),
+    others: Sequence[str] = (),
+    attributes: Sequence[str] = (),
+) -> list[str]:
+    """Schema, classes and looks; returns all classes in the order of their ids.
+
+    ``sources`` are the label sources that the images will have, ``others`` classes that only labels bring, and
+    ``attributes`` those that the images have, where the recipe does not say all.
+    """
     dataset.persistent = True
     if dataset.media_type is None:
         dataset.media_type = "image"
     dataset.info[fields.INFO] = {**dataset.info.get(fields.INFO, {}), "generated": True}
     dataset.save()
     before = set(dataset.get_field_schema())
-    classes = list(extend_classes(dataset, recipe.classes))
-    declare_job_fields(dataset, recipe.attribute_names, classes)
-    declare_label_fields(dataset, SOURCE, classes)
-    dress(dataset, SOURCE, before)
+    unnamed = {name: [name] for name in others if name not in recipe.classes}
+    classes = list(extend_classes(dataset, {**recipe.classes, **unnamed}))
+    declare_job_fields(dataset, attributes or recipe.attribute_names, recipe.classes)
+    for source in sources:
+        declare_label_fields(dataset, source, classes)
+        dress(dataset, source, before)
     return classes

@@ -16,7 +16,7 @@ import fiftyone as fo
 import fiftyone.core.utils as fou
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from diffucurate.plugin.fields import INFO
 
@@ -56,16 +56,36 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> Path:
 
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    """An image file as (H, W, 3) uint8 RGB.
+    """An image file as (H, W, 3) uint8 RGB, as a browser shows it.
+
+    It is turned as its EXIF data say, what is transparent is white, and more than 8 bits are scaled down to 8.
 
     Raises:
         OSError: the file is missing or not an image.
     """
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except ImportError as error:  # what Pillow raises for unreadable files once Ultralytics is imported
+            return _rgb(ImageOps.exif_transpose(image))
+    except OSError:
+        raise
+    # Pillow has an error of its own for each way in which a file can be broken or too large, and what it raises for
+    # unreadable files is an ImportError once Ultralytics is imported.
+    except Exception as error:
         raise OSError(f"{path} is not an image that can be read") from error
+
+
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode.startswith(("I", "F")):  # Pillow's own conversion cuts values off at 255
+        values = np.nan_to_num(np.asarray(image, np.float64))
+        low, high = (0, 65535) if image.mode != "F" and 0 <= values.min() <= values.max() <= 65535 else (0.0, 1.0)
+        if values.min() < low or values.max() > high:
+            low, high = values.min(), values.max()
+        gray = np.round((values - low) / (high - low) * 255).astype(np.uint8)
+        return np.repeat(gray[..., None], 3, axis=-1)
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return np.asarray(image.convert("RGB"))
 
 
 def write_maps(path: Path, maps: Mapping[str, NDArray[np.floating[Any]]]) -> Path:

@@ -6,14 +6,16 @@ stop loses more than that. Knows nothing of recipes: which jobs are wanted is th
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import fiftyone as fo
 
-from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.errors import DatasetError, PictureError
 from diffucurate.plugin import fields
 from diffucurate.plugin.media import media_folder, write_png
 from diffucurate.plugin.progress import Listener
@@ -24,6 +26,12 @@ from diffucurate.plugin.store import attention_fields
 if TYPE_CHECKING:
     from diffucurate.generator.painter import Painting
     from diffucurate.generator.prompts import Job
+    from diffucurate.plugin.pictures import PictureReader
+
+logger = logging.getLogger(__name__)
+
+#: Painting, all of the dataset's classes, folder and stem of the files to write -> the values of label fields.
+Labeller: TypeAlias = "Callable[[Painting, Sequence[str], Path, str], dict[str, Any]]"
 
 #: MongoDB's code for a value that a unique index holds already.
 _DUPLICATE = "E11000"
@@ -41,6 +49,8 @@ def paint_into(
     classes: Sequence[str],
     batch_size: int | None = None,
     source_ids: Mapping[str, str] | None = None,
+    pictures: PictureReader | None = None,
+    labels: Labeller | None = None,
     progress: Listener | None = None,
 ) -> None:
     """Paint ``jobs``, none of which the dataset holds, and add them with their labels.
@@ -56,6 +66,9 @@ def paint_into(
         classes: all of the dataset's, in the order of their ids.
         batch_size: images painted at once; by default what the device usually holds.
         source_ids: job id -> the sample of which that job is a variation.
+        pictures: gives what jobs start from. A job whose picture cannot be had is left out: the log names it, and so
+            do the run's facts, by the sample, in ``failed``.
+        labels: makes a painting's labels, from its attention alone by default.
         progress: called after each batch.
 
     Raises:
@@ -66,8 +79,17 @@ def paint_into(
 
     run.facts |= {"added": 0, "device": str(pipe.device)}
     started = time.monotonic()
-    writer = _Writer(dataset, classes, run, max(batch_size or 0, _WRITE_AT_ONCE), source_ids or {})
-    with closing(paint(jobs, pipe=pipe, batch_size=batch_size, on_batch=progress)) as paintings:
+    at_once = max(batch_size or 0, _WRITE_AT_ONCE)
+    writer = _Writer(dataset, classes, run, at_once, source_ids or {}, labels or _from_attention)
+
+    def left_out(job: Job, error: PictureError) -> None:
+        note_failure(run, "" if job.source is None else job.source.sample_id, str(error))
+
+    on_failure = None if pictures is None else left_out
+    paintings = paint(
+        jobs, pipe=pipe, batch_size=batch_size, on_batch=progress, pictures=pictures, on_failure=on_failure
+    )
+    with closing(paintings):
         try:
             for painting in paintings:
                 writer.add(painting)
@@ -81,14 +103,30 @@ def job_ids(dataset: fo.Dataset) -> set[str]:
     return set(dataset.values(fields.JOB_ID)) if dataset.has_sample_field(fields.JOB_ID) else set()
 
 
+def note_failure(run: Run, sample_id: str, reason: str) -> None:
+    """Log what cannot be used and keep it among the run's facts."""
+    logger.warning("left out: %s", reason)
+    run.facts["failed"] = {**run.facts.get("failed", {}), sample_id: reason}
+
+
+def _from_attention(painting: Painting, classes: Sequence[str], folder: Path, stem: str) -> dict[str, Any]:
+    return attention_fields(painting.heatmaps, painting.image, classes, folder, stem)
+
+
 class _Writer:
     """Turns paintings into samples, several at a time."""
 
     def __init__(
-        self, dataset: fo.Dataset, classes: Sequence[str], run: Run, at_once: int, source_ids: Mapping[str, str]
+        self,
+        dataset: fo.Dataset,
+        classes: Sequence[str],
+        run: Run,
+        at_once: int,
+        source_ids: Mapping[str, str],
+        labels: Labeller,
     ) -> None:
         self._dataset, self._classes, self._run, self._at_once = dataset, tuple(classes), run, at_once
-        self._source_ids = source_ids
+        self._source_ids, self._labels = source_ids, labels
         self._folder = media_folder(dataset)
         self._waiting: list[Painting] = []
 
@@ -117,7 +155,11 @@ class _Writer:
         job, key = painting.job, self._run.key
         stem = f"{job.job_id}-{key}"
         height, width = painting.image.shape[:2]
-        values = attention_fields(painting.heatmaps, painting.image, self._classes, self._folder, stem)
+        try:
+            values = self._labels(painting, self._classes, self._folder, stem)
+        except PictureError as error:  # the image is painted, and has its attention labels at least
+            note_failure(self._run, "" if job.source is None else job.source.sample_id, str(error))
+            values = _from_attention(painting, self._classes, self._folder, stem)
         path = write_png(self._folder / "images" / f"{stem}.png", painting.image)
         metadata = fo.ImageMetadata(
             size_bytes=path.stat().st_size, mime_type="image/png", width=width, height=height, num_channels=3

@@ -17,10 +17,13 @@ from fiftyone.core.sample import SampleView
 from diffucurate.generator.conditions import Conditions
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.phrases import find_phrases
-from diffucurate.generator.prompts import Job, jobs, negative_prompt
+from diffucurate.generator.picture_recipe import Objects, SourceImages
+from diffucurate.generator.prompts import Job, choices, job_of, jobs, negative_prompt
 from diffucurate.generator.recipe import Recipe
 from diffucurate.generator.variations import altered, template_of
 from diffucurate.plugin import fields, runs
+from diffucurate.plugin.media import read_image
+from diffucurate.plugin.picture_fields import source_in
 from diffucurate.plugin.samples import dataset_of
 from diffucurate.plugin.sources import sources_in
 
@@ -53,7 +56,7 @@ class Provenance:
         recipe: the recipe of the run, whose classes were looked for.
         run: what painted it.
         conditions: under which it was painted, None for samples older than their being recorded.
-        source_id: the sample of which this one is a variation, if any.
+        source_id: the sample of which this one is a variation, or from which it was painted, if any.
         labelled: the labellings later than the painting, by source.
         changed: the sample's fields that do not say any more what was painted.
     """
@@ -132,10 +135,28 @@ def recipe_of(sample: fo.Sample) -> Recipe:
         scheduler=job.setup.scheduler,
         loras=list(job.setup.loras),
         tokens=list(job.setup.tokens),
+        prompt_weights=job.setup.prompt_weights,
         classes={name: made.recipe.classes[name] for name in job.phrases},
         templates=[template_of(job, made.recipe)],
         attributes={name: [value] for name, value in job.attributes.items()},
+        **_pictures(job),
     )
+
+
+def _pictures(job: Job) -> dict[str, Any]:
+    """What the recipe of one image says of the picture that it starts from."""
+    source = job.source
+    if source is None:
+        return {}
+    found: dict[str, Any] = {
+        "task": job.task,
+        "source": SourceImages(dataset=source.dataset, samples=[source.sample_id]),
+        "strength": source.strength,
+    }
+    if source.region is not None:
+        region = source.region
+        found["objects"] = Objects(field=region.field, instances=[region.instance], margin=region.margin)
+    return found
 
 
 def dataset_with(sample: fo.Sample) -> fo.Dataset:
@@ -234,7 +255,7 @@ class Origins:
 
 def _as_told(sample: fo.Sample, recipe: Recipe) -> Job:
     """The job that the sample's fields tell of now."""
-    prompt, attributes, metadata = sample[fields.PROMPT] or "", sample[fields.ATTRIBUTES], sample.metadata
+    prompt, attributes = sample[fields.PROMPT] or "", sample[fields.ATTRIBUTES]
     names = attributes.field_names if attributes is not None else ()
     return Job.of(
         task=sample[fields.TASK],
@@ -244,18 +265,36 @@ def _as_told(sample: fo.Sample, recipe: Recipe) -> Job:
         attributes={name: attributes[name] for name in names if attributes[name] is not None},
         seed=sample[fields.SEED],
         # Metadata can be cleared and computed again at any time; without them the recipe still knows.
-        size=(metadata.width, metadata.height) if metadata is not None else recipe.sizes[0],
+        size=_size_of(sample, recipe),
         steps=sample[fields.STEPS],
         guidance=sample[fields.GUIDANCE],
         model=sample[fields.MODEL],
         setup=recipe.setup,
+        source=source_in(sample),
     )
+
+
+def _size_of(sample: fo.Sample, recipe: Recipe) -> tuple[int, int]:
+    if sample.metadata is not None:
+        return sample.metadata.width, sample.metadata.height
+    if recipe.sizes:
+        return recipe.sizes[0]
+    try:
+        height, width = read_image(sample.filepath).shape[:2]
+    except OSError as error:
+        raise DatasetError(
+            f"the size of sample {sample.id} is not known: its metadata and its image file are gone"
+        ) from error
+    return width, height
 
 
 def _candidates(told: Job, recipe: Recipe, verb: str) -> Iterator[Job]:
     """Jobs that may have been painted where the fields tell another."""
     common = {name: getattr(recipe, name) for name in _COMMON}
-    for size in recipe.sizes:
+    for size in recipe.sizes or (told.size,):
         yield altered(told, **common, size=size, negative_prompt=negative_prompt(recipe, told.attributes))
-    if verb == "generate":
+    if verb == "generate" and told.source is None:
         yield from jobs(recipe)
+    elif verb == "generate":
+        for choice in choices(recipe.model_copy(update={"sample": "all"})):
+            yield job_of(recipe, choice, choice.size or told.size, told.source)

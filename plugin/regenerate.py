@@ -198,16 +198,21 @@ def _listed(values: Values) -> list[str]:
 
 def _paint(dataset: fo.Dataset, part: Part, progress: Listener | None) -> None:
     from diffucurate.generator.models import load_pipeline
+    from diffucurate.plugin.picture_labels import PictureLabels
+    from diffucurate.plugin.pictures import PictureReader
 
     pipe = load_pipeline(part.recipe.model)
     classes = list(extend_classes(dataset, part.recipe.classes))
+    pictures = None if part.recipe.source is None else PictureReader()
+    labels = None if pictures is None else PictureLabels(part.recipe, pictures)
     # The dataset may be older than one of the fields.
     declare_job_fields(dataset, part.recipe.attribute_names, classes)
     declare_label_fields(dataset, "attention", classes)
     with runs.recorded(dataset, "regenerate", part.settings, key=part.key) as run:
         run.facts["asked"] = len(part.wanted)
         paint_into(
-            dataset, part.todo, run, pipe=pipe, classes=classes, source_ids=part.source_ids, progress=progress
+            dataset, part.todo, run, pipe=pipe, classes=classes, source_ids=part.source_ids, pictures=pictures,
+            labels=labels, progress=progress,
         )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.conditions import Conditions
-from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.errors import DatasetError, PictureError
 from diffucurate.plugin.media import read_image, write_png
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.provenance import Origins, Provenance, Samples, painted_samples
@@ -97,7 +97,8 @@ def repaint(samples: Samples, *, progress: Listener | None = None) -> list[Repai
         One result per sample, in the samples' order.
 
     Raises:
-        DatasetError: a sample was not painted by Diffucurate, its run was deleted, or its file cannot be restored.
+        DatasetError: a sample was not painted by Diffucurate, its run was deleted, its file cannot be restored, or the
+            picture that it was painted from is gone or another by now.
         ModelError: the model cannot be loaded, or one image is too much for the memory.
     """
     dataset, whole = painted_samples(samples)
@@ -113,11 +114,12 @@ def repaint(samples: Samples, *, progress: Listener | None = None) -> list[Repai
 
 
 def _alike(made: Iterable[Provenance]) -> dict[tuple[object, Conditions], list[Provenance]]:
-    """What can share a batch: the same model, size, steps and guidance under the same conditions."""
+    """What can share a batch, under the same conditions."""
+    from diffucurate.generator.painter import together
+
     groups: dict[tuple[object, Conditions], list[Provenance]] = {}
     for one in made:
-        job = one.job
-        key = ((job.model, job.size, job.steps, job.guidance), one.conditions or _UNKNOWN)
+        key = (together(one.job), one.conditions or _UNKNOWN)
         groups.setdefault(key, []).append(one)
     return groups
 
@@ -125,14 +127,20 @@ def _alike(made: Iterable[Provenance]) -> dict[tuple[object, Conditions], list[P
 def _paint(group: Sequence[Provenance], key: tuple[object, Conditions]) -> Iterator[Painting]:
     """Paint a group in batches of its size, the last one filled up with what is painted anyway."""
     from diffucurate.generator.painter import paint
+    from diffucurate.plugin.pictures import PictureReader
 
     conditions = key[1]
     jobs: list[Job] = [one.job for one in group]
     jobs += [jobs[-1]] * (-len(jobs) % conditions.batch_size)
     with _threads(conditions.threads):
-        paintings = paint(jobs, batch_size=conditions.batch_size, device=_device(conditions.device))
-        for _, painting in zip(group, paintings, strict=False):
-            yield painting
+        paintings = paint(
+            jobs, batch_size=conditions.batch_size, device=_device(conditions.device), pictures=PictureReader()
+        )
+        try:
+            for _, painting in zip(group, paintings, strict=False):
+                yield painting
+        except PictureError as error:
+            raise DatasetError(f"an image cannot be painted again without what it was painted from: {error}") from error
 
 
 def _device(then: str) -> str | None:

@@ -20,6 +20,7 @@ from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.polygons import Ring, simplify
 from diffucurate.plugin import fields
 from diffucurate.plugin.classes import mask_targets
+from diffucurate.plugin.picture_fields import PARTS, source_document
 
 if TYPE_CHECKING:
     from diffucurate.generator.conditions import Conditions
@@ -77,6 +78,16 @@ def declare_job_fields(dataset: fo.Dataset, attributes: Iterable[str], classes: 
     # Partial: images that users add have no job id, and a plain unique index would allow only one such image.
     only_strings = {fields.JOB_ID: {"$type": "string"}}
     dataset.create_index(fields.JOB_ID, unique=True, partialFilterExpression=only_strings)
+
+
+def declare_source_fields(dataset: fo.Dataset) -> None:
+    """Add the fields of what images were painted from to the schema.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    _declare(dataset, {fields.SOURCE: fo.DynamicEmbeddedDocument})
+    _declare(dataset, {f"{fields.SOURCE}.{name}": kind for name, kind in PARTS.items()})
 
 
 def declare_heatmaps(dataset: fo.Dataset, classes: Iterable[str]) -> None:
@@ -156,6 +167,7 @@ def job_fields(
         fields.ATTRIBUTES: fo.DynamicEmbeddedDocument(**job.attributes),
         fields.PAINTED: None if conditions is None else fo.DynamicEmbeddedDocument(**asdict(conditions)),
         fields.SOURCE_ID: source_id,
+        **({} if job.source is None else {fields.SOURCE: source_document(job.source)}),
     }
 
 

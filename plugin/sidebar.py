@@ -12,6 +12,7 @@ import fiftyone as fo
 
 from diffucurate.plugin import fields
 from diffucurate.plugin.classes import read_classes
+from diffucurate.plugin.picture_fields import PARTS
 from diffucurate.plugin.sources import compared
 
 PROMPT, QUALITY, DETAILS = "Prompt", "Quality", "Details"
@@ -22,7 +23,10 @@ _SPELT = {"yolov8": "YOLOv8", "mask2former": "Mask2Former"}
 _PROMPT_FIELDS = (
     fields.PROMPT, fields.NEGATIVE_PROMPT, fields.MODEL, fields.SEED, fields.STEPS, fields.GUIDANCE, fields.TASK,
 )  # fmt: skip
-_DETAIL_FIELDS = (fields.JOB_ID, fields.RUN_KEY, fields.SOURCE_ID, fields.ATTENTION_MAPS, *fields.PAINTED_PATHS)
+_SOURCE_FIELDS = tuple(f"{fields.SOURCE}.{part}" for part in PARTS)
+_DETAIL_FIELDS = (
+    fields.JOB_ID, fields.RUN_KEY, fields.SOURCE_ID, *_SOURCE_FIELDS, fields.ATTENTION_MAPS, *fields.PAINTED_PATHS,
+)  # fmt: skip
 
 #: FiftyOne's groups that ours follow.
 _FIRST = ("tags", "labels")

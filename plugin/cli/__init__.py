@@ -5,7 +5,8 @@ that help and a wrong recipe answer at once.
 """
 
 # In the order in which help lists them.
-from diffucurate.plugin.cli import generate, label, compare, curate, export, provenance, regenerate, demo, doctor  # isort: skip
+from diffucurate.plugin.cli import generate, from_images, label, learn_token, compare, curate  # isort: skip
+from diffucurate.plugin.cli import export, provenance, regenerate, demo, doctor  # isort: skip
 from diffucurate.plugin.cli.running import main, run
 
 __all__ = [
@@ -14,8 +15,10 @@ __all__ = [
     "demo",
     "doctor",
     "export",
+    "from_images",
     "generate",
     "label",
+    "learn_token",
     "main",
     "provenance",
     "regenerate",

@@ -61,3 +61,11 @@ def names_in(text: str | None) -> list[str] | None:
     if names is not None and not all(names):
         raise RecipeError("classes", text, "give names with one comma between them, as in car,bus")
     return names
+
+
+def values_in(text: str) -> tuple[str, list[str]]:
+    """``time=night,dusk`` as a name and its values."""
+    name, equals, values = text.partition("=")
+    if not equals:
+        raise RecipeError("change", text, "give an attribute and its values, as in time=night,dusk")
+    return name.strip(), [value.strip() for value in values.split(",")]

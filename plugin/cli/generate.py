@@ -13,7 +13,10 @@ from diffucurate.plugin.cli.app import Json, app, terminal_of
 @app.command()
 def generate(
     context: typer.Context,
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe file, YAML or JSON.")],
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE", help="A recipe file, YAML or JSON, or a DiffuGen config.")
+    ],
+    model: Annotated[str | None, typer.Option(help="Paint with this model instead of the recipe's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Make at most so many of the recipe's images.")] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images per batch; halved when memory runs out.")
@@ -28,6 +31,8 @@ def generate(
     from diffucurate.generator.recipe import Recipe
 
     loaded = Recipe.load(recipe)
+    if model is not None:
+        loaded = Recipe.from_mapping({**loaded.model_dump(mode="json"), "model": model})
     with terminal.progress("generate") as progress:
         import fiftyone as fo
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.plugin.cli.app import DatasetArgument, Json, app, terminal_of
+from diffucurate.plugin.cli.app import DatasetArgument, Json, app, terminal_of, values_in
 from diffucurate.plugin.cli.datasets import chosen, samples_of
 
 
@@ -31,7 +31,7 @@ def regenerate(
     if new_seeds is not None and seeds is not None:
         raise RecipeError("seeds", seeds, "give either --seeds or --new-seeds")
     listed: Any = None if seeds is None else [int(n) if n.strip().isdecimal() else n for n in seeds.split(",")]
-    changes = dict(_change(text) for text in change or ())
+    changes = dict(values_in(text) for text in change or ())
     with terminal.progress("regenerate") as progress:
         samples = samples_of(dataset, view)
         varied = samples if sample is None else chosen(samples, sample)
@@ -42,10 +42,3 @@ def regenerate(
     added = [one for one in made.values("id") if one not in before]
     terminal.show(f"{dataset}: {len(added)} images added, {len(before) + len(added)} in all")
     terminal.result({"dataset": dataset, "added": len(added), "samples": added})
-
-
-def _change(text: str) -> tuple[str, list[str]]:
-    name, equals, values = text.partition("=")
-    if not equals:
-        raise RecipeError("change", text, "give an attribute and its values, as in time=night,dusk")
-    return name.strip(), [value.strip() for value in values.split(",")]

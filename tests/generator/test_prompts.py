@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
 import pytest
 
-from diffucurate.generator.prompts import Job, count_jobs, jobs
+from diffucurate.generator.picture_source import Region, Source
+from diffucurate.generator.prompts import Job, choices, count_jobs, jobs
 from diffucurate.generator.recipe import Recipe
 from diffucurate.generator.setups import Setup
 
@@ -64,12 +65,12 @@ def test_plain_data_and_back() -> None:
 CONTENT: dict[str, Any] = {
     "task": "txt2img", "prompt": "a car", "negative_prompt": "", "phrases": {"car": ("car", "sedan"), "bus": ("bus",)},
     "attributes": {"a": "b", "c": "d"}, "seed": 0, "size": (64, 64), "steps": 20, "guidance": 5.0, "model": "tiny",
-    "setup": Setup(),
+    "setup": Setup(), "source": None,
 }  # fmt: skip
 OTHER: dict[str, Any] = {
     "task": "img2img", "prompt": "a bus", "negative_prompt": "blur", "phrases": {"car": ("car",)},
     "attributes": {"a": "x", "c": "d"}, "seed": 1, "size": (64, 72), "steps": 21, "guidance": 5.5, "model": "other",
-    "setup": Setup(scheduler="ddim"),
+    "setup": Setup(scheduler="ddim"), "source": Source("photos", "1", "a1", 0.5),
 }  # fmt: skip
 
 
@@ -89,7 +90,7 @@ def test_the_id_is_16_hex_digits_over_every_other_field() -> None:
 def test_ids_do_not_change_from_one_release_to_the_next() -> None:
     # A set that was begun with an older release must go on: change this only with a migration.
     assert Job.of(**CONTENT).job_id == "588d8c95355929e4"
-    older = {name: value for name, value in CONTENT.items() if name != "setup"}
+    older = {name: value for name, value in CONTENT.items() if name not in ("setup", "source")}
     assert Job.of(**older).job_id == "588d8c95355929e4"
 
 
@@ -217,3 +218,25 @@ def test_a_small_sample_of_a_huge_product_is_quick() -> None:
     assert time.perf_counter() - start < 20  # hours, were the product listed
     assert len({job.job_id for job in made}) == 2000
     assert set(Counter(job.attributes["f"] for job in made).values()) == {2}
+
+
+def test_the_id_means_the_pixels_that_a_job_starts_from() -> None:
+    source = Source("photos", "1", "a1", 0.5, Region("truth", "7", "car", 0.3, "b2"))
+    job = Job.of(**{**CONTENT, "source": source})
+    same = replace(source, dataset="copy", sample_id="2", template="a {c}", region=replace(source.region, instance="8"))
+    assert Job.of(**{**CONTENT, "source": same}).job_id == job.job_id
+    others = [replace(source, digest="a2"), replace(source, strength=0.6), replace(source, region=None)]
+    others.append(replace(source, region=replace(source.region, digest="b3")))
+    assert len({job.job_id, *(Job.of(**{**CONTENT, "source": one}).job_id for one in others)}) == 5
+    assert Job.from_dict(json.loads(json.dumps(job.to_dict()))) == job
+
+
+def test_choices_picture_by_picture_and_evenly_of_a_sample() -> None:
+    pictures = {"task": "img2img", "source": {"dataset": "photos"}, "size": "source"}
+    every = list(choices(recipe(**pictures), 3))
+    each = count_jobs(recipe(**pictures))
+    assert len(every) == 3 * each and [choice.picture for choice in every] == [0] * each + [1] * each + [2] * each
+    assert jobs(recipe(**pictures)) == [] and {choice.size for choice in every} == {None}
+    some = list(choices(recipe(**pictures, sample={"count": 12}), 3))
+    assert [choice.picture for choice in some] == [0] * 4 + [1] * 4 + [2] * 4
+    assert len({(choice.prompt, choice.seed, choice.picture) for choice in some}) == 12

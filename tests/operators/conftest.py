@@ -42,7 +42,7 @@ class App:
         return {field: prop["error_message"] for field, prop in fields if prop["invalid"]}
 
     def stream(
-        self, name: str, dataset: fo.Dataset | None, *, selected: tuple[str, ...] = (), **params: Any
+        self, name: str, dataset: fo.Dataset | None, /, *, selected: tuple[str, ...] = (), **params: Any
     ) -> list[tuple[str, dict[str, Any]]]:
         """Run as the App does; what it is told to do, in order: (operator, params)."""
         import asyncio

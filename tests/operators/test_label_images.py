@@ -40,7 +40,7 @@ def test_settings_are_folded_until_they_are_asked_for(app, painted: fo.Dataset) 
 def test_slider_offers_the_range_and_the_default_of_the_setting(app, painted: fo.Dataset) -> None:
     form = app.form("label_images", painted, show_settings=True, attention_floor=0.7)
     floor = form["attention_floor"]
-    assert (floor["type"]["min"], floor["type"]["max"], floor["default"]) == (0, 1, 0.5)
+    assert (floor["type"]["min"], floor["type"]["max"], floor["default"]) == (0, 1, 0.75)
     assert floor["view"]["name"] == "SliderView" and floor["view"]["label"] == "Threshold: 0.70"
 
 

@@ -19,7 +19,7 @@ def pictures(form: dict[str, Any]) -> dict[str, str]:
 
 
 def test_picture_follows_the_settings(app, painted: fo.Dataset) -> None:
-    usual, strict = (pictures(app.form("preview_threshold", painted, attention_floor=floor)) for floor in (0.5, 1.0))
+    usual, strict = (pictures(app.form("preview_threshold", painted, attention_floor=floor)) for floor in (0.75, 1.0))
     assert strict["With these settings: 0 objects"] == strict["The image"] == usual["The image"]
     assert len(set(usual.values())) == 2  # the labels now are those at the default settings
 

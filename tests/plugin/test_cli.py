@@ -18,7 +18,10 @@ import yaml
 from diffucurate.plugin.cli import run
 
 Outcome = tuple[int, Any, str]
-COMMANDS = ("generate", "label", "compare", "curate", "undo", "export", "provenance", "regenerate", "demo", "doctor")
+COMMANDS = (
+    "generate", "label", "learn-token", "compare", "curate", "undo", "export", "provenance", "regenerate", "demo",
+    "doctor",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +130,7 @@ def test_help_of_everything_without_fiftyone_or_torch() -> None:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("generate", ["RECIPE", "--limit", "--batch-size", "--device"]),
+        ("generate", ["RECIPE", "--model", "--limit", "--batch-size", "--device"]),
         ("label", ["DATASET", "--source", "--weights", "--model", "--refiner", "--classes", "--view", "yolov8"]),
         ("compare", ["DATASET", "A", "B"]),
         ("curate", ["DATASET", "--source", "--min-confidence", "--min-agreement", "--against", "--score", "--view"]),
@@ -316,6 +319,42 @@ def test_label_from_kept_maps(command: Callable[..., Outcome], recipe: Path, del
     assert {(made["floor"], made["min_area"], made["min_confidence"]) for made in settings} >= {(1, 0.01, 0.2)}
 
 
+def test_learn_a_token_and_label_by_it(
+    command: Callable[..., Outcome],
+    recipe: Path,
+    model: Path,
+    delete_afterwards: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import fiftyone as fo
+    import numpy as np
+
+    monkeypatch.setenv("DIFFUCURATE_TOKENS_DIR", str(tmp_path / "tokens"))
+    dataset = fo.load_dataset(command("generate", recipe, "--limit", 2)[1]["dataset"])
+    box = fo.Detection(label="bus", bounding_box=[0.25, 0.25, 0.5, 0.5], mask=np.ones((1, 1), bool))
+    sample = dataset.first()
+    sample["drawn"] = fo.Detections(detections=[box])
+    sample.save()
+    learn = ("learn-token", dataset.name, "drawn", "--name", "mine", "--sample", sample.id, "--model", model)
+    code, document, err = command(*learn)
+    assert code == 0, err
+    (made,) = document["tokens"]
+    assert (made["name"], made["class"], made["samples"]) == ("mine", "bus", 1)
+    assert (tmp_path / "tokens" / "mine.safetensors").is_file()
+    code, document, _ = command(*learn)
+    assert code == 1 and document["error"]["field"] == "name"
+    assert command(*learn, "--overwrite")[0] == 0
+
+    code, _, err = command("label", dataset.name, "--source", "attention", "--token", "mine", "--classes", "bus")
+    assert code == 0, err
+    dataset.reload()
+    used = [dataset.get_run_info(key).config.settings.get("tokens") for key in dataset.list_runs() if "label" in key]
+    assert used == [["mine"]]
+    code, document, _ = command("label", dataset.name, "--source", "attention", "--token", "yours", "--classes", "bus")
+    assert code == 1 and "no token of that name" in document["error"]["message"]
+
+
 def test_label_with_a_refiner(
     command: Callable[..., Outcome], recipe: Path, segmenter_folder: str, delete_afterwards: None
 ) -> None:
@@ -411,3 +450,26 @@ def labels_of(scene: Any, shift: int) -> Any:
         if mask.any():
             instances.append(Instance(thing.label, mask, 0.9))
     return Labels.from_instances(instances, CLASSES, scene.image.shape[:2])
+
+
+def test_img2img_and_inpaint(
+    command: Callable[..., Outcome], dataset: Any, add_scenes: Any, scenes: Any, model: Path
+) -> None:
+    import fiftyone as fo
+
+    add_scenes(scenes[:2], truth=[labels_of(scene, 0) for scene in scenes[:2]])
+    options = ("--model", model, "--steps", 2, "--size", "64x64")
+    code, made, _ = command("img2img", dataset.name, "--prompt", "a {colour} car", "--change", "colour=red,blue",
+                            "--strength", "0.5,1", "--carry", "truth", *options)  # fmt: skip
+    assert (code, made["dataset"], made["added"]) == (0, f"{dataset.name}-varied", 4)
+    varied = fo.load_dataset(made["dataset"])
+    assert sorted(varied.values("id")) == sorted(made["samples"]) and varied.count("carried_instances.detections")
+    code, made, err = command("inpaint", dataset.name, "--field", "truth", "--prompt", "a red sedan", "--class",
+                              "sedan=sedan,red sedan", "--to", f"{dataset.name}-new", *options)  # fmt: skip
+    assert (code, made["added"]) == (0, 2), err
+    for name in (varied.name, f"{dataset.name}-new"):
+        fo.delete_dataset(name)
+    code, made, err = command("inpaint", dataset.name, "--field", "truth", "--prompt", "a car", "--strength", "0")
+    assert code == 1 and made["error"]["field"] == "strength" and "above 0" in err
+    code, made, _ = command("img2img", dataset.name, "--prompt", "a car", "--size", "big")
+    assert code == 1 and made["error"]["field"] == "size"

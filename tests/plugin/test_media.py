@@ -5,6 +5,7 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 import pytest
+from PIL import Image
 
 from diffucurate.plugin.media import (
     media_folder,
@@ -74,3 +75,46 @@ def test_only_files_inside_the_folder_are_removed(tmp_path):
         tmp_path / "media",
     )
     assert not inside.exists() and outside.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("turned.jpg", (60, 40)),  # height and width as it is shown
+        ("deep.png", (40, 60)),
+        ("deep.tif", (40, 60)),
+        ("float.tif", (40, 60)),
+        ("clear.png", (40, 60)),
+        ("clear_gray.png", (40, 60)),
+        ("palette.png", (40, 60)),
+        ("cmyk.jpg", (40, 60)),
+        ("bits.png", (40, 60)),
+    ],
+)
+def test_photographs_are_read_as_a_browser_shows_them(tmp_path, name, expected):
+    path = tmp_path / name
+    ramp = np.repeat(np.linspace(0, 1, 60)[None], 40, axis=0)  # dark on the left
+    eight, deep = np.uint8(ramp * 255), np.uint16(ramp * 65535)
+    alpha = np.zeros((40, 60), np.uint8)
+    alpha[:20] = 255
+    exif = Image.Exif()
+    exif[0x112] = 6  # shown turned clockwise: dark at the top
+    save = {
+        "turned.jpg": lambda: Image.fromarray(np.dstack([eight] * 3)).save(path, exif=exif, quality=95),
+        "deep.png": lambda: Image.fromarray(deep).save(path),
+        "deep.tif": lambda: Image.fromarray(deep).save(path),
+        "float.tif": lambda: Image.fromarray(np.float32(ramp)).save(path),
+        "clear.png": lambda: Image.fromarray(np.dstack([eight, eight, eight, alpha])).save(path),
+        "clear_gray.png": lambda: Image.fromarray(np.dstack([eight, alpha])).save(path),
+        "palette.png": lambda: Image.fromarray(eight).convert("P").save(path),
+        "cmyk.jpg": lambda: Image.fromarray(np.dstack([eight] * 3)).convert("CMYK").save(path, quality=95),
+        "bits.png": lambda: Image.fromarray(eight > 127).save(path),
+    }  # fmt: skip
+    save[name]()
+    pixels = read_image(path)
+    assert pixels.shape == (*expected, 3) and pixels.dtype == np.uint8
+    shown = pixels.transpose(1, 0, 2) if name == "turned.jpg" else pixels
+    wanted = np.where(eight > 127, 255, 0) if name == "bits.png" else eight
+    assert np.abs(shown[:20].astype(int) - wanted[:20, :, None]).max() <= 6
+    if name.startswith("clear"):
+        assert (pixels[20:] == 255).all()

@@ -1,0 +1,125 @@
+"""The part of a recipe that says which pictures its images start from, and the rules of that part.
+
+Knows the fields of a recipe, not the model that holds them, and nothing of the datasets that they name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from diffucurate.generator.complaints import refuse_repeats
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.templates import attributes_of
+
+TEXT, VARY, REPLACE = "txt2img", "img2img", "inpaint"
+
+#: Strength where a recipe says none: half of a picture's layout survives the first, nothing of a region the second.
+DEFAULT_STRENGTH = {VARY: 0.6, REPLACE: 1.0}
+
+#: By default a region is grown by so much, as a share of the square root of the object's area: masks miss outlines
+#: and shadows, a latent has one value for 8 x 8 pixels, and the new object may have another shape. On rendered scenes
+#: the new labels agree with a segmenter's to an IoU of 0.83 with this margin, and of 0.75 with half of it.
+DEFAULT_MARGIN = 0.3
+
+
+class SourceImages(BaseModel):
+    """The pictures to start from: a dataset, a saved view of it, or some of either."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    dataset: Annotated[str, Field(min_length=1)]
+    view: Annotated[str, Field(min_length=1)] | None = None
+    samples: list[str] | None = None
+    """Ids of samples; all by default."""
+
+
+class Objects(BaseModel):
+    """The objects that are replaced, a picture per object."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    field: Annotated[str, Field(min_length=1)]
+    """A label source such as ``attention``, or any field with labels: detections, polylines or a segmentation."""
+    instances: Literal["largest", "each"] | list[str] = "largest"
+    """The largest of each picture, each one, or those of these ids."""
+    classes: list[str] | None = None
+    """Only objects of these labels; of any by default."""
+    margin: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] = DEFAULT_MARGIN
+    """What is painted around an object, as a share of the square root of its area."""
+
+
+def plain_strength(value: Any) -> Any:
+    """Check one strength or a list of them; whole numbers become floats.
+
+    Raises:
+        RecipeError: one is not above 0 and at most 1, or twice there.
+    """
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    for one in values:
+        if isinstance(one, bool) or not isinstance(one, int | float) or not 0 < one <= 1:
+            raise RecipeError("strength", one, "it must be above 0, which changes nothing, and at most 1")
+    if not values:
+        raise RecipeError("strength", value, "list at least one strength, or leave it out")
+    refuse_repeats("strength", values)
+    return [float(one) for one in values] if isinstance(value, list | tuple) else float(value)
+
+
+def check_pictures(recipe: Any) -> None:
+    """The task has the pictures it needs and no others, and every strength leaves a step to take.
+
+    Raises:
+        RecipeError: it is not so.
+    """
+    takes = {"source": recipe.task != TEXT, "strength": recipe.task != TEXT, "objects": recipe.task == REPLACE,
+             "carry": recipe.task == VARY}  # fmt: skip
+    tasks = {"objects": REPLACE, "carry": VARY}
+    for field, allowed in takes.items():
+        if getattr(recipe, field) is not None and not allowed:
+            remedy = f"task '{recipe.task}' does not take it; use task: {tasks.get(field, VARY)} or remove it"
+            raise RecipeError(field, _plain(getattr(recipe, field)), remedy)
+    if recipe.task == TEXT:
+        if recipe.size == "source":
+            raise RecipeError("size", "source", "images from text have no source; give width and height in pixels")
+        return
+    if recipe.source is None:
+        raise RecipeError("source", None, "name the dataset whose images are the start, as in {dataset: photos}")
+    _check_ids("source.samples", recipe.source.samples)
+    if recipe.task == REPLACE:
+        if recipe.objects is None:
+            raise RecipeError("objects", None, "name the field whose objects are replaced, as in {field: ground_truth}")
+        if not isinstance(recipe.objects.instances, str):
+            _check_ids("objects.instances", recipe.objects.instances)
+        _check_ids("objects.classes", recipe.objects.classes)
+    elif not recipe.templates and not recipe.attributes:
+        raise RecipeError("attributes", {}, "say what to change, as in {time: [night]}, or write templates")
+    if not recipe.templates and (used := attributes_of(recipe.negative_prompt)):
+        remedy = f"'{{{used[0]}}}' may have no value where templates are the pictures' own; write plain text"
+        raise RecipeError("negative_prompt", recipe.negative_prompt, remedy)
+    for strength in recipe.strengths:
+        if int(recipe.steps * strength) < 1:
+            remedy = (
+                f"of {recipe.steps} steps it leaves none to take; use at least {1 / recipe.steps:.2g} or more steps"
+            )
+            raise RecipeError("strength", strength, remedy)
+
+
+def _check_ids(field: str, values: Sequence[str] | None) -> None:
+    if values is not None:
+        if not values:
+            raise RecipeError(field, [], "list at least one, or leave it out")
+        refuse_repeats(field, values)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else value
+
+
+def with_picture_defaults(data: Any) -> Any:
+    """A recipe's content with what follows from its task: pictures bring sizes, and can bring templates."""
+    task = data.get("task") if isinstance(data, Mapping) else None
+    if task not in (VARY, REPLACE):
+        return data
+    return {"size": "source", **({"templates": []} if task == VARY else {}), **data}

@@ -1,0 +1,54 @@
+"""What a job says of the picture that it starts from. Light: no pixels, which ``generator.pictures`` knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Region:
+    """Which part of a picture is painted anew: an object, grown by a margin.
+
+    ``instance`` is the id of the object in ``field``, ``label`` its class, ``margin`` what it was grown by as a share
+    of the square root of its area; ``digest`` is that of the grown mask at the picture's own size.
+    """
+
+    field: str
+    instance: str
+    label: str
+    margin: float
+    digest: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """The picture that a job starts from, and how far it goes from there.
+
+    ``digest`` is that of the picture's pixels; ``strength``, in (0, 1], is the share of the steps that are taken.
+    ``template`` is the picture's own, where the prompt came from that. Only what decides the image's pixels counts
+    for a job's id (``content``): the same picture under another name leads to the same image.
+    """
+
+    dataset: str
+    sample_id: str
+    digest: str
+    strength: float
+    region: Region | None = None
+    template: str | None = None
+
+    def content(self) -> dict[str, Any]:
+        """What decides pixels."""
+        region = {} if self.region is None else {"region": self.region.digest}
+        return {"digest": self.digest, "strength": self.strength, **region}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, without what there is none of."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Source:
+        """What ``to_dict`` wrote."""
+        region = data.get("region")
+        return cls(**{**data, "region": None if region is None else Region(**region)})

@@ -1,0 +1,71 @@
+"""Prompts with weighted words, ``a red car++ on a (road)1.3``, and prompts longer than a text encoder's context.
+
+Compel reads them, weighs the states of the words and strings contexts together; here that meets our pipelines, and
+the ids of the tokens are kept, by which the trace finds classes among them. Knows nothing of classes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from diffucurate.generator.errors import ModelError, RecipeError
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Encoded prompts of a batch.
+
+    Attributes:
+        arguments: what a pipeline is called with instead of prompts.
+        ids: for each of its tokenizers, for each prompt the token ids in the order of the context, contexts one
+            after the other, each with start and end token.
+    """
+
+    arguments: dict[str, Tensor]
+    ids: list[list[list[int]]]
+
+
+def weighted(pipe: Any, prompts: Sequence[str], negative_prompts: Sequence[str]) -> Weighted:
+    """Encode a batch; negative prompts may have weights too.
+
+    Raises:
+        ModelError: Compel is not installed.
+        RecipeError: a pipeline with other text encoders than those of Stable Diffusion 1.x, 2.x and XL.
+    """
+    if importlib.util.find_spec("compel") is None:
+        raise ModelError("weights in prompts need Compel: pip install 'diffucurate[prompts]'")
+    from compel import BaseTextualInversionManager, CompelForSD, CompelForSDXL
+
+    class Words(BaseTextualInversionManager):
+        """Learned words of several vectors. Compel's own way decodes and encodes again, which not all ids survive."""
+
+        def expand_textual_inversion_token_ids_if_necessary(self, token_ids: list[int]) -> list[int]:
+            return [each for token_id in token_ids for each in _vectors(pipe.tokenizer, token_id)]
+
+    if getattr(pipe, "unet", None) is None or getattr(pipe, "text_encoder", None) is None:
+        remedy = f"{type(pipe).__name__} has text encoders whose words cannot be weighted; leave it out"
+        raise RecipeError("prompt_weights", True, remedy)
+    two = getattr(pipe, "text_encoder_2", None) is not None
+    encoder = (CompelForSDXL if two else CompelForSD)(pipe, Words())
+    made = encoder(list(prompts), negative_prompt=list(negative_prompts))
+    arguments = {"prompt_embeds": made.embeds, "negative_prompt_embeds": made.negative_embeds}
+    if two:
+        arguments["pooled_prompt_embeds"] = made.pooled_embeds
+        arguments["negative_pooled_prompt_embeds"] = made.negative_pooled_embeds
+    names = ("main_positive", "style_positive") if two else ("main_positive",)
+    return Weighted(arguments, [[ids.flatten().tolist() for ids in made.tokenization_info[name]] for name in names])
+
+
+def _vectors(tokenizer: Any, token_id: int) -> list[int]:
+    """The ids of all vectors of a learned word, ``<piano>``, ``<piano>_1``..., by that of its first; else the id."""
+    added = tokenizer.get_added_vocab()
+    if token_id not in added.values():
+        return [token_id]
+    word = tokenizer.convert_ids_to_tokens(token_id)
+    more = [added[f"{word}_{index}"] for index in range(1, len(added)) if f"{word}_{index}" in added]
+    return [token_id, *more]

@@ -1,0 +1,55 @@
+"""What the operators that paint from images do alike: run the recipe of the form, and open what it made."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import fiftyone as fo
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
+from diffucurate.operators.forms import given
+from diffucurate.operators.picture_form import recipe_of
+
+if TYPE_CHECKING:
+    from diffucurate.plugin.progress import Listener
+
+
+class FromImages(LibraryOperator):
+    """Images of a dataset or view -> new images in another dataset, labelled."""
+
+    KEPT: ClassVar[str] = "What was painted until then is kept. Run it again to paint the rest."
+    TASK: ClassVar[str]
+
+    @abstractmethod
+    def more(self, ctx: ExecutionContext) -> dict[str, Any]:
+        """What the recipe says beside what all these forms have."""
+
+    def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
+        from diffucurate.plugin.generate import generate
+
+        recipe = recipe_of(ctx, self.TASK, self.more(ctx))
+        before = len(fo.load_dataset(recipe.dataset)) if fo.dataset_exists(recipe.dataset) else 0
+        dataset = generate(recipe, limit=given(ctx, "limit"), device=given(ctx, "device"), progress=progress)
+        added, failed = len(dataset) - before, _left_out(dataset)
+        message = f"{added} images added to '{dataset.name}', which now holds {len(dataset)}"
+        if added and failed:
+            message += f"; {len(failed)} could not be used, such as {failed[0]}"
+        result = {"dataset": dataset.name, "added": added, "images": len(dataset), "left_out": failed}
+        return Outcome(message, result, warning=bool(added and failed))
+
+    def filled(self, ctx: ExecutionContext) -> str | None:
+        name = given(ctx, "dataset")
+        return None if name is None else str(name)
+
+    def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
+        name = outcome.result["dataset"]
+        yield ctx.ops.reload_dataset() if ctx.dataset_name == name else ctx.ops.open_dataset(name)
+
+
+def _left_out(dataset: fo.Dataset) -> list[str]:
+    """Why images could not be used in the latest run."""
+    keys = dataset.list_runs(method="diffucurate/generate")
+    facts = dataset.get_run_info(max(keys)).config.facts if keys else {}
+    return list(facts.get("failed", {}).values())

@@ -1,0 +1,126 @@
+"""What the forms of operators that paint from images share: model, strength, classes, where the new images go.
+
+Knows the form; ``plugin.from_images`` builds the recipe and says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.generator.errors import DiffucurateError, RecipeError
+from diffucurate.generator.outlook import images_of
+from diffucurate.operators.forms import given, listed, refuse
+from diffucurate.operators.model_choice import model_warning
+from diffucurate.plugin.from_images import recipe_from
+from diffucurate.plugin.target import find_target
+
+if TYPE_CHECKING:
+    from diffucurate.generator.recipe import Recipe
+
+#: Where a recipe's field is another one of the form.
+_FIELDS = {"templates": "prompt", "attributes": "changes", "source": "target", "negative_prompt": "prompt"}
+
+
+def ask_prompt(inputs: types.Object, *, description: str, required: bool) -> None:
+    """What the images shall show, and the values of attributes."""
+    inputs.str("prompt", label="Prompt", description=description, required=required)
+    inputs.list(
+        "changes",
+        types.String(),
+        label="Attributes",
+        description="Such as time=night, or time=night,dusk for both; add others with Enter",
+        view=types.AutocompleteView(choices=[], allow_duplicates=False),
+    )
+
+
+def ask_rest(inputs: types.Object, ctx: ExecutionContext, *, strength: str, ending: str) -> None:
+    """Strength, classes, model and dataset."""
+    inputs.str(
+        "strength",
+        label="Strength",
+        description="How far to go from each image, up to 1; of several, such as 0.4, 0.8, each draws one",
+        default=strength,
+        view=types.TextFieldView(space=4),
+    )
+    inputs.int("seeds", label="Images of each", description="Each with a seed of its own", default=1,
+               view=types.TextFieldView(space=4))  # fmt: skip
+    inputs.int("steps", label="Steps", default=20, view=types.TextFieldView(space=4))
+    inputs.str(
+        "classes",
+        label="Classes to label",
+        description="Such as car, bus; where empty, those of this dataset that the prompt mentions",
+    )
+    model = inputs.str("model", label="Model", description="tiny is built in; a hub id or a full path", default="tiny")
+    if warning := model_warning(str(given(ctx, "model", "tiny"))):
+        inputs.view("model_warning", types.Warning(label=warning))
+        model.view = types.TextFieldView()
+    inputs.str("dataset", label="Dataset to add to", default=f"{ctx.dataset.name}-{ending}")
+    inputs.int("limit", label="Stop after", description="Only the first so many images; a later run goes on from there")
+
+
+def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Recipe:
+    """The recipe as the form has it.
+
+    Raises:
+        RecipeError, DatasetError: what is wrong with it.
+    """
+    changes: dict[str, list[str]] = {}
+    for text in given(ctx, "changes", []):
+        name, equals, values = str(text).partition("=")
+        if not equals:
+            raise RecipeError("attributes", text, "give an attribute and its values, as in time=night,dusk")
+        changes.setdefault(name.strip(), []).extend(value.strip() for value in values.split(","))
+    return recipe_from(
+        ctx.target_view(), task, dataset=given(ctx, "dataset"), prompt=given(ctx, "prompt", ()),
+        classes=listed(given(ctx, "classes")), attributes=changes,
+        strength=_strengths(given(ctx, "strength")), seeds=given(ctx, "seeds"), steps=given(ctx, "steps"),
+        model=given(ctx, "model"), **more,
+    )  # fmt: skip
+
+
+def show_outlook(inputs: types.Object, ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> None:
+    """At the end: how much is made of each image, or what is wrong, on its field."""
+    try:
+        recipe = recipe_of(ctx, task, more)
+        there = find_target(recipe.dataset)
+    except DiffucurateError as error:
+        root = error.field.partition(".")[0].partition("[")[0] if isinstance(error, RecipeError) else "dataset"
+        name = _FIELDS.get(root, root)
+        known = inputs.get_property(name) if name in inputs.properties else None
+        said = str(error)
+        if isinstance(error, RecipeError):
+            said = error.remedy if error.value in (None, "", [], {}) else f"{error.value}: {error.remedy}"
+        notice = types.Warning(label="Not ready yet", description=said)
+        refuse(known if known is not None else inputs.view("not_ready", notice), said)
+        return
+    each = images_of(recipe).images if recipe.templates else 0
+    count = len(ctx.target_view())
+    text = f"From {count:,} image{'s' * (count != 1)}" + (f", up to {each:,} of each" if each else "")
+    held = " It exists: only what is missing is painted." if there is not None else ""
+    notice = types.Notice(label=f"{text}, for dataset '{recipe.dataset}'.{held}")
+    inputs.view("summary", notice)
+
+
+def in_form(**settings: Any) -> dict[str, Any]:
+    """Settings from Python as the form's fields hold them: lists of names and numbers as one text."""
+    lists = ("strength", "classes", "replace")
+    given = {name: value for name, value in settings.items() if value is not None}
+    return {name: _text(value) if name in lists else value for name, value in given.items()}
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _strengths(text: Any) -> float | list[float] | None:
+    if text is None:
+        return None
+    try:
+        values = [float(part) for part in str(text).split(",")]
+    except ValueError:
+        raise RecipeError("strength", text, "give numbers above 0 and at most 1, such as 0.4, 0.8") from None
+    return values[0] if len(values) == 1 else values

@@ -1,0 +1,82 @@
+"""Operator: objects replaced by what a prompt names. Knows the form; ``plugin.generate`` does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import fiftyone as fo
+from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.generator.picture_recipe import DEFAULT_MARGIN, REPLACE
+from diffucurate.operators.forms import choose_target, given, listed, refuse
+from diffucurate.operators.from_images import FromImages
+from diffucurate.operators.picture_form import ask_prompt, ask_rest, in_form, show_outlook
+from diffucurate.plugin.regions import with_objects
+
+
+class ReplaceObjects(FromImages):
+    """Images, whose objects, a prompt -> images with other objects; only the new ones are labelled anew."""
+
+    NAME: ClassVar[str] = "replace_objects"
+    LABEL: ClassVar[str] = "Replace objects"
+    DESCRIPTION: ClassVar[str] = "Paint other objects in place of labelled ones and label only what is new"
+    ICON: ClassVar[str] = "find_replace"
+    TASK: ClassVar[str] = REPLACE
+
+    def __call__(
+        self,
+        samples: fo.Dataset | fo.DatasetView,
+        field: str,
+        prompt: str,
+        *,
+        replace: str | Sequence[str] | None = None,
+        delegate: bool = False,
+        **settings: Any,
+    ) -> Any:
+        """The same from Python: ``settings`` are those of ``diffucurate.inpaint`` that the form has; see ``call``."""
+        params = in_form(field=field, prompt=prompt, replace=replace, **settings)
+        return self.call(samples, params, delegate=delegate)
+
+    def resolve_input(self, ctx: ExecutionContext) -> types.Property:
+        inputs = types.Object()
+        if choose_target(inputs, ctx, "Replace in"):
+            self._ask(inputs, ctx)
+        return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Paint"))
+
+    def _ask(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        present = with_objects(ctx.dataset)
+        if not present:
+            advice = "this dataset holds no labels with objects yet; run 'Label images' first"
+            refuse(inputs.view("no_field", types.Error(label="Nothing to replace yet", description=advice)), advice)
+            return
+        menu = types.Dropdown(label="Objects", description="Whose objects are replaced")
+        for name in present:
+            menu.add_choice(name, label=name)
+        inputs.enum("field", menu.values(), default=present[0], required=True, view=menu)
+        ways = types.RadioGroup(orientation="horizontal")
+        ways.add_choice("largest", label="The largest of each image")
+        ways.add_choice("each", label="Each, an image for every one")
+        inputs.enum("instances", ways.values(), default="largest", view=ways)
+        inputs.str("replace", label="Only", description="Labels of the objects, such as car, bus; any where empty")
+        ask_prompt(inputs, description="What the image shall show, the new object named", required=True)
+        inputs.float(
+            "margin",
+            label="Margin",
+            description="What is painted around an object, as a share of its side",
+            default=DEFAULT_MARGIN,
+            view=types.TextFieldView(space=4),
+        )
+        ask_rest(inputs, ctx, strength="1", ending="inpainted")
+        show_outlook(inputs, ctx, self.TASK, self.more(ctx))
+
+    def more(self, ctx: ExecutionContext) -> dict[str, Any]:
+        present = with_objects(ctx.dataset)
+        objects = {
+            "field": given(ctx, "field", present[0] if present else ""),
+            "instances": given(ctx, "instances", "largest"),
+            "classes": listed(given(ctx, "replace")),
+            "margin": given(ctx, "margin", DEFAULT_MARGIN),
+        }
+        return {"objects": objects}

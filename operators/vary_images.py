@@ -1,0 +1,63 @@
+"""Operator: variations of images by prompt or attributes. Knows the form; ``plugin.generate`` does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import fiftyone as fo
+from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.generator.picture_recipe import VARY
+from diffucurate.operators.forms import choose, choose_target, given
+from diffucurate.operators.from_images import FromImages
+from diffucurate.operators.picture_form import ask_prompt, ask_rest, in_form, show_outlook
+from diffucurate.plugin.sources import comparable
+
+
+class VaryImages(FromImages):
+    """Images, a prompt or attributes, a strength -> their variations, with new labels and the old ones beside."""
+
+    NAME: ClassVar[str] = "vary_images"
+    LABEL: ClassVar[str] = "Vary images"
+    DESCRIPTION: ClassVar[str] = "Paint variations of any images, photographs too, and label them anew"
+    ICON: ClassVar[str] = "style"
+    TASK: ClassVar[str] = VARY
+
+    def __call__(
+        self,
+        samples: fo.Dataset | fo.DatasetView,
+        *,
+        prompt: str | None = None,
+        attributes: Mapping[str, str | Sequence[str]] | None = None,
+        delegate: bool = False,
+        **settings: Any,
+    ) -> Any:
+        """The same from Python: ``settings`` are those of ``diffucurate.img2img`` that the form has; see ``call``."""
+        changes = [
+            f"{name}={values if isinstance(values, str) else ','.join(values)}"
+            for name, values in (attributes or {}).items()
+        ]
+        return self.call(samples, in_form(prompt=prompt, changes=changes, **settings), delegate=delegate)
+
+    def resolve_input(self, ctx: ExecutionContext) -> types.Property:
+        inputs = types.Object()
+        if choose_target(inputs, ctx, "Vary"):
+            ask_prompt(
+                inputs,
+                description="What they shall show. Empty: each painted image's own prompt, with other attributes",
+                required=False,
+            )
+            present = {name: name for name in comparable(ctx.dataset)}
+            if present:
+                choose(
+                    inputs, "carry", present, label="Keep labels", required=False,
+                    description="These labels are carried over too, and compared with the new ones",
+                )  # fmt: skip
+            ask_rest(inputs, ctx, strength="0.6", ending="varied")
+            show_outlook(inputs, ctx, self.TASK, self.more(ctx))
+        return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Paint"))
+
+    def more(self, ctx: ExecutionContext) -> dict[str, Any]:
+        return {"carry": given(ctx, "carry")}

@@ -1,0 +1,181 @@
+"""``img2img`` and ``inpaint``: images painted from those of any dataset or view, in one call.
+
+Both build a recipe and hand it to ``generate``: what they do can be written down, and is kept with the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import fiftyone as fo
+
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.phrases import find_phrases
+from diffucurate.generator.picture_recipe import DEFAULT_MARGIN, REPLACE, VARY
+from diffucurate.plugin.classes import read_classes
+from diffucurate.plugin.generate import generate
+from diffucurate.plugin.progress import Listener
+from diffucurate.plugin.samples import dataset_of
+
+if TYPE_CHECKING:
+    from diffucurate.generator.recipe import Recipe
+
+Samples: TypeAlias = fo.Dataset | fo.DatasetView
+Classes: TypeAlias = Mapping[str, Sequence[str]] | Sequence[str]
+Texts: TypeAlias = str | Sequence[str]
+
+#: What the dataset is called where no name is given: the source's name and this.
+_ENDINGS = {VARY: "varied", REPLACE: "inpainted"}
+
+
+def img2img(
+    samples: Samples,
+    *,
+    attributes: Mapping[str, Texts] | None = None,
+    prompt: Texts = (),
+    classes: Classes | None = None,
+    strength: float | Sequence[float] | None = None,
+    carry: str | None = None,
+    dataset: str | None = None,
+    limit: int | None = None,
+    batch_size: int | None = None,
+    device: str | None = None,
+    progress: Listener | None = None,
+    **content: Any,
+) -> fo.Dataset:
+    """Paint variations of images, label them from their own attention, and add them to a dataset.
+
+    Args:
+        samples: the images to start from: a dataset or a view, painted ones or photographs.
+        attributes: attribute -> the values to fill in. Without a ``prompt`` each image's own template is filled anew,
+            and what would have its own prompt is left out.
+        prompt: what the images shall show; one text or several, which may have ``attributes`` in braces.
+        classes: what is labelled: names, or names with the phrases that mean them; by default those that the
+            source dataset knows and a prompt mentions.
+        strength: how far to go from each image, in (0, 1]; of several each image draws one. 0.6 by default.
+        carry: a label source or field of the images whose instances are kept beside the new labels, as source
+            ``carried``; how far both agree is stored with each sample.
+        dataset: the name of the dataset to add to; the source's name and ``-varied`` by default.
+        limit, batch_size, device, progress: as for ``generate``.
+        content: any other key of a recipe: ``model``, ``seeds``, ``size``, ``steps``, ``guidance``, ...
+
+    Returns:
+        The dataset.
+
+    Raises:
+        RecipeError, ModelError, DatasetError: as ``generate``.
+    """
+    more = {"attributes": attributes, "strength": strength, "carry": carry, **content}
+    recipe = recipe_from(samples, VARY, dataset=dataset, prompt=prompt, classes=classes, **more)
+    return generate(recipe, limit=limit, batch_size=batch_size, device=device, progress=progress)
+
+
+def inpaint(
+    samples: Samples,
+    field: str,
+    prompt: Texts,
+    *,
+    instances: str | Sequence[str] = "largest",
+    replace: Sequence[str] | None = None,
+    margin: float = DEFAULT_MARGIN,
+    attributes: Mapping[str, Texts] | None = None,
+    classes: Classes | None = None,
+    strength: float | Sequence[float] | None = None,
+    dataset: str | None = None,
+    limit: int | None = None,
+    batch_size: int | None = None,
+    device: str | None = None,
+    progress: Listener | None = None,
+    **content: Any,
+) -> fo.Dataset:
+    """Replace objects in images by what a prompt names, one object per new image, and label only what is new.
+
+    The new object's labels are in source ``attention``; those of the whole image, with all other objects as they
+    were, in source ``inpainted``.
+
+    Args:
+        samples: the images: a dataset or a view, painted ones or photographs.
+        field: whose objects are replaced: a label source such as ``attention``, or any field of labels.
+        prompt: what the images shall show, the new object named; one text or several.
+        instances: ``largest``, ``each``, or ids of the objects.
+        replace: only objects of these labels.
+        margin: what is painted around an object, as a share of the square root of its area.
+        attributes: attribute -> the values to fill into the prompt.
+        classes: what is labelled: names, or names with the phrases that mean them; by default those that the source
+            dataset knows, or ``field`` has, and a prompt mentions.
+        strength: how much of the noise the region starts from, in (0, 1]; all of it by default.
+        dataset: the name of the dataset to add to; the source's name and ``-inpainted`` by default.
+        limit, batch_size, device, progress: as for ``generate``.
+        content: any other key of a recipe: ``model``, ``seeds``, ``size``, ``steps``, ``guidance``, ...
+
+    Returns:
+        The dataset.
+
+    Raises:
+        RecipeError, ModelError, DatasetError: as ``generate``.
+    """
+    objects = {
+        "field": field, "instances": instances if isinstance(instances, str) else list(instances),
+        "classes": None if replace is None else list(replace), "margin": float(margin),
+    }  # fmt: skip
+    more = {"attributes": attributes, "strength": strength, "objects": objects, **content}
+    recipe = recipe_from(samples, REPLACE, dataset=dataset, prompt=prompt, classes=classes, **more)
+    return generate(recipe, limit=limit, batch_size=batch_size, device=device, progress=progress)
+
+
+def recipe_from(
+    samples: Samples, task: str, *, dataset: str | None, prompt: Texts, classes: Classes | None, **content: Any
+) -> Recipe:
+    """The recipe of such a call; values that are None are left to the recipe's defaults.
+
+    Raises:
+        RecipeError: what it would say is wrong, or no class can be told.
+        DatasetError: ``samples`` are no images.
+    """
+    from diffucurate.generator.recipe import Recipe
+
+    source = dataset_of(samples)
+    templates = [prompt] if isinstance(prompt, str) else list(prompt)
+    content["attributes"] = {
+        name: [values] if isinstance(values, str) else list(values)
+        for name, values in (content.get("attributes") or {}).items()
+    }
+    if isinstance(content.get("strength"), Sequence):
+        content["strength"] = list(content["strength"])
+    if isinstance(content.get("size"), tuple):
+        content["size"] = list(content["size"])
+    chosen = {"samples": samples.values("id")} if isinstance(samples, fo.DatasetView) else {}
+    return Recipe.from_mapping({
+        **{name: value for name, value in content.items() if value is not None},
+        "dataset": dataset or f"{source.name}-{_ENDINGS[task]}",
+        "task": task,
+        "source": {"dataset": source.name, **chosen},
+        "classes": _classes(samples, templates, classes, content),
+        "templates": templates,
+    })  # fmt: skip
+
+
+def _classes(
+    samples: Samples, templates: Sequence[str], classes: Classes | None, content: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    if isinstance(classes, Mapping):
+        return {name: list(phrases) for name, phrases in classes.items()}
+    if isinstance(classes, str):
+        raise RecipeError("classes", classes, "give a list of names, or names with their phrases")
+    if classes is not None:
+        return {name: [name] for name in classes}
+    dataset = dataset_of(samples)
+    known = {name: list(phrases) for name, phrases in read_classes(dataset).items()}
+    if content.get("objects"):
+        from diffucurate.plugin.regions import label_field, labels_of
+
+        names = labels_of(dataset, label_field(dataset, content["objects"]["field"]))
+        known = {**{name: [name] for name in names}, **known}
+    if templates:
+        said = " . ".join([*templates, *(value for values in content["attributes"].values() for value in values)])
+        known = {name: phrases for name, phrases in known.items() if find_phrases(said, {name: tuple(phrases)})}
+    if not known:
+        remedy = "no class of the images' own is named in the prompt; name what to label, as in {piano: [piano]}"
+        raise RecipeError("classes", None, remedy)
+    return known

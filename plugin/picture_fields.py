@@ -1,0 +1,43 @@
+"""What a sample keeps of the picture it was painted from, and how its job's ``Source`` comes back from that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+
+from diffucurate.generator.picture_source import Region, Source
+from diffucurate.plugin import fields
+
+#: Path below ``fields.SOURCE`` -> its type; the last five are those of a replaced object.
+PARTS: dict[str, type[fo.Field]] = {
+    "dataset": fo.StringField, "sample_id": fo.StringField, "digest": fo.StringField, "strength": fo.FloatField,
+    "template": fo.StringField, "field": fo.StringField, "instance": fo.StringField, "label": fo.StringField,
+    "margin": fo.FloatField, "region": fo.StringField,
+}  # fmt: skip
+
+
+def source_document(source: Source | None) -> fo.DynamicEmbeddedDocument | None:
+    """The value of ``fields.SOURCE``."""
+    if source is None:
+        return None
+    plain = {name: value for name, value in source.to_dict().items() if name != "region"}
+    if source.region is not None:
+        region = vars(source.region)
+        plain |= {**region, "region": region["digest"], "digest": source.digest}
+    return fo.DynamicEmbeddedDocument(**plain)
+
+
+def source_in(sample: fo.Sample) -> Source | None:
+    """The ``Source`` that ``source_document`` wrote; None where the sample has none, or not all of it any more."""
+    document = sample[fields.SOURCE] if sample.has_field(fields.SOURCE) else None
+    if document is None:
+        return None
+    found: dict[str, Any] = {name: document[name] if document.has_field(name) else None for name in PARTS}
+    region = None
+    if found["region"] is not None:
+        region = Region(found["field"], found["instance"], found["label"], found["margin"], found["region"])
+    if None in (found["digest"], found["strength"]):
+        return None
+    own = {name: found[name] for name in ("dataset", "sample_id", "digest", "strength", "template")}
+    return Source(**own, region=region)

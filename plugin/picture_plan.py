@@ -1,0 +1,225 @@
+"""A recipe whose images start from pictures -> its jobs, and what cannot be used with the reason.
+
+A job's id counts on the pixels it starts from, so every picture is read once to plan; nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import NamedTuple
+
+import fiftyone as fo
+from fiftyone import ViewField as F
+
+from diffucurate.generator.errors import DatasetError, DiffucurateError, PictureError, RecipeError
+from diffucurate.generator.picture_recipe import Objects
+from diffucurate.generator.prompts import Choice, Job, choices, job_of
+from diffucurate.generator.recipe import Recipe, Sample, Size
+from diffucurate.generator.sampling import shares
+from diffucurate.generator.variations import refilled, template_of
+from diffucurate.plugin import fields, runs
+from diffucurate.plugin.pictures import PictureReader
+from diffucurate.plugin.provenance import Origins
+from diffucurate.plugin.regions import label_field, names_in
+from diffucurate.plugin.samples import dataset_of
+
+
+@dataclass
+class PicturePlan:
+    """``source_ids``: job id -> the sample it starts from; ``failed``: sample id -> why it cannot be used."""
+
+    jobs: list[Job] = field(default_factory=list)
+    source_ids: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+class _Item(NamedTuple):
+    """A picture to start from, ``instance`` the object to replace; None for the largest, or for none at all."""
+
+    sample_id: str
+    instance: str | None = None
+    prompt: str | None = None
+    """What it was painted from itself, if Diffucurate did."""
+
+
+class _Start(NamedTuple):
+    """A choice, and the picture's own template where the prompt came from that."""
+
+    choice: Choice
+    template: str | None = None
+
+
+def plan_pictures(
+    recipe: Recipe, reader: PictureReader, size_of: Callable[[Size], Size], limit: int | None = None
+) -> PicturePlan:
+    """The jobs of a recipe whose images start from pictures.
+
+    What would have the same prompt as the picture was painted from itself is left out of img2img. Of several
+    strengths each job draws one by its own content, the same whenever it is planned.
+
+    Args:
+        recipe: of task img2img or inpaint.
+        reader: reads the pictures.
+        size_of: (width, height) of a picture -> what is painted from it, where the recipe says no size.
+        limit: only so many jobs.
+
+    Raises:
+        DatasetError: there is no such dataset, view or field.
+        RecipeError: an instance that is in no picture, or values that no picture's template uses.
+    """
+    samples = source_samples(recipe)
+    dataset, plan = dataset_of(samples), PicturePlan()
+    if recipe.carry is not None:
+        label_field(dataset, recipe.carry)
+    items = _items(recipe, dataset, samples, plan.failed)
+    if recipe.templates:
+        found: Iterator[_Start] = (
+            _Start(choice)
+            for choice in choices(recipe, len(items))
+            if recipe.objects is not None or choice.prompt != items[choice.picture].prompt
+        )
+    else:
+        found = iter(_own_templates(recipe, dataset, items, plan.failed))
+    seen: set[str] = set()
+    for start in found:
+        if limit is not None and len(plan.jobs) >= limit:
+            break
+        item = items[start.choice.picture]
+        if item.sample_id in plan.failed and item.instance is None:
+            continue
+        try:
+            job = _job(recipe, reader, dataset.name, item, start, size_of)
+        except PictureError as error:
+            plan.failed.setdefault(item.sample_id, str(error))
+            continue
+        if job.job_id not in seen:  # the same picture may be there twice
+            seen.add(job.job_id)
+            plan.jobs.append(job)
+            plan.source_ids[job.job_id] = item.sample_id
+    return plan
+
+
+def source_samples(recipe: Recipe) -> fo.Dataset | fo.DatasetView:
+    """The samples that a recipe names as its pictures, without those that it led to itself.
+
+    Raises:
+        DatasetError: there is no such dataset or view, or it has no samples.
+    """
+    source = recipe.source
+    if source is None:
+        raise RecipeError("source", None, "name the dataset whose images are the start")
+    if not fo.dataset_exists(source.dataset):
+        raise DatasetError(f"there is no source dataset '{source.dataset}'; name one of fiftyone.list_datasets()")
+    dataset = fo.load_dataset(source.dataset)
+    samples: fo.Dataset | fo.DatasetView = dataset
+    if source.view is not None:
+        if not dataset.has_saved_view(source.view):
+            there = ", ".join(dataset.list_saved_views()) or "none"
+            raise DatasetError(f"dataset '{source.dataset}' has no saved view '{source.view}'; it has {there}")
+        samples = dataset.load_saved_view(source.view)
+    dataset_of(samples)  # refuses patches, videos and what is empty
+    if source.samples is not None:
+        samples = samples.select(source.samples, ordered=True)
+    if recipe.dataset == source.dataset and dataset.has_sample_field(fields.RUN_KEY):
+        own = [
+            key
+            for key in dataset.list_runs(method=runs.method("generate"))
+            if dataset.get_run_info(key).config.settings.get("fingerprint") == recipe.fingerprint()
+        ]
+        samples = samples.match(~F(fields.RUN_KEY).is_in(own)) if own else samples
+    return samples
+
+
+def _items(
+    recipe: Recipe, dataset: fo.Dataset, samples: fo.Dataset | fo.DatasetView, failed: dict[str, str]
+) -> list[_Item]:
+    ids = samples.values("id")
+    gone = [one for one in (recipe.source.samples or () if recipe.source else ()) if one not in set(ids)]
+    failed |= {one: f"dataset '{dataset.name}' has no such sample" for one in gone}
+    objects = recipe.objects
+    if objects is not None:
+        return list(_objects(dataset, samples, objects, failed))
+    if not dataset.has_sample_field(fields.JOB_ID):
+        return [_Item(one) for one in ids]
+    prompts = zip(ids, *samples.values([fields.JOB_ID, fields.PROMPT]), strict=True)
+    return [_Item(one, None, None if job_id is None else prompt) for one, job_id, prompt in prompts]
+
+
+def _objects(
+    dataset: fo.Dataset, samples: fo.Dataset | fo.DatasetView, objects: Objects, failed: dict[str, str]
+) -> Iterator[_Item]:
+    path = label_field(dataset, objects.field)
+    if objects.instances == "largest":
+        yield from (_Item(one) for one in samples.values("id"))
+        return
+    wanted = None if objects.instances == "each" else set(objects.instances)
+    found: set[str] = set()
+    for sample in samples.select_fields(path.name):
+        try:
+            names = names_in(sample[path.name], path)
+        except PictureError as error:
+            failed[sample.id] = f"{sample.filepath}: {error}"
+            continue
+        counted = [name for name, label in names if objects.classes is None or label in objects.classes]
+        if wanted is None and not counted:
+            failed[sample.id] = f"{sample.filepath}: '{objects.field}' has nothing to replace"
+        for name in counted:
+            if wanted is None or name in wanted:
+                found.add(name)
+                yield _Item(sample.id, name)
+    for name in sorted((wanted or set()) - found):
+        raise RecipeError("objects.instances", name, f"'{objects.field}' of these images has no such instance")
+
+
+def _own_templates(recipe: Recipe, dataset: fo.Dataset, items: Sequence[_Item], failed: dict[str, str]) -> list[_Start]:
+    """Each picture's template with the recipe's values in place of its own, wherever that changes the prompt."""
+    origins, found = Origins(dataset), []
+    used: set[str] = set()
+    variants = [(seed, size) for seed in recipe.seed_list for size in recipe.sizes or (None,)]
+    wholes = dataset.select([item.sample_id for item in items], ordered=True)
+    for index, sample in enumerate(wholes):
+        try:
+            made = origins.provenance(sample)
+            template = template_of(made.job, made.recipe)
+        except DiffucurateError as error:
+            failed[sample.id] = f"{sample.filepath}: {error}; write templates for images that have none"
+            continue
+        used.update(made.job.attributes)
+        starts = [
+            _Start(Choice(varied.prompt, varied.attributes, seed, size, index), template)
+            for varied in refilled(made.job, made.recipe, recipe.attributes)
+            if varied.prompt != made.job.prompt
+            for seed, size in variants
+        ]
+        found.append(starts)
+    unused = [name for name in recipe.attributes if name not in used]
+    if unused and used:
+        there = ", ".join(sorted(used))
+        remedy = f"no prompt of these images has this attribute; they have {there}"
+        raise RecipeError(f"attributes.{unused[0]}", recipe.attributes[unused[0]], remedy)
+    return _evenly(found, recipe.sample)
+
+
+def _evenly(found: Sequence[list[_Start]], sample: Sample | str) -> list[_Start]:
+    """All, or as many as the recipe wants, of each picture its share."""
+    if not isinstance(sample, Sample) or sample.count >= sum(map(len, found)):
+        return [start for starts in found for start in starts]
+    rng, chosen = Random(sample.seed), []
+    for starts, count in zip(found, shares(sample.count, [len(starts) for starts in found]), strict=True):
+        chosen += [starts[index] for index in sorted(rng.sample(range(len(starts)), count))]
+    return chosen
+
+
+def _job(
+    recipe: Recipe, reader: PictureReader, dataset: str, item: _Item, start: _Start, size_of: Callable[[Size], Size]
+) -> Job:
+    choice, found = start.choice, reader.read(dataset, item.sample_id)
+    region = None if recipe.objects is None else reader.region(dataset, found, recipe.objects, item.instance)
+    if recipe.carry is not None:
+        reader.things(dataset, found, recipe.carry)  # says what is wrong with them before anything is painted
+    size = choice.size or size_of((found.pixels.shape[1], found.pixels.shape[0]))
+    own = (found.digest, None if region is None else region.digest, choice.prompt, choice.seed, size)
+    strength = Random(repr(own)).choice(recipe.strengths)
+    return job_of(recipe, choice, size, reader.source(dataset, found, strength, region, start.template))

@@ -1,0 +1,108 @@
+"""DiffuGen's configs: what they say becomes the recipe that paints it."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from diffucurate.generator.diffugen import is_config, recipe_content
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.prompts import jobs
+from diffucurate.generator.recipe import Recipe
+
+CONFIG: dict[str, Any] = {
+    "dataset_name": "streets", "dataset_root": "out", "image_format": "png", "steps": 30,
+    "image_size": {"width": 512, "height": 384}, "dataset_classes": ["car", "fire truck"],
+    "dataset_to_model_class_map": {"truck": "fire truck"},
+    "label_model": {"type": "yolov8", "weights": "w.pt", "classes": ["car", "truck"]}, "unsupervised": True,
+    "deterministic": False, "images_per_shard": 100,
+    "txt2img": {
+        "stable_diffusion_model": "some/model", "seed_range": {"min": 5, "max": 50}, "seed_count_per_prompt": 2,
+        "object_names": ["(red car)1.2", "truck++"], "view_points": ["front view"], "times_of_day": ["noon", "night"],
+        "sky_conditions": ["clear sky"], "weather_conditions": [],
+        "prompts": ["{view_point} of a {object_name} at {time_of_day}, {sky_condition}"], "negative_prompt": "blurry",
+        "textual_inversion": {"weights": "learned.safetensors", "keyword": "<style>"},
+    },
+}  # fmt: skip
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    config = deepcopy(CONFIG)
+    *parents, name = path.split(".")
+    place = config
+    for parent in parents:
+        place = place[parent]
+    if value is None:
+        del place[name]
+    else:
+        place[name] = value
+    return config
+
+
+def test_a_config_becomes_a_recipe() -> None:
+    assert is_config(CONFIG) and not is_config({"dataset_name": "streets"})
+    recipe = Recipe.parse(json.dumps(CONFIG))
+    assert (recipe.dataset, recipe.model, recipe.size, recipe.steps) == ("streets", "some/model", (512, 384), 30)
+    assert recipe.classes == {"car": ["car"], "fire_truck": ["fire truck", "truck"]}
+    assert recipe.negative_prompt == "blurry" and recipe.prompt_weights
+    assert [(word.path, word.placeholder) for word in recipe.tokens] == [("learned.safetensors", "<style>")]
+    assert len(recipe.seed_list) == 2 and all(5 <= seed <= 50 for seed in recipe.seed_list)
+    made = jobs(recipe)
+    assert len(made) == 2 * 2 * 2
+    assert made[0].prompt == "front view of a (red car)1.2 at noon, clear sky"
+    assert [list(job.phrases) for job in (made[0], made[-1])] == [["car"], ["fire_truck"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "classes"),
+    [
+        # The only class takes all names, whatever they are.
+        ("dataset_classes", ["car"], {"car": ["car", "truck++"]}),
+        # Either way round, one name or several.
+        ("dataset_to_model_class_map", {"fire truck": ["truck", "engine"]}, {
+            "car": ["car"], "fire_truck": ["fire truck", "truck", "engine"],
+        }),
+    ],
+)  # fmt: skip
+def test_which_names_mean_which_class(path: str, value: Any, classes: dict[str, list[str]]) -> None:
+    assert recipe_content(changed(path, value))["classes"] == classes
+
+
+@pytest.mark.parametrize(
+    ("seeds", "expected"),
+    [
+        ({"seed_range": {"min": 3, "max": 5}, "seed_count_per_prompt": 3}, [3, 4, 5]),
+        ({"seed_range": {"min": 3, "max": 5}, "seed_count_per_prompt": 9}, [3, 4, 5]),
+        ({"seed_range": {"min": 0, "max": 9}}, {"count": 1, "lowest": 0, "highest": 9}),
+        ({"seed_count_per_prompt": 4}, 4),
+        ({}, 1),
+    ],
+)
+def test_seeds(seeds: dict[str, Any], expected: Any) -> None:
+    section = {key: value for key, value in CONFIG["txt2img"].items() if not key.startswith("seed")}
+    assert recipe_content(changed("txt2img", {**section, **seeds}))["seeds"] == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field", "said"),
+    [
+        ("txt2img", None, "txt2img", "a DiffuGen config needs it"),
+        ("txt2img", [], "txt2img", "must be a mapping"),
+        ("dataset_classes", [], "dataset_classes", "a list of texts"),
+        ("txt2img.prompts", None, "txt2img.prompts", "a list of texts"),
+        ("txt2img.prompts", ["a {object_name.x}"], "txt2img.prompts", "is not allowed"),
+        ("txt2img.object_names", ["a tram"], "txt2img.object_names", "names none of the classes (car, fire truck)"),
+        ("txt2img.object_names", ["car or truck"], "txt2img.object_names", "means car and fire_truck"),
+        ("txt2img.seed_range", {"min": 9, "max": 3}, "txt2img.seed_range", "give whole numbers"),
+        ("txt2img.view_points", None, "templates[0]", "'{view_point}' is not an attribute"),
+        ("image_size", {"width": 500, "height": 500}, "size", "multiples of 8"),
+        ("txt2img.textual_inversion", {"weights": "a.pt", "keyword": "<a>"}, "tokens[0].path", "a pickle"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(path: str, value: Any, field: str, said: str) -> None:
+    with pytest.raises(RecipeError) as raised:
+        Recipe.from_mapping(changed(path, value))
+    assert raised.value.field == field and said in str(raised.value)

@@ -1,0 +1,86 @@
+"""Weighted and long prompts: painted as told, their words still found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from untrained import untrained_sd3, untrained_tokenizer, untrained_xl
+
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.painter import Painting, paint
+from diffucurate.generator.phrases import find_phrases
+from diffucurate.generator.prompt_weights import weighted
+from diffucurate.generator.prompts import Job
+from diffucurate.generator.setups import LearnedWord, Setup
+
+CLASSES = {"car": ["car"], "bus": ["bus"], "piano": ["<piano>"]}
+LONG = ", ".join(["a big tree at night in fog"] * 8)
+
+
+def paintings(pipe: Any, prompts: list[str], setup: Setup | None = None, negative: str = "") -> list[Painting]:
+    jobs = [
+        Job.of(
+            task="txt2img", prompt=prompt, negative_prompt=negative, phrases=find_phrases(prompt, CLASSES),
+            attributes={}, seed=5, size=(128, 128), steps=2, guidance=4.0, model="tiny",
+            setup=Setup(prompt_weights=True) if setup is None else setup,
+        )
+        for prompt in prompts
+    ]  # fmt: skip
+    return list(paint(jobs, pipe=pipe, batch_size=len(jobs)))
+
+
+@pytest.fixture(params=["sd", "xl"])
+def painter(request: pytest.FixtureRequest, make_pipe: Any, tmp_path: Path) -> Any:
+    if request.param == "sd":
+        return make_pipe()
+    return untrained_xl(*(untrained_tokenizer(tmp_path / name) for name in "ab"))
+
+
+def test_without_weights_nothing_changes(painter: Any) -> None:
+    (plain,) = paintings(painter, ["a red car on a road"], Setup(), negative="fog")
+    (same,) = paintings(painter, ["a red car on a road"], negative="fog")
+    assert np.array_equal(plain.image, same.image)
+    assert np.allclose(plain.heatmaps["car"], same.heatmaps["car"], atol=1e-6)
+
+
+def test_weights_change_the_image_and_heatmaps_stay_on_their_words(painter: Any) -> None:
+    plain, weak = paintings(painter, ["a red car beside a bus", "a red (car)0.5 beside a bus"])
+    assert not np.array_equal(plain.image, weak.image)
+    assert list(weak.heatmaps) == ["car", "bus"]
+    # Weights take no tokens, so the words stand where they stood, whatever is around them.
+    ids = weighted(painter, ["a red car beside a bus", "a red (car)0.5 beside a bus++"], ["", ""]).ids
+    assert all(first == second for first, second in ids)
+
+
+def test_words_beyond_the_first_context_are_found(painter: Any) -> None:
+    """A prompt of several contexts paints, and its last word has the map of that word's own tokens."""
+    short, long = paintings(painter, ["a car", f"{LONG}, a car and a bus"])
+    assert list(short.heatmaps) == ["car"] and list(long.heatmaps) == ["car", "bus"]
+    context = painter.tokenizer.model_max_length
+    (rows, *_) = weighted(painter, ["a car", f"{LONG}, a car and a bus"], ["", ""]).ids
+    assert len(rows[1]) > context and len(rows[1]) % context == 0
+    (cut,) = paintings(painter, [f"{LONG}, a car and a bus"], Setup())
+    assert list(cut.heatmaps) == []
+
+
+def test_a_learned_word_of_several_vectors(make_pipe: Any, tmp_path: Path) -> None:
+    pipe = make_pipe()
+    vectors = torch.randn((3, pipe.text_encoder.config.hidden_size), generator=torch.Generator().manual_seed(1))
+    save_file({"emb_params": vectors}, tmp_path / "piano.safetensors")
+    word = LearnedWord(path=str(tmp_path / "piano.safetensors"), placeholder="<piano>")
+    plain, weighted_ = (
+        paintings(pipe, ["a <piano> and a car"], Setup(tokens=(word,), prompt_weights=weights))[0]
+        for weights in (False, True)
+    )
+    assert np.array_equal(plain.image, weighted_.image)
+    assert np.allclose(plain.heatmaps["piano"], weighted_.heatmaps["piano"], atol=1e-6)
+
+
+def test_other_text_encoders_are_refused(tokenizer: Any) -> None:
+    with pytest.raises(RecipeError, match=r"prompt_weights: .*words cannot be weighted"):
+        paintings(untrained_sd3(tokenizer), ["a car++"])

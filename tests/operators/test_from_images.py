@@ -1,0 +1,106 @@
+"""Variations and replaced objects from the App: what the forms offer and refuse, and what a run leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import fiftyone as fo
+
+QUICK = {"steps": 2}
+
+
+@pytest.fixture
+def target(painted: fo.Dataset) -> Iterator[str]:
+    import fiftyone as fo
+
+    name = f"{painted.name}-new"
+    yield name
+    if fo.dataset_exists(name):
+        fo.delete_dataset(name)
+
+
+def test_forms_say_what_will_be_painted(app, painted: fo.Dataset) -> None:
+    form = app.form("vary_images", painted, prompt="a {colour} car", changes=["colour=red,blue"], seeds=2)
+    assert not any(prop["invalid"] for prop in form.values())
+    assert form["summary"]["view"]["label"].startswith("From 4 images, up to 4 of each, for dataset")
+    assert [choice["value"] for choice in form["carry"]["view"]["choices"]] == ["attention"]
+    form = app.form("replace_objects", painted, prompt="a bus", classes="bus")
+    assert not any(prop["invalid"] for prop in form.values())
+    assert [choice["value"] for choice in form["field"]["view"]["choices"]] == ["attention"]
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "field", "words"),
+    [
+        ("vary_images", {}, "changes", "say what to change"),
+        ("vary_images", {"prompt": "a car", "strength": "2"}, "strength", "at most 1"),
+        ("vary_images", {"prompt": "a car", "strength": "much"}, "strength", "give numbers"),
+        ("vary_images", {"prompt": "a car", "strength": "0.01"}, "strength", "of 20 steps it leaves none"),
+        ("vary_images", {"prompt": "a car", "changes": ["night"]}, "changes", "as in time=night"),
+        ("vary_images", {"prompt": "a {colour} car"}, "prompt", "is not an attribute"),
+        ("vary_images", {"prompt": "a piano"}, "classes", "name what to label"),
+        ("vary_images", {"prompt": "a car", "seeds": 0}, "seeds", "at least 1"),
+        ("vary_images", {"prompt": "a car", "dataset": "../up"}, "dataset", "use letters"),
+        ("replace_objects", {}, "prompt", "at least one prompt"),
+        ("replace_objects", {"prompt": "a car", "margin": 3.0}, "not_ready", "at most 2"),
+    ],
+)
+def test_what_is_wrong_stands_on_its_field(
+    app, painted: fo.Dataset, name: str, params: dict[str, Any], field: str, words: str
+) -> None:
+    found = app.problems(name, painted, **params)
+    assert list(found) == [field] and words in found[field]
+
+
+def test_nothing_to_replace(app, dataset: fo.Dataset) -> None:
+    import fiftyone as fo
+
+    dataset.add_sample(fo.Sample(filepath="/mine.png"))
+    assert "holds no labels with objects" in app.problems("replace_objects", dataset)["no_field"]
+
+
+def test_a_run_adds_images_and_opens_their_dataset(app, painted: fo.Dataset, target: str, random_pipeline: Any) -> None:
+    import fiftyone as fo
+
+    told = app.stream(
+        "replace_objects",
+        painted,
+        field="attention",
+        prompt="a red bus",
+        dataset=target,
+        model=str(random_pipeline),
+        limit=2,
+        **QUICK,
+    )
+    assert app.said(told) == ("Success", f"2 images added to '{target}', which now holds 2")
+    assert ("open_dataset", {"dataset": target}) in told
+    made = fo.load_dataset(target)
+    assert set(made.values("task")) == {"inpaint"} and "inpainted_instances" in made.get_field_schema()
+
+
+def test_call_from_python_and_images_that_cannot_be_used(
+    app, painted: fo.Dataset, target: str, random_pipeline: Any
+) -> None:
+    import fiftyone as fo
+    import fiftyone.operators as foo
+
+    painted.add_sample(fo.Sample(filepath="/gone.png", prompt="a car"))
+    operator = foo.get_operator("@diffucurate/diffucurate/vary_images")
+    settings = {"model": str(random_pipeline), "dataset": target, "strength": [0.5, 1.0], **QUICK}
+    result = operator(painted[3:], prompt="a {colour} car", attributes={"colour": ["red", "blue"]}, **settings)
+    assert (result["dataset"], result["added"], result["left_out"]) == (target, 2, ["/gone.png: the file is missing"])
+
+
+def test_a_pasted_recipe_says_what_it_starts_from(app, painted: fo.Dataset, target: str) -> None:
+    recipe = (
+        f"dataset: {target}\ntask: img2img\nsource: {{dataset: {painted.name}}}\n"
+        "classes: {car: [car]}\ntemplates: [a car]\nseeds: 3\n"
+    )
+    form = app.form("generate_images", painted, recipe_from="pasted", recipe=recipe)
+    assert not any(prop["invalid"] for prop in form.values())
+    said = form["recipe_summary"]["view"]["label"]
+    assert said.startswith("3 images from each of ") and painted.name in said
