@@ -14,6 +14,7 @@ from fiftyone.operators.executor import ExecutionContext
 from diffucurate.generator.errors import DatasetError, DiffucurateError, ModelError, RecipeError
 from diffucurate.generator.labels.settings import SETTINGS, Settings
 from diffucurate.generator.model_names import downloaded_models, downloaded_segmenters, locate, locate_segmenter
+from diffucurate.generator.token_names import existing_token, token_names
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose_target, given, listed, refuse
 from diffucurate.operators.label_form import (
@@ -59,6 +60,7 @@ class LabelImages(LibraryOperator):
         weights: str | None = None,
         model: str | None = None,
         refiner: str | None = None,
+        tokens: list[str] | None = None,
         classes: list[str] | None = None,
         settings: Mapping[str, Settings] | None = None,
         delegate: bool = False,
@@ -66,7 +68,8 @@ class LabelImages(LibraryOperator):
         """The same from Python: ``source`` is one or several, ``settings`` are by source; see ``call``."""
         sources = [source] if isinstance(source, str) else list(source)
         params: dict[str, Any] = {
-            "source": sources, "weights": weights, "model": model, "refiner": refiner, "classes": classes
+            "source": sources, "weights": weights, "model": model, "refiner": refiner, "tokens": tokens,
+            "classes": classes,
         }  # fmt: skip
         for name, values in (settings or {}).items():
             params |= settings_params(name, values)
@@ -153,6 +156,7 @@ class LabelImages(LibraryOperator):
                     "prompt: 'owner/name' on Hugging Face, or the full path of a folder or .safetensors file. "
                     "Where empty, the built-in model looks at images without heatmaps.",
                 )  # fmt: skip
+                self._tokens(inputs)
                 segmenters = [types.Choice(model, label=model) for model in downloaded_segmenters()]
                 inputs.str(
                     "refiner", label="Outline refiner", view=types.AutocompleteView(choices=segmenters),
@@ -168,6 +172,15 @@ class LabelImages(LibraryOperator):
                 )  # fmt: skip
         for param in problems.keys() & inputs.properties.keys():
             refuse(inputs.properties[param], problems[param])
+
+    def _tokens(self, inputs: types.Object) -> None:
+        names = token_names()
+        inputs.list(
+            "tokens", types.String(), label="Learned tokens",
+            description="Help words to find their classes, see 'Learn token'; all images are then looked at again. "
+            f"There are: {', '.join(names) or 'none yet'}",
+            view=types.AutocompleteView(choices=[types.Choice(name, label=name) for name in names]),
+        )  # fmt: skip
 
     def _preview(self, inputs: types.Object, ctx: ExecutionContext, samples: fo.Dataset | fo.DatasetView) -> None:
         inputs.bool(
@@ -192,6 +205,8 @@ class LabelImages(LibraryOperator):
         classes, found = listed(given(ctx, "classes")), dict[str, int]()
         for index, name in enumerate(sources):
             own = {param: given(ctx, param) for param, owner in _MODELS.items() if owner == name}
+            if name == "attention":
+                own["tokens"] = listed(given(ctx, "tokens"))
             step = step_of(progress, index, len(sources))
             try:
                 label(samples, source=name, settings=settings[name], classes=classes, progress=step, **own)
@@ -233,15 +248,20 @@ def _will_happen(source: str, counts: Plan, ctx: ExecutionContext) -> str:
     """What labelling by ``source`` does, for a person who wonders how long it takes."""
     if source != "attention":
         return f"{_images(counts.images)} {_are(counts.images)} looked at by {NAMES[source]}."
+    tokens = listed(given(ctx, "tokens"))
+    counts = counts._replace(mapped=0) if tokens else counts  # kept heatmaps were made without them
     sentences, rest = [], counts.images - counts.mapped
     if counts.mapped:
         keep = "keeps its heatmaps" if counts.mapped == 1 else "keep their heatmaps"
         sentences.append(f"{_images(counts.mapped)} {keep}: labels are made from those, nothing is painted.")
     if rest:
         model = given(ctx, "model")
-        who = f"the model '{model}'" if model else "the built-in model"
+        usual = "the model that the tokens were learned with" if tokens else "the built-in model"
+        who = f"the model '{model}'" if model else usual
         others = f"{rest} other{'' if rest == 1 else 's'}" if counts.mapped else _images(rest)
         sentences.append(f"{others} {_are(rest)} looked at by {who}.")
+    if tokens:
+        sentences.append(f"Learned tokens are used: {', '.join(tokens)}.")
     if refiner := given(ctx, "refiner"):
         sentences.append(f"Outlines are redrawn by the model '{refiner}' where it agrees.")
     return " ".join(sentences)
@@ -266,6 +286,11 @@ def _problems(ctx: ExecutionContext, sources: list[str]) -> dict[str, str]:
                 look_up(name)
             except ModelError as error:
                 found[param] = str(error)
+    for name in (listed(given(ctx, "tokens")) or []) if "attention" in sources else []:
+        try:
+            existing_token(name)
+        except RecipeError as error:
+            found["tokens"] = str(error)
     if "yolov8" in sources and weights and not Path(weights).expanduser().is_file():
         found["weights"] = f"'{weights}' is no file on this machine; give the full path of a .pt file or leave it empty"
     return found

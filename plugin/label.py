@@ -38,6 +38,7 @@ from diffucurate.plugin.sources import compared
 from diffucurate.plugin.store import Heatmaps, as_stored, media_of, store_heatmaps, store_labels
 
 if TYPE_CHECKING:
+    from diffucurate.generator.attention.class_tokens import ClassToken
     from diffucurate.generator.labels.segment_anything import SamRefiner
     from diffucurate.generator.sources import LabelSource
 
@@ -50,7 +51,10 @@ SOURCES = ("attention", "yolov8")
 _AT_ONCE = 16
 
 #: Which of ``label``'s settings a source takes, besides classes and device.
-_TAKES: dict[str, tuple[str, ...]] = {"attention": ("model", "settings", "refiner"), "yolov8": ("weights", "settings")}
+_TAKES: dict[str, tuple[str, ...]] = {
+    "attention": ("model", "settings", "refiner", "tokens"),
+    "yolov8": ("weights", "settings"),
+}
 
 Phrases = Mapping[str, Sequence[str]]
 
@@ -62,6 +66,7 @@ def label(
     weights: str | os.PathLike[str] | None = None,
     model: str | None = None,
     refiner: str | os.PathLike[str] | None = None,
+    tokens: Sequence[str] | None = None,
     classes: Phrases | Sequence[str] | None = None,
     settings: Settings | None = None,
     device: str | None = None,
@@ -83,6 +88,8 @@ def label(
         model: for ``attention``, the model that looks at images without kept maps, the built-in one by default.
         refiner: for ``attention``, a Segment Anything model that redraws the objects it agrees about: a folder or a
             hub id such as ``facebook/sam-vit-base``. Instances that it redrew have ``refined`` set.
+        tokens: for ``attention``, the names of learned tokens (``learn_token``), which then help words to find their
+            classes. All images are looked at again, since kept maps were made without them.
         classes: names, or names with the phrases that mean them; all of the dataset's by default. New ones are
             added to the dataset's.
         settings: ``LabelSettings`` for ``attention``: how maps become labels; ``YoloSettings`` for ``yolov8``: which
@@ -94,12 +101,14 @@ def label(
         ``samples``.
 
     Raises:
-        RecipeError: an unknown source, a setting or settings that the source does not take, or no classes.
-        ModelError: a model cannot be loaded.
+        RecipeError: an unknown source, a setting or settings that the source does not take, no classes, or a token
+            that is unknown or finds none of them.
+        ModelError: a model cannot be loaded, or is not the one that a token was learned with.
         DatasetError: no image can be read, a field of that name has another type, or the dataset is deleted
             meanwhile.
     """
-    name = _check_source(source, {"weights": weights, "model": model, "refiner": refiner, "settings": settings})
+    given = {"weights": weights, "model": model, "refiner": refiner, "settings": settings, "tokens": tokens}
+    name = _check_source(source, given)
     dataset = dataset_of(samples)
     wanted = wanted_classes(dataset, classes)
     if not wanted and isinstance(source, str):
@@ -113,12 +122,13 @@ def label(
         if isinstance(settings, YoloSettings):
             worker = _FromYolo(wanted, weights, device, settings)
         else:
-            worker = _FromAttention(wanted, model, device, settings, refiner)
+            worker = _FromAttention(wanted, model, device, settings, refiner, tokens or ())
 
     record = {
         "source": name, "classes": list(wanted), "model": model,
         "weights": None if weights is None else os.fspath(weights),
         "refiner": None if refiner is None else os.fspath(refiner),
+        "tokens": list(tokens) if tokens else None,
         "settings": None if settings is None else settings.model_dump(), "device": device, "samples": len(samples),
     }  # fmt: skip
     with _deletion_named(dataset.name), runs.recorded(dataset, "label", record) as run:
@@ -269,8 +279,13 @@ class _FromAttention:
         device: str | None,
         settings: LabelSettings,
         refiner: str | os.PathLike[str] | None,
+        tokens: Sequence[str],
     ) -> None:
         self._wanted, self._model, self._device, self._settings = wanted, model, device, settings
+        self._tokens: dict[str, ClassToken] = {}
+        if tokens:
+            self._tokens = _found_tokens(tokens, wanted)
+            self._model = model or next(iter(self._tokens.values())).provenance.model
         self._refiner: SamRefiner | None = None
         if refiner is not None:
             from diffucurate.generator.labels.segment_anything import SamRefiner
@@ -289,9 +304,10 @@ class _FromAttention:
             yield from self._look(strangers)
 
     def _kept(self, sample: fo.Sample) -> Heatmaps | None:
-        """The sample's maps; None where it has none, or ``model`` was named and they lack a class it could find."""
+        """The sample's maps; None where it has none, where tokens are to look, or where ``model`` was named and they
+        lack a class it could find."""
         path = sample[fields.ATTENTION_MAPS]
-        if path is None or not os.path.isfile(path):
+        if self._tokens or path is None or not os.path.isfile(path):
             return None
         maps = read_maps(path)
         if self._model is not None:
@@ -304,7 +320,7 @@ class _FromAttention:
     def _look(self, images: Sequence[_Image]) -> Iterator[tuple[_Image, _Result]]:
         from diffucurate.generator.sources.attention import AttentionSource
 
-        source = AttentionSource(self._wanted, self._model or "tiny", self._device, self._settings)
+        source = AttentionSource(self._wanted, self._model or "tiny", self._device, self._settings, tokens=self._tokens)
         found = source.heatmaps([image.pixels for image in images], [_prompt(image.sample) for image in images])
         for image, raw in zip(images, found, strict=True):
             maps = as_stored(raw)
@@ -314,6 +330,22 @@ class _FromAttention:
         chosen = {name: heat for name, heat in maps.items() if name in self._wanted}
         labels = labels_from_heatmaps(chosen, pixels.shape[:2], tuple(self._wanted), self._settings, pixels)
         return labels if self._refiner is None else self._refiner.refine(pixels, labels, chosen)
+
+
+def _found_tokens(names: Sequence[str], wanted: Phrases) -> dict[str, ClassToken]:
+    """Class -> the learned token that finds it."""
+    from diffucurate.generator.attention.class_tokens import find_token
+
+    tokens: dict[str, ClassToken] = {}
+    for name in names:
+        token = find_token(name)
+        if token.label not in wanted:
+            remedy = f"it finds '{token.label}', which is none of the classes ({', '.join(wanted)}); add it to them"
+            raise RecipeError("tokens", name, remedy)
+        if token.label in tokens:
+            raise RecipeError("tokens", name, f"another one finds '{token.label}' too; name one token for each class")
+        tokens[token.label] = token
+    return tokens
 
 
 class _Saver:

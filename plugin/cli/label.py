@@ -36,6 +36,12 @@ def label(
     refiner: Annotated[
         str | None, typer.Option(help="attention: a Segment Anything model that redraws outlines where it agrees.")
     ] = None,
+    token: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="attention: a token from 'learn-token' that helps to find its class; may be repeated."
+        ),
+    ] = None,
     classes: Annotated[str | None, typer.Option(help="car,bus,... for attention on images painted elsewhere.")] = None,
     view: Annotated[str | None, typer.Option(help="A saved view, to label only its samples.")] = None,
     threshold: Annotated[
@@ -80,6 +86,7 @@ def label(
             weights=str(weights) if weights else None,
             model=model,
             refiner=refiner,
+            tokens=token or None,
             classes=names,
             settings=settings,
             progress=progress,

@@ -12,6 +12,7 @@ from PIL import Image
 from untrained import untrained_flux
 
 from diffucurate.generator.attention import TraceSettings
+from diffucurate.generator.attention.token_training import learn_token, learn_tokens
 from diffucurate.generator.errors import LabelError, ModelError, RecipeError
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.models import load_pipeline, release_models
@@ -153,3 +154,46 @@ def test_a_source_of_ones_own() -> None:
 
     source: LabelSource = Everything()
     assert source.label([np.zeros((2, 3, 3), np.uint8)])[0].semantic.shape == (2, 3)
+
+
+def test_tokens_find_their_classes_where_the_prompt_names_them(model: str, images: list[np.ndarray]) -> None:
+    upper = [np.arange(image.shape[0])[:, None] + np.zeros(image.shape[:2]) < image.shape[0] / 2 for image in images]
+    tokens = learn_tokens(load_pipeline(model, "cpu"), images, [{"bus": mask, "car": ~mask} for mask in upper])
+    prompts = ["a red car", None, "a car and an umbrella"]
+    by_words = AttentionSource(CLASSES, model, "cpu").heatmaps(images, prompts)
+    source = AttentionSource(CLASSES, model, "cpu", tokens=tokens)
+    found = source.heatmaps(images, prompts)
+    assert [list(maps) for maps in found] == [list(maps) for maps in by_words]
+    assert [list(maps) for maps in found] == [["car"], ["car", "bus", "umbrella"], ["car", "umbrella"]]
+    for maps, others in zip(found, by_words, strict=True):
+        for label in maps:
+            same = np.allclose(maps[label], others[label], rtol=1e-5)
+            assert same == (label == "umbrella")  # which words find alone
+            assert same or maps[label].max() <= 1  # a mean of two maps with a peak of 1 each
+    alone = AttentionSource(CLASSES, model, "cpu", tokens=tokens, batch_size=1).heatmaps(images, prompts)
+    np.testing.assert_allclose(alone[1]["car"], found[1]["car"], rtol=1e-3)
+    only = AttentionSource({"car": ["car"], "bus": ["bus"]}, model, "cpu", tokens=tokens).heatmaps(images[:1])
+    assert list(only[0]) == ["car", "bus"]
+
+
+def test_tokens_where_the_classes_need_several_prompts(model: str, images: list[np.ndarray]) -> None:
+    many = {f"{word} {k}": [f"{word} {k}"] for word in ("car", "bus", "tree") for k in range(9)}
+    tokens = learn_tokens(load_pipeline(model, "cpu"), images[:1], [{"car 0": images[0][..., 0] > 128}])
+    (plain,), (found,) = (AttentionSource(many, model, "cpu", tokens=own).heatmaps(images[:1]) for own in ({}, tokens))
+    assert [name for name in many if not np.allclose(plain[name], found[name], rtol=1e-4)] == ["car 0"]
+    assert list(found) == list(many)
+
+
+def test_tokens_by_name(model: str, images: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFFUCURATE_TOKENS_DIR", str(tmp_path))
+    pipe = load_pipeline(model, "cpu")
+    token = learn_token(pipe, images[:1], [images[0][..., 0] > 128], "car")
+    token.save(tmp_path / "my car.safetensors")
+    named, given = (AttentionSource(CLASSES, model, "cpu", tokens={"car": car}) for car in ("my car", token))
+    assert np.array_equal(*(source.heatmaps(images[:1], ["a car"])[0]["car"] for source in (named, given)))
+    with pytest.raises(RecipeError, match="there are: my car"):
+        AttentionSource(CLASSES, model, tokens={"car": "your car"})
+    with pytest.raises(RecipeError, match=r"tokens: 'tree' - it is none of the classes \(car, bus, umbrella\)"):
+        AttentionSource(CLASSES, model, tokens={"tree": token})
+    with pytest.raises(ModelError, match="whose layers are not those"):
+        AttentionSource(CLASSES, "tiny", "cpu", tokens={"car": token}).label(images[:1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from diffucurate.generator.errors import LabelError, ModelError, RecipeError
 from diffucurate.generator.tiny import real_scenes
 
 EVERY = QuerySettings(noise=(0, 1), every=1)
+PLAIN = TraceSettings(tau=0)  # as the contest leaves them, not refined
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def test_contest_as_it_is_defined(pipe: Any, scenes: list[Any]) -> None:
     pairs = {label: torch.randn(2, 32, generator=generator) for label in ("car", "bus", "tree")}
     contest = TokenContest.of(pairs, [("car", "tree"), ("car", "bus", "tree")])
     images = [scene.image for scene in scenes]
-    with torch.no_grad(), AttentionTrace(pipe, attribution=contest, keep=EVERY) as trace:
+    with torch.no_grad(), AttentionTrace(pipe, attribution=contest, settings=PLAIN, keep=EVERY) as trace:
         look(pipe, images, ["a car", "a bus"], (128, 128), (100, 500), 0)
 
     scores = torch.zeros(2, 3, 16, 16)
@@ -85,7 +87,8 @@ def test_learns_what_the_words_do_not_know(pipe: Any, scenes: list[Any]) -> None
         assert (about.rivals, about.samples, about.timesteps) == ((other,), ("one", "two"), (100,))
         assert about.iou > held[label].provenance.iou + 0.1
         assert about.loss < 0.8 * held[label].provenance.loss
-    with torch.no_grad(), AttentionTrace(pipe, attribution=TokenContest.of(embeddings(learned))) as trace:
+    contest = TokenContest.of(embeddings(learned))
+    with torch.no_grad(), AttentionTrace(pipe, attribution=contest, settings=PLAIN) as trace:
         look(pipe, images, ["a photo of a car and a bus"] * 2, (128, 128), (100,), 0)
     for heat, mask in zip((maps["car"] for maps in trace.maps()), (mask["car"] for mask in masks), strict=True):
         inside = mask[4::8, 4::8]
@@ -140,7 +143,7 @@ def test_wrong_input(pipe: Any, tokenizer: Any, scenes: list[Any]) -> None:
 def test_a_contest_reads_what_its_trace_is_set_to(pipe: Any, scenes: list[Any]) -> None:
     contest = TokenContest.of({"car": torch.ones(2, 32) * torch.tensor([[-1.0], [1.0]])})
     maps = []
-    for settings in (TraceSettings(), TraceSettings(blocks=("down",)), TraceSettings(finest=2)):
+    for settings in (PLAIN, replace(PLAIN, blocks=("down",)), replace(PLAIN, finest=2)):
         with torch.no_grad(), AttentionTrace(pipe, attribution=contest, settings=settings) as trace:
             look(pipe, [scenes[0].image], ["a car"], (128, 128), (100,), 0)
         maps.append(trace.maps()[0]["car"])

@@ -1,0 +1,123 @@
+"""The model looks at an image that it need not have painted: the image is encoded, noised, and given to the model.
+
+Whoever wants to see what the pixels attend to then, opens a trace around it. Knows neither classes nor maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from diffusers import DDPMScheduler
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diffucurate.generator.errors import LabelError, ModelError, RecipeError
+
+
+def check_images(images: Sequence[NDArray[np.uint8]]) -> None:
+    """See that all are (H, W, 3) uint8.
+
+    Raises:
+        LabelError: the first that is not.
+    """
+    for index, image in enumerate(images):
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise LabelError(f"image {index} is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
+
+
+def check_looks(pipe: Any, timesteps: Sequence[int]) -> None:
+    """See that a pipeline's model can look at images at these noise steps.
+
+    Raises:
+        RecipeError: timesteps beyond the model's schedule.
+        ModelError: a model that needs more than noise, step and prompt.
+    """
+    steps = int(pipe.scheduler.config.get("num_train_timesteps", 1000))
+    if not all(0 <= step < steps for step in timesteps):
+        raise RecipeError("timesteps", list(timesteps), f"this model's noise steps go from 0 to {steps - 1}")
+    unet = getattr(pipe, "unet", None)
+    if (
+        unet is None
+        or unet.config.get("addition_embed_type") is not None
+        or unet.config.in_channels != pipe.vae.config.latent_channels
+    ):
+        raise ModelError(
+            f"{type(pipe).__name__} needs more than a prompt to look at an image; "
+            "to label images painted elsewhere use a Stable Diffusion 1.x or 2.x text-to-image model"
+        )
+
+
+def look(
+    pipe: Any,
+    images: Sequence[NDArray[np.uint8]],
+    prompts: Sequence[str],
+    size: tuple[int, int],
+    timesteps: Sequence[int],
+    seed: int,
+) -> None:
+    """One pass through the model at each noise step, of a batch of images worked on at one (width, height) ``size``.
+
+    Each image is guided by its prompt; its noise depends on ``seed`` alone.
+    """
+    latents = _encode(pipe, [_resized(image, size) for image in images])
+    context = pipe.encode_prompt(list(prompts), pipe.device, 1, False)[0]
+    # Noise is added as in training, whatever sampler the pipeline is set to.
+    schedule = DDPMScheduler.from_config(pipe.scheduler.config)
+    generators = [torch.Generator("cpu").manual_seed(seed) for _ in images]
+    for step in timesteps:
+        noise = torch.stack([torch.randn(latents.shape[1:], generator=generator) for generator in generators])
+        steps = torch.full((len(images),), step, device=pipe.device)
+        pipe.unet(schedule.add_noise(latents, noise.to(latents), steps), steps, encoder_hidden_states=context)
+
+
+def class_prompts(classes: Mapping[str, Sequence[str]], tokenizer: Any) -> list[str]:
+    """Prompts that name every class once: "a photo of a car, a bus and a person".
+
+    More than one where the names do not fit the tokenizer's context.
+    """
+
+    def cost(text: str) -> int:
+        return len(tokenizer(text, add_special_tokens=False).input_ids)
+
+    room = tokenizer.model_max_length - 2 - cost("a photo of")
+    groups: list[list[str]] = [[]]
+    left = room
+    for phrases in classes.values():
+        noun = f"{'an' if phrases[0][:1].lower() in 'aeiou' else 'a'} {phrases[0]}"
+        if groups[-1] and cost(noun + ",") > left:
+            groups.append([])
+            left = room
+        groups[-1].append(noun)
+        left -= cost(noun + ",")
+    return [
+        "a photo of " + (f"{', '.join(nouns[:-1])} and {nouns[-1]}" if len(nouns) > 1 else nouns[0]) for nouns in groups
+    ]
+
+
+def working_size(pipe: Any, width: int, height: int) -> tuple[int, int]:
+    """The (width, height) at which the model looks at an image of this width and height.
+
+    As many pixels as the model was trained on, in the image's own proportions, to multiples of what the UNet
+    can halve without a rest.
+    """
+    native = pipe.unet.config.sample_size
+    sides = native if isinstance(native, Sequence) else (native, native)
+    pixels = sides[0] * sides[1] * pipe.vae_scale_factor**2
+    unit = pipe.vae_scale_factor * 2 ** (len(pipe.unet.config.down_block_types) - 1)
+    scale = (pixels / (width * height)) ** 0.5
+    return max(1, round(width * scale / unit)) * unit, max(1, round(height * scale / unit)) * unit
+
+
+def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    smaller = size[0] * size[1] < image.shape[0] * image.shape[1]
+    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+    return np.asarray(resized, np.uint8)
+
+
+def _encode(pipe: Any, images: Sequence[NDArray[np.uint8]]) -> Tensor:
+    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(pipe.device, pipe.vae.dtype)
+    return pipe.vae.encode(pixels / 127.5 - 1).latent_dist.mode() * pipe.vae.config.scaling_factor

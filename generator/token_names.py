@@ -1,0 +1,50 @@
+"""Where learned tokens lie and what they are called. Light: forms and the command line list them without torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from diffucurate.generator.errors import RecipeError
+
+#: Overrides the folder in which tokens go by name.
+TOKENS_DIR_VARIABLE = "DIFFUCURATE_TOKENS_DIR"
+
+_SUFFIX = ".safetensors"
+_NAME = re.compile(r"[\w-][\w. -]*")
+
+
+def tokens_folder(folder: str | os.PathLike[str] | None = None) -> Path:
+    """Where tokens go by name: ``folder``, else what DIFFUCURATE_TOKENS_DIR says, else ``~/.diffucurate/tokens``."""
+    chosen = folder or os.environ.get(TOKENS_DIR_VARIABLE) or Path("~", ".diffucurate", "tokens")
+    return Path(os.path.abspath(os.path.expanduser(chosen)))
+
+
+def token_path(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
+    """The file of the token of that name, whether it is there or not.
+
+    Raises:
+        RecipeError: a name that would lead out of the folder, or is none.
+    """
+    if not _NAME.fullmatch(name):
+        raise RecipeError("token", name, "use letters, digits, spaces, dots, underscores and hyphens, as in 'car-2'")
+    return tokens_folder(folder) / f"{name}{_SUFFIX}"
+
+
+def token_names(folder: str | os.PathLike[str] | None = None) -> list[str]:
+    """The names of all tokens in the folder, in alphabetical order; none where there is no folder yet."""
+    return sorted(path.name.removesuffix(_SUFFIX) for path in tokens_folder(folder).glob(f"*{_SUFFIX}"))
+
+
+def existing_token(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
+    """The file of the token of that name.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    path = token_path(name, folder)
+    if not path.is_file():
+        there = ", ".join(token_names(folder)) or "none yet"
+        raise RecipeError("token", name, f"no token of that name is in '{path.parent}'; there are: {there}")
+    return path

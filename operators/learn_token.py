@@ -1,0 +1,129 @@
+"""Operator: learn a class's token from samples with trusted masks. Knows the form; ``plugin.learn_token`` learns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import fiftyone as fo
+from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.generator.errors import DatasetError, ModelError, RecipeError
+from diffucurate.generator.model_names import downloaded_models, locate
+from diffucurate.generator.token_names import token_names, token_path
+from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
+from diffucurate.operators.forms import choose, choose_target, given, listed, refuse
+from diffucurate.plugin.label_fields import learnable
+
+if TYPE_CHECKING:
+    from diffucurate.plugin.progress import Listener
+
+
+class LearnToken(LibraryOperator):
+    """Samples, a label field, classes, a name -> tokens by which attention finds these classes in other images."""
+
+    NAME: ClassVar[str] = "learn_token"
+    LABEL: ClassVar[str] = "Learn token"
+    DESCRIPTION: ClassVar[str] = "Teach attention a class from a few images whose masks you trust"
+    ICON: ClassVar[str] = "school"
+
+    def __call__(
+        self,
+        samples: fo.Dataset | fo.DatasetView,
+        field: str,
+        label: str | list[str] | None = None,
+        *,
+        name: str | None = None,
+        model: str | None = None,
+        overwrite: bool = False,
+        delegate: bool = False,
+    ) -> Any:
+        """The same from Python; see ``call``."""
+        classes = [label] if isinstance(label, str) else label
+        params = {"field": field, "classes": classes, "name": name, "model": model, "overwrite": overwrite}
+        return self.call(samples, params, delegate=delegate)
+
+    def resolve_input(self, ctx: ExecutionContext) -> types.Property:
+        inputs = types.Object()
+        if choose_target(inputs, ctx, "Learn from"):
+            usable = learnable(ctx.dataset)
+            if usable:
+                self._what(inputs, ctx, usable)
+                self._as(inputs, ctx)
+            else:
+                advice = "Draw masks in the App, or run 'Label images' and correct some."
+                notice = types.Error(label="This dataset holds no masks yet", description=advice)
+                refuse(inputs.view("no_masks", notice), f"this dataset holds no masks yet; {advice}")
+        return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Learn"))
+
+    def _what(self, inputs: types.Object, ctx: ExecutionContext, usable: list[str]) -> None:
+        first = usable[0]
+        field = choose(
+            inputs, "field", {name: name for name in usable}, label="Masks", default=first,
+            description="The field whose masks are right; images without a value in it are left out",
+        )  # fmt: skip
+        chosen = given(ctx, "field", first)
+        if chosen not in usable:
+            refuse(field, f"the dataset has no masks '{chosen}' any more; choose others")
+            return
+        found = len(ctx.target_view().exists(chosen))
+        if not found:
+            refuse(field, f"no image here has labels in '{chosen}'; select some that have")
+        else:
+            images = f"{found} image{'' if found == 1 else 's'}"
+            advice = "One to five of each class will do; every object of the class has to be in its masks."
+            inputs.view("images", types.Notice(label=f"Learned from {images}", description=advice))
+        inputs.list(
+            "classes", types.String(), label="Classes",
+            description="What to learn; where empty, all that the masks show. Classes learned together learn to tell "
+            "each other apart.",
+        )  # fmt: skip
+
+    def _as(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        there = ", ".join(token_names()) or "none yet"
+        field = inputs.str(
+            "name", label="Name",
+            description="What to call the token; where empty, its class. With several classes, what their names begin "
+            f"with. There are: {there}",
+        )  # fmt: skip
+        name = given(ctx, "name")
+        if name is not None:
+            try:
+                token_path(name)
+            except RecipeError as error:
+                refuse(field, error.remedy)
+        inputs.bool("overwrite", default=False, label="Replace tokens of the same name")
+        models = [types.Choice(model, label=model) for model in downloaded_models()]
+        model = inputs.str(
+            "model", label="Model", view=types.AutocompleteView(choices=models),
+            description="Will look for the class: 'owner/name' on Hugging Face, or the full path of a folder or "
+            ".safetensors file; the built-in one where empty",
+        )  # fmt: skip
+        if given(ctx, "model"):
+            try:
+                locate(given(ctx, "model"))
+            except ModelError as error:
+                refuse(model, str(error))
+
+    def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
+        from diffucurate.plugin.learn_token import learn_token
+
+        usable = learnable(ctx.dataset)
+        field = given(ctx, "field", usable[0] if usable else None)
+        if field is None:
+            raise DatasetError("this dataset holds no masks yet; draw some in the App first")
+        learned = learn_token(
+            ctx.target_view(), field, listed(given(ctx, "classes")), name=given(ctx, "name"),
+            model=given(ctx, "model"), overwrite=bool(given(ctx, "overwrite", False)), progress=progress,
+        )  # fmt: skip
+        images = len(next(iter(learned.values())).provenance.samples)
+        found = [f"{name} (IoU {token.provenance.iou:.2f})" for name, token in learned.items()]
+        result = {
+            "field": field, "images": images, "tokens": ", ".join(learned),
+            "iou": {name: round(token.provenance.iou, 3) for name, token in learned.items()},
+        }  # fmt: skip
+        return Outcome(f"Learned from {images} image{'' if images == 1 else 's'}: {', '.join(found)}", result)
+
+    def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
+        """Nothing has changed that the App would have to show."""
+        yield from ()

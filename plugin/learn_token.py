@@ -1,0 +1,173 @@
+"""Learns class tokens from samples whose masks somebody trusts, drawn in the App or from any other label field.
+
+Knows FiftyOne's kinds of labels; ``generator.attention.token_training`` does the learning.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+
+from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.token_names import token_path
+from diffucurate.plugin import fields, runs
+from diffucurate.plugin.classes import read_classes
+from diffucurate.plugin.label_fields import check_learnable
+from diffucurate.plugin.media import read_image
+from diffucurate.plugin.progress import Listener, Meter
+from diffucurate.plugin.samples import dataset_of, instances_of
+
+if TYPE_CHECKING:
+    from diffucurate.generator.attention.class_tokens import ClassToken
+
+#: Images that are learned from at most: their queries are held in memory, and a few good masks are enough.
+MOST = 50
+
+Masks = dict[str, NDArray[np.bool_]]
+
+
+def learn_token(
+    samples: fo.Dataset | fo.DatasetView,
+    field: str,
+    label: str | Sequence[str] | None = None,
+    *,
+    name: str | None = None,
+    model: str | None = None,
+    device: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    progress: Listener | None = None,
+) -> dict[str, ClassToken]:
+    """Learn by which token attention finds a class, and keep it under a name for ``label(..., tokens=[name])``.
+
+    Every pixel of a class in an image has to be in its masks: what is left out is learned as something else. Classes
+    that are learned together learn to tell each other apart, which is more than each knows alone.
+
+    Args:
+        samples: a dataset or view; samples without a value in ``field`` are left out. One to five per class will do.
+        field: a field of Detections with masks, Polylines or Segmentation.
+        label: one class or several; by default all that the field holds.
+        name: what to call the token; by default the class's name. With several classes, what their names begin with:
+            ``night`` makes ``night-car`` and ``night-bus``.
+        model: the diffusion model that is to look for the class, the built-in one by default.
+        device: for the model; the best one there is by default.
+        folder: where the token is kept; see ``generator.token_names``.
+        overwrite: replace tokens of these names.
+        progress: called with the images that were read.
+
+    Returns:
+        Name -> the token, which is on disk then.
+
+    Raises:
+        DatasetError: no such field, one of another kind, or no sample that shows a class.
+        RecipeError: a name that cannot be one, or is taken.
+        LabelError: a class without a single pixel.
+        ModelError: a model that cannot be loaded or used for this.
+    """
+    dataset = dataset_of(samples)
+    check_learnable(dataset, field)
+    labelled = samples.exists(field)
+    if not 0 < len(labelled) <= MOST:
+        found = "no sample has" if not len(labelled) else f"{len(labelled)} samples have"
+        raise DatasetError(f"{found} labels in '{field}'; choose one to {MOST} whose masks are right")
+    meter, images, masks, prompts, ids = Meter(progress, len(labelled)), [], [], [], []
+    for sample in labelled:
+        try:
+            image = read_image(sample.filepath)
+        except OSError:
+            raise DatasetError(f"'{sample.filepath}' cannot be read; leave it out") from None
+        images.append(image)
+        masks.append(masks_of(sample[field], (image.shape[0], image.shape[1]), _targets(dataset, field)))
+        prompt = sample[fields.PROMPT] if sample.has_field(fields.PROMPT) else None
+        prompts.append(prompt if isinstance(prompt, str) else None)
+        ids.append(sample.id)
+        meter.advance()
+    wanted = _wanted(label, masks, field)
+    paths = _paths(wanted, name, folder, overwrite)
+
+    from diffucurate.generator.attention.token_training import learn_tokens
+    from diffucurate.generator.models import load_pipeline
+
+    known, chosen = read_classes(dataset), model or "tiny"
+    settings = {"field": field, "classes": wanted, "model": chosen, "device": device, "tokens": list(paths)}
+    with runs.recorded(dataset, "learn_token", {**settings, "samples": len(labelled)}) as run:
+        learned = learn_tokens(
+            load_pipeline(chosen, device),
+            images,
+            [{each: mask for each, mask in found.items() if each in wanted} for found in masks],
+            phrases={each: known[each][0] for each in wanted if each in known},
+            prompts=prompts,
+            samples=ids,
+            model=chosen,
+        )
+        tokens = {token: learned[each] for token, each in zip(paths, wanted, strict=True)}
+        for token, path in paths.items():
+            tokens[token].save(path)
+        run.facts["iou"] = {token: made.provenance.iou for token, made in tokens.items()}
+    return tokens
+
+
+def masks_of(value: fo.Label, shape: tuple[int, int], targets: Mapping[int, str]) -> Masks:
+    """Class -> (height, width) bool mask of all that a label holds of it.
+
+    Raises:
+        DatasetError: a Detection without a mask, or a Segmentation of another size.
+    """
+    if isinstance(value, fo.Detections):
+        found: Masks = {}
+        for instance in instances_of(value, shape):
+            found[instance.label] = found.get(instance.label, np.zeros(shape, np.bool_)) | instance.mask
+        return found
+    if isinstance(value, fo.Polylines):
+        return _drawn(value, shape)
+    pixels = value.get_mask()
+    if pixels is None or pixels.shape[:2] != shape:
+        size = None if pixels is None else pixels.shape[:2]
+        raise DatasetError(f"a segmentation mask is {size}, its image {shape}; give masks of the images' own size")
+    values = pixels if pixels.ndim == 2 else pixels[..., 0]
+    return {label: mask for number, label in targets.items() if (mask := values == number).any()}
+
+
+def _drawn(value: fo.Polylines, shape: tuple[int, int]) -> Masks:
+    found: Masks = {}
+    for line in value.polylines:
+        # All rings of one polyline at once: what lies within two of them is a hole.
+        rings = [np.round(np.array(ring) * (shape[1], shape[0]) - 0.5).astype(np.int32) for ring in line.points]
+        canvas = cv2.fillPoly(np.zeros(shape, np.uint8), rings, 1)
+        found[line.label] = found.get(line.label, np.zeros(shape, np.bool_)) | (canvas > 0)
+    return found
+
+
+def _targets(dataset: fo.Dataset, field: str) -> dict[int, str]:
+    targets = dataset.mask_targets.get(field) or dataset.default_mask_targets
+    return {int(number): label for number, label in targets.items() if str(number).isdigit() and int(number)}
+
+
+def _wanted(label: str | Sequence[str] | None, masks: Sequence[Masks], field: str) -> list[str]:
+    found = list(dict.fromkeys(each for one in masks for each in one))
+    wanted = found if label is None else [label] if isinstance(label, str) else list(label)
+    missing = [each for each in wanted if each not in found]
+    if missing or not wanted:
+        there = ", ".join(found) or "nothing"
+        what = f"'{missing[0]}'" if missing else "any class"
+        raise DatasetError(f"no sample shows {what} in '{field}', which holds {there}; choose other samples or classes")
+    return wanted
+
+
+def _paths(
+    wanted: Sequence[str], name: str | None, folder: str | os.PathLike[str] | None, overwrite: bool
+) -> dict[str, Path]:
+    """Name -> file of each class's token."""
+    names = [name] if name and len(wanted) == 1 else [f"{name}-{each}" if name else each for each in wanted]
+    paths = {each: token_path(each, folder) for each in names}
+    for each, path in paths.items():
+        if path.exists() and not overwrite:
+            raise RecipeError("name", each, "a token of that name is there; choose another, or have it replaced")
+    return paths
