@@ -1,30 +1,118 @@
-"""Where to cut a map into object and background. Knows only arrays of numbers."""
+"""Where to cut a map into object and background. Knows only arrays of numbers.
+
+Each rule looks for something else: ``otsu`` for two groups of values, ``steepest`` for an outline along which the
+map falls fast, ``agreement`` for a mask that the image's edges leave as it is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+#: Thresholds that are tried between the lowest and the highest, both among them.
+CANDIDATES = 9
+
+#: Longest side, in pixels, of the copy of a map on which steepness is read: its unit is then the same for every
+#: image, and an image of any size takes the same time.
+_GRID_PX = 128
+
+#: Values are counted in this many bins between the least and the greatest.
+_BINS = 2**16
 
 
 def otsu(values: NDArray[np.float32]) -> float:
     """The threshold t that best splits ``values`` into those <= t and those > t.
 
-    Otsu (1979): the split with the largest variance between the two groups. Every distinct value is a
-    candidate, so nothing is lost to a histogram of 256 bins. The threshold lies halfway between the two
+    Otsu (1979): the split with the largest variance between the two groups. The histogram is as fine as 16-bit
+    numbers, so that no step of a map is lost as it is in 256 bins. The threshold lies halfway between the two
     values it separates. Values that are all the same have nothing to split: that value is returned, and
     nothing is above it.
 
     Args:
         values: finite numbers in an array of any shape, not empty.
     """
-    ordered = np.sort(values, axis=None).astype(np.float64)
-    below = np.arange(1, ordered.size)
-    sums = np.cumsum(ordered)
-    mean_below = sums[:-1] / below
-    mean_above = (sums[-1] - sums[:-1]) / (ordered.size - below)
-    between = below * (ordered.size - below) * (mean_above - mean_below) ** 2
-    between[ordered[1:] == ordered[:-1]] = 0  # equal values cannot be split
-    if not between.any():
-        return float(ordered[-1])
+    least, most = float(values.min()), float(values.max())
+    if least == most:
+        return most
+    # In float64: the range of a map may be a hundred-thousandth of its values.
+    places = ((values.ravel().astype(np.float64) - least) * ((_BINS - 1) / (most - least))).astype(np.intp)
+    counts = np.bincount(places, minlength=_BINS)
+    below = counts.cumsum()
+    sums = np.cumsum(counts * np.arange(_BINS, dtype=np.float64))
+    above = below[-1] - below
+    mean_below = sums / below
+    mean_above = np.divide(sums[-1] - sums, above, out=mean_below.copy(), where=above > 0)
+    between = below * above * (mean_above - mean_below) ** 2
     split = int(between.argmax())
-    return float((ordered[split] + ordered[split + 1]) / 2)
+    low = np.ravel(values)[places <= split]
+    high = np.ravel(values)[places > split]
+    return (float(low.max()) + float(high.min())) / 2
+
+
+def steepest(heat: NDArray[np.float32], lowest: float, highest: float) -> float:
+    """The threshold in [lowest, highest] along whose outline the map is steepest.
+
+    An object ends where its heat falls; an outline that runs through a slow slope or a plateau is somewhere in the
+    background, or within the object. Steepness is the mean of the map's gradient (Sobel) over the pixels on both
+    sides of the outline. Of equally steep outlines the widest is taken. Where none of the candidates has an
+    outline, ``highest`` is returned.
+
+    Args:
+        heat: (H, W).
+        lowest, highest: ends of the ``CANDIDATES`` evenly spaced thresholds, lowest < highest.
+    """
+    shrink = _GRID_PX / max(heat.shape)
+    if shrink < 1:
+        heat = np.asarray(cv2.resize(heat, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.float32)
+    slope = np.hypot(_slope(heat, 1, 0), _slope(heat, 0, 1))
+    # How many of the thresholds each pixel is above: the outlines of all of them in one image.
+    above = (heat - lowest) * ((CANDIDATES - 1) / (highest - lowest))
+    levels = np.clip(np.ceil(above), 0, CANDIDATES).astype(np.int8)
+    sums, pairs = np.zeros(CANDIDATES + 1), np.zeros(CANDIDATES + 1, np.int64)
+    for one, other in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        crossed = levels[one] != levels[other]
+        first, second = levels[one][crossed], levels[other][crossed]
+        both = slope[one][crossed] + slope[other][crossed]
+        # Thresholds from the lower pixel's level up to below the higher one's pass between the two.
+        for ends, sign in ((np.minimum(first, second), 1), (np.maximum(first, second), -1)):
+            sums += sign * np.bincount(ends, both, CANDIDATES + 1)
+            pairs += sign * np.bincount(ends, minlength=CANDIDATES + 1)
+    sums, pairs = np.cumsum(sums)[:-1], np.cumsum(pairs)[:-1]
+    if not pairs.any():
+        return highest
+    steepness = np.divide(sums, pairs, out=np.zeros_like(sums), where=pairs > 0)
+    return float(np.linspace(lowest, highest, CANDIDATES)[steepness.argmax()])
+
+
+def _slope(heat: NDArray[np.float32], x: int, y: int) -> NDArray[np.float32]:
+    return np.asarray(cv2.Sobel(heat, cv2.CV_32F, x, y, borderType=cv2.BORDER_REPLICATE), np.float32)
+
+
+def agreement(
+    heat: NDArray[np.float32],
+    lowest: float,
+    highest: float,
+    refine: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+) -> float:
+    """The threshold in [lowest, highest] whose mask refinement along the image's edges changes least.
+
+    DiffuMask's adaptive threshold (Wu et al. 2023) with ``refine`` in the place of its affinity network: the mask is
+    refined like a map and cut at one half, and the IoU of the two says how well they agree. Of equal ones the
+    lowest threshold is taken.
+
+    Args:
+        heat: (H, W).
+        lowest, highest: ends of the ``CANDIDATES`` evenly spaced thresholds.
+        refine: (H, W) float32 in [0, 1] -> the same, with its steps where the image has them.
+    """
+
+    def agrees(threshold: float) -> float:
+        mask = heat > threshold
+        refined = refine(mask.astype(np.float32)) > 0.5
+        either = int(np.count_nonzero(mask | refined))
+        return int(np.count_nonzero(mask & refined)) / max(1, either)
+
+    return float(max(np.linspace(lowest, highest, CANDIDATES), key=agrees))

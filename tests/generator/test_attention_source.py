@@ -78,10 +78,11 @@ def test_timesteps_are_averaged_whatever_noise_the_trace_is_set_to(model: str, i
 def test_from_maps_loads_no_model(images: list[np.ndarray]) -> None:
     heat = np.zeros((16, 16), np.float32)
     heat[4:10, 4:12] = 1
-    labels = AttentionSource(CLASSES, "no/such-model").from_maps({"bus": heat}, np.full((64, 64, 3), 90, np.uint8))
+    truth = np.kron(heat, np.ones((4, 4))) > 0
+    image = np.where(truth[..., None], (200, 40, 30), (90, 90, 90)).astype(np.uint8)
+    labels = AttentionSource(CLASSES, "no/such-model").from_maps({"bus": heat}, image)
     (instance,) = labels.instances
     assert instance.label == "bus"
-    truth = np.kron(heat, np.ones((4, 4))) > 0
     assert (instance.mask & truth).sum() / (instance.mask | truth).sum() > 0.8
 
 

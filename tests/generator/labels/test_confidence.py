@@ -1,4 +1,4 @@
-"""The confidence falls as a blob gets fainter, blurrier, more ragged, strewn or contested."""
+"""The confidence falls as a blob gets fainter, blurrier, more ragged or strewn, and where the image speaks against."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from diffucurate.generator.labels.confidence import WEIGHTS, confidences, signs
+from diffucurate.generator.labels.regions import Regions
 
 Y, X = np.mgrid[:96, :96] + 0.5
 DISC = np.hypot(X - 48, Y - 48) < 20
@@ -46,10 +47,24 @@ def test_strewn_heat_is_lower() -> None:
     assert falls([confidences([DISC], heat(DISC) + level * noise)[0] for level in (0.0, 0.1, 0.2, 0.4)])
 
 
-def test_contested_is_lower() -> None:
-    values = [confidences([DISC], heat(DISC), np.full((96, 96), lead, np.float32))[0] for lead in (1.0, 0.5, 0.1, -0.3)]
-    assert falls(values)
-    assert confidences([DISC], heat(DISC))[0] == values[0], "no rival is as good as one far behind"
+def painted(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """An image in which the object has a colour of its own."""
+    return np.where(mask[..., None], (200, 40, 30), (90, 95, 100)).astype(np.uint8)
+
+
+def test_an_outline_off_the_image_s_edges_is_lower() -> None:
+    regions = Regions(painted(DISC))
+    shifted = [np.roll(DISC, shift, axis=1) for shift in (0, 4, 8, 16)]
+    outlines = [signs([mask], heat(DISC), None, regions)[0]["outline"] for mask in shifted]
+    assert outlines[0] > 0.9 and falls([*outlines[:1], outlines[2]])
+    assert falls([confidences([mask], heat(DISC), None, regions)[0] for mask in shifted])
+
+
+def test_regions_that_disagree_are_lower() -> None:
+    """Half of the object was left out: the regions still see all of it."""
+    regions, half = Regions(painted(DISC)), DISC & (X < 48)
+    found = [signs([mask], heat(DISC), None, regions)[0]["regions"] for mask in (DISC, half)]
+    assert found[0] > 0.9 and 0.4 < found[1] < 0.6
 
 
 def test_an_afterthought_ranks_behind() -> None:
@@ -81,10 +96,11 @@ def test_the_unit_of_the_map_does_not_matter() -> None:
     ],
 )
 def test_stays_within_bounds(mask: NDArray[np.bool_], values: NDArray[np.float32]) -> None:
-    (found,) = signs([mask], values)
-    assert found.keys() == WEIGHTS.keys()
-    assert all(0 <= value <= 1 for value in found.values())
-    assert 0 <= confidences([mask], values)[0] <= 1
+    for regions, named in ((None, {"step"}), (Regions(painted(DISC)), set(WEIGHTS))):
+        (found,) = signs([mask], values, None, regions)
+        assert found.keys() == named
+        assert all(0 <= value <= 1 for value in found.values())
+        assert 0 <= confidences([mask], values, None, regions)[0] <= 1
 
 
 def test_no_objects_no_confidences() -> None:

@@ -98,9 +98,7 @@ def test_it_can_be_left_out() -> None:
     assert np.array_equal(without.semantic, given.semantic)
 
 
-@pytest.mark.parametrize(
-    ("shape", "dtype"), [((64, 64), np.uint8), ((32, 64, 3), np.uint8), ((64, 64, 3), np.float32)]
-)
+@pytest.mark.parametrize(("shape", "dtype"), [((64, 64), np.uint8), ((32, 64, 3), np.uint8), ((64, 64, 3), np.float32)])
 def test_another_image_is_refused(shape: tuple[int, ...], dtype: type) -> None:
     image = np.zeros(shape, dtype)
     with pytest.raises(LabelError, match=r"expected uint8 \(64, 64, 3\)"):

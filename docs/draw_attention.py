@@ -1,0 +1,141 @@
+"""Draws the pictures of ``docs/attention.md`` with the built-in model: ``python docs/draw_attention.py``.
+
+All scenes are rendered ones of seed 502, on which settings were chosen; their masks are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from diffucurate.generator.attention import TraceSettings
+from diffucurate.generator.labels.edges import EdgeGuide
+from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
+from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
+from diffucurate.generator.sources.attention import AttentionSource
+from diffucurate.generator.tiny.scenes import Scene, real_scenes
+from diffucurate.generator.tiny.shapes import CLASSES
+from diffucurate.generator.tiny.words import SYNONYMS
+
+FOLDER = Path(__file__).parent / "images"
+SEED, SCENES = 502, 60
+PHRASES = {name: [name, *([SYNONYMS[name]] if name in SYNONYMS else [])] for name in CLASSES}
+ZOOM, MARGIN = 2, 8
+
+Pixels = NDArray[np.uint8]
+Maps = Mapping[str, NDArray[np.float32]]
+
+
+def maps_of(scenes: Sequence[Scene], trace: TraceSettings, **options: object) -> list[Maps]:
+    source = AttentionSource(PHRASES, trace=trace, **options)  # type: ignore[arg-type]
+    return list(source.heatmaps([scene.image for scene in scenes], [scene.caption for scene in scenes]))
+
+
+def heat(values: NDArray[np.float32]) -> Pixels:
+    """A map as colours, from dark to bright."""
+    low, high = float(values.min()), float(values.max())
+    eight = np.uint8(255 * (values - low) / max(high - low, 1e-9))
+    return np.asarray(cv2.cvtColor(cv2.applyColorMap(eight, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB))
+
+
+def outlined(image: Pixels, found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Pixels:
+    """The image with the outline of what was found in yellow, and of the truth in white."""
+    drawn = cv2.resize(image, None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_NEAREST)
+    for mask, colour in ((truth, (255, 255, 255)), (found, (255, 200, 0))):
+        large = cv2.resize(mask.astype(np.uint8), drawn.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        rings, _ = cv2.findContours(large, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(drawn, rings, -1, colour, 1)
+    return np.asarray(drawn, np.uint8)
+
+
+def large(picture: Pixels) -> Pixels:
+    return np.asarray(cv2.resize(picture, (128 * ZOOM, 128 * ZOOM), interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def write(name: str, rows: Sequence[Sequence[Pixels]]) -> None:
+    """A grid of pictures on white."""
+    high, wide = 128 * ZOOM, 128 * ZOOM
+    columns = max(map(len, rows))
+    sheet = np.full((len(rows) * (high + MARGIN) - MARGIN, columns * (wide + MARGIN) - MARGIN, 3), 255, np.uint8)
+    for row, pictures in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            top, left = row * (high + MARGIN), column * (wide + MARGIN)
+            sheet[top : top + high, left : left + wide] = large(picture)
+    cv2.imwrite(str(FOLDER / f"{name}.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+
+
+def mask_of(maps: Maps, label: str, image: Pixels, settings: LabelSettings = DEFAULT_SETTINGS) -> NDArray[np.bool_]:
+    semantic = labels_from_heatmaps(maps, image.shape[:2], CLASSES, settings, image).semantic
+    return np.asarray(semantic == 1 + CLASSES.index(label))
+
+
+def truth_of(scene: Scene, label: str) -> NDArray[np.bool_]:
+    return np.asarray(scene.class_mask() == 1 + CLASSES.index(label))
+
+
+def iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    return float((a & b).sum() / max(1, (a | b).sum()))
+
+
+def resolutions(scene: Scene, label: str) -> list[Pixels]:
+    """The image, and its maps of 16 x 16, of 8 x 8 and of both."""
+    shown = [scene.image]
+    for finest, coarsest in ((1, 1), (2, 2), (1, 4)):
+        (maps,) = maps_of([scene], TraceSettings(finest=finest, coarsest=coarsest, tau=0))
+        shown.append(heat(maps[label]))
+    return shown
+
+
+def edges(scene: Scene, label: str) -> list[Pixels]:
+    """The map enlarged and its mask, then along the image's edges."""
+    (maps,) = maps_of([scene], TraceSettings())
+    plain = normalised_heatmaps(maps, scene.image.shape[:2])[label]
+    guide = EdgeGuide(scene.image, DEFAULT_SETTINGS.edge_reach, DEFAULT_SETTINGS.edge_contrast)
+    truth, without = truth_of(scene, label), LabelSettings(edge_reach=0)
+    return [
+        heat(plain),
+        outlined(scene.image, mask_of(maps, label, scene.image, without), truth),
+        heat(guide.refine(plain)),
+        outlined(scene.image, mask_of(maps, label, scene.image), truth),
+    ]
+
+
+def self_attention(scene: Scene, label: str) -> list[Pixels]:
+    """Without self-attention, sharpened once, and the papers' four times."""
+    shown = [scene.image]
+    for tau, inflation in ((0, 1.0), (1, 4.0), (4, 1.0)):
+        (maps,) = maps_of([scene], TraceSettings(tau=tau, inflation=inflation))
+        shown.append(heat(maps[label]))
+    return shown
+
+
+def main() -> None:
+    scenes = real_scenes(SCENES, SEED)
+    found = maps_of(scenes, TraceSettings())
+    scored = sorted(
+        (iou(mask_of(maps, label, scene.image), truth_of(scene, label)), index, label)
+        for index, (scene, maps) in enumerate(zip(scenes, found, strict=True))
+        for label in maps
+        if 0.02 < truth_of(scene, label).mean() < 0.5
+    )
+    middle = [scored[len(scored) // 2], scored[3 * len(scored) // 4]]
+    write("attention-resolutions", [resolutions(scenes[index], label) for _, index, label in middle])
+    write("attention-edges", [edges(scenes[index], label) for _, index, label in middle])
+    write("attention-self", [self_attention(scenes[index], label) for _, index, label in middle])
+    failures = [scored[len(scored) * part // 100] for part in (3, 8, 13, 18)]
+    masks = [mask_of(found[index], label, scenes[index].image) for _, index, label in failures]
+    drawn = [
+        outlined(scenes[index].image, mask, truth_of(scenes[index], label))
+        for mask, (_, index, label) in zip(masks, failures, strict=True)
+    ]
+    write("attention-failures", [[heat(found[index][label]) for _, index, label in failures], drawn])
+    for share, index, label in (*middle, *failures):
+        print(f"scene {index}, {label}: IoU {share:.2f}, '{scenes[index].caption}'")
+
+
+if __name__ == "__main__":
+    main()
