@@ -15,7 +15,7 @@ import textwrap
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,13 +142,13 @@ def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path, seconds: flo
 def browser(chromium: str, tmp_path: Path) -> Iterator[BrowserContext]:
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=60_000)
+    expect.set_options(timeout=120_000)  # torch is imported, models are loaded
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             str(tmp_path / "browser"), executable_path=chromium, args=list(FLAGS),
             viewport={"width": 1440, "height": 900}, device_scale_factor=1,
         )  # fmt: skip
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(120_000)
         context.add_init_script("window.IS_PLAYWRIGHT = true")  # no promotional popover, which swallows clicks
         yield context
         context.close()
@@ -188,10 +188,15 @@ def page(streets: fo.Dataset, open_app: Callable[..., Page]) -> Page:
 def open_form() -> Callable[[Page, str], Locator]:
     """Opens an operator's form from the operator browser: ``open_form(page, "Label images") -> form``."""
 
+    from playwright.sync_api import TimeoutError as NotYet
+
     def open_form(page: Page, label: str) -> Locator:
-        page.keyboard.press("Backquote")
         browser = page.locator('[data-cy="operators-browser"]')
-        browser.wait_for()
+        for _ in range(6):
+            page.keyboard.press("Backquote")
+            with suppress(NotYet):  # a dialog still closing, or a page still settling, swallows the key
+                browser.wait_for(timeout=10_000)
+                break
         browser.locator("input").fill(label)
         browser.get_by_text(label, exact=True).wait_for()
         page.keyboard.press("Enter")
@@ -200,6 +205,17 @@ def open_form() -> Callable[[Page, str], Locator]:
         return form
 
     return open_form
+
+
+@pytest.fixture(scope="session")
+def field() -> Callable[[Locator, str], Locator]:
+    """The box in which something can be typed below a label: ``field(form, "Dataset")``."""
+
+    def field(form: Locator, label: str) -> Locator:
+        below = "following::*[self::input or self::textarea][1]"
+        return form.locator(f'xpath=.//*[normalize-space(text())="{label}"]/{below}')
+
+    return field
 
 
 @pytest.fixture(scope="session")

@@ -30,15 +30,11 @@ def streets(streets: fo.Dataset) -> fo.Dataset:
     return streets
 
 
-def field(form: Locator, label: str) -> Locator:
-    """The box in which something can be typed below that label."""
-    return form.locator(f'xpath=.//*[normalize-space(text())="{label}"]/following::*[self::input or self::textarea][1]')
-
-
 def test_count_curate_undo_and_export(
     page: Page,
     streets: fo.Dataset,
     open_form: Callable[[Page, str], Locator],
+    field: Callable[[Locator, str], Locator],
     screenshot: Callable[[str], Path],
     tmp_path: Path,
 ) -> None:

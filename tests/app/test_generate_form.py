@@ -27,15 +27,10 @@ def page(open_app: Callable[..., Page], tmp_path: Path) -> Iterator[Page]:
         fo.delete_dataset(NAME)
 
 
-def field(form: Locator, label: str) -> Locator:
-    """The text field below a label."""
-    box = form.locator(".MuiGrid-item", has=form.page.get_by_text(label, exact=True))
-    return box.last.get_by_role("textbox")
-
-
 def test_build_a_recipe_by_typing_and_generate(
-    page: Page, open_form: Callable[[Page, str], Locator], screenshot: Callable[[str], Path]
-) -> None:
+    page: Page, open_form: Callable[[Page, str], Locator], field: Callable[[Locator, str], Locator],
+    screenshot: Callable[[str], Path],
+) -> None:  # fmt: skip
     import fiftyone as fo
     from playwright.sync_api import expect
 

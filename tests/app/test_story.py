@@ -29,14 +29,10 @@ def made() -> Iterator[Callable[[], fo.Dataset]]:
         fo.delete_dataset(NAME)
 
 
-def field(form: Locator, label: str) -> Locator:
-    """The box in which something can be typed below that label."""
-    return form.locator(f'xpath=.//*[normalize-space(text())="{label}"]/following::*[self::input or self::textarea][1]')
-
-
 def test_from_an_empty_app_to_files_for_training(
     open_app: Callable[..., Page],
     open_form: Callable[[Page, str], Locator],
+    field: Callable[[Locator, str], Locator],
     screenshot: Callable[[str], Path],
     made: Callable[[], fo.Dataset],
     tmp_path: Path,
@@ -51,10 +47,11 @@ def test_from_an_empty_app_to_files_for_training(
         """Send the form off, wait for the sentence that ends the run, take a picture and close it."""
         form.get_by_role("button", name=button, exact=True).click()
         ended = page.get_by_text(sentence).or_(page.get_by_text("Not done"))
-        expect(ended).to_be_visible(timeout=120_000)  # torch is imported, models are loaded
+        expect(ended).to_be_visible()
         expect(page.get_by_text(sentence)).to_be_visible(timeout=1_000)
         screenshot(name)
         page.get_by_role("button", name="Done").click()
+        expect(page.get_by_text(sentence)).to_be_hidden()
 
     form = open_form(page, "Generate images")
     field(form, "Dataset").fill(NAME)
