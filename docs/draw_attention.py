@@ -1,6 +1,7 @@
 """Draws the pictures of ``docs/attention.md`` with the built-in model: ``python docs/draw_attention.py``.
 
-All scenes are rendered ones of seed 502, on which settings were chosen; their masks are exact.
+All scenes shown are rendered ones of seed 502, on which settings were chosen; tokens learn from others. Their masks
+are exact.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.attention import TraceSettings
+from diffucurate.generator.attention.token_training import learn_tokens
 from diffucurate.generator.labels.edges import EdgeGuide
 from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
+from diffucurate.generator.models import load_pipeline
+from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.sources.attention import AttentionSource
 from diffucurate.generator.tiny.scenes import Scene, real_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
@@ -23,6 +27,7 @@ from diffucurate.generator.tiny.words import SYNONYMS
 
 FOLDER = Path(__file__).parent / "images"
 SEED, SCENES = 502, 60
+LESSON_SEED, LESSONS = 503, 40  # about five of each class
 PHRASES = {name: [name, *([SYNONYMS[name]] if name in SYNONYMS else [])] for name in CLASSES}
 ZOOM, MARGIN = 2, 8
 
@@ -113,6 +118,32 @@ def self_attention(scene: Scene, label: str) -> list[Pixels]:
     return shown
 
 
+def by_tokens(scenes: Sequence[Scene]) -> list[Maps]:
+    """The maps of the classes' words and learned tokens together."""
+    lessons = real_scenes(LESSONS, LESSON_SEED)
+    images, captions = [lesson.image for lesson in lessons], [lesson.caption for lesson in lessons]
+    masks = [{label: truth_of(lesson, label) for label in find_phrases(lesson.caption, PHRASES)} for lesson in lessons]
+    tokens = learn_tokens(load_pipeline("tiny"), images, masks, prompts=captions)
+    return maps_of(scenes, TraceSettings(), tokens=tokens)
+
+
+def words_and_tokens(scenes: Sequence[Scene], words: Sequence[Maps], scored: Sequence[tuple[float, int, str]]) -> None:
+    """Maps and masks of words alone, then with tokens: where they helped much, and where they hurt."""
+    learned = by_tokens(scenes)
+    gains = sorted(
+        (iou(mask_of(learned[index], label, scenes[index].image), truth_of(scenes[index], label)) - share, index, label)
+        for share, index, label in scored
+    )
+    rows = []
+    for gain, index, label in (gains[len(gains) * 95 // 100], gains[len(gains) * 5 // 100]):
+        image, truth, row = scenes[index].image, truth_of(scenes[index], label), []
+        for maps in (words[index], learned[index]):
+            row += [heat(maps[label]), outlined(image, mask_of(maps, label, image), truth)]
+        rows.append(row)
+        print(f"scene {index}, {label}: the token changes its IoU by {gain:+.2f}, '{scenes[index].caption}'")
+    write("attention-tokens", rows)
+
+
 def main() -> None:
     scenes = real_scenes(SCENES, SEED)
     found = maps_of(scenes, TraceSettings())
@@ -133,6 +164,7 @@ def main() -> None:
         for mask, (_, index, label) in zip(masks, failures, strict=True)
     ]
     write("attention-failures", [[heat(found[index][label]) for _, index, label in failures], drawn])
+    words_and_tokens(scenes, found, scored)
     for share, index, label in (*middle, *failures):
         print(f"scene {index}, {label}: IoU {share:.2f}, '{scenes[index].caption}'")
 

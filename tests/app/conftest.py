@@ -1,4 +1,4 @@
-"""The real App in a real browser: a server of its own for each scenario, headless Chromium, screenshots.
+"""The real App in a real browser: its server, headless Chromium, screenshots.
 
 Screenshots go to ``DIFFUCURATE_SCREENSHOTS``, by default ``build/screenshots``.
 """
@@ -41,10 +41,7 @@ SERVER = """
     import sys
     import fiftyone as fo
 
-    port, *names = sys.argv[1:]
-    dataset = fo.load_dataset(names[0]) if names else None
-    session = fo.launch_app(dataset, address="127.0.0.1", port=int(port), remote=True)
-    session.wait(-1)
+    fo.launch_app(address="127.0.0.1", port=int(sys.argv[1]), remote=True).wait(-1)
 """
 
 
@@ -85,41 +82,37 @@ def streets(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
     return dataset
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """Starts a fresh server with the plugin on any dataset, or on none: ``serve(dataset, NAME="value") -> address``.
+@pytest.fixture(scope="session")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plugins directory that holds this one."""
+    folder = tmp_path_factory.mktemp("plugins")
+    (folder / "diffucurate").symlink_to(ROOT)
+    return folder
 
-    The named values are added to the server's environment. Every server ends with the test.
-    """
-    plugins = tmp_path / "plugins"
-    plugins.mkdir()
-    (plugins / "diffucurate").symlink_to(ROOT)
-    with ExitStack() as stack:
 
-        def start(dataset: fo.Dataset | None, **environment: str) -> str:
-            if dataset is not None:
-                dataset.persistent = True  # the server is a process of its own
-            names = [] if dataset is None else [dataset.name]
-            environment = {**os.environ, "FIFTYONE_PLUGINS_DIR": str(plugins), **environment}
-            return stack.enter_context(_server(names, tmp_path / "-".join(["server.log", *names]), environment))
-
-        yield start
+@pytest.fixture(scope="session")
+def address(plugins: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where a server of the App shows any dataset: one for all tests of this process, since starting takes long."""
+    with _server(plugins, tmp_path_factory.mktemp("server")) as address:
+        yield address
 
 
 @contextmanager
-def _server(names: list[str], log: Path, environment: dict[str, str]) -> Iterator[str]:
+def _server(plugins: Path, folder: Path) -> Iterator[str]:
+    """A server whose log and media are in ``folder``."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    log, address = folder / "server.log", f"http://127.0.0.1:{port}"
+    environment = {"FIFTYONE_PLUGINS_DIR": str(plugins), "DIFFUCURATE_MEDIA_DIR": str(folder / "media")}
     with log.open("w") as output:
         server = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(SERVER), str(port), *names],
-            env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            [sys.executable, "-c", textwrap.dedent(SERVER), str(port)], env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-        url = "/".join([f"http://127.0.0.1:{port}", *(f"datasets/{name}" for name in names)])
         try:
-            _wait_for(url, server, log)
-            yield url
+            _wait_for(address, server, log)
+            yield address
         finally:
             os.killpg(server.pid, signal.SIGTERM)
             server.wait(30)
@@ -155,31 +148,28 @@ def browser(chromium: str, tmp_path: Path) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def open_app(serve: Callable[..., str], browser: BrowserContext) -> Callable[..., Page]:
-    """A fresh App on any dataset, its first images drawn: ``open_app(dataset, NAME="value") -> page``.
+def open_app(
+    request: pytest.FixtureRequest, browser: BrowserContext, plugins: Path, tmp_path: Path
+) -> Iterator[Callable[[fo.Dataset | None], Page]]:
+    """The App on a dataset, its first images drawn, or a fresh one without any: ``open_app(dataset) -> page``."""
+    with ExitStack() as stack:
 
-    The named values are added to the server's environment. A dataset without samples, or None, shows an empty App.
-    """
+        def open_app(dataset: fo.Dataset | None) -> Page:
+            page = browser.new_page()
+            if dataset is None:
+                page.goto(stack.enter_context(_server(plugins, tmp_path)))
+                page.get_by_text("browse operations").wait_for()
+            else:
+                dataset.persistent = True  # the server is a process of its own
+                page.goto(f"{request.getfixturevalue('address')}/datasets/{dataset.name}")
+                page.locator('[data-cy="looker"]').first.wait_for()
+            return page
 
-    def start(dataset: fo.Dataset | None, **environment: str) -> Page:
-        address = serve(dataset, **environment)
-        page = browser.new_page()
-        page.goto(address)
-        empty = page.get_by_text("browse operations")
-        (page.locator('[data-cy="looker"]').first if dataset is not None and len(dataset) else empty).wait_for()
-        return page
-
-    return start
-
-
-@pytest.fixture
-def address(streets: fo.Dataset, serve: Callable[..., str]) -> str:
-    """Where a fresh server shows ``streets``."""
-    return serve(streets)
+        yield open_app
 
 
 @pytest.fixture
-def page(streets: fo.Dataset, open_app: Callable[..., Page]) -> Page:
+def page(streets: fo.Dataset, open_app: Callable[[fo.Dataset | None], Page]) -> Page:
     """The App on ``streets``, its first images drawn."""
     return open_app(streets)
 

@@ -111,7 +111,8 @@ def test_from_nothing_to_every_number(page: Page, streets: fo.Dataset, screensho
     assert behind[label] > 0
     cell = panel.locator("table tbody tr", has_text=label).locator("td").nth(2)
     expect(cell).to_be_visible()
-    page.wait_for_timeout(1500)  # charts settle
+    expect(panel.locator(".js-plotly-plot .point").first).to_be_attached()
+    page.wait_for_timeout(1500)  # charts settle, and the table between them moves until they have
     screenshot("panel-agreement")
     cell.click()
     expect_images(behind[label])

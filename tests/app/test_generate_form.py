@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    import fiftyone as fo
     from playwright.sync_api import Locator, Page
 
 pytestmark = [pytest.mark.app, pytest.mark.slow]
@@ -18,11 +19,11 @@ NAME = "night-traffic"
 
 
 @pytest.fixture
-def page(open_app: Callable[..., Page], tmp_path: Path) -> Iterator[Page]:
+def page(open_app: Callable[[fo.Dataset | None], Page]) -> Iterator[Page]:
     """The App before there is any dataset."""
     import fiftyone as fo
 
-    yield open_app(None, DIFFUCURATE_MEDIA_DIR=str(tmp_path / "media"))
+    yield open_app(None)
     if fo.dataset_exists(NAME):
         fo.delete_dataset(NAME)
 

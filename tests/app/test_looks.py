@@ -55,7 +55,7 @@ def colour(tile: Locator, across: float, down: float) -> np.ndarray:
 
 
 def test_fresh_dataset_looks_right(
-    open_app: Callable[..., Page], quarters: fo.Dataset, screenshot: Callable[..., Path]
+    open_app: Callable[[fo.Dataset | None], Page], quarters: fo.Dataset, screenshot: Callable[..., Path]
 ) -> None:
     from playwright.sync_api import expect
 

@@ -35,40 +35,38 @@ def drawn(streets: fo.Dataset) -> Iterator[fo.Dataset]:
 
 
 def test_vary_images_then_replace_an_object(
-    drawn: fo.Dataset, open_app: Callable[..., Page], open_form: Callable[[Page, str], Locator],
-    field: Callable[[Locator, str], Locator], screenshot: Callable[[str], Path], tmp_path: Path,
+    drawn: fo.Dataset, open_app: Callable[[fo.Dataset | None], Page], open_form: Callable[[Page, str], Locator],
+    field: Callable[[Locator, str], Locator], screenshot: Callable[[str], Path],
 ) -> None:  # fmt: skip
     import fiftyone as fo
     from playwright.sync_api import expect
 
-    page = open_app(drawn, DIFFUCURATE_MEDIA_DIR=str(tmp_path / "media"))
-    form = open_form(page, "Vary images")
-    expect(form.get_by_role("button", name="Paint", exact=True)).to_be_disabled()  # what to change is not said yet
-    field(form, "Prompt").fill("a red bus on a road")
-    field(form, "Stop after").fill("3")
-    expect(form.get_by_text(f"From 12 images, up to 1 of each, for dataset '{drawn.name}-varied'.")).to_be_visible()
-    screenshot("vary-form")
-    form.get_by_role("button", name="Paint", exact=True).click()
-    expect(page.get_by_text(f"3 images added to '{drawn.name}-varied', which now holds 3")).to_be_visible()
-    page.get_by_role("button", name="Done").click()
-    expect(page.locator('[data-cy="looker"]')).to_have_count(3)
-    varied = fo.load_dataset(f"{drawn.name}-varied")
+    page = open_app(drawn)
+    button = page.get_by_role("button", name="Paint", exact=True)
+
+    def paint(form: Locator, prompt: str, count: int, ending: str) -> fo.Dataset:
+        """Fill in the form, take a picture, send it off, and load the dataset that the App then shows."""
+        name = f"{drawn.name}-{ending}"
+        expect(button).to_be_disabled()  # what to paint is not said yet
+        field(form, "Prompt").fill(prompt)
+        field(form, "Stop after").fill(str(count))
+        expect(form.get_by_text(f"From 12 images, up to 1 of each, for dataset '{name}'.")).to_be_visible()
+        screenshot(f"form-{ending}")
+        button.click()
+        expect(page.get_by_text(f"{count} images added to '{name}', which now holds {count}")).to_be_visible()
+        page.get_by_role("button", name="Done").click()
+        expect(page.locator('[data-cy="looker"]')).to_have_count(count)
+        return fo.load_dataset(name)
+
+    varied = paint(open_form(page, "Vary images"), "a red bus on a road", 3, "varied")
     assert set(varied.values("source_id")) <= set(drawn.values("id"))
 
     page.goto(page.url.replace(varied.name, drawn.name))
     expect(page.locator('[data-cy="looker"]')).to_have_count(12)
-    form = open_form(page, "Replace objects")
-    field(form, "Prompt").fill("a yellow car on a road")
-    field(form, "Stop after").fill("2")
-    expect(form.get_by_text(f"From 12 images, up to 1 of each, for dataset '{drawn.name}-inpainted'.")).to_be_visible()
-    screenshot("replace-form")
-    form.get_by_role("button", name="Paint", exact=True).click()
-    expect(page.get_by_text(f"2 images added to '{drawn.name}-inpainted', which now holds 2")).to_be_visible()
-    page.get_by_role("button", name="Done").click()
-    expect(page.locator('[data-cy="looker"]')).to_have_count(2)
+    inpainted = paint(open_form(page, "Replace objects"), "a yellow car on a road", 2, "inpainted")
     page.wait_for_timeout(1500)  # tiles draw one after the other
-    screenshot("replace-done")
-    for sample in fo.load_dataset(f"{drawn.name}-inpainted"):
+    screenshot("inpainted")
+    for sample in inpainted:
         before, after = drawn[sample.source_id].truth, sample.inpainted_instances
         new = len(sample.attention_instances.detections)
         assert len(after.detections) - new == len(before.detections) - 1  # all others stayed

@@ -35,7 +35,7 @@ def painted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fo.Data
 
 
 def test_provenance_of_an_image(
-    open_app: Callable[..., Page],
+    open_app: Callable[[fo.Dataset | None], Page],
     open_form: Callable[[Page, str], Locator],
     painted: fo.Dataset,
     screenshot: Callable[[str], Path],

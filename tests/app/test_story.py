@@ -30,7 +30,7 @@ def made() -> Iterator[Callable[[], fo.Dataset]]:
 
 
 def test_from_an_empty_app_to_files_for_training(
-    open_app: Callable[..., Page],
+    open_app: Callable[[fo.Dataset | None], Page],
     open_form: Callable[[Page, str], Locator],
     field: Callable[[Locator, str], Locator],
     screenshot: Callable[[str], Path],
@@ -40,7 +40,7 @@ def test_from_an_empty_app_to_files_for_training(
     from playwright.sync_api import expect
     from pycocotools.coco import COCO
 
-    page = open_app(None, DIFFUCURATE_MEDIA_DIR=str(tmp_path / "media"))
+    page = open_app(None)
     tiles, counts = page.locator('[data-cy="looker"]'), page.locator('[data-cy="entry-counts"]')
 
     def send(form: Locator, button: str, sentence: str, name: str) -> None:
