@@ -1,6 +1,7 @@
 # Every target sets itself up: a virtual environment, the package in it, a database server for FiftyOne.
 #
 #   make demo         the tiny demo, from a recipe to the App     (APP=0 leaves the App out)
+#   make demo-rare    a thing that the built-in model never saw, painted by a learned word  (ARGS=--train learns it)
 #   make test         all tests                                   (ARGS="-k recipe" for some)
 #   make check        ruff and mypy
 #   make bench        the benchmarks, one after the other
@@ -22,7 +23,7 @@ PIP   := $(BIN)/python -m pip --require-virtualenv --disable-pip-version-check
 
 export FIFTYONE_DO_NOT_TRACK := 1
 
-.PHONY: demo test check bench train-tiny setup database chromium clean
+.PHONY: demo demo-rare test check bench train-tiny setup database chromium clean
 .DEFAULT_GOAL := demo
 
 setup: $(READY) database
@@ -58,6 +59,9 @@ chromium:
 
 demo: setup
 	APP=$(APP) $(BIN)/diffucurate demo $(ARGS)
+
+demo-rare: setup
+	APP=$(APP) $(BIN)/diffucurate demo-rare $(ARGS)
 
 test: setup chromium
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from diffucurate.generator.captions.expansion import Expansion, expand_captions
     from diffucurate.generator.recipe import Recipe
     from diffucurate.plugin.compare import Comparison, compare
     from diffucurate.plugin.curate import curate
@@ -20,16 +21,19 @@ if TYPE_CHECKING:
     from diffucurate.plugin.provenance import Provenance, provenance
     from diffucurate.plugin.regenerate import regenerate
     from diffucurate.plugin.repaint import Repainted, repaint
+    from diffucurate.plugin.train_token import train_token
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Comparison",
+    "Expansion",
     "Provenance",
     "Recipe",
     "Repainted",
     "compare",
     "curate",
+    "expand_captions",
     "export",
     "generate",
     "img2img",
@@ -39,15 +43,18 @@ __all__ = [
     "provenance",
     "regenerate",
     "repaint",
+    "train_token",
 ]
 
 _HOMES = {
     "Comparison": "diffucurate.plugin.compare",
+    "Expansion": "diffucurate.generator.captions.expansion",
     "Provenance": "diffucurate.plugin.provenance",
     "Recipe": "diffucurate.generator.recipe",
     "Repainted": "diffucurate.plugin.repaint",
     "compare": "diffucurate.plugin.compare",
     "curate": "diffucurate.plugin.curate",
+    "expand_captions": "diffucurate.generator.captions.expansion",
     "export": "diffucurate.plugin.export",
     "generate": "diffucurate.plugin.generate",
     "img2img": "diffucurate.plugin.from_images",
@@ -57,6 +64,7 @@ _HOMES = {
     "provenance": "diffucurate.plugin.provenance",
     "regenerate": "diffucurate.plugin.regenerate",
     "repaint": "diffucurate.plugin.repaint",
+    "train_token": "diffucurate.plugin.train_token",
 }
 
 

@@ -1,14 +1,16 @@
 """What tracing and pictures cost against plain diffusers: ``python benchmarks/pictures.py``.
 
-The same pictures, prompts, seeds, strength and steps go two ways, one after the other in each round, so that whatever
-else the machine does hits both alike:
+The same pictures, prompts, seeds, strength and steps go three ways, one after the other in each round, so that whatever
+else the machine does hits all alike:
 
 - ours: ``paint`` with the pictures of rendered scenes, the class maps of the attention included;
+- untraced: the same with no class to look for, so that it shows what all but the maps costs;
 - plain: diffusers' own image-to-image or inpainting pipeline on the same model and batch.
 
 The model is Stable Diffusion's layout, small and with random weights, since diffusers cannot inpaint with the built-in
-one's latents of 8 channels. Prints a table with the seconds per image of both and the median over the rounds of ours by
-plain; the goal is 1.05 at most. Where a GPU is at hand the model runs there.
+one's latents of 8 channels. Prints a table with the seconds per image of ours and plain, and the medians over the
+rounds of ours and untraced by plain; the goal is 1.05 at most. Times are of the process on a CPU, which others on the
+machine disturb less, and of the clock on a GPU, where the model runs if there is one.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ from diffucurate.generator.pictures import Picture, grown
 from diffucurate.generator.prompts import Job
 from diffucurate.generator.tiny.scenes import real_scenes
 from diffucurate.generator.tiny.words import write_tokenizer_files
+from diffucurate.generator.variations import altered
 
 PROMPT = "a photo of a red car on a road at night"
 GUIDANCE = 5.0
@@ -89,14 +92,22 @@ def work(task: str, count: int, side: int, steps: int, strength: float) -> tuple
     return jobs, pictures
 
 
+def now() -> float:
+    return time.perf_counter() if torch.cuda.is_available() else time.process_time()
+
+
 def ours(pipe: Any, jobs: Sequence[Job], pictures: Sequence[Picture], batch: int) -> float:
-    start = time.perf_counter()
+    start = now()
     list(paint(jobs, pipe=pipe, batch_size=batch, pictures=lambda job: pictures[job.seed]))
-    return time.perf_counter() - start
+    return now() - start
+
+
+def untraced(pipe: Any, jobs: Sequence[Job], pictures: Sequence[Picture], batch: int) -> float:
+    return ours(pipe, [altered(job, phrases={}) for job in jobs], pictures, batch)
 
 
 def plain(pipe: Any, jobs: Sequence[Job], pictures: Sequence[Picture], batch: int) -> float:
-    start = time.perf_counter()
+    start = now()
     for first in range(0, len(jobs), batch):
         some, given = jobs[first : first + batch], pictures[first : first + batch]
         masks = [Image.fromarray(picture.mask) for picture in given if picture.mask is not None]
@@ -107,7 +118,7 @@ def plain(pipe: Any, jobs: Sequence[Job], pictures: Sequence[Picture], batch: in
             output_type="np",
             **({"mask_image": masks, "width": jobs[0].size[0], "height": jobs[0].size[1]} if masks else {}),
         )  # fmt: skip
-    return time.perf_counter() - start
+    return now() - start
 
 
 def main() -> None:
@@ -123,8 +134,8 @@ def main() -> None:
     pipe, figures = model(options.side), {}
     print(f"{default_device()[0]}; {options.images} images of {options.side} px and {options.steps} steps, at once "
           f"{options.batch}; {options.rounds} rounds\n")  # fmt: skip
-    print("| task | ours, s per image | diffusers, s per image | ratio, median (quartiles) |")
-    print("|---|---|---|---|")
+    print("| task | ours, s per image | diffusers, s per image | ratio, median (quartiles) | untraced |")
+    print("|---|---|---|---|---|")
     for task, strength, kind in (
         ("img2img", 0.6, AutoPipelineForImage2Image),
         ("inpaint", 1.0, AutoPipelineForInpainting),
@@ -132,15 +143,16 @@ def main() -> None:
         theirs = kind.from_pipe(pipe)
         theirs.set_progress_bar_config(disable=True)
         jobs, pictures = work(task, options.images, options.side, options.steps, strength)
-        ways = (ours, pipe), (plain, theirs)
+        ways = (ours, pipe), (plain, theirs), (untraced, pipe)
         for way, own in ways:  # the first run of each is slow
             way(own, jobs[: options.batch], pictures, options.batch)
         rounds = [[way(own, jobs, pictures, options.batch) for way, own in ways] for _ in range(options.rounds)]
-        ratios = [mine / other for mine, other in rounds]
-        low, median, high = statistics.quantiles(ratios, n=4)
+        low, median, high = statistics.quantiles([mine / other for mine, other, _ in rounds], n=4)
+        bare = statistics.median(without / other for _, other, without in rounds)
         seconds = [statistics.median(column) / options.images for column in zip(*rounds, strict=True)]
-        figures[task] = {"ours": seconds[0], "diffusers": seconds[1], "ratio": median, "rounds": rounds}
-        print(f"| {task} | {seconds[0]:.3f} | {seconds[1]:.3f} | {median:.3f} ({low:.3f}-{high:.3f}) |")
+        found = {"ours": seconds[0], "diffusers": seconds[1], "ratio": median, "untraced": bare}
+        figures[task] = {**found, "rounds": rounds}
+        print(f"| {task} | {seconds[0]:.3f} | {seconds[1]:.3f} | {median:.3f} ({low:.3f}-{high:.3f}) | {bare:.3f} |")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
 

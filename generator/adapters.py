@@ -65,13 +65,11 @@ def _words(pipe: Any, words: Sequence[LearnedWord]) -> Iterator[None]:
         placeholders = [word.placeholder for word in words]
         raise RecipeError("tokens", placeholders, f"{type(pipe).__name__} takes no learned words")
     with ExitStack() as stack:
-        for end, _, encoder in _encoders(pipe):
+        for end, _, encoder in word_encoders(pipe):
             stack.enter_context(_room_for_words(pipe, end, encoder))
         for index, word in enumerate(words):
             for tokenizer, encoder, state in _embeddings(pipe, word, f"tokens[{index}].path"):
-                if word.placeholder in tokenizer.get_vocab():
-                    remedy = "the model's tokenizer has this word already; choose a placeholder such as <my-piano>"
-                    raise RecipeError(f"tokens[{index}].placeholder", word.placeholder, remedy)
+                check_unknown(tokenizer, word.placeholder, f"tokens[{index}].placeholder")
                 pipe.load_textual_inversion(state, token=word.placeholder, tokenizer=tokenizer, text_encoder=encoder)
         yield
 
@@ -99,7 +97,7 @@ def _embeddings(pipe: Any, word: LearnedWord, field: str) -> Iterator[tuple[Any,
     except Exception as error:  # the Hub client and safetensors each have their own errors
         remedy = f"it cannot be read as a .safetensors file ({first_line(error)})"
         raise RecipeError(field, word.path, remedy) from error
-    encoders = _encoders(pipe)
+    encoders = word_encoders(pipe)
     names = ["clip_l", "clip_g"] if len(tensors) > 1 and "clip_g" in tensors else list(tensors)
     if len(names) != len(encoders):
         remedy = f"it is for {len(names)} text encoders, this model has {len(encoders)}; use one learned for this model"
@@ -119,7 +117,21 @@ def _fetched(hub_id: str) -> str:
     return str(hf_hub_download(hub_id, "learned_embeds.safetensors"))
 
 
-def _encoders(pipe: Any) -> list[tuple[str, Any, Any]]:
+def check_unknown(tokenizer: Any, placeholder: str, field: str) -> None:
+    """See that a tokenizer does not know the placeholder: as a token, or as a word that is one token.
+
+    Raises:
+        RecipeError: it does.
+    """
+    ids = tokenizer(placeholder, add_special_tokens=False).input_ids
+    # What is no word at all can be one token too: the unknown one.
+    known = len(ids) == 1 and tokenizer.decode(ids).strip().lower() == placeholder.lower()
+    if known or placeholder in tokenizer.get_vocab():
+        remedy = "the model's tokenizer has this word already; choose a placeholder such as <my-piano>"
+        raise RecipeError(field, placeholder, remedy)
+
+
+def word_encoders(pipe: Any) -> list[tuple[str, Any, Any]]:
     """The text encoders whose vocabulary can grow, CLIP's: how their names end, their tokenizers, they themselves."""
     named = [(end, getattr(pipe, f"tokenizer{end}", None), getattr(pipe, f"text_encoder{end}", None)) for end in _ENDS]
     return [one for one in named if None not in one]

@@ -1,68 +1,140 @@
-"""Reads DiffuGen's configs: its JSON becomes the content of a recipe. Knows no models.
+"""Reads DiffuGen's configs: each section of its JSON becomes the content of a recipe. Knows no models and no datasets.
 
-What a config says about files, shards and the label model has its place elsewhere here: exports, ``label``. What it
-leaves open, which of its object names mean which class, is told from the names, as ``_classes`` says.
+What a config says about files, shards and the label model has its place elsewhere here: exports, ``label``. Which of
+its object names mean which class is told from the names, as ``diffugen_classes`` says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
+from diffucurate.generator.diffugen_classes import Classes, classes_in, mentioned, named_like, with_replacements
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.phrases import find_phrases
+from diffucurate.generator.picture_recipe import REPLACE, TEXT, VARY
 from diffucurate.generator.templates import attributes_of
 
-#: The lists of a config's txt2img section -> the names by which its prompts use them.
+#: The lists of a config's sections -> the names by which its prompts use them.
 ATTRIBUTES = {
     "object_names": "object_name", "view_points": "view_point", "times_of_day": "time_of_day",
     "sky_conditions": "sky_condition", "weather_conditions": "weather_condition",
 }  # fmt: skip
 
-_NEEDED = ("dataset_name", "dataset_classes", "txt2img")
+#: The field with the objects of a folder that DiffuGen wrote.
+LABELS = "diffugen"
+
+#: How far its img2img goes from a picture: diffusers' own default, which it leaves as it is.
+STRENGTH = 0.8
+
+_SECTIONS = (TEXT, VARY, REPLACE)
 
 
 def is_config(content: Any) -> bool:
     """Whether this is a config of DiffuGen's rather than a recipe."""
     named = isinstance(content, Mapping) and "dataset_name" in content
-    return named and not {"txt2img", "dataset_classes"}.isdisjoint(content)
+    return named and not {*_SECTIONS, "dataset_classes"}.isdisjoint(content)
 
 
-def recipe_content(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of the recipe that paints what a config's txt2img section asks for.
+def recipe_contents(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The contents of the recipes that paint what a config asks for, in the order in which one starts from another.
+
+    One for txt2img, one for img2img, and for inpaint one for each object name and view point, as the objects that
+    replace a picture's own depend on these. Each section has a dataset of its own.
 
     Raises:
         RecipeError: something is missing, of another type, or an object name means none of the classes. Whatever else
             is wrong is said when the content becomes a ``Recipe``.
     """
-    for name in _NEEDED:
+    for name in ("dataset_name", "dataset_classes"):
         if name not in config:
             raise RecipeError(name, None, "a DiffuGen config needs it; write it, or write a recipe")
-    section = _mapping(config["txt2img"], "txt2img")
-    prompts = _texts(section.get("prompts"), "txt2img.prompts")
-    used = {name for prompt in prompts for name in _used(prompt)}
-    listed = {name: key for key, name in ATTRIBUTES.items() if key in section and name in used}
-    attributes = {name: _texts(section[key], f"txt2img.{key}") for name, key in listed.items()}
-    content: dict[str, Any] = {
-        "dataset": config["dataset_name"],
-        "classes": _classes(config, attributes.get("object_name", [])),
-        "templates": prompts,
-        "attributes": attributes,
-        "prompt_weights": True,
-    }
+    if config.keys().isdisjoint(_SECTIONS):
+        raise RecipeError(TEXT, None, "a DiffuGen config needs it, or img2img or inpaint; write it, or write a recipe")
+    sections = {name: _mapping(config[name], name) for name in _SECTIONS if name in config}
+    text = sections.get(TEXT, {})
+    prompts = _texts(text.get("prompts"), "txt2img.prompts") if TEXT in sections else []
+    attributes = _attributes(text, TEXT, prompts)
+    replaced = {name: _texts(new, f"{REPLACE}.{name}") for name, new in _replacements(sections.get(REPLACE, {}))}
+    named = dict.fromkeys(attributes.get("object_name", []), "txt2img.object_names")
+    classes = classes_in(config, {**{name: f"{REPLACE}.{name}" for name in replaced}, **named})
+    made = []
+    if TEXT in sections:
+        made.append({
+            **_shared(config, text, TEXT), "classes": mentioned(classes, prompts, attributes), "templates": prompts,
+            "attributes": attributes, **_words(text), **_seeds(text),
+        })  # fmt: skip
+    if VARY in sections:
+        section = sections[VARY]
+        changes = _attributes(section, VARY, prompts)
+        made.append({
+            **_shared(config, section, VARY), "classes": classes, "attributes": changes, "strength": STRENGTH,
+            "source": _source(config, section, VARY), **_words(text),
+        })  # fmt: skip
+    views: list[str | None] = [*(attributes.get("view_point") or _listed(text, "view_points", TEXT))]
+    used = None if not prompts else set(attributes)
+    grown = with_replacements(classes, replaced)
+    for name, new in replaced.items():
+        for view in views or [None]:
+            made.append(_replacing(config, sections[REPLACE], grown, name, new, view, used))
+    return made
+
+
+def _replacing(
+    config: Mapping[str, Any], section: Mapping[str, Any], classes: Classes, name: str, new: Sequence[str],
+    view: str | None, used: set[str] | None,
+) -> dict[str, Any]:  # fmt: skip
+    """The recipe that replaces the largest object of each picture of a ``name``, seen as ``view`` says.
+
+    ``used`` are the attributes that the pictures' prompts have, None where that is not known.
+    """
+    source = _source(config, section, REPLACE)
+    own, where = "dataset" in source, {"object_name": [name]}
+    attributes = {"object_name": list(new)}
+    if view is not None and (used is None or "view_point" in used):
+        where, attributes = {**where, "view_point": [view]}, {"view_point": [view], **attributes}
+    template = "a {view_point} view of {object_name}" if "view_point" in attributes else "a view of {object_name}"
+    replaced = {"classes": named_like(name, classes)} if own else {}
+    known = {key: values for key, values in where.items() if not own or used is None or key in used}
+    return {
+        **_shared(config, section, REPLACE), **_size(config), "classes": mentioned(classes, [template], attributes),
+        "templates": [template], "attributes": attributes, "source": {**source, "where": known or None},
+        "objects": {"field": "attention" if own else LABELS, **replaced},
+    }  # fmt: skip
+
+
+def _shared(config: Mapping[str, Any], section: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """What all recipes of a config say alike, and the section's own model and dataset."""
+    content: dict[str, Any] = {"dataset": _dataset(config["dataset_name"], task), "task": task, "prompt_weights": True}
     if "stable_diffusion_model" in section:
         content["model"] = section["stable_diffusion_model"]
-    if "image_size" in config:
-        size = _mapping(config["image_size"], "image_size")
-        content["size"] = [size.get("width"), size.get("height")]
+    if task == TEXT:
+        content |= _size(config)
     if "steps" in config:
         content["steps"] = config["steps"]
-    if section.get("negative_prompt"):
-        content["negative_prompt"] = section["negative_prompt"]
-    if section.get("textual_inversion"):
-        learned = _mapping(section["textual_inversion"], "txt2img.textual_inversion")
-        content["tokens"] = [{"path": learned.get("weights"), "placeholder": learned.get("keyword")}]
-    return {**content, **_seeds(section)}
+    text = config.get(TEXT, {})
+    if isinstance(text, Mapping) and text.get("negative_prompt"):
+        content["negative_prompt"] = text["negative_prompt"]
+    return content
+
+
+def _dataset(name: Any, task: str) -> Any:
+    return name if task == TEXT else f"{name}-{task}"
+
+
+def _size(config: Mapping[str, Any]) -> dict[str, Any]:
+    if "image_size" not in config:
+        return {}
+    size = _mapping(config["image_size"], "image_size")
+    return {"size": [size.get("width"), size.get("height")]}
+
+
+def _words(section: Mapping[str, Any]) -> dict[str, Any]:
+    """The learned word of its prompts."""
+    if not section.get("textual_inversion"):
+        return {}
+    learned = _mapping(section["textual_inversion"], "txt2img.textual_inversion")
+    return {"tokens": [{"path": learned.get("weights"), "placeholder": learned.get("keyword")}]}
 
 
 def _seeds(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,35 +151,31 @@ def _seeds(section: Mapping[str, Any]) -> dict[str, Any]:
     return {"seeds": {"count": count, "lowest": least, "highest": most}}
 
 
-def _classes(config: Mapping[str, Any], objects: Sequence[str]) -> dict[str, list[str]]:
-    """Class -> the phrases that mean it: its name, the names that ``dataset_to_model_class_map`` gives it, and the
-    object names in which one of these occurs. The only class there is takes all object names."""
-    names = _texts(config["dataset_classes"], "dataset_classes")
-    aliases = _mapping(config.get("dataset_to_model_class_map") or {}, "dataset_to_model_class_map")
-    meanings = {name: [name, *_aliases(name, aliases)] for name in names}
-    classes = {_identifier(name): list(dict.fromkeys(phrases)) for name, phrases in meanings.items()}
-    for thing in objects:
-        found = list(classes) if len(classes) == 1 else list(find_phrases(thing, classes))
-        if len(found) != 1:
-            which = f"means {' and '.join(found)}" if found else f"names none of the classes ({', '.join(names)})"
-            remedy = f"it {which}; say which it is in dataset_to_model_class_map, or write a recipe with its classes"
-            raise RecipeError("txt2img.object_names", thing, remedy)
-        if not find_phrases(thing, classes):
-            classes[found[0]].append(thing)
-    return classes
+def _source(config: Mapping[str, Any], section: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """The folder that it names; the dataset of this config's own section where the folder is what that would write."""
+    path = section.get("source_dataset")
+    if not isinstance(path, str) or not path:
+        raise RecipeError(f"{task}.source_dataset", path, "name the folder whose images are the start")
+    name, written = config["dataset_name"], PurePath(path).parts[-2:]
+    made = [(name, other) for other in (TEXT, VARY) if other in config and other != task]
+    if written in made and not Path(path).expanduser().is_dir():
+        return {"dataset": _dataset(name, written[-1])}
+    return {"folder": path}
 
 
-def _aliases(name: str, aliases: Mapping[str, Any]) -> list[str]:
-    """What a map of classes calls ``name``, whichever way round it was written."""
-    direct = aliases.get(name)
-    return [
-        *([direct] if isinstance(direct, str) else direct or []),
-        *(other for other, target in aliases.items() if target == name),
-    ]
+def _attributes(section: Mapping[str, Any], task: str, prompts: Sequence[str]) -> dict[str, list[str]]:
+    """The lists of a section that have values and that a prompt uses; all of them where there are no prompts."""
+    used = {name for prompt in prompts for name in _used(prompt)}
+    return {
+        name: values
+        for key, name in ATTRIBUTES.items()
+        if (not prompts or name in used) and (values := _listed(section, key, task))
+    }
 
 
-def _identifier(name: str) -> str:
-    return "_".join(name.split())
+def _replacements(section: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Object names of an inpaint section with what replaces these objects: all keys but those of its settings."""
+    return [pair for pair in section.items() if pair[0] not in ("stable_diffusion_model", "source_dataset")]
 
 
 def _used(prompt: str) -> tuple[str, ...]:
@@ -121,6 +189,10 @@ def _mapping(value: Any, field: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise RecipeError(field, value, "it must be a mapping")
     return value
+
+
+def _listed(section: Mapping[str, Any], key: str, task: str) -> list[str]:
+    return _texts(section[key], f"{task}.{key}") if section.get(key) else []
 
 
 def _texts(value: Any, field: str) -> list[str]:

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from diffucurate.generator.errors import ModelError
 
@@ -92,6 +92,28 @@ def locate_segmenter(model: str) -> Place:
     raise ModelError(f"refiner '{model}' is neither a folder that exists nor a hub id such as 'facebook/sam-vit-base'")
 
 
+def locate_writer(model: str) -> Place:
+    """The place that the name of a text-generation model means.
+
+    Args:
+        model: a folder that transformers saved one to, or a hub id.
+
+    Raises:
+        ModelError: there is no such place, or a folder that holds no model or one of another kind.
+    """
+    path = _path(model)
+    if _there(path.is_dir):
+        if not _writes(path / CONFIG):
+            raise ModelError(
+                f"'{path}' holds no {CONFIG} of a model that writes text; give a folder that transformers saved a "
+                "causal language model and its tokenizer to"
+            )
+        return Place("folder", str(path))
+    if _HUB_ID.fullmatch(model) and not _there(path.is_file):
+        return Place("hub", model)
+    raise ModelError(f"text model '{model}' is neither a folder that exists nor a hub id such as 'Qwen/Qwen3-0.6B'")
+
+
 def check_segmenter(model: str, kind: str | None) -> None:
     """See that a ``model_type`` is one of ``SEGMENTERS``.
 
@@ -115,6 +137,11 @@ def downloaded_segmenters() -> list[str]:
     return _downloaded(CONFIG, lambda path: _model_type(path) in SEGMENTERS)
 
 
+def downloaded_writers() -> list[str]:
+    """The hub ids of the text-generation models in the local Hugging Face cache, in alphabetical order."""
+    return _downloaded(CONFIG, _writes)
+
+
 def _downloaded(name: str, fits: Callable[[Path], bool]) -> list[str]:
     found = [path for path in _cache().glob(f"models--*--*/snapshots/*/{name}") if fits(path)]
     return sorted({path.parents[2].name.removeprefix("models--").replace("--", "/", 1) for path in found})
@@ -122,12 +149,23 @@ def _downloaded(name: str, fits: Callable[[Path], bool]) -> list[str]:
 
 def _model_type(config: Path) -> str | None:
     """The ``model_type`` that a config.json names, None where there is none or it cannot be read."""
+    kind = _config(config).get("model_type")
+    return kind if isinstance(kind, str) else None
+
+
+def _writes(config: Path) -> bool:
+    """Whether a config.json is that of a causal language model."""
+    named = _config(config).get("architectures")
+    return isinstance(named, list) and any(str(name).endswith(("ForCausalLM", "LMHeadModel")) for name in named)
+
+
+def _config(config: Path) -> dict[str, Any]:
+    """What a config.json says, nothing where it cannot be read."""
     try:
         content = json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    kind = content.get("model_type") if isinstance(content, dict) else None
-    return kind if isinstance(kind, str) else None
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _path(model: str) -> Path:

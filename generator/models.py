@@ -103,14 +103,20 @@ def check_size(pipe: Any, size: tuple[int, int]) -> None:
         raise RecipeError("size", list(size), f"this model needs multiples of {unit}; the nearest size is {nearest}")
 
 
+def native_size(pipe: Any) -> tuple[int, int]:
+    """The (width, height) that a pipeline's model was made for."""
+    model = pipe.unet if getattr(pipe, "unet", None) is not None else pipe.transformer
+    side = (getattr(pipe, "default_sample_size", None) or model.config.sample_size) * pipe.vae_scale_factor
+    return side, side
+
+
 def nearest_size(pipe: Any, size: tuple[int, int]) -> tuple[int, int]:
     """The (width, height) at which a pipeline paints from a picture of ``size``: its own where the model can.
 
     A model paints well near the size that it was made for. A picture with more pixels than that, or with less than half
     as many, is painted in the same proportions with about as many.
     """
-    model = pipe.unet if getattr(pipe, "unet", None) is not None else pipe.transformer
-    native = (getattr(pipe, "default_sample_size", None) or model.config.sample_size) * pipe.vae_scale_factor
+    native, _ = native_size(pipe)
     area, unit = size[0] * size[1], _unit(pipe)
     scale = 1.0 if native**2 / 2 <= area <= native**2 else native / area**0.5
     width, height = (max(unit, round(side * scale / unit) * unit) for side in size)

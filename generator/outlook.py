@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from math import gcd, prod
 from typing import NamedTuple
 
+from diffucurate.generator.captions.prompts import caption_prompts
 from diffucurate.generator.prompts import count_jobs
 from diffucurate.generator.recipe import Recipe, Sample
 from diffucurate.generator.templates import attributes_of, fill
@@ -25,7 +26,14 @@ class Outlook(NamedTuple):
 
 
 def images_of(recipe: Recipe) -> Outlook:
-    """How many images a recipe makes; never more than ``images``."""
+    """How many images a recipe makes; never more than ``images``.
+
+    Raises:
+        RecipeError: what is wrong with its captions.
+    """
+    if recipe.captions is not None:
+        found = len(caption_prompts(recipe.captions, recipe.classes).prompts) * recipe.variants
+        return Outlook(min(recipe.sample.count, found) if isinstance(recipe.sample, Sample) else found, True)
     most = recipe.product_size
     if most <= _COUNTED:
         return Outlook(count_jobs(recipe), True)

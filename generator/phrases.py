@@ -108,11 +108,14 @@ def find_mentions(text: str, classes: Mapping[str, Sequence[str]]) -> list[Menti
 
 def find_phrases(prompt: str, classes: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     """The classes a prompt mentions, each with those of its phrases that occur, both in the order of ``classes``."""
-    found = {(mention.label, mention.phrase) for mention in find_mentions(prompt, classes)}
-    phrases = {
-        label: tuple(phrase for phrase in phrases if (label, phrase) in found) for label, phrases in classes.items()
+    found: dict[str, set[str]] = {}
+    for mention in find_mentions(prompt, classes):
+        found.setdefault(mention.label, set()).add(mention.phrase)
+    return {
+        label: tuple(phrase for phrase in phrases if phrase in found[label])
+        for label, phrases in classes.items()
+        if label in found
     }
-    return {label: there for label, there in phrases.items() if there}
 
 
 @lru_cache(maxsize=64)

@@ -26,14 +26,23 @@ DEFAULT_MARGIN = 0.3
 
 
 class SourceImages(BaseModel):
-    """The pictures to start from: a dataset, a saved view of it, or some of either."""
+    """The pictures to start from: a dataset, a saved view of it, some of either, or a folder of files."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    dataset: Annotated[str, Field(min_length=1)]
+    dataset: Annotated[str, Field(min_length=1)] | None = None
+    folder: Annotated[str, Field(min_length=1)] | None = None
+    """Instead of a dataset: image files, or what DiffuGen wrote; a dataset is made of them when they are used."""
     view: Annotated[str, Field(min_length=1)] | None = None
     samples: list[str] | None = None
     """Ids of samples; all by default."""
+    where: dict[str, list[str]] | None = None
+    """Attribute -> values: only pictures that were painted with one of these; all by default."""
+
+    def content(self) -> dict[str, Any]:
+        """Plain data; what was added later is left out where it says nothing, so that fingerprints outlive it."""
+        plain = self.model_dump(mode="json")
+        return {name: value for name, value in plain.items() if value is not None or name not in ("folder", "where")}
 
 
 class Objects(BaseModel):
@@ -86,7 +95,14 @@ def check_pictures(recipe: Any) -> None:
         return
     if recipe.source is None:
         raise RecipeError("source", None, "name the dataset whose images are the start, as in {dataset: photos}")
+    if (recipe.source.dataset is None) == (recipe.source.folder is None):
+        given = recipe.source.model_dump(exclude_none=True)
+        raise RecipeError("source", given, "name one of both: a dataset, as in {dataset: photos}, or a folder")
+    if recipe.source.folder is not None and (recipe.source.view or recipe.source.samples):
+        raise RecipeError("source.folder", recipe.source.folder, "views and samples are a dataset's; leave them out")
     _check_ids("source.samples", recipe.source.samples)
+    for name, values in (recipe.source.where or {}).items():
+        _check_ids(f"source.where.{name}", values)
     if recipe.task == REPLACE:
         if recipe.objects is None:
             raise RecipeError("objects", None, "name the field whose objects are replaced, as in {field: ground_truth}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """``done`` of ``total`` images, the pace so far, and what may be said of it.
+    """``done`` of ``total`` images, or whatever the ``unit`` is, the pace so far, and what may be said of it.
 
     ``seconds_left`` is infinite as long as nothing is done; ``note`` says when something changed on the way,
     such as the batch size.
@@ -18,3 +18,4 @@ class Progress:
     images_per_second: float
     seconds_left: float
     note: str = ""
+    unit: str = "images"

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice, product
 from math import prod
 from random import Random
 from typing import Any, NamedTuple
 
+from diffucurate.generator.captions.prompts import CaptionPrompt, balanced, caption_prompts
+from diffucurate.generator.captions.source import CaptionSource
+from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.picture_source import Source
-from diffucurate.generator.recipe import Recipe, Sample, Size
+from diffucurate.generator.recipe import MAX_JOBS, Recipe, Sample, Size
 from diffucurate.generator.sampling import balanced_rows, even_targets, shares
 from diffucurate.generator.setups import Setup
 from diffucurate.generator.templates import attributes_of, fill, fixed_in
@@ -31,7 +34,9 @@ class Job:
 
     ``job_id`` is 16 hex digits over all the other fields. ``phrases`` holds the classes that occur in this very
     prompt with the phrases of each that do, ``attributes`` the values this prompt was filled with; ``size`` is
-    (width, height) in pixels, ``setup`` what is changed about the model, ``source`` the picture it starts from.
+    (width, height) in pixels, ``setup`` what is changed about the model, ``source`` the picture it starts from,
+    ``caption`` the caption that the prompt was made of. With a class prompt, ``phrases`` are those in that and in the
+    caption.
     """
 
     job_id: str
@@ -47,6 +52,12 @@ class Job:
     model: str
     setup: Setup = field(default_factory=Setup)
     source: Source | None = None
+    caption: CaptionSource | None = None
+
+    @property
+    def class_prompt(self) -> str | None:
+        """The text that the pixels are attributed by; None where the prompt's own words do that."""
+        return None if self.caption is None else self.caption.class_prompt
 
     @classmethod
     def of(cls, **content: Any) -> Job:
@@ -57,15 +68,18 @@ class Job:
         changes = content["setup"].to_dict() if "setup" in content else {}
         setup = {"setup": changes} if changes else {}
         source = {"source": content["source"].content()} if content.get("source") else {}
-        plain = {name: value for name, value in content.items() if name not in ("setup", "source")}
-        text = json.dumps({**plain, **setup, **source, "phrases": phrases}, sort_keys=True, separators=(",", ":"))
+        caption = content["caption"].content() if content.get("caption") else {}
+        plain = {name: value for name, value in content.items() if name not in ("setup", "source", "caption")}
+        whole = {**plain, **setup, **source, **caption, "phrases": phrases}
+        text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
         return cls(job_id=hashlib.sha256(text.encode()).hexdigest()[:16], **content)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON and databases."""
         phrases = {label: list(phrases) for label, phrases in self.phrases.items()}
         plain = {**vars(self), "phrases": phrases, "size": list(self.size), "setup": self.setup.to_dict()}
-        return {**plain, "source": None if self.source is None else self.source.to_dict()}
+        origins = {"source": self.source, "caption": self.caption}
+        return {**plain, **{name: None if origin is None else origin.to_dict() for name, origin in origins.items()}}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Job:
@@ -73,14 +87,20 @@ class Job:
         phrases = {label: tuple(phrases) for label, phrases in data["phrases"].items()}
         own = {"phrases": phrases, "attributes": dict(data["attributes"]), "size": tuple(data["size"])}
         source = None if data.get("source") is None else Source.from_dict(data["source"])
-        return cls(**{**data, **own, "setup": Setup.from_dict(data.get("setup", {})), "source": source})
+        caption = None if data.get("caption") is None else CaptionSource.from_dict(data["caption"])
+        setup = Setup.from_dict(data.get("setup", {}))
+        return cls(**{**data, **own, "setup": setup, "source": source, "caption": caption})
 
 
 def jobs(recipe: Recipe) -> list[Job]:
-    """All jobs of a recipe, or its balanced sample of them: templates, then attributes, then seeds, as it lists them.
+    """All jobs of a recipe, or its balanced sample of them: templates, then attributes, then seeds, as it lists them;
+    of captions, these in their order, then seeds.
 
     A prompt that several templates or values lead to is made once per seed. Of a recipe whose images start from
     pictures there are none: ``choices`` says what is painted from each.
+
+    Raises:
+        RecipeError: what is wrong with a file of captions, or there are too many of them.
     """
     if recipe.strengths:
         return []
@@ -90,7 +110,8 @@ def jobs(recipe: Recipe) -> list[Job]:
 class Choice(NamedTuple):
     """One image of a recipe: its prompt, the values in that, and what else it is painted with.
 
-    ``size`` is None where it is the picture's; ``picture`` is the index of that.
+    ``size`` is None where it is the picture's; ``picture`` is the index of that. ``caption`` is what the prompt was
+    made of.
     """
 
     prompt: str
@@ -98,6 +119,7 @@ class Choice(NamedTuple):
     seed: int
     size: Size | None = None
     picture: int = 0
+    caption: CaptionSource | None = None
 
 
 def job_of(recipe: Recipe, choice: Choice, size: Size, source: Source | None = None) -> Job:
@@ -106,7 +128,7 @@ def job_of(recipe: Recipe, choice: Choice, size: Size, source: Source | None = N
         task=recipe.task,
         prompt=choice.prompt,
         negative_prompt=negative_prompt(recipe, choice.values),
-        phrases=find_phrases(choice.prompt, recipe.classes),
+        phrases=phrases_of(choice.prompt, recipe.classes, choice.caption),
         attributes=choice.values,
         seed=choice.seed,
         size=size,
@@ -115,7 +137,19 @@ def job_of(recipe: Recipe, choice: Choice, size: Size, source: Source | None = N
         model=recipe.model,
         setup=recipe.setup,
         source=source,
+        caption=choice.caption,
     )
+
+
+def phrases_of(
+    prompt: str, classes: Mapping[str, Sequence[str]], caption: CaptionSource | None = None
+) -> dict[str, tuple[str, ...]]:
+    """The classes that are looked for in an image, with the phrases that find them: in the prompt, or in the class
+    prompt and the caption."""
+    if caption is None or caption.class_prompt is None:
+        return find_phrases(prompt, classes)
+    found = find_phrases(f"{caption.class_prompt}. {caption.text}", classes)
+    return {label: phrases for label, phrases in found.items() if label in caption.classes}
 
 
 def negative_prompt(recipe: Recipe, values: Mapping[str, str]) -> str:
@@ -131,7 +165,9 @@ def count_jobs(recipe: Recipe) -> int:
 
 def choices(recipe: Recipe, pictures: int = 1) -> Iterator[Choice]:
     """Each image of a recipe once, picture by picture, or its balanced sample, each picture as often as any other."""
-    if isinstance(recipe.sample, Sample) and recipe.sample.count < pictures * recipe.product_size:
+    if recipe.captions is not None:
+        yield from _captioned(recipe)
+    elif isinstance(recipe.sample, Sample) and recipe.sample.count < pictures * recipe.product_size:
         yield from _sampled(recipe, recipe.sample, pictures)
     else:
         for picture in range(pictures):
@@ -152,6 +188,28 @@ def _everything(recipe: Recipe, picture: int) -> Iterator[Choice]:
             prompt = fill(template, values)
             for seed, size in variants:
                 yield Choice(prompt, {**fixed_in(template), **values}, seed, size, picture)
+
+
+def _captioned(recipe: Recipe) -> Iterator[Choice]:
+    """Caption by caption. A sample takes classes, seeds and sizes evenly, and no caption twice while others wait."""
+    if recipe.captions is None:
+        return
+    prompts, variants = caption_prompts(recipe.captions, recipe.classes).prompts, _variants(recipe)
+    total = len(prompts) * len(variants)
+    if isinstance(recipe.sample, Sample) and recipe.sample.count < total:
+        order = list(islice(balanced(prompts, recipe.sample.seed), recipe.sample.count))
+        rounds = ((place, turn) for turn in range(len(variants)) for place in range(len(order)))
+        chosen = [(order[place], (place + turn) % len(variants)) for place, turn in islice(rounds, recipe.sample.count)]
+        yield from (_caption_choice(prompts[index], *variants[variant]) for index, variant in sorted(chosen))
+        return
+    if total > MAX_JOBS:
+        remedy = f"captions and seeds make {total:,} images, more than {MAX_JOBS:,}; take a part with {{count: 1000}}"
+        raise RecipeError("sample", "all", remedy)
+    yield from (_caption_choice(made, *variant) for made in prompts for variant in variants)
+
+
+def _caption_choice(made: CaptionPrompt, seed: int, size: Size | None) -> Choice:
+    return Choice(made.prompt, {}, seed, size, caption=made.source)
 
 
 def _axes(recipe: Recipe, template: str) -> list[str]:

@@ -19,8 +19,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapVal
 from pydantic import model_validator as check
 
 from diffucurate.generator import rules
+from diffucurate.generator.captions.config import Captions, check_captions, plain_captions, with_caption_defaults
 from diffucurate.generator.complaints import in_one_sentence, refuse_repeats
-from diffucurate.generator.diffugen import is_config, recipe_content
+from diffucurate.generator.diffugen import is_config, recipe_contents
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.picture_recipe import (
     DEFAULT_STRENGTH,
@@ -31,7 +32,7 @@ from diffucurate.generator.picture_recipe import (
     with_picture_defaults,
 )
 from diffucurate.generator.setups import LearnedWord, Lora, Setup, check_setup
-from diffucurate.generator.strict_yaml import read_yaml
+from diffucurate.generator.strict_yaml import read_text, read_yaml
 from diffucurate.generator.templates import attributes_of, fixed_in
 
 #: Images one recipe may ask for; more is a slip (a product of long lists) far more often than a wish.
@@ -72,7 +73,7 @@ class RandomSeeds(BaseModel):
 Size = tuple[int, int]
 
 #: Fields that recipes did not always have; None or False where they are left out.
-_ADDED = ("source", "objects", "strength", "carry", "prompt_weights")
+_ADDED = ("source", "objects", "strength", "carry", "prompt_weights", "captions")
 
 
 def _plain_sizes(value: Any) -> Any:
@@ -121,6 +122,10 @@ def _plain_seeds(value: Any) -> Any:
 
 def _strength(value: Any) -> Any:
     return None if value is None else plain_strength(value)
+
+
+def _captions(value: Any) -> Any:
+    return _whole(Captions, "captions", plain_captions(value))
 
 
 def _plain_sample(value: Any) -> Any:
@@ -186,8 +191,10 @@ class Recipe(BaseModel):
     classes: dict[str, list[str]]
     """Class to label -> the phrases that mean it in a prompt. Their order gives the class ids, from 1."""
     templates: list[str]
-    """May be left out for img2img: each picture's own template is filled anew then."""
+    """May be left out for img2img: each picture's own template is filled anew then; and where captions are prompts."""
     attributes: dict[str, list[str]] = Field(default_factory=dict)
+    captions: Annotated[Captions | None, BeforeValidator(_captions)] = None
+    """Instead of templates: a file of captions, or a list of them. Read when jobs are made."""
     sample: Annotated[Literal["all"] | Sample, BeforeValidator(_plain_sample)] = "all"
 
     @property
@@ -234,15 +241,22 @@ class Recipe(BaseModel):
     @property
     def product_size(self) -> int:
         """Images before sampling, prompts that two templates share counted twice; those of one picture, if they start
-        from pictures."""
+        from pictures; none where captions are the prompts, which only their file can count."""
         prompts = (prod(len(self.attributes[name]) for name in attributes_of(text)) for text in self.templates)
-        return sum(prompts) * _count(self.seeds) * max(len(self.sizes), 1)
+        return sum(prompts) * self.variants
+
+    @property
+    def variants(self) -> int:
+        """Images of each prompt: its seeds at every size."""
+        return _count(self.seeds) * max(len(self.sizes), 1)
 
     def fingerprint(self) -> str:
         """16 hex digits that differ when the content does; only the order of classes counts, since ids follow it."""
         content = {**self.model_dump(mode="json"), "classes": list(self.classes.items())}
         # What is left at its default is left out, so that a fingerprint outlives the fields that are added.
         content = {name: value for name, value in content.items() if value not in (None, False) or name not in _ADDED}
+        if self.source is not None:
+            content["source"] = self.source.content()
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @classmethod
@@ -252,20 +266,7 @@ class Recipe(BaseModel):
         Raises:
             RecipeError: the file cannot be read, or what it says is wrong.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8-sig")
-        except FileNotFoundError:
-            raise RecipeError(
-                "recipe", str(path), "there is no such file; give the path of a YAML or JSON file"
-            ) from None
-        except IsADirectoryError:
-            raise RecipeError("recipe", str(path), "this is a folder; give the path of a YAML or JSON file") from None
-        except UnicodeDecodeError:
-            raise RecipeError("recipe", str(path), "the file is not UTF-8 text; save it as UTF-8") from None
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise RecipeError("recipe", str(path), f"the file cannot be read ({reason.lower()})") from None
-        return cls.parse(text)
+        return cls.parse(read_text(path))
 
     @classmethod
     def parse(cls, text: str) -> Recipe:
@@ -278,7 +279,9 @@ class Recipe(BaseModel):
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Recipe:
-        """Check a mapping as YAML or JSON gives it: a recipe, or a config of DiffuGen's.
+        """Check a mapping as YAML or JSON gives it: a recipe, or the first section of a config of DiffuGen's.
+
+        All sections, each a recipe or several, are ``generator.recipe_files``'s to read.
 
         Raises:
             RecipeError: it is not a mapping, or what it says is wrong.
@@ -288,13 +291,13 @@ class Recipe(BaseModel):
         for key in mapping:
             if not isinstance(key, str):
                 raise RecipeError("recipe", key, "a key must be a text, not a number or yes/no")
-        return cls.model_validate(recipe_content(mapping) if is_config(mapping) else dict(mapping))
+        return cls.model_validate(recipe_contents(mapping)[0] if is_config(mapping) else dict(mapping))
 
     @check(mode="wrap")
     @classmethod
     def _speak_plainly(cls, data: Any, handler: ModelWrapValidatorHandler[Recipe]) -> Recipe:
         try:
-            recipe = handler(with_picture_defaults(data))
+            recipe = handler(with_caption_defaults(with_picture_defaults(data)))
         except ValidationError as error:
             limits = {"steps": (1, MAX_STEPS), "guidance": (0, MAX_GUIDANCE)}
             raise in_one_sentence(error, cls, limits=limits) from None
@@ -302,7 +305,9 @@ class Recipe(BaseModel):
             rules.check_dataset(recipe.dataset)
             rules.check_classes(recipe.classes)
             rules.check_attributes(recipe.attributes)
-            if recipe.templates or recipe.task != "img2img":  # whose pictures may have templates of their own
+            check_captions(recipe)
+            # Pictures may have templates of their own, and captions are prompts.
+            if recipe.templates or (recipe.task != "img2img" and recipe.captions is None):
                 rules.check_templates(recipe.templates, recipe.attributes)
             rules.check_negative_prompt(recipe.negative_prompt, recipe.templates)
             _check_range(recipe.seeds)

@@ -23,6 +23,9 @@ SCHEDULERS = {
     "lms": "LMSDiscrete", "pndm": "PNDM", "unipc": "UniPCMultistep",
 }  # fmt: skip
 
+#: How the names of files end that are pickles, reading which can run any code.
+PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
+
 #: How far a LoRA can be turned up; beyond, images are noise.
 MAX_SCALE = 10.0
 
@@ -92,6 +95,6 @@ def check_setup(setup: Setup) -> None:
 
 def _check_files(field: str, paths: Sequence[str]) -> None:
     for index, path in enumerate(paths):
-        if PurePath(path).suffix in (".pt", ".pth", ".bin", ".ckpt", ".pkl"):
+        if PurePath(path).suffix in PICKLES:
             remedy = "the file is a pickle, which can run any code; give a .safetensors file"
             raise RecipeError(f"{field}[{index}].path", path, remedy)

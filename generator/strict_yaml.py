@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from diffucurate.generator.errors import RecipeError
+
+
+def read_text(path: str | Path, field: str = "recipe", what: str = "a YAML or JSON file") -> str:
+    """The text of a UTF-8 file; ``field`` is where its name was given, ``what`` what it should be.
+
+    Raises:
+        RecipeError: the file cannot be read.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise RecipeError(field, str(path), f"there is no such file; give the path of {what}") from None
+    except IsADirectoryError:
+        raise RecipeError(field, str(path), f"this is a folder; give the path of {what}") from None
+    except UnicodeDecodeError:
+        raise RecipeError(field, str(path), "the file is not UTF-8 text; save it as UTF-8") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise RecipeError(field, str(path), f"the file cannot be read ({reason.lower()})") from None
 
 
 def read_yaml(text: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.phrases import find_phrases
-from diffucurate.generator.prompts import Job, negative_prompt
+from diffucurate.generator.prompts import Job, negative_prompt, phrases_of
 from diffucurate.generator.recipe import Recipe
 from diffucurate.generator.templates import attributes_of, fill, loosened
 
@@ -19,13 +19,16 @@ Changes = Mapping[str, Sequence[str]]
 
 
 def template_of(job: Job, recipe: Recipe) -> str:
-    """The template that leads to the job's prompt, values that it fixes left open: the recipe's or the picture's own.
+    """The template that leads to the job's prompt: the recipe's or the picture's own, with values that it fixes left
+    open, or the caption.
 
     Raises:
         RecipeError: none does.
     """
     if job.source is not None and job.source.template is not None:
         return job.source.template
+    if job.caption is not None:  # nothing in it is a place for a value
+        return job.prompt.replace("{", "{{").replace("}", "}}")
     for template in map(loosened, recipe.templates):
         if set(attributes_of(template)) == set(job.attributes) and fill(template, job.attributes) == job.prompt:
             return template
@@ -55,7 +58,7 @@ def refilled(job: Job, recipe: Recipe, changes: Changes) -> Iterator[Job]:
         chosen = dict(zip(axes, choice, strict=True))
         values = {**job.attributes, **chosen}
         prompt = fill(template, values)
-        phrases = find_phrases(prompt, recipe.classes)
+        phrases = phrases_of(prompt, recipe.classes, job.caption)
         strange = [name for name, value in chosen.items() if value not in recipe.attributes.get(name, ())]
         if job.phrases and not phrases and strange:  # what the recipe lists may well name no class
             alone = {name: fill(template, {**job.attributes, name: chosen[name]}) for name in strange}

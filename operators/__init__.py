@@ -10,6 +10,7 @@ from diffucurate.operators.compare_sources import CompareSources
 from diffucurate.operators.curate_samples import CurateSamples
 from diffucurate.operators.curation_panel import CurationPanel
 from diffucurate.operators.execution import LibraryOperator
+from diffucurate.operators.expand_captions import ExpandCaptions
 from diffucurate.operators.export_samples import ExportSamples
 from diffucurate.operators.generate_images import GenerateImages
 from diffucurate.operators.label_images import LabelImages
@@ -19,14 +20,17 @@ from diffucurate.operators.regenerate_with import RegenerateWith
 from diffucurate.operators.release_models import ReleaseModels
 from diffucurate.operators.replace_objects import ReplaceObjects
 from diffucurate.operators.show_provenance import ShowProvenance
+from diffucurate.operators.train_token import TrainToken
 from diffucurate.operators.undo_curation import UndoCuration
 from diffucurate.operators.vary_images import VaryImages
 
 #: In the order in which they are used; ``fiftyone.yml`` lists the same.
 OPERATORS: tuple[type[LibraryOperator], ...] = (
     GenerateImages,
+    ExpandCaptions,
     LabelImages,
     LearnToken,
+    TrainToken,
     PreviewThreshold,
     CompareSources,
     CurateSamples,

@@ -5,7 +5,7 @@ Knows the form around the recipe; ``recipe_form`` draws the recipe's own fields,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import fiftyone as fo
@@ -15,6 +15,7 @@ from fiftyone.operators.executor import ExecutionContext
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.outlook import images_of
 from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.strict_yaml import read_text
 from diffucurate.operators import recipe_params
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import given, refuse
@@ -30,6 +31,7 @@ from diffucurate.operators.recipe_form import (
     show_yaml,
 )
 from diffucurate.plugin.estimate import in_words, pace
+from diffucurate.plugin.recipes import recipes_in_text
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
@@ -76,21 +78,22 @@ class GenerateImages(LibraryOperator):
         inputs.enum("recipe_from", origin.values(), default=way, view=origin)
         if way == BUILT:
             built = fields_of(ctx.params)
-            recipe = build_recipe(inputs, built, ctx.dataset_name)
+            found = build_recipe(inputs, built, ctx.dataset_name)
+            recipes = [] if found is None else [found]
         else:
-            recipe = self._read(inputs, ctx, way)
+            recipes = self._read(inputs, ctx, way)
             advanced_switch(inputs)
         if given(ctx, "advanced", False) or any(_wrong(ctx.params.get(name)) for name in ("limit", "batch_size")):
             self._settings(inputs, ctx)
         if way == BUILT:
             show_yaml(inputs, built, ctx.dataset_name)
-        self._describe(inputs, recipe, ctx)
+        self._describe(inputs, recipes, ctx)
         if way == BUILT:
             remember_classes(inputs, built)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Generate"))
 
-    def _read(self, inputs: types.Object, ctx: ExecutionContext, way: str) -> Recipe | None:
-        """The field for a recipe's text or file, with what is wrong in it; None while nothing is entered."""
+    def _read(self, inputs: types.Object, ctx: ExecutionContext, way: str) -> list[Recipe]:
+        """The field for a recipe's text or file, with what is wrong in it; no recipes while nothing is entered."""
         if way == FILE:
             field = inputs.str(
                 "recipe_path",
@@ -107,15 +110,19 @@ class GenerateImages(LibraryOperator):
                 view=types.TextFieldView(multiline=True, rows=16, componentsProps=MONOSPACE),
             )
         try:
-            recipe = _recipe(ctx)
+            recipes = _recipes(ctx)
+            for recipe in recipes:
+                if recipe.captions is not None:
+                    images_of(recipe)  # reads them
         except RecipeError as error:
             refuse(field, str(error))
-            return None
-        if recipe is None and (way == FILE or "recipe" in ctx.params):
+            return []
+        if not recipes and (way == FILE or "recipe" in ctx.params):
             refuse(field, "give the full path of a recipe file" if way == FILE else "write or paste a recipe")
-        if recipe is not None and (warning := model_warning(recipe.model)):
+        warnings = (model_warning(model) for model in dict.fromkeys(recipe.model for recipe in recipes))
+        if warning := next((warning for warning in warnings if warning), None):
             inputs.view("model_warning", types.Warning(label=plain(warning)))
-        return recipe
+        return recipes
 
     def _settings(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         """What concerns the run, not the recipe."""
@@ -133,47 +140,54 @@ class GenerateImages(LibraryOperator):
             view=types.TextFieldView(space=4),
         )
 
-    def _describe(self, inputs: types.Object, recipe: Recipe | None, ctx: ExecutionContext) -> None:
+    def _describe(self, inputs: types.Object, recipes: Sequence[Recipe], ctx: ExecutionContext) -> None:
         """At the end: what will be made and how long that takes, or why it cannot start."""
         if _way(ctx) == BUILT and (problem := first_problem(inputs)):
             inputs.view("not_ready", types.Warning(label="Not ready yet", description=plain(problem)))
             return
-        if recipe is None:
+        if not recipes:
             return
+        recipe, *others = recipes
         images, exact = images_of(recipe)
         limit = given(ctx, "limit")
         now = min(images, limit) if isinstance(limit, int) and limit > 0 else images
         count = f"{images:,}" if exact else f"Up to {images:,}"
         held = " The dataset exists: only what is missing is painted." if fo.dataset_exists(recipe.dataset) else ""
         held += f" Now the first {now:,} of them." if now < images else ""
-        each = f" from each of '{recipe.source.dataset}'" if recipe.source is not None else ""
+        each = f" from each of '{recipe.source.dataset or recipe.source.folder}'" if recipe.source is not None else ""
         text = f"{count} images{each} for dataset '{recipe.dataset}'"
         text += f", labelled as {_enumerated(recipe.class_names)}.{held}"
+        if others:  # the other sections of a DiffuGen config
+            text += f" Then those for {_datasets(one.dataset for one in others)}."
         time = "" if each else in_words(now, pace(recipe, given(ctx, "device")))
         inputs.view("recipe_summary", types.Notice(label=plain(text), description=time))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        from diffucurate.plugin.generate import generate
+        from diffucurate.plugin.generate import generate_all
 
-        recipe = _recipe(ctx)
-        if recipe is None:
+        recipes = _recipes(ctx, paint=True)
+        if not recipes:
             raise RecipeError("recipe", None, "paste a recipe or name a recipe file")
-        there = fo.dataset_exists(recipe.dataset)
+        names = list(dict.fromkeys(recipe.dataset for recipe in recipes))
+        there = [name for name in names if fo.dataset_exists(name)]
         if not there and _way(ctx) == BUILT and ctx.params.get("dataset_from") == recipe_params.CURRENT:
-            raise DatasetError(f"dataset '{recipe.dataset}' was deleted meanwhile; choose a new one")
-        before = len(fo.load_dataset(recipe.dataset)) if there else 0
+            raise DatasetError(f"dataset '{names[0]}' was deleted meanwhile; choose a new one")
+        before = {name: len(fo.load_dataset(name)) for name in there}
         settings = {name: given(ctx, name) for name in ("limit", "batch_size", "device")}
-        dataset = generate(recipe, **settings, progress=progress)
-        added = len(dataset) - before
-        message = f"{added} images added to '{dataset.name}', which now holds {len(dataset)}"
-        return Outcome(message, {"dataset": dataset.name, "added": added, "images": len(dataset)})
+        datasets = generate_all(recipes, **settings, progress=progress)
+        added = {dataset.name: len(dataset) - before.get(dataset.name, 0) for dataset in datasets}
+        first = datasets[0]
+        message = f"{sum(added.values())} images added to {_datasets(added)}"
+        if len(added) == 1:
+            message += f", which now holds {len(first)}"
+        return Outcome(message, {"dataset": first.name, "added": sum(added.values()), "images": len(first)})
 
     def filled(self, ctx: ExecutionContext) -> str | None:
         try:
-            recipe = _recipe(ctx)
+            recipes = _recipes(ctx)
         except RecipeError:
             return None
-        return None if recipe is None else recipe.dataset
+        return recipes[0].dataset if recipes else None
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         name = outcome.result["dataset"]
@@ -190,23 +204,26 @@ def _enumerated(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names) if more <= 1 else f"{', '.join(names[:most])} and {more} more"
 
 
+def _datasets(names: Iterable[str]) -> str:
+    """The names, each once and in quotes."""
+    return _enumerated([f"'{name}'" for name in dict.fromkeys(names)])
+
+
 def _way(ctx: ExecutionContext) -> str:
     """Where the recipe is; where nobody said so, that follows from what was given."""
     inferred = FILE if ctx.params.get("recipe_path") else PASTED if ctx.params.get("recipe") else BUILT
     return str(given(ctx, "recipe_from", inferred))
 
 
-def _recipe(ctx: ExecutionContext) -> Recipe | None:
-    """The recipe as the form has it, None while nothing is entered.
+def _recipes(ctx: ExecutionContext, *, paint: bool = False) -> list[Recipe]:
+    """The recipes as the form has them, none while nothing is entered; learned words are converted to ``paint``.
 
     Raises:
         RecipeError: what is entered is no recipe.
     """
     way = _way(ctx)
     if way == BUILT:
-        return Recipe.from_mapping(recipe_params.mapping_of(ctx.params, ctx.dataset_name))
-    if way == FILE:
-        path = given(ctx, "recipe_path")
-        return Recipe.load(path) if path else None
-    text = given(ctx, "recipe")
-    return Recipe.parse(text) if text else None
+        return [Recipe.from_mapping(recipe_params.mapping_of(ctx.params, ctx.dataset_name))]
+    path = given(ctx, "recipe_path") if way == FILE else None
+    text = read_text(path) if path else given(ctx, "recipe") if way == PASTED else None
+    return recipes_in_text(text, ready=paint) if text else []

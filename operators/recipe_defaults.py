@@ -6,22 +6,20 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.nouns import likely_classes
 from diffucurate.generator.recipe import Recipe
 from diffucurate.generator.tiny import words
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
 from diffucurate.operators.recipe_params import (
     BUILTIN,
     EXAMPLE,
-    joined,
-    lines,
+    classes_found,
     model_from,
     names_classes,
     params_of,
-    split,
     tags_of,
     used_attributes,
 )
+from diffucurate.operators.recipe_texts import joined, lines, split
 from diffucurate.plugin.target import unused_name
 
 #: What an attribute of that name begins with: words that the built-in model knows.
@@ -65,7 +63,7 @@ def fields_of(params: Mapping[str, Any]) -> Fields:
     values["attributes"] = {name: entered.get(name, text) for name, text in defaults["attributes"].items()}
     if "classes" not in defaults:
         listed = {name: split(text) for name, text in values["attributes"].items()}
-        defaults["classes"] = tags_of(likely_classes(templates, listed))
+        defaults["classes"] = tags_of(classes_found(values, listed))
     if not names_classes(params):
         values["classes"] = defaults["classes"]
     return Fields(defaults, values)

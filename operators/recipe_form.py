@@ -11,22 +11,44 @@ from typing import Any
 
 from fiftyone.operators import types
 
+from diffucurate.generator.captions.prompts import caption_prompts
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.outlook import images_of, some_prompts
 from diffucurate.generator.recipe import Recipe
 from diffucurate.generator.rules import check_templates
 from diffucurate.generator.setups import SCHEDULERS
+from diffucurate.generator.strict_yaml import write_yaml
+from diffucurate.operators.caption_form import ask_captions, ask_class_prompt
 from diffucurate.operators.forms import choose, refuse
 from diffucurate.operators.model_choice import choose_model
 from diffucurate.operators.recipe_defaults import Fields
-from diffucurate.operators.recipe_params import CLASSES_FOUND, CURRENT, NEW, as_text, mapping_of, place, remembered
+from diffucurate.operators.recipe_params import (
+    CAPTIONS,
+    CLASSES_FOUND,
+    CURRENT,
+    NEW,
+    TEMPLATES,
+    as_text,
+    carried,
+    left_behind,
+    mapping_of,
+    place,
+    remembered,
+)
 from diffucurate.plugin.target import find_target
 
 PREVIEWED = 6
 
 MONOSPACE = {"field": {"sx": {"& textarea": {"fontFamily": "monospace", "fontSize": 13, "whiteSpace": "pre"}}}}
 
-ADVANCED = ("steps", "guidance", "negative_prompt", "scheduler", "sample_count", "sample_seed")
+ADVANCED = (
+    "more_sizes", "steps", "guidance", "negative_prompt", "prompt_weights", "scheduler", "tokens", "loras",
+    "sample_count", "sample_seed",
+)  # fmt: skip
+
+
+#: What nobody would miss before it is too late: fields that show themselves where a recipe fills them.
+_RARE = ("more_sizes", "prompt_weights", "tokens", "loras")
 
 
 def build_recipe(inputs: types.Object, fields: Fields, current: str | None) -> Recipe | None:
@@ -42,7 +64,10 @@ def build_recipe(inputs: types.Object, fields: Fields, current: str | None) -> R
         if mapping["templates"]:
             check_templates(mapping["templates"], mapping["attributes"])
         recipe = Recipe.from_mapping(mapping)
+        if recipe.captions is not None:
+            images_of(recipe)  # reads them
     except RecipeError as error:
+        recipe = None
         path, message = place(error, mapping)
     if path == "dataset" and mapping["dataset"] == current:
         path = "dataset_from"
@@ -51,8 +76,17 @@ def build_recipe(inputs: types.Object, fields: Fields, current: str | None) -> R
     choose_model(inputs, fields.defaults, fields.values)
     _numbers(inputs, fields)
     switch = advanced_switch(inputs)
-    if fields.values.get("advanced") or path in ADVANCED:
+    if fields.values.get("advanced") or path in ADVANCED or any(fields.defaults.get(name) for name in _RARE):
         _advanced(inputs, fields.defaults)
+    if reason := left_behind(fields.values.get("recipe")):
+        notice = types.Warning(
+            label="What was written under 'Write or paste a recipe' stays there", description=plain(reason)
+        )
+        inputs.view("left_behind", notice)
+    if kept := carried(fields.values.get("recipe")):
+        text = "\n".join(f"- {plain(line)}" for line in write_yaml(kept).splitlines())
+        label = "Kept from the recipe, without a field here; change it under 'Write or paste a recipe'"
+        inputs.str("kept", label=label, default=text, view=types.MarkdownView(read_only=True))
     if path and not (field := _field(inputs, path) or switch).invalid:
         refuse(field, message)
     return recipe
@@ -116,6 +150,35 @@ def _dataset(inputs: types.Object, fields: Fields, current: str | None, name: st
 
 
 def _prompts(inputs: types.Object, fields: Fields, mapping: Mapping[str, Any], recipe: Recipe | None) -> None:
+    origin = types.RadioGroup(orientation="horizontal")
+    origin.add_choice(TEMPLATES, label="Write prompts")
+    origin.add_choice(CAPTIONS, label="Use captions")
+    chosen = fields.values.get("prompts_from") or TEMPLATES
+    inputs.enum("prompts_from", origin.values(), default=fields.defaults.get("prompts_from", TEMPLATES), view=origin)
+    if chosen == CAPTIONS:
+        ask_captions(inputs, fields.values, defaults=fields.defaults)
+        ask_class_prompt(inputs, default=fields.defaults.get("class_prompt"))
+    else:
+        _templates(inputs, fields, mapping)
+    inputs.list(
+        "classes",
+        types.String(),
+        label="Classes",
+        description="What to find and label. Add one with Enter; 'person: pedestrian' takes both words for a person.",
+        default=fields.defaults["classes"],
+        view=types.AutocompleteView(choices=[], allow_duplicates=False),
+    )
+    if recipe is not None and recipe.captions is not None:
+        prompts = [made.prompt for made in caption_prompts(recipe.captions, recipe.classes).prompts[:PREVIEWED]]
+    else:
+        prompts = some_prompts(mapping["templates"], mapping["attributes"], PREVIEWED)
+    if prompts:
+        text = "\n".join(f"- {plain(prompt)}" for prompt in prompts)
+        label = f"{images_of(recipe).images:,} images, such as" if recipe is not None else "Images such as"
+        inputs.str("preview", label=label, default=text, view=types.MarkdownView(read_only=True))
+
+
+def _templates(inputs: types.Object, fields: Fields, mapping: Mapping[str, Any]) -> None:
     count = len(mapping["templates"])
     inputs.define_property(
         "templates",
@@ -133,29 +196,17 @@ def _prompts(inputs: types.Object, fields: Fields, mapping: Mapping[str, Any], r
             field = group.define_property(name, kind, label=label, default=text, view=view)
             if not mapping["attributes"].get(name):
                 refuse(field, f"write what {{{name}}} can be, such as one, two, three")
-    inputs.list(
-        "classes",
-        types.String(),
-        label="Classes",
-        description="What to find and label. Add one with Enter; 'person: pedestrian' takes both words for a person.",
-        default=fields.defaults["classes"],
-        view=types.AutocompleteView(choices=[], allow_duplicates=False),
-    )
-    if prompts := some_prompts(mapping["templates"], mapping["attributes"], PREVIEWED):
-        text = "\n".join(f"- {plain(prompt)}" for prompt in prompts)
-        label = f"{images_of(recipe).images:,} images, such as" if recipe is not None else "Images such as"
-        inputs.str("preview", label=label, default=text, view=types.MarkdownView(read_only=True))
 
 
 def _numbers(inputs: types.Object, fields: Fields) -> None:
     defaults = fields.defaults
-    inputs.int("width", label="Width", description="In pixels", default=defaults["width"], view=_beside(4))
-    inputs.int("height", label="Height", description="In pixels", default=defaults["height"], view=_beside(4))
+    inputs.int("width", label="Width", description="In pixels", default=defaults.get("width"), view=_beside(4))
+    inputs.int("height", label="Height", description="In pixels", default=defaults.get("height"), view=_beside(4))
     inputs.define_property(
         "seeds",
         _type_of(fields.values["seeds"]),
         label="Images per prompt",
-        description="Or their seeds: 3, 7, 21",
+        description="Or their seeds: 3, 7, 21; or 3 random",
         default=defaults["seeds"],
         view=_beside(4),
     )
@@ -179,9 +230,31 @@ def _advanced(inputs: types.Object, defaults: Mapping[str, Any]) -> None:
     inputs.str(
         "negative_prompt",
         label="Negative prompt",
-        description="What the images should not show",
+        description="What the images should not show; may have {attributes} that all prompts have",
         default=defaults.get("negative_prompt"),
     )
+    inputs.str(
+        "more_sizes",
+        label="Other sizes",
+        description="Each prompt at these too, such as 128x192, 192x128",
+        default=defaults.get("more_sizes"),
+        view=_beside(6),
+    )
+    inputs.bool(
+        "prompt_weights",
+        label="Weights in prompts",
+        description="Read car++ and (road)1.3 as weights, and prompts of any length",
+        default=defaults.get("prompt_weights", False),
+        view=types.SwitchView(space=6),
+    )
+    for name, label, description in (
+        ("tokens", "Learned words", "Word and file or hub id, such as <piano>=/home/me/piano.safetensors"),
+        ("loras", "LoRAs", "File or hub id, with a scale if it is not 1, such as /home/me/style.safetensors=0.8"),
+    ):
+        view = types.AutocompleteView(choices=[], allow_duplicates=False)
+        inputs.list(
+            name, types.String(), label=label, description=description, default=defaults.get(name), view=view
+        )  # fmt: skip
     choose(
         inputs,
         "scheduler",

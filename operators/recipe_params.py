@@ -11,13 +11,25 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from diffucurate.generator.diffugen import is_config, recipe_contents
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.model_names import BUILT_IN, locate
 from diffucurate.generator.nouns import class_name, likely_classes
 from diffucurate.generator.phrases import phrase_forms
 from diffucurate.generator.recipe import MAX_SIDE, Recipe
-from diffucurate.generator.strict_yaml import write_yaml
+from diffucurate.generator.strict_yaml import read_yaml, write_yaml
 from diffucurate.generator.templates import attributes_of
+from diffucurate.operators.caption_params import caption_params, captions_in
+from diffucurate.operators.recipe_texts import (
+    joined,
+    lines,
+    loras_of,
+    seeds_as_text,
+    seeds_of,
+    sizes_of,
+    split,
+    words_of,
+)
 
 Lists = dict[str, list[str]]
 
@@ -40,7 +52,16 @@ EXAMPLE: dict[str, Any] = {
 #: A field that nobody sees: the classes that were found when the form was last drawn, as ``remembered`` writes them.
 CLASSES_FOUND = "classes_found"
 
-_LEFT_OUT = {"guidance": 5.0, "negative_prompt": "", "scheduler": ""}
+_LEFT_OUT = {"guidance": 5.0, "negative_prompt": "", "scheduler": "", "prompt_weights": False}
+
+#: What the form has fields for; whatever else a recipe says goes through it as it is.
+_SHOWN = frozenset({
+    "dataset", "model", "size", "steps", "guidance", "seeds", "negative_prompt", "scheduler", "loras", "tokens",
+    "prompt_weights", "classes", "templates", "attributes", "sample", "captions",
+})  # fmt: skip
+
+#: What the prompts are.
+TEMPLATES, CAPTIONS = "templates", "captions"
 
 
 def mapping_of(params: Mapping[str, Any], current: str | None = None) -> dict[str, Any]:
@@ -49,46 +70,104 @@ def mapping_of(params: Mapping[str, Any], current: str | None = None) -> dict[st
     Classes are found in the templates where none are named. Fields that were emptied are left to the recipe's
     own defaults; ``current`` is the dataset that the App shows.
     """
-    templates = lines(params.get("templates"))
+    captioned = params.get("prompts_from") == CAPTIONS
+    templates = [] if captioned else lines(params.get("templates"))
     attributes = {name: split(params.get("attributes", {}).get(name)) for name in used_attributes(templates)}
     dataset = current if current and params.get("dataset_from") == CURRENT else params.get("dataset")
     mapping: dict[str, Any] = {"dataset": dataset or "", "model": _model(params)}
+    kept = carried(params.get("recipe"))
+    mapping |= {name: value for name, value in kept.items() if name != "attributes"}
     if params.get("width") is not None or params.get("height") is not None:
-        mapping["size"] = [params.get("width"), params.get("height")]
-    for name in ("steps", "guidance", "negative_prompt", "scheduler"):
+        size, others = [params.get("width"), params.get("height")], sizes_of(params.get("more_sizes"))
+        mapping["size"] = [size, *others] if others else size
+    for name in ("steps", "guidance", "negative_prompt", "scheduler", "prompt_weights"):
         if params.get(name) not in (None, _LEFT_OUT.get(name)):
             mapping[name] = params[name]
+    for name, read in (("tokens", words_of), ("loras", loras_of)):
+        if params.get(name):
+            mapping[name] = read(params[name])
     if params.get("seeds") not in (None, ""):
-        mapping["seeds"] = _seeds(params["seeds"])
+        mapping["seeds"] = seeds_of(params["seeds"])
     if params.get("sample_count") is not None:
         mapping["sample"] = {"count": params["sample_count"], "seed": params.get("sample_seed") or 0}
-    classes = classes_of(params["classes"]) if names_classes(params) else likely_classes(templates, attributes)
+    if captioned:
+        mapping["captions"] = captions_in(params) or {}
+    classes = classes_of(params["classes"]) if names_classes(params) else classes_found(params, attributes)
+    if not templates:  # those of each picture, which only their values are said of
+        attributes = kept.get("attributes", {})
     return {**mapping, "classes": classes, "templates": templates, "attributes": attributes}
+
+
+def classes_found(params: Mapping[str, Any], attributes: Mapping[str, Sequence[str]]) -> Lists:
+    """The classes that templates, or captions that are written in the form, most likely show."""
+    if params.get("prompts_from") != CAPTIONS:
+        return likely_classes(lines(params.get("templates")), attributes)
+    texts = (captions_in(params) or {}).get("texts", [])
+    return likely_classes([text.replace("{", "{{").replace("}", "}}") for text in texts], {})
+
+
+def carried(text: Any) -> dict[str, Any]:
+    """What a recipe's text says that the form has no field for, as plain data; nothing of what is no recipe."""
+    try:
+        recipe = Recipe.parse(text) if isinstance(text, str) and text else None
+    except RecipeError:
+        recipe = None
+    if recipe is None:
+        return {}
+    fresh = {name: field.get_default(call_default_factory=True) for name, field in Recipe.model_fields.items()}
+    names = [name for name in fresh if name not in _SHOWN and getattr(recipe, name) != fresh[name]]
+    if recipe.captions is not None and caption_params(recipe.captions) is None:
+        names.append("captions")
+    if not recipe.templates and recipe.attributes:
+        names.append("attributes")
+    plain = recipe.model_dump(mode="json", exclude_none=True)
+    return {name: plain[name] for name in names}
+
+
+def left_behind(text: Any) -> str | None:
+    """Why a recipe's text, or a part of it, cannot be taken into the form; None where all of it can."""
+    if not isinstance(text, str) or not text:
+        return None
+    try:
+        Recipe.parse(text)
+        content = read_yaml(text)
+    except RecipeError as error:
+        return f"It is not a recipe that can be built here: {error}"
+    others = len(recipe_contents(content)) - 1 if is_config(content) else 0
+    return "Only the first section of this DiffuGen config is taken over." if others else None
 
 
 def params_of(recipe: Recipe) -> dict[str, Any]:
     """The form's fields for a recipe; its classes only where they are not those that would be found anyway.
 
-    The form is one for images from text: of a recipe whose images start from pictures it takes what those share.
+    What it has no field for is ``carried``'s.
     """
-    width, height = recipe.sizes[0] if recipe.sizes else (128, 128)
     params: dict[str, Any] = {
         "dataset": recipe.dataset,
         "templates": "\n".join(" ".join(template.split()) for template in recipe.templates),
         "attributes": {name: joined(listed) for name, listed in recipe.attributes.items()},
         "model_from": model_from(recipe.model),
-        "width": width,
-        "height": height,
-        "seeds": str(recipe.seeds) if isinstance(recipe.seeds, int) else _listed(recipe.seed_list),
+        "seeds": seeds_as_text(recipe.seeds),
         "steps": recipe.steps,
         "guidance": recipe.guidance,
     }
+    if recipe.sizes:
+        params |= dict(zip(("width", "height"), recipe.sizes[0], strict=True))
+        params["more_sizes"] = ", ".join(f"{width}x{height}" for width, height in recipe.sizes[1:])
     if params["model_from"] != BUILTIN:
         params["model"] = recipe.model
     params |= {name: value for name in ("negative_prompt", "scheduler") if (value := getattr(recipe, name))}
+    if recipe.prompt_weights:
+        params["prompt_weights"] = True
+    if recipe.tokens:
+        params["tokens"] = [f"{word.placeholder}={word.path}" for word in recipe.tokens]
+    if recipe.loras:
+        params["loras"] = [f"{lora.path}={lora.scale:g}" for lora in recipe.loras]
     if recipe.sample != "all":
         params |= {"sample_count": recipe.sample.count, "sample_seed": recipe.sample.seed}
-    if recipe.classes != likely_classes(recipe.templates, recipe.attributes):
+    if recipe.captions is not None and (asked := caption_params(recipe.captions)) is not None:
+        params |= {"prompts_from": CAPTIONS, **asked}
+    if recipe.classes != classes_found(params, recipe.attributes):
         params["classes"] = tags_of(recipe.classes)
     return params
 
@@ -108,7 +187,15 @@ def place(error: RecipeError, mapping: Mapping[str, Any]) -> tuple[str, str]:
     """
     said = str(error).removeprefix(f"{error.field}: ").removesuffix(" without quotes")
     root, _, rest = error.field.partition(".")
-    if not mapping["templates"]:
+    root = re.sub(r"^(tokens|loras)\[\d+\]$", r"\1", root)
+    if root.partition("[")[0] not in _SHOWN:  # carried through the form, which has no field for it
+        return root, str(error)
+    if root == "captions" and mapping.get("captions") == {}:
+        return "captions", "name a file of captions, or write some, one per line"
+    if root == "captions":
+        held = "captions_path" if "path" in mapping["captions"] else "captions"
+        return {"class_prompt": "class_prompt", "instances": "instances_path"}.get(rest, held), said
+    if not mapping["templates"] and "captions" not in mapping and not mapping.keys() - _SHOWN:
         return "templates", f"write at least one prompt, such as {EXAMPLE['templates'][0]}"
     if line := re.fullmatch(r"templates\[(\d+)\]", error.field):
         return "templates", said if len(mapping["templates"]) == 1 else f"line {int(line[1]) + 1}: {said}"
@@ -118,35 +205,21 @@ def place(error: RecipeError, mapping: Mapping[str, Any]) -> tuple[str, str]:
     if root == "classes" and not error.value:
         return "classes", "name at least one class, such as car"
     if root == "classes" and isinstance(error.value, list):
-        return "classes", f"{rest}: {error.remedy}"
+        return "classes", f"{rest or ', '.join(error.value)}: {error.remedy}"
+    if root == "tokens" and error.value == "":
+        return "tokens", "write each as its word and its file, as in <piano>=/home/me/piano.safetensors"
     if error.field == "sample":
         return "seeds", "these choices make more images than one recipe may hold; use fewer values or fewer seeds"
     if root == "dataset" and not error.value:
         return "dataset", "give the dataset a name"
-    if root == "size":
-        width, height = mapping["size"]
-        return ("height" if _is_side(width) else "width"), error.remedy if None in (width, height) else said
+    if root == "size" and "size" in mapping:
+        first = mapping["size"]
+        if isinstance(first[0], list):
+            if error.value != first[0] or first[0] in first[1:]:
+                return "more_sizes", said
+            first = first[0]
+        return ("height" if _is_side(first[0]) else "width"), error.remedy if None in first else said
     return {"sample": f"sample_{rest}"}.get(root, root), said
-
-
-def lines(text: str | Sequence[str] | None) -> list[str]:
-    """Templates as text, one per line, or as a list; blank ones are left out."""
-    parts = text.splitlines() if isinstance(text, str) else text or []
-    return [part.strip() for part in parts if part.strip()]
-
-
-def split(text: str | Sequence[str] | None) -> list[str]:
-    """``"red, blue"`` or a list -> ``["red", "blue"]``; where there is a semicolon, it separates instead of commas."""
-    if isinstance(text, str):
-        text = re.split(r"[;\n]" if ";" in text else r"[,\n]", text)
-    return [part.strip() for part in text or [] if part.strip()]
-
-
-def joined(listed: Sequence[str]) -> str:
-    """The text that ``split`` reads as that list."""
-    if not any("," in value for value in listed):
-        return ", ".join(listed)
-    return "; ".join(listed) + (";" if len(listed) == 1 else "")
 
 
 def used_attributes(templates: Sequence[str]) -> list[str]:
@@ -210,21 +283,6 @@ def _model(params: Mapping[str, Any]) -> str:
 
 def _is_side(pixels: Any) -> bool:
     return isinstance(pixels, int) and pixels % 8 == 0 and 8 <= pixels <= MAX_SIDE
-
-
-def _listed(seeds: Sequence[int]) -> str:
-    """Seeds as ``_seeds`` reads them: one alone keeps a comma, else it would be a number of seeds."""
-    return ", ".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")
-
-
-def _seeds(text: Any) -> Any:
-    """``"3"`` -> 3, ``"3, 7"`` or ``"3,"`` -> a list; anything else stays, for the recipe to refuse."""
-    if not isinstance(text, str):
-        return text
-    if re.fullmatch(r"\s*-?\d{1,12}\s*", text):
-        return int(text)
-    parts = split(text)
-    return [int(part) for part in parts] if all(re.fullmatch(r"-?\d{1,12}", part) for part in parts) else text
 
 
 def _different(phrases: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from diffucurate.generator.errors import DatasetError, DiffucurateError, RecipeE
 from diffucurate.operators.chosen import chosen_ids
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import given, has_dataset, refuse
-from diffucurate.operators.recipe_params import split
+from diffucurate.operators.recipe_texts import split
 from diffucurate.plugin.estimate import in_words, pace
 from diffucurate.plugin.provenance import Origins, Provenance, painted_samples
 from diffucurate.plugin.regenerate import plan_of

@@ -63,9 +63,10 @@ class ShowProvenance(LibraryOperator):
             return  # a prompt that names no class: no recipe leads to it alone
         rare = (
             "negative_prompt", "scheduler", "loras", "tokens", "prompt_weights",
-            "source", "objects", "strength", "carry",
+            "source", "objects", "strength", "carry", "captions",
         )  # fmt: skip
         unused = [name for name in rare if not getattr(recipe, name)]
+        content = recipe.model_dump(mode="json", exclude={"sample", "task", *unused}, exclude_none=True)
         inputs.btn(
             "reuse",
             "Use as a recipe",
@@ -75,7 +76,7 @@ class ShowProvenance(LibraryOperator):
             prompt=True,
             params={
                 "recipe_from": PASTED,
-                "recipe": as_text(recipe.model_dump(mode="json", exclude={"sample", "task", *unused})),
+                "recipe": as_text(content),
             },
         )
 

@@ -90,7 +90,7 @@ def in_words(report: Progress) -> tuple[float, str]:
     parts = [f"{report.done} of {report.total}"]
     if report.images_per_second > 0:
         minutes, seconds = divmod(round(report.seconds_left), 60)
-        parts += [f"{report.images_per_second:.1f} images/s", f"{minutes}:{seconds:02d} left"]
+        parts += [f"{report.images_per_second:.1f} {report.unit}/s", f"{minutes}:{seconds:02d} left"]
     if report.note:
         parts.append(report.note)
     return report.done / max(report.total, 1), ", ".join(parts)

@@ -78,12 +78,13 @@ def run_demo(terminal: Terminal, out: Path, *, serve: bool, recipe: Path = RECIP
         }
     )  # fmt: skip
     if serve:
-        _serve(terminal, dataset)
+        serve_app(terminal, dataset)
     else:
         terminal.show(f"Look at it with: fiftyone app launch {dataset.name}")
 
 
-def _serve(terminal: Terminal, dataset: fo.Dataset) -> None:
+def serve_app(terminal: Terminal, dataset: fo.Dataset) -> None:
+    """Serve the App with the dataset until Ctrl-C."""
     import fiftyone as fo
     from fiftyone.core.service import ServiceListenTimeout
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.conditions import Conditions
 from diffucurate.plugin.provenance import Provenance
 from diffucurate.plugin.runs import DONE, RUNNING, Record
@@ -23,6 +24,7 @@ def of_image(made: Provenance) -> dict[str, str]:
     job = made.job
     lines = {
         "Prompt": job.prompt,
+        **_caption(job.caption),
         "Negative prompt": job.negative_prompt,
         "Attributes": ", ".join(f"{name}: {value}" for name, value in job.attributes.items()),
         "Looked for": "; ".join(_phrases(label, phrases) for label, phrases in job.phrases.items()) or "no class",
@@ -35,6 +37,17 @@ def of_image(made: Provenance) -> dict[str, str]:
         **_source(made),
     }
     return {label: text for label, text in lines.items() if text}
+
+
+def _caption(caption: CaptionSource | None) -> dict[str, str]:
+    """The caption that the prompt was made of, where that came from, and the text that found its classes."""
+    if caption is None:
+        return {}
+    image = f" of image {caption.image_id}" if caption.image_id is not None else ""
+    place = "the recipe" if caption.file is None else f"'{caption.file}'"
+    wrote = f", written by {caption.model}" if caption.model is not None else ""
+    lines = {"Caption": f"{caption.text} ({caption.id}{image}, {place}{wrote})"}
+    return lines if caption.class_prompt is None else {**lines, "Class prompt": caption.class_prompt}
 
 
 def _source(made: Provenance) -> dict[str, str]:

@@ -9,6 +9,7 @@ from diffucurate.generator.errors import DatasetError
 JOB_ID = "job_id"
 RUN_KEY = "run_key"
 PROMPT = "prompt"
+TEMPLATE = "prompt_template"
 NEGATIVE_PROMPT = "negative_prompt"
 SEED = "seed"
 STEPS = "steps"
@@ -20,6 +21,9 @@ SOURCE_ID = "source_id"
 
 #: What an image was painted from, with all that is needed to find and check it (``plugin.picture_fields``).
 SOURCE = "source"
+
+#: The caption that the prompt was made of, and where that came from (``plugin.caption_fields``).
+CAPTION = "caption"
 
 #: Device, batch size and threads of the painting: with the job, all that decides every bit of the image.
 PAINTED = "painted"

@@ -6,23 +6,29 @@ key, and writes over what it left behind. How paintings become samples is ``plug
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.progress import Progress
 from diffucurate.plugin import fields, runs
+from diffucurate.plugin.captions import readable
 from diffucurate.plugin.classes import extend_classes
 from diffucurate.plugin.looks import dress
 from diffucurate.plugin.paint import job_ids, paint_into
 from diffucurate.plugin.progress import Listener
-from diffucurate.plugin.samples import declare_job_fields, declare_label_fields
+from diffucurate.plugin.recipes import read_recipes
+from diffucurate.plugin.samples import declare_caption_fields, declare_job_fields, declare_label_fields
 from diffucurate.plugin.target import find_target
 
 if TYPE_CHECKING:
     from diffucurate.generator.recipe import Recipe
+
+logger = logging.getLogger(__name__)
 
 SOURCE = "attention"
 
@@ -33,26 +39,29 @@ def generate(
     limit: int | None = None,
     batch_size: int | None = None,
     device: str | None = None,
+    trust_pickle: bool = False,
     progress: Listener | None = None,
 ) -> fo.Dataset:
     """Paint what a recipe asks for and the dataset does not have yet, and label it from the attention.
 
-    Images can start from text, from the pictures of any dataset (img2img), or replace objects in them (inpaint). A
-    picture that cannot be used is left out: the log and the run's facts say why, and the others go on.
+    Images can start from text, from the pictures of any dataset or folder (img2img), or replace objects in them
+    (inpaint). A picture that cannot be used is left out: the log and the run's facts say why, and the others go on.
 
     The dataset is made if there is none, and kept by FiftyOne until it is deleted. Another recipe for the same
     dataset adds to it: new classes get the next ids. Media go below FiftyOne's default dataset folder, or below
     ``DIFFUCURATE_MEDIA_DIR``.
 
     Args:
-        recipe: a Recipe, its content, or the path of a recipe file.
+        recipe: a Recipe, its content, or the path of a recipe file. Of a config of DiffuGen's all sections are
+            painted, each into a dataset of its own.
         limit: only the first so many images of the recipe.
         batch_size: images painted at once; by default what the device usually holds.
         device: ``cuda``, ``cpu``, ...; the best one there is by default.
+        trust_pickle: whether learned words are read too whose file holds more than tensors, which runs its code.
         progress: called after each batch.
 
     Returns:
-        The dataset, also when there was nothing to do.
+        The dataset, also when there was nothing to do; of several sections the first one's.
 
     Raises:
         RecipeError: the recipe or a setting is wrong, or the model cannot make its size.
@@ -60,16 +69,56 @@ def generate(
         DatasetError: a dataset of that name exists that Diffucurate did not make, or that lacks room for the classes;
             or there are no pictures to start from, or none that can be used.
     """
-    from diffucurate.generator.prompts import jobs as jobs_of
+    recipes = _as_recipes(recipe, trust_pickle)
+    return generate_all(recipes, limit=limit, batch_size=batch_size, device=device, progress=progress)[0]
 
-    recipe = _as_recipe(recipe)
+
+def generate_all(
+    recipes: Sequence[Recipe],
+    *,
+    limit: int | None = None,
+    batch_size: int | None = None,
+    device: str | None = None,
+    progress: Listener | None = None,
+) -> list[fo.Dataset]:
+    """Paint several recipes, one after the other, and return their datasets, each once; see ``generate``.
+
+    Of several, one that has no picture to start from is left out: the log and a note of the progress say why.
+
+    Raises:
+        RecipeError, ModelError, DatasetError: as ``generate``; ``DatasetError`` only where no recipe led to a dataset.
+    """
     for name, value in (("limit", limit), ("batch_size", batch_size)):
         if value is not None and value < 1:
             raise RecipeError(name, value, "give a number of images, at least 1")
+    made: dict[str, fo.Dataset] = {}
+    failed: list[DatasetError] = []
+    for recipe in recipes:
+        try:
+            made[recipe.dataset] = _generate(recipe, limit, batch_size, device, progress)
+        except DatasetError as error:
+            if len(recipes) == 1:
+                raise
+            failed.append(error)
+            logger.warning("%s: left out: %s", recipe.dataset, error)
+            if progress is not None:
+                progress(Progress(0, 0, 0.0, float("inf"), f"{recipe.dataset}: left out: {error}"))
+    if not made:
+        raise failed[0]
+    return list(made.values())
+
+
+def _generate(
+    recipe: Recipe, limit: int | None, batch_size: int | None, device: str | None, progress: Listener | None
+) -> fo.Dataset:
+    from diffucurate.generator.prompts import jobs as jobs_of
+
     existing = find_target(recipe.dataset)
     if recipe.source is not None:
         from diffucurate.plugin.generate_from import generate_from
+        from diffucurate.plugin.picture_folder import with_dataset
 
+        recipe = with_dataset(recipe)
         settings = _settings(recipe, limit)
         generate_from(
             recipe, existing, settings, limit=limit, batch_size=batch_size, device=device, progress=progress
@@ -89,12 +138,16 @@ def generate(
     for size in recipe.sizes:
         check_size(pipe, size)
     with adapted(pipe, recipe.setup):
-        pass
+        todo, facts = readable(recipe, todo, len(jobs), pipe, progress)
+    if existing is not None and not todo:  # only captions that are too long
+        return existing
     dataset = existing if existing is not None else fo.Dataset(recipe.dataset)
     classes = prepare(dataset, recipe)
+    if recipe.captions is not None:
+        declare_caption_fields(dataset)
     settings = _settings(recipe, limit)
     with runs.recorded(dataset, "generate", settings, key=runs.unfinished(dataset, "generate", settings)) as run:
-        run.facts["asked"] = len(jobs)
+        run.facts |= {"asked": len(jobs), **facts}
         paint_into(dataset, todo, run, pipe=pipe, classes=classes, batch_size=batch_size, progress=progress)
     return dataset
 
@@ -103,12 +156,10 @@ def _settings(recipe: Recipe, limit: int | None) -> dict[str, Any]:
     return {"recipe": recipe.model_dump(mode="json"), "fingerprint": recipe.fingerprint(), "limit": limit}
 
 
-def _as_recipe(recipe: Recipe | Mapping[str, Any] | str | os.PathLike[str]) -> Recipe:
+def _as_recipes(recipe: Recipe | Mapping[str, Any] | str | os.PathLike[str], trust_pickle: bool) -> list[Recipe]:
     from diffucurate.generator.recipe import Recipe
 
-    if isinstance(recipe, Recipe):
-        return recipe
-    return Recipe.from_mapping(recipe) if isinstance(recipe, Mapping) else Recipe.load(os.fspath(recipe))
+    return [recipe] if isinstance(recipe, Recipe) else read_recipes(recipe, trust_pickle=trust_pickle)
 
 
 def prepare(

@@ -51,7 +51,7 @@ def generate_from(
         return nearest_size(pipe, size)
 
     reader = PictureReader()
-    plan = plan_pictures(recipe, reader, size_of, limit)
+    plan = plan_pictures(recipe, reader, size_of, limit, progress)
     _check_plan(plan, recipe)
     done = job_ids(existing) if existing is not None else set()
     todo = [job for job in plan.jobs if job.job_id not in done]
@@ -73,6 +73,11 @@ def generate_from(
             dataset, todo, run, pipe=pipe, classes=classes, batch_size=batch_size, source_ids=plan.source_ids,
             pictures=reader, labels=PictureLabels(recipe, reader), progress=progress,
         )  # fmt: skip
+    store_agreement(dataset, recipe)
+
+
+def store_agreement(dataset: fo.Dataset, recipe: Recipe) -> None:
+    """How far the new labels and those carried over agree, on all images of the dataset that have both."""
     if recipe.carry is not None:
         compare(dataset.exists(fields.instances(CARRIED)), SOURCE, CARRIED)
 

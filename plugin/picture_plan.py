@@ -15,15 +15,21 @@ from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, DiffucurateError, PictureError, RecipeError
 from diffucurate.generator.picture_recipe import Objects
+from diffucurate.generator.picture_source import Source
 from diffucurate.generator.prompts import Choice, Job, choices, job_of
 from diffucurate.generator.recipe import Recipe, Sample, Size
 from diffucurate.generator.sampling import shares
+from diffucurate.generator.templates import attributes_of, fill
 from diffucurate.generator.variations import refilled, template_of
 from diffucurate.plugin import fields, runs
 from diffucurate.plugin.pictures import PictureReader
+from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.provenance import Origins
 from diffucurate.plugin.regions import label_field, names_in
 from diffucurate.plugin.samples import dataset_of
+
+#: What is counted while a plan is made.
+READ = "pictures read"
 
 
 @dataclass
@@ -52,7 +58,11 @@ class _Start(NamedTuple):
 
 
 def plan_pictures(
-    recipe: Recipe, reader: PictureReader, size_of: Callable[[Size], Size], limit: int | None = None
+    recipe: Recipe,
+    reader: PictureReader,
+    size_of: Callable[[Size], Size],
+    limit: int | None = None,
+    progress: Listener | None = None,
 ) -> PicturePlan:
     """The jobs of a recipe whose images start from pictures.
 
@@ -64,6 +74,7 @@ def plan_pictures(
         reader: reads the pictures.
         size_of: (width, height) of a picture -> what is painted from it, where the recipe says no size.
         limit: only so many jobs.
+        progress: called before each picture is read; whatever it raises ends the plan.
 
     Raises:
         DatasetError: there is no such dataset, view or field.
@@ -83,9 +94,13 @@ def plan_pictures(
     else:
         found = iter(_own_templates(recipe, dataset, items, plan.failed))
     seen: set[str] = set()
+    meter, last = Meter(progress, len(items), READ), -1
     for start in found:
         if limit is not None and len(plan.jobs) >= limit:
             break
+        if start.choice.picture != last:
+            last = start.choice.picture
+            meter.reach(last)
         item = items[start.choice.picture]
         if item.sample_id in plan.failed and item.instance is None:
             continue
@@ -110,7 +125,7 @@ def source_samples(recipe: Recipe) -> fo.Dataset | fo.DatasetView:
     source = recipe.source
     if source is None:
         raise RecipeError("source", None, "name the dataset whose images are the start")
-    if not fo.dataset_exists(source.dataset):
+    if source.dataset is None or not fo.dataset_exists(source.dataset):
         raise DatasetError(f"there is no source dataset '{source.dataset}'; name one of fiftyone.list_datasets()")
     dataset = fo.load_dataset(source.dataset)
     samples: fo.Dataset | fo.DatasetView = dataset
@@ -129,6 +144,10 @@ def source_samples(recipe: Recipe) -> fo.Dataset | fo.DatasetView:
             if dataset.get_run_info(key).config.settings.get("fingerprint") == recipe.fingerprint()
         ]
         samples = samples.match(~F(fields.RUN_KEY).is_in(own)) if own else samples
+    for name, values in (source.where or {}).items():
+        samples = samples.match(F(f"{fields.ATTRIBUTES}.{name}").is_in(values))
+        if not samples:
+            raise DatasetError(f"no image of dataset '{source.dataset}' has {name} {' or '.join(values)}")
     return samples
 
 
@@ -181,16 +200,17 @@ def _own_templates(recipe: Recipe, dataset: fo.Dataset, items: Sequence[_Item], 
     wholes = dataset.select([item.sample_id for item in items], ordered=True)
     for index, sample in enumerate(wholes):
         try:
-            made = origins.provenance(sample)
-            template = template_of(made.job, made.recipe)
+            job, origin = _painted_from(sample, recipe, dataset.name, origins)
+            template = template_of(job, origin)
         except DiffucurateError as error:
             failed[sample.id] = f"{sample.filepath}: {error}; write templates for images that have none"
             continue
-        used.update(made.job.attributes)
+        # Whoever wrote it down may know more of a picture than its prompt says.
+        used.update(job.attributes, sample[fields.ATTRIBUTES].to_dict() if job.source else ())
         starts = [
             _Start(Choice(varied.prompt, varied.attributes, seed, size, index), template)
-            for varied in refilled(made.job, made.recipe, recipe.attributes)
-            if varied.prompt != made.job.prompt
+            for varied in refilled(job, origin, recipe.attributes)
+            if varied.prompt != job.prompt
             for seed, size in variants
         ]
         found.append(starts)
@@ -200,6 +220,27 @@ def _own_templates(recipe: Recipe, dataset: fo.Dataset, items: Sequence[_Item], 
         remedy = f"no prompt of these images has this attribute; they have {there}"
         raise RecipeError(f"attributes.{unused[0]}", recipe.attributes[unused[0]], remedy)
     return _evenly(found, recipe.sample)
+
+
+def _painted_from(sample: fo.Sample, recipe: Recipe, dataset: str, origins: Origins) -> tuple[Job, Recipe]:
+    """What a picture was painted from, by Diffucurate or by whoever wrote its template down, and a recipe for that.
+
+    Raises:
+        DiffucurateError: nobody says, or the template cannot be filled.
+    """
+    template = sample[fields.TEMPLATE] if sample.has_field(fields.TEMPLATE) else None
+    if template is None:
+        made = origins.provenance(sample)
+        return made.job, made.recipe
+    document = sample[fields.ATTRIBUTES] if sample.has_field(fields.ATTRIBUTES) else None
+    held = {} if document is None else document.to_dict()
+    try:
+        values = {name: held[name] for name in attributes_of(template)}
+    except (ValueError, KeyError) as error:
+        said = f"has no value for {{{error.args[0]}}}" if isinstance(error, KeyError) else str(error)
+        raise PictureError(f"its template '{template}' {said}") from error
+    source = Source(dataset, sample.id, "", 1.0, template=template)
+    return job_of(recipe, Choice(fill(template, values), values, 0), (8, 8), source), recipe
 
 
 def _evenly(found: Sequence[list[_Start]], sample: Sample | str) -> list[_Start]:

@@ -14,8 +14,8 @@ Listener = Callable[[Progress], None]
 class Meter:
     """Turns counts into ``Progress``: images per second since the start, and the seconds left at that pace."""
 
-    def __init__(self, listener: Listener | None, total: int) -> None:
-        self._listener, self._total, self._done = listener, total, 0
+    def __init__(self, listener: Listener | None, total: int, unit: str = "images") -> None:
+        self._listener, self._total, self._unit, self._done = listener, total, unit, 0
         self._start = time.monotonic()
 
     def advance(self, count: int = 1, note: str = "") -> None:
@@ -28,7 +28,7 @@ class Meter:
         if self._listener is not None:
             pace = done / max(time.monotonic() - self._start, 1e-9)
             left = (self._total - done) / pace if pace else float("inf")
-            self._listener(Progress(done, self._total, pace, left, note))
+            self._listener(Progress(done, self._total, pace, left, note, self._unit))
 
 
 def step_of(listener: Listener | None, index: int, count: int) -> Listener | None:

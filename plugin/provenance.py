@@ -7,6 +7,7 @@ known to differ. Knows nothing of models: painting again is ``plugin.repaint``'s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,14 +15,16 @@ from typing import Any, TypeAlias
 import fiftyone as fo
 from fiftyone.core.sample import SampleView
 
+from diffucurate.generator.captions.config import Captions, ClassPrompt
+from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.conditions import Conditions
-from diffucurate.generator.errors import DatasetError
-from diffucurate.generator.phrases import find_phrases
+from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.picture_recipe import Objects, SourceImages
-from diffucurate.generator.prompts import Job, choices, job_of, jobs, negative_prompt
+from diffucurate.generator.prompts import Job, choices, job_of, jobs, negative_prompt, phrases_of
 from diffucurate.generator.recipe import Recipe
 from diffucurate.generator.variations import altered, template_of
 from diffucurate.plugin import fields, runs
+from diffucurate.plugin.caption_fields import caption_in
 from diffucurate.plugin.media import read_image
 from diffucurate.plugin.picture_fields import source_in
 from diffucurate.plugin.samples import dataset_of
@@ -137,10 +140,18 @@ def recipe_of(sample: fo.Sample) -> Recipe:
         tokens=list(job.setup.tokens),
         prompt_weights=job.setup.prompt_weights,
         classes={name: made.recipe.classes[name] for name in job.phrases},
-        templates=[template_of(job, made.recipe)],
         attributes={name: [value] for name, value in job.attributes.items()},
+        **({"templates": [template_of(job, made.recipe)]} if job.caption is None else _captions(job, job.caption)),
         **_pictures(job),
     )
+
+
+def _captions(job: Job, caption: CaptionSource) -> dict[str, Any]:
+    """What the recipe of one image says of its caption."""
+    way: ClassPrompt = "none"
+    if caption.class_prompt is not None:
+        way = "separate" if job.prompt == caption.text else "append"
+    return {"captions": Captions(texts=[caption.entry()], class_prompt=way), "templates": []}
 
 
 def _pictures(job: Job) -> dict[str, Any]:
@@ -255,13 +266,13 @@ class Origins:
 
 def _as_told(sample: fo.Sample, recipe: Recipe) -> Job:
     """The job that the sample's fields tell of now."""
-    prompt, attributes = sample[fields.PROMPT] or "", sample[fields.ATTRIBUTES]
+    prompt, attributes, caption = sample[fields.PROMPT] or "", sample[fields.ATTRIBUTES], caption_in(sample)
     names = attributes.field_names if attributes is not None else ()
     return Job.of(
         task=sample[fields.TASK],
         prompt=prompt,
         negative_prompt=sample[fields.NEGATIVE_PROMPT] or "",
-        phrases=find_phrases(prompt, recipe.classes),
+        phrases=phrases_of(prompt, recipe.classes, caption),
         attributes={name: attributes[name] for name in names if attributes[name] is not None},
         seed=sample[fields.SEED],
         # Metadata can be cleared and computed again at any time; without them the recipe still knows.
@@ -271,6 +282,7 @@ def _as_told(sample: fo.Sample, recipe: Recipe) -> Job:
         model=sample[fields.MODEL],
         setup=recipe.setup,
         source=source_in(sample),
+        caption=caption,
     )
 
 
@@ -294,7 +306,8 @@ def _candidates(told: Job, recipe: Recipe, verb: str) -> Iterator[Job]:
     for size in recipe.sizes or (told.size,):
         yield altered(told, **common, size=size, negative_prompt=negative_prompt(recipe, told.attributes))
     if verb == "generate" and told.source is None:
-        yield from jobs(recipe)
+        with suppress(RecipeError):  # a file of captions may be gone or changed by now
+            yield from jobs(recipe)
     elif verb == "generate":
         for choice in choices(recipe.model_copy(update={"sample": "all"})):
             yield job_of(recipe, choice, choice.size or told.size, told.source)

@@ -214,6 +214,10 @@ def _paint(dataset: fo.Dataset, part: Part, progress: Listener | None) -> None:
             dataset, part.todo, run, pipe=pipe, classes=classes, source_ids=part.source_ids, pictures=pictures,
             labels=labels, progress=progress,
         )  # fmt: skip
+    if pictures is not None:
+        from diffucurate.plugin.generate_from import store_agreement
+
+        store_agreement(dataset, part.recipe)
 
 
 def _counted(progress: Listener | None, before: int, total: int) -> Listener | None:

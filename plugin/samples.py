@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.polygons import Ring, simplify
-from diffucurate.plugin import fields
+from diffucurate.plugin import caption_fields, fields
 from diffucurate.plugin.classes import mask_targets
 from diffucurate.plugin.picture_fields import PARTS, source_document
 
@@ -88,6 +88,16 @@ def declare_source_fields(dataset: fo.Dataset) -> None:
     """
     _declare(dataset, {fields.SOURCE: fo.DynamicEmbeddedDocument})
     _declare(dataset, {f"{fields.SOURCE}.{name}": kind for name, kind in PARTS.items()})
+
+
+def declare_caption_fields(dataset: fo.Dataset) -> None:
+    """Add the fields of the captions that images were painted from to the schema.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    _declare(dataset, {fields.CAPTION: fo.DynamicEmbeddedDocument})
+    _declare(dataset, {f"{fields.CAPTION}.{name}": kind for name, kind in caption_fields.PARTS.items()})
 
 
 def declare_heatmaps(dataset: fo.Dataset, classes: Iterable[str]) -> None:
@@ -168,6 +178,7 @@ def job_fields(
         fields.PAINTED: None if conditions is None else fo.DynamicEmbeddedDocument(**asdict(conditions)),
         fields.SOURCE_ID: source_id,
         **({} if job.source is None else {fields.SOURCE: source_document(job.source)}),
+        **({} if job.caption is None else {fields.CAPTION: caption_fields.caption_document(job.caption)}),
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import fiftyone as fo
 
-from diffucurate.plugin import fields
+from diffucurate.plugin import caption_fields, fields
 from diffucurate.plugin.classes import read_classes
 from diffucurate.plugin.picture_fields import PARTS
 from diffucurate.plugin.sources import compared
@@ -24,8 +24,10 @@ _PROMPT_FIELDS = (
     fields.PROMPT, fields.NEGATIVE_PROMPT, fields.MODEL, fields.SEED, fields.STEPS, fields.GUIDANCE, fields.TASK,
 )  # fmt: skip
 _SOURCE_FIELDS = tuple(f"{fields.SOURCE}.{part}" for part in PARTS)
+_CAPTION_FIELDS = tuple(f"{fields.CAPTION}.{part}" for part in caption_fields.PARTS)
 _DETAIL_FIELDS = (
-    fields.JOB_ID, fields.RUN_KEY, fields.SOURCE_ID, *_SOURCE_FIELDS, fields.ATTENTION_MAPS, *fields.PAINTED_PATHS,
+    fields.JOB_ID, fields.RUN_KEY, fields.SOURCE_ID, *_SOURCE_FIELDS, *_CAPTION_FIELDS, fields.ATTENTION_MAPS,
+    *fields.PAINTED_PATHS,
 )  # fmt: skip
 
 #: FiftyOne's groups that ours follow.

@@ -22,7 +22,7 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class Report(Protocol):
-    """What a verb tells while it works; counts are images."""
+    """What a verb tells while it works; counts are images, or whatever the unit is."""
 
     @property
     def done(self) -> int: ...
@@ -34,6 +34,8 @@ class Report(Protocol):
     def seconds_left(self) -> float: ...
     @property
     def note(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
 
 
 class Terminal:
@@ -122,9 +124,9 @@ def pace(report: Report) -> str:
     if not report.done:
         return ""
     if report.done >= report.total:
-        return f"{report.images_per_second:.1f} images/s"
+        return f"{report.images_per_second:.1f} {report.unit}/s"
     minutes, seconds = divmod(round(report.seconds_left), 60)
-    return f"{report.images_per_second:.1f} images/s, {minutes}:{seconds:02d} left"
+    return f"{report.images_per_second:.1f} {report.unit}/s, {minutes}:{seconds:02d} left"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:

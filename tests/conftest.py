@@ -91,6 +91,14 @@ def pytest_configure(config: pytest.Config) -> None:
     (root / "ultralytics").mkdir()
 
 
+@pytest.fixture(scope="session")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a language model that writes captions of the tiny world."""
+    from tiny_writer import save_writer
+
+    return str(save_writer(tmp_path_factory.mktemp("writer")))
+
+
 @pytest.fixture
 def dataset() -> Iterator[fo.Dataset]:
     """An empty dataset under a name of its own, deleted afterwards."""

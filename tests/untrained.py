@@ -73,6 +73,13 @@ def untrained_pipeline(
     return _ready(pipe, unet, (".attn2.to_q", ".attn2.to_k"))
 
 
+def save_untrained(folder: Path) -> Path:
+    """The folder of a saved ``untrained_pipeline`` below ``folder``: 64 px images of noise in milliseconds."""
+    pipe = untrained_pipeline(untrained_tokenizer(folder / "words"), channels=(16, 32), width=16, side=64)
+    pipe.save_pretrained(folder / "pipeline")
+    return folder / "pipeline"
+
+
 def untrained_xl(tokenizer: CLIPTokenizer, other: CLIPTokenizer) -> Any:
     """Stable Diffusion XL: two text encoders of different widths, and what it is told of the image's size."""
     torch.manual_seed(0)
@@ -86,17 +93,18 @@ def untrained_xl(tokenizer: CLIPTokenizer, other: CLIPTokenizer) -> Any:
 
 
 def untrained_sd3(
-    tokenizer: CLIPTokenizer, *, layers: int = 3, dual: tuple[int, ...] = (), norm: str | None = None
+    tokenizer: CLIPTokenizer, *, layers: int = 3, dual: tuple[int, ...] = (), norm: str | None = None, channels: int = 4
 ) -> Any:
-    """Stable Diffusion 3: CLIP twice and T5. ``dual`` blocks and a ``norm`` make it 3.5."""
+    """Stable Diffusion 3: CLIP twice and T5. ``dual`` blocks and a ``norm`` make it 3.5; real ones have latents of 16
+    ``channels``, without which diffusers does not inpaint."""
     torch.manual_seed(0)
     transformer = SD3Transformer2DModel(
-        sample_size=16, patch_size=2, in_channels=4, out_channels=4, num_layers=layers, attention_head_dim=8,
-        num_attention_heads=2, joint_attention_dim=32, caption_projection_dim=16, pooled_projection_dim=12 + 16,
-        pos_embed_max_size=24, dual_attention_layers=dual, qk_norm=norm,
+        sample_size=16, patch_size=2, in_channels=channels, out_channels=channels, num_layers=layers,
+        attention_head_dim=8, num_attention_heads=2, joint_attention_dim=32, caption_projection_dim=16,
+        pooled_projection_dim=12 + 16, pos_embed_max_size=24, dual_attention_layers=dual, qk_norm=norm,
     )  # fmt: skip
     pipe = StableDiffusion3Pipeline(
-        transformer, FlowMatchEulerDiscreteScheduler(), _autoencoder(128),
+        transformer, FlowMatchEulerDiscreteScheduler(), _autoencoder(128, channels),
         _clip(tokenizer, 12, CLIPTextModelWithProjection), tokenizer,
         _clip(tokenizer, 16, CLIPTextModelWithProjection), tokenizer, _t5(32), untrained_t5_tokenizer(),
     )  # fmt: skip
@@ -154,12 +162,12 @@ def _t5(width: int) -> T5EncoderModel:
     return T5EncoderModel(T5Config(vocab_size=words, d_model=width, d_kv=8, d_ff=32, num_layers=2, num_heads=2)).eval()
 
 
-def _autoencoder(side: int) -> AutoencoderKL:
+def _autoencoder(side: int, channels: int = 4) -> AutoencoderKL:
     levels = (side // 16).bit_length()
     return AutoencoderKL(
         down_block_types=["DownEncoderBlock2D"] * levels, up_block_types=["UpDecoderBlock2D"] * levels,
         block_out_channels=[8] * levels, norm_num_groups=4, sample_size=side, mid_block_add_attention=False,
-        shift_factor=0.0,
+        shift_factor=0.0, latent_channels=channels,
     )  # fmt: skip
 
 

@@ -92,7 +92,9 @@ def pack_checkpoint(trained: Path, target: Path) -> None:
     """Copy our own checkpoint without the folders of the machine it was trained on."""
     checkpoint = torch.load(trained, map_location="cpu", weights_only=False)  # a pickle, but made right here
     for arguments in (checkpoint["train_args"], checkpoint["model"].args):
-        for name in {"data", "project", "save_dir"} & set(arguments):
+        for name in {"data", "model", "project", "save_dir"} & set(arguments):
             arguments[name] = "tiny"
+    if hasattr(checkpoint["model"], "pt_path"):  # of one that another was trained on from
+        checkpoint["model"].pt_path = "tiny"
     target.parent.mkdir(parents=True, exist_ok=True)
     torch.save(checkpoint, target)

@@ -5,15 +5,17 @@ that help and a wrong recipe answer at once.
 """
 
 # In the order in which help lists them.
-from diffucurate.plugin.cli import generate, from_images, label, learn_token, compare, curate  # isort: skip
-from diffucurate.plugin.cli import export, provenance, regenerate, demo, doctor  # isort: skip
+from diffucurate.plugin.cli import generate, expand_captions, from_images, label, learn_token, train_token  # isort: skip
+from diffucurate.plugin.cli import compare, curate, export, provenance, regenerate, demo, demo_rare, doctor  # isort: skip
 from diffucurate.plugin.cli.running import main, run
 
 __all__ = [
     "compare",
     "curate",
     "demo",
+    "demo_rare",
     "doctor",
+    "expand_captions",
     "export",
     "from_images",
     "generate",
@@ -23,4 +25,5 @@ __all__ = [
     "provenance",
     "regenerate",
     "run",
+    "train_token",
 ]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.plugin.cli.app import DatasetArgument, Json, app, names_in, terminal_of, values_in
+from diffucurate.plugin.cli.app import Json, app, names_in, terminal_of, values_in
 from diffucurate.plugin.cli.datasets import chosen, samples_of
 from diffucurate.plugin.terminal import Terminal
 
+Images = Annotated[str, typer.Argument(metavar="DATASET", help="Name of a FiftyOne dataset, or a folder of images.")]
 To = Annotated[str | None, typer.Option(help="The dataset to add to; DATASET-varied or -inpainted if left out.")]
 View = Annotated[str | None, typer.Option(help="A saved view, to start only from its images.")]
 Sample = Annotated[list[str] | None, typer.Option(help="The id of an image to start from (repeatable).")]
@@ -35,7 +37,7 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the be
 
 @app.command()
 def img2img(
-    context: typer.Context, dataset: DatasetArgument, change: Change = None, prompt: Prompt = None,
+    context: typer.Context, dataset: Images, change: Change = None, prompt: Prompt = None,
     strength: Strength = None,
     carry: Annotated[str | None, typer.Option(help="A source or field whose instances to keep beside.")] = None,
     class_: Class = None, to: To = None, view: View = None, sample: Sample = None, model: Model = None,
@@ -48,8 +50,9 @@ def img2img(
     with terminal.progress("img2img") as progress:
         samples = _samples(dataset, view, sample)
         from diffucurate.plugin.from_images import img2img as run
+        from diffucurate.plugin.samples import dataset_of
 
-        before = _held(to or f"{dataset}-varied")
+        before = _held(to or f"{dataset_of(samples).name}-varied")
         made = run(
             samples, prompt=prompt or (), carry=carry, dataset=to, limit=limit, batch_size=batch_size, device=device,
             progress=progress, **content,
@@ -59,7 +62,7 @@ def img2img(
 
 @app.command()
 def inpaint(
-    context: typer.Context, dataset: DatasetArgument,
+    context: typer.Context, dataset: Images,
     field: Annotated[str, typer.Option(help="The label source or field whose objects are replaced.")],
     prompt: Annotated[list[str], typer.Option(help="What to show, the new object named (repeatable).")],
     instances: Annotated[
@@ -84,8 +87,9 @@ def inpaint(
     with terminal.progress("inpaint") as progress:
         samples = _samples(dataset, view, sample)
         from diffucurate.plugin.from_images import inpaint as run
+        from diffucurate.plugin.samples import dataset_of
 
-        before = _held(to or f"{dataset}-inpainted")
+        before = _held(to or f"{dataset_of(samples).name}-inpainted")
         made = run(
             samples, field, prompt, instances=which, replace=labels, dataset=to, limit=limit, batch_size=batch_size,
             device=device, progress=progress, **content,
@@ -107,6 +111,12 @@ def _content(
 
 
 def _samples(dataset: str, view: str | None, sample: list[str] | None) -> Any:
+    import fiftyone as fo
+
+    if os.path.isdir(dataset) and not fo.dataset_exists(dataset):
+        from diffucurate.plugin.picture_folder import dataset_of_folder
+
+        dataset = dataset_of_folder(dataset).name
     samples = samples_of(dataset, view)
     return chosen(samples, sample) if sample else samples
 

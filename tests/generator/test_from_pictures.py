@@ -26,6 +26,8 @@ from diffucurate.generator.painter import Painting, Progress, paint
 from diffucurate.generator.picture_source import Region, Source
 from diffucurate.generator.pictures import SEAM, Picture, grown
 from diffucurate.generator.prompts import Job
+from diffucurate.generator.setups import Setup
+from diffucurate.generator.variations import altered
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (100, 90, 3), np.uint8)
 MASK = np.zeros((100, 90), np.bool_)
@@ -43,7 +45,7 @@ def pipe_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
             "sd": lambda: untrained_pipeline(words),
             "sd-inpainting": lambda: untrained_pipeline(words, kind=StableDiffusionInpaintPipeline, inputs=9),
             "xl": lambda: untrained_xl(words, untrained_tokenizer(Path(folder))),
-            "sd3": lambda: untrained_sd3(words),
+            "sd3": lambda: untrained_sd3(words, channels=16),
             "flux": lambda: untrained_flux(words),
             "pixart": untrained_pixart,
         }
@@ -72,7 +74,7 @@ def painted(pipe: Any, task: str, count: int, strength: float, batch_size: int =
 @pytest.mark.parametrize(
     ("kind", "task"),
     [("sd", "img2img"), ("sd", "inpaint"), ("sd-inpainting", "inpaint"), ("xl", "img2img"), ("xl", "inpaint"),
-     ("sd3", "img2img"), ("flux", "img2img"), ("flux", "inpaint")],
+     ("sd3", "img2img"), ("sd3", "inpaint"), ("flux", "img2img"), ("flux", "inpaint")],
 )  # fmt: skip
 def test_families_paint_from_pictures(pipe_of: Callable[[str], Any], kind: str, task: str, strength: float) -> None:
     pipe = pipe_of(kind)
@@ -90,6 +92,18 @@ def test_families_paint_from_pictures(pipe_of: Callable[[str], Any], kind: str, 
         assert np.array_equal(alone.image[beyond], fitted.image[beyond])
     else:
         assert alone.region is None
+
+
+@pytest.mark.parametrize(("kind", "task"), [("sd", "img2img"), ("sd-inpainting", "inpaint")])
+def test_weights_in_prompts_count_where_images_start_from_pictures(
+    pipe_of: Callable[[str], Any], kind: str, task: str
+) -> None:
+    made = {}
+    for prompt in ("a red car on a road", "a red car++ on a (road)0.5"):
+        todo = [altered(job(task, 0, 0.5), prompt=prompt, setup=Setup(prompt_weights=True))]
+        (made[prompt],) = paint(todo, pipe=pipe_of(kind), pictures=lambda job: PICTURES[job.task])
+    plain, weighted = made.values()
+    assert not np.array_equal(plain.image, weighted.image) and weighted.heatmaps["car"].max() > 0
 
 
 @pytest.mark.parametrize(("kind", "task"), [("sd-inpainting", "img2img"), ("sd-inpainting", "txt2img"),

@@ -30,7 +30,9 @@ def test_what_follows_from_the_task() -> None:
 def test_fingerprints_outlive_the_fields_that_were_added() -> None:
     # A run that was stopped is taken up by these: change this only with a migration.
     assert Recipe.from_mapping(PLAIN).fingerprint() == "38b0ea871d8d0aaa"
-    assert len({Recipe.from_mapping(one).fingerprint() for one in (PLAIN, VARIED, REPLACED)}) == 3
+    assert Recipe.from_mapping(VARIED).fingerprint() == "0c4bca44274c6c43"
+    some = {**VARIED, "source": {"dataset": "photos", "where": {"time": ["noon"]}}}
+    assert len({Recipe.from_mapping(one).fingerprint() for one in (PLAIN, VARIED, REPLACED, some)}) == 4
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,10 @@ def test_fingerprints_outlive_the_fields_that_were_added() -> None:
         (VARIED, {"source": None}, "source: None - name the dataset"),
         (VARIED, {"source": {"dataset": "photos", "views": "x"}}, "source.views: .*not a key.*did you mean 'view'"),
         (VARIED, {"source": {"dataset": "photos", "samples": []}}, r"source.samples: \[\] - list at least one"),
+        (VARIED, {"source": {}}, "source: {} - name one of both: a dataset"),
+        (VARIED, {"source": {"dataset": "photos", "folder": "out"}}, "source: .* - name one of both"),
+        (VARIED, {"source": {"folder": "out", "view": "nights"}}, "source.folder: 'out' - views and samples are"),
+        (VARIED, {"source": {"folder": "out", "where": {"time": []}}}, r"source.where.time: \[\] - list at least one"),
         (VARIED, {"objects": {"field": "truth"}}, "objects: .* - task 'img2img' does not take it; use task: inpaint"),
         (VARIED, {"templates": [], "attributes": {}}, "attributes: {} - say what to change"),
         (VARIED, {"templates": [], "negative_prompt": "{colour}"}, "negative_prompt: .*'{colour}' may have no value"),

@@ -133,34 +133,9 @@ def painted(dataset: fo.Dataset, scenes: list[Scene], tmp_path: Path) -> fo.Data
 @pytest.fixture(scope="session")
 def random_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a pipeline of the real classes with random weights, which paints noise in no time."""
-    import torch
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+    from untrained import save_untrained
 
-    from diffucurate.generator.tiny.words import CONTEXT_LENGTH, write_tokenizer_files
-
-    folder = tmp_path_factory.mktemp("random")
-    torch.manual_seed(0)
-    write_tokenizer_files(folder / "words")
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "words", model_max_length=CONTEXT_LENGTH)
-    text = CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
-        max_position_embeddings=CONTEXT_LENGTH, bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    unet = UNet2DConditionModel(
-        sample_size=16, block_out_channels=(16, 16), layers_per_block=1, cross_attention_dim=16, attention_head_dim=2,
-        down_block_types=("CrossAttnDownBlock2D",) * 2, up_block_types=("CrossAttnUpBlock2D",) * 2, norm_num_groups=4,
-    )  # fmt: skip
-    vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(8, 8, 8), norm_num_groups=4, sample_size=64, mid_block_add_attention=False,
-    )  # fmt: skip
-    StableDiffusionPipeline(
-        vae, CLIPTextModel(text), tokenizer, unet, DDIMScheduler(steps_offset=1, clip_sample=False), None, None,
-        requires_safety_checker=False,
-    ).save_pretrained(folder / "pipeline")  # fmt: skip
-    return folder / "pipeline"
+    return save_untrained(tmp_path_factory.mktemp("random"))
 
 
 @pytest.fixture

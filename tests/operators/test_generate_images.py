@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +88,36 @@ def test_built_from_python(app, recipe: str, random_pipeline: Path) -> None:
     summary = app.form("generate_images", None, **built)["recipe_summary"]["view"]
     assert "The dataset exists: only what is missing is painted" in summary["label"]
     assert "as measured in the last run" in summary["description"]
+
+
+def test_all_sections_of_a_diffugen_config(app, random_pipeline: Path, tmp_path: Path) -> None:
+    """Its pickled word is converted when it is painted, not when the form is drawn, which must not load torch."""
+    import fiftyone as fo
+    import torch
+
+    torch.save({"<piano>": torch.ones(16)}, tmp_path / "piano.pt")
+    section = {"stable_diffusion_model": str(random_pipeline), "times_of_day": ["night"]}
+    config = {
+        "dataset_name": "theirs", "dataset_classes": ["car"], "steps": 2, "image_size": {"width": 64, "height": 64},
+        "txt2img": {
+            **section, "prompts": ["a car at {time_of_day} <piano>"],
+            "textual_inversion": {"weights": str(tmp_path / "piano.pt"), "keyword": "<piano>"},
+        },
+        "img2img": {**section, "source_dataset": "out/theirs/txt2img", "times_of_day": ["noon"]},
+    }  # fmt: skip
+    ask = {"recipe_from": "pasted", "recipe": json.dumps(config)}
+    form = app.form("generate_images", None, **ask)
+    assert form["recipe_summary"]["view"]["label"].endswith("labelled as car. Then those for 'theirs-img2img'.")
+    try:
+        told = app.stream("generate_images", None, **ask)
+        assert app.said(told) == ("Success", "2 images added to 'theirs', 'theirs-img2img'")
+        assert dict(told)["open_dataset"]["dataset"] == "theirs"
+    finally:
+        for name in ("theirs", "theirs-img2img"):
+            if fo.dataset_exists(name):
+                fo.delete_dataset(name)
+    (tmp_path / "piano.pt").unlink()
+    assert "there is no such file" in app.problems("generate_images", None, **ask)["recipe"]
 
 
 def test_a_model_that_is_not_there(app, recipe: str, random_pipeline: Path) -> None:

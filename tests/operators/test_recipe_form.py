@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,12 @@ from diffucurate.operators.recipe_params import (
     EXAMPLE,
     as_text,
     classes_of,
-    joined,
     mapping_of,
     params_of,
     remembered,
-    split,
     tags_of,
 )
+from diffucurate.operators.recipe_texts import joined, split
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -100,6 +100,16 @@ def test_classes_that_nobody_chose_follow_although_the_app_lags_behind(form) -> 
         ({"seeds": "3, 3"}, "seeds", "listed 2 times"),
         ({"seeds": "many"}, "seeds", "'many'"),
         ({**MILLION, "seeds": "2"}, "seeds", "more images than one recipe"),
+        ({"seeds": "5 random from 1 to 3"}, "seeds", "ask for fewer"),
+        ({"more_sizes": "64x60"}, "more_sizes", r"try \[64, 64\]"),
+        ({"more_sizes": "big"}, "more_sizes", "two whole numbers"),
+        ({"more_sizes": "128x128"}, "more_sizes", "2 times"),
+        ({"tokens": ["<piano>"]}, "tokens", "its word and its file"),
+        ({"tokens": ["<piano>=piano.pt"]}, "tokens", "pickle"),
+        ({"tokens": ["a b=p.safetensors"]}, "tokens", "one word"),
+        ({"loras": ["a.safetensors=99"]}, "loras", "at most 10"),
+        ({"loras": ["a.ckpt=1"]}, "loras", "pickle"),
+        ({"negative_prompt": "{mood}"}, "negative_prompt", "mood"),
         ({"width": 7, "height": 7}, "width", r"try \[8, 8\]"),
         ({"height": None}, "height", "^give width and height in pixels"),
         ({"height": 100}, "height", r"try \[128, 96\]"),
@@ -207,8 +217,40 @@ def test_a_recipe_that_was_handed_over_is_taken_apart(form) -> None:
     assert problems(fields) == {}
 
 
+def test_what_a_pasted_recipe_says_of_rare_things_is_shown_or_kept(form) -> None:
+    rare = {
+        "size": [[64, 96], [96, 64]], "loras": [{"path": "a.safetensors", "scale": 0.5}], "prompt_weights": True,
+        "tokens": [{"path": "p.safetensors", "placeholder": "<p>"}], "seeds": {"count": 3, "highest": 9, "seed": 2},
+    }  # fmt: skip
+    text = as_text({**EXAMPLE, **rare})
+    fields = form(recipe=text)
+    assert problems(fields) == {} and "kept" not in fields and "left_behind" not in fields
+    found = {
+        name: fields[name]["default"] for name in ("height", "more_sizes", "prompt_weights", "tokens", "loras", "seeds")
+    }
+    assert found == {
+        "height": 96, "more_sizes": "96x64", "prompt_weights": True, "tokens": ["<p>=p.safetensors"],
+        "loras": ["a.safetensors=0.5"], "seeds": "3 random from 0 to 9, mix 2",
+    }  # fmt: skip
+    pictures = {"task": "img2img", "source": {"dataset": "photos"}, "strength": [0.4, 0.8], "carry": "truth"}
+    own = {"templates": [], "attributes": {"time": ["night"]}, "size": "source"}
+    for content in ({**EXAMPLE, **pictures}, {**EXAMPLE, **pictures, **own, "classes": {"car": ["car"]}}):
+        text = as_text(content)
+        fields = form(recipe=text)
+        assert problems(fields) == {} and "photos" in fields["kept"]["default"]
+        shown = form(recipe=text, show_yaml=True)["yaml"]["default"]
+        assert Recipe.parse(shown) == Recipe.parse(text)
+    assert "strength" in form(recipe=text.replace("0.4", "4"))["left_behind"]["view"]["description"]
+    sections = {"source_dataset": "out", "times_of_day": ["noon"]}
+    config = {"dataset_name": "d", "dataset_classes": ["car"], "txt2img": {"prompts": ["a car"]}, "img2img": sections}
+    assert "first section" in form(recipe=json.dumps(config))["left_behind"]["view"]["description"]
+
+
 RECIPES = [
     EXAMPLE,
+    {**EXAMPLE, "size": [[64, 96], [96, 64]], "seeds": {"count": 4, "seed": 1}, "prompt_weights": True},
+    {**EXAMPLE, "seeds": {"count": 4, "lowest": 2, "highest": 9}, "tokens": [{"path": "o/n", "placeholder": "<p>"}]},
+    {**EXAMPLE, "loras": [{"path": "o/n"}, {"path": "a=b.safetensors", "scale": -2}]},
     {**EXAMPLE, "classes": {"person": ["person", "bus"], "car": ["car"]}, "sample": {"count": 3, "seed": 9}},
     {**EXAMPLE, "attributes": {**EXAMPLE["attributes"], "time": ["noon, high"]}, "seeds": [4], "guidance": 1.5},
     {**EXAMPLE, "templates": ["a car", "a {{big}} bus: 'so' it is"], "attributes": {}, "negative_prompt": "x"},

@@ -53,7 +53,8 @@ def test_delegation_is_offered_where_it_works(app, dataset: fo.Dataset, monkeypa
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in NAMES if name not in ("generate_images", "release_models", "cancel_run")]
+    "name",
+    [name for name in NAMES if name not in ("generate_images", "expand_captions", "release_models", "cancel_run")],
 )
 def test_without_a_dataset_the_form_says_so(app, name: str) -> None:
     assert app.problems(name, None) == {"no_dataset": "open a dataset first"}

@@ -58,12 +58,9 @@ def add_scenes(dataset: fo.Dataset, fill: Callable[..., None], tmp_path: Path) -
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """An untrained pipeline of the real classes, saved as a model folder: 64 px images in a few milliseconds."""
-    from untrained import untrained_pipeline, untrained_tokenizer
+    from untrained import save_untrained
 
-    folder = tmp_path_factory.mktemp("model")
-    pipe = untrained_pipeline(untrained_tokenizer(folder / "words"), channels=(16, 32), width=16, side=64)
-    pipe.save_pretrained(folder / "pipeline")
-    return str(folder / "pipeline")
+    return str(save_untrained(tmp_path_factory.mktemp("model")))
 
 
 @pytest.fixture(scope="session")

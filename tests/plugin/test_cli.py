@@ -19,8 +19,8 @@ from diffucurate.plugin.cli import run
 
 Outcome = tuple[int, Any, str]
 COMMANDS = (
-    "generate", "label", "learn-token", "compare", "curate", "undo", "export", "provenance", "regenerate", "demo",
-    "doctor",
+    "generate", "expand-captions", "label", "learn-token", "train-token", "compare", "curate", "undo", "export",
+    "provenance", "regenerate", "demo", "demo-rare", "doctor",
 )  # fmt: skip
 
 
@@ -51,41 +51,9 @@ def in_a_process(*arguments: str, **environment: str) -> subprocess.CompletedPro
     )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained pipeline of the real classes, quick to run."""
-    import torch
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
-    from diffucurate.generator.tiny.words import CONTEXT_LENGTH, write_tokenizer_files
-
-    folder = tmp_path_factory.mktemp("model")
-    write_tokenizer_files(folder / "words")
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "words", model_max_length=CONTEXT_LENGTH)
-    torch.manual_seed(0)
-    text_encoder = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
-            max_position_embeddings=CONTEXT_LENGTH, bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-        )
-    )  # fmt: skip
-    unet = UNet2DConditionModel(
-        sample_size=16, block_out_channels=(32, 64), layers_per_block=1, cross_attention_dim=32, norm_num_groups=8,
-        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"), attention_head_dim=4,
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-    )  # fmt: skip
-    vae = AutoencoderKL(
-        down_block_types=["DownEncoderBlock2D"] * 3, up_block_types=["UpDecoderBlock2D"] * 3,
-        block_out_channels=[8, 8, 8], norm_num_groups=4, sample_size=64, mid_block_add_attention=False,
-    )  # fmt: skip
-    scheduler = DDIMScheduler(steps_offset=1, clip_sample=False)
-    pipe = StableDiffusionPipeline(
-        vae, text_encoder, tokenizer, unet, scheduler, None, None, requires_safety_checker=False
-    )
-    pipe.save_pretrained(folder / "pipeline")
-    return folder / "pipeline"
+@pytest.fixture
+def model(model_folder: str) -> Path:
+    return Path(model_folder)
 
 
 @pytest.fixture
@@ -222,6 +190,7 @@ def test_a_view_that_is_not_there(command: Callable[..., Outcome], dataset: Any)
         ("yolov8", "--threshold", 0.6, "threshold: 0.6 - source 'yolov8' has no such setting"),
         ("attention", "--max-overlap", 0.6, "max_overlap: 0.6 - source 'attention' has no such setting"),
         ("yolov8", "--min-agreement", 0.6, "min_agreement: 0.6 - source 'yolov8' has no such setting"),
+        ("attention", "--cut", "halfway", "'otsu'"),
         ("attention", "--threshold", 7, "Invalid value for '--threshold'"),
     ],
 )
@@ -264,6 +233,24 @@ def test_generate_adds_what_is_missing_and_no_more(
     assert "generate: 2/2" in err and "images/s" in err
     assert command("generate", recipe)[:2] == (0, {"dataset": name, "added": 1, "samples": 3})
     assert command("generate", recipe)[:2] == (0, {"dataset": name, "added": 0, "samples": 3})
+
+
+def test_captions_instead_of_templates(
+    command: Callable[..., Outcome], recipe: Path, delete_afterwards: None, writer: str, tmp_path: Path
+) -> None:
+    captions = tmp_path / "captions.txt"
+    captions.write_text("a car\na tree at night\na piano\n")
+    code, _, err = command("generate", recipe, "--class-prompt", "none")
+    assert code == 1 and "it goes with --captions" in err
+    code, document, err = command("generate", recipe, "--captions", captions, "--class-prompt", "separate")
+    assert (code, document["added"]) == (0, 2) and "1 caption left out that name none of the classes" in err
+    more = tmp_path / "more.json"
+    asked = ("expand-captions", more, "--model", writer, "--recipe", recipe, "--captions", captions)
+    code, document, err = command(*asked, "--count", 2, "--shots", 0, "--most-words", 16)
+    assert (code, document["captions"], document["path"]) == (0, 2, str(more)), err
+    assert "expand-captions: 2/2" in err and "captions/s" in err
+    assert command(*asked)[1]["error"]["field"] == "path"
+    assert command("expand-captions", more, "--model", writer)[1]["error"]["field"] == "classes"
 
 
 @pytest.mark.slow

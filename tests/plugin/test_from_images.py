@@ -15,8 +15,11 @@ import diffucurate as dc
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.pictures import SEAM, grown
 from diffucurate.generator.prompts import jobs
+from diffucurate.generator.recipe import Recipe
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.media import read_image
+from diffucurate.plugin.picture_plan import plan_pictures
+from diffucurate.plugin.pictures import PictureReader
 from diffucurate.plugin.provenance import provenance, recipe_of
 from diffucurate.plugin.regenerate import regenerate
 from diffucurate.plugin.repaint import repaint
@@ -81,6 +84,18 @@ def test_variations_of_painted_images(generated: fo.Dataset, quick: dict[str, An
     other = regenerate(made[:1], seeds=[7], attributes={"colour": "blue"}).first()
     assert (other.prompt, other.seed, other.source_id) == ("a blue bus at noon", 7, made.first().id)
     assert other.source.sample_id == generated.first().id and repaint(other)[0].identical
+    assert 0 <= other.agreement_attention_carried <= 1 and other.carried_instances is not None
+
+
+def test_each_image_draws_its_strength_from_the_list(photos: fo.Dataset) -> None:
+    recipe = Recipe.from_mapping({
+        "dataset": "none", "task": "img2img", "source": {"dataset": photos.name}, "classes": {"bus": ["bus"]},
+        "templates": ["a {colour} bus"], "attributes": {"colour": ["red", "green", "blue"]}, "seeds": 2,
+        "strength": [0.25, 0.5, 1.0],
+    })  # fmt: skip
+    first, again = (plan_pictures(recipe, PictureReader(), lambda size: size).jobs for _ in range(2))
+    drawn = [job.source.strength for job in first if job.source]
+    assert first == again and len(drawn) == 18 and all(drawn.count(one) >= 2 for one in (0.25, 0.5, 1.0))
 
 
 def test_variations_beside_their_sources_do_not_start_from_themselves(generated: fo.Dataset, quick: dict[str, Any]):
@@ -192,7 +207,9 @@ def test_what_cannot_be_used_is_named_and_the_others_go_on(
 
 def test_a_picture_that_goes_while_others_are_painted(photos: fo.Dataset, quick: dict[str, Any], tmp_path) -> None:
     def change(report: Any) -> None:
-        if report.done == 1:  # the reader keeps a few pictures: only one it has to read again can be missed
+        if (
+            report.done == 1 and report.unit == "images"
+        ):  # the reader keeps a few pictures: only one it has to read again can be missed
             Image.new("RGB", (64, 64)).save(tmp_path / "1.png")
             (tmp_path / "2.png").unlink(missing_ok=True)
 
@@ -210,6 +227,23 @@ def test_a_picture_that_goes_while_others_are_painted(photos: fo.Dataset, quick:
     (tmp_path / "0.png").unlink()
     with pytest.raises(DatasetError, match=r"without what it was painted from: .*0.png: the file is missing"):
         repaint(made)
+
+
+def test_a_plan_says_how_far_it_is_and_can_be_cancelled(photos: fo.Dataset, quick: dict[str, Any]) -> None:
+    told: list[tuple[int, int]] = []
+
+    class Cancelled(BaseException):
+        pass
+
+    def cancel(report: Any) -> None:
+        assert report.unit == "pictures read"
+        told.append((report.done, report.total))
+        if report.done == 1:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        dc.img2img(photos, prompt="a bus", classes=["bus"], progress=cancel, **quick)
+    assert told == [(0, 3), (1, 3)] and not fo.dataset_exists(quick["dataset"])
 
 
 def test_masks_of_another_size_are_named(photos: fo.Dataset, quick: dict[str, Any]) -> None:

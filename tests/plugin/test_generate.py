@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +8,7 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 import pytest
+from killed import killed_while_writing
 from PIL import Image
 
 from diffucurate.generator.errors import DatasetError, ModelError, RecipeError
@@ -157,34 +155,13 @@ def test_images_that_someone_else_adds_meanwhile_are_not_doubled(content):
     assert len(dataset) == len(set(dataset.values("job_id")))
 
 
-_KILLED = """
-import os, signal, sys
-from diffucurate.plugin import media, generate as module
-
-writes = 0
-write_whole = media.write_whole
-
-def write_then_die(path, content):
-    global writes
-    writes += 1
-    if writes == int(sys.argv[2]):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_name(path.name + ".part").write_bytes(content[:10])
-        os.kill(os.getpid(), signal.SIGKILL)
-    return write_whole(path, content)
-
-media.write_whole = write_then_die
-module.generate(sys.argv[1], batch_size=2)
-"""
-
-
 def test_killed_run_is_completed_by_the_next(content, tmp_path):
     content["seeds"] = 8  # sixteen images, written eight at a time
     recipe = tmp_path / "recipe.json"
     recipe.write_text(json.dumps(content))
     # Five files for an image of one class: the 43rd is amid the second eight.
-    done = subprocess.run([sys.executable, "-c", _KILLED, str(recipe), "43"], capture_output=True, timeout=240)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    code = "from diffucurate.plugin.generate import generate\ngenerate(sys.argv[2], batch_size=2)"
+    killed_while_writing(43, code, str(recipe))
     dataset = fo.load_dataset(content["dataset"])
     dataset.reload()
     assert len(dataset) == 8

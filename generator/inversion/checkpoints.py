@@ -1,0 +1,71 @@
+"""A training that can go on: vectors, low-rank changes and the optimiser's state in one safetensors file.
+
+Nothing is pickled, and a file is whole or the one before it is still there. Step k draws all its chances from the seed
+and k, so no generator's state has to be kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from diffucurate.generator.errors import RecipeError
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Path:
+    """Write tensors with plain facts as a safetensors file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, part, metadata={"diffucurate": json.dumps(about)})
+    os.replace(part, path)
+    return path
+
+
+def read_about(path: Path) -> dict[str, Any] | None:
+    """The plain facts of such a file; None where there is none, or not one of ours."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about: dict[str, Any] = json.loads((file.metadata() or {})["diffucurate"])
+            return about
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None
+
+
+def save_checkpoint(
+    path: Path, parameters: Sequence[nn.Parameter], optimiser: torch.optim.Optimizer, about: Mapping[str, Any]
+) -> None:
+    """Write what ``load_checkpoint`` reads; ``about`` says of what run and which step."""
+    tensors: dict[str, Tensor] = {}
+    for index, parameter in enumerate(parameters):
+        tensors[f"{index}"] = parameter
+        for name, value in optimiser.state[parameter].items():
+            tensors[f"{index}.{name}"] = torch.as_tensor(value)
+    save_tensors(path, tensors, about)
+
+
+def load_checkpoint(path: Path, parameters: Sequence[nn.Parameter], optimiser: torch.optim.Optimizer) -> None:
+    """Restore parameters and the optimiser's state of them.
+
+    Raises:
+        RecipeError: the file is of another model, whose parameters have other shapes.
+    """
+    with safe_open(path, framework="pt") as file:
+        for index, parameter in enumerate(parameters):
+            tensors = {key: file.get_tensor(key) for key in file.keys() if key.split(".")[0] == f"{index}"}  # noqa: SIM118 - not a dict
+            if f"{index}" not in tensors or tensors[f"{index}"].shape != parameter.shape:
+                remedy = "it is of another model; choose another name, or have it replaced"
+                raise RecipeError("name", str(path), remedy)
+            parameter.data.copy_(tensors.pop(f"{index}"))
+            optimiser.state[parameter] = {
+                key.partition(".")[2]: value if value.ndim == 0 else value.to(parameter.device)
+                for key, value in tensors.items()
+            }

@@ -1,0 +1,124 @@
+"""What learning a word leaves in its folder: the word, low-rank changes, a checkpoint, the loss, and preview images.
+
+Light but for what is drawn or written: forms ask where words lie without torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.inversion.loss_plot import loss_plot
+
+#: Overrides the folder in which learned words go by name.
+WORDS_DIR_VARIABLE = "DIFFUCURATE_WORDS_DIR"
+
+_NAME = re.compile(r"[\w-][\w. -]*")
+
+
+def words_folder(folder: str | os.PathLike[str] | None = None) -> Path:
+    """Where words go by name: ``folder``, else what DIFFUCURATE_WORDS_DIR says, else ``~/.diffucurate/words``."""
+    chosen = folder or os.environ.get(WORDS_DIR_VARIABLE) or Path("~", ".diffucurate", "words")
+    return Path(os.path.abspath(os.path.expanduser(chosen)))
+
+
+def word_name(placeholder: str) -> str:
+    """What a word's files are called where nobody says: its letters, as in ``piano`` for ``<piano>``."""
+    return re.sub(r"[^\w-]+", "", placeholder) or "word"
+
+
+@dataclass(frozen=True)
+class WordFiles:
+    """The paths of one word's files, whether they are there or not."""
+
+    folder: Path
+    name: str
+
+    @classmethod
+    def of(cls, name: str, folder: str | os.PathLike[str] | None = None) -> WordFiles:
+        """Those of the word of that name, in a folder of its own below ``folder``.
+
+        Raises:
+            RecipeError: a name that would lead out of the folder, or is none.
+        """
+        if not _NAME.fullmatch(name):
+            raise RecipeError("name", name, "use letters, digits, spaces, dots, underscores and hyphens, as in piano-2")
+        return cls(words_folder(folder) / name, name)
+
+    @property
+    def word(self) -> Path:
+        """The word itself, for recipes (``tokens:``)."""
+        return self.folder / f"{self.name}.safetensors"
+
+    @property
+    def lora(self) -> Path:
+        """The low-rank changes that go with it, if any were learned, for recipes (``loras:``)."""
+        return self.folder / f"{self.name}-lora.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.safetensors"
+
+    @property
+    def losses(self) -> Path:
+        """JSON lines: step (from 1) and loss."""
+        return self.folder / "loss.jsonl"
+
+    @property
+    def plot(self) -> Path:
+        return self.folder / "loss.png"
+
+    @property
+    def previews(self) -> Path:
+        """The folder of the preview images, ``<step>-<number>.png``."""
+        return self.folder / "previews"
+
+    def remove(self) -> None:
+        """Remove all of them, and nothing else."""
+        for path in (self.word, self.lora, self.checkpoint, self.losses, self.plot):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self.previews, ignore_errors=True)
+
+    def write_losses(self, losses: Sequence[float]) -> None:
+        """Write the loss of each step so far, and its plot."""
+        lines = [json.dumps({"step": index + 1, "loss": round(loss, 6)}) for index, loss in enumerate(losses)]
+        part = self.losses.with_name("loss.jsonl.part")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text("".join(f"{line}\n" for line in lines))
+        os.replace(part, self.losses)
+        _write_picture(self.plot, loss_plot(losses))
+
+    def read_losses(self) -> list[float]:
+        """The loss of each step that ``write_losses`` wrote; none where it did not."""
+        if not self.losses.is_file():
+            return []
+        return [float(json.loads(line)["loss"]) for line in self.losses.read_text().splitlines()]
+
+    def write_previews(self, step: int, images: Sequence[NDArray[np.uint8]]) -> list[Path]:
+        """Write preview images, each (H, W, 3) uint8 RGB; a file of a step is never written twice with other pixels."""
+        paths = [self.previews / f"{step:06d}-{index}.png" for index in range(len(images))]
+        for path, image in zip(paths, images, strict=True):
+            _write_picture(path, image)
+        return paths
+
+    def latest_previews(self) -> list[Path]:
+        """The preview images of the last step that has some, in order."""
+        paths = sorted(self.previews.glob("*-*.png"), key=lambda path: [int(part) for part in path.stem.split("-")])
+        return [path for path in paths if path.stem.split("-")[0] == paths[-1].stem.split("-")[0]]
+
+
+def _write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    Image.fromarray(pixels).save(part, format="PNG")
+    os.replace(part, path)

@@ -1,0 +1,143 @@
+"""How a word is learned: a strict, frozen config that forms, the command line and Python build alike. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import cos, pi
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError
+from pydantic import model_validator as check
+
+from diffucurate.generator.complaints import in_one_sentence
+from diffucurate.generator.errors import RecipeError
+
+#: Where a caption has the word.
+SLOT = "{}"
+
+#: Captions for images of a thing, and for images in a style, where nobody says what each image shows.
+THING = ("a photo of a {}", "a photo of the {}", "a picture of a {}", "a view of one {}", "an image of the {}")
+STYLE = ("a picture in {} style", "a photo in the style of {}", "a scene in {} style", "an image in the style of {}")
+
+#: Layers that low-rank changes are made to, by the ends of their names in a UNet of diffusers'.
+LAYERS = {
+    "text": ("attn2.to_k", "attn2.to_v"),
+    "attention": ("to_q", "to_k", "to_v", "to_out.0"),
+    "all": ("to_q", "to_k", "to_v", "to_out.0", "net.0.proj", "net.2", "conv1", "conv2"),
+}
+
+_LIMITS = {
+    "vectors": (1, 32), "steps": (1, 100_000), "batch_size": (1, 256), "checkpoint_every": (1, 100_000),
+    "preview_every": (0, 100_000), "previews": (1, 16), "outside": (0, 1), "crops": (0, 16), "rank": (1, 128),
+}  # fmt: skip
+
+_Rate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    @check(mode="wrap")
+    @classmethod
+    def _speak_plainly(cls, data: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            raise in_one_sentence(error, cls, within=cls.where(), limits=_LIMITS) from None
+
+    @classmethod
+    def where(cls) -> tuple[str, ...]:
+        """Where the part sits in a larger config."""
+        return ()
+
+
+class LowRank(_Part):
+    """Small changes to the model itself, learned beside the word (LoRA, Hu et al. 2021; on keys and values of the
+    text alone, as Custom Diffusion does, Kumari et al. 2023). For what a model cannot paint, whatever it is told."""
+
+    rank: Annotated[int, Field(ge=1, le=128)] = 8
+    learning_rate: _Rate = 1e-3
+    layers: Literal["text", "attention", "all"] = "text"
+    """Keys and values of the text, all of attention, or the convolutions too."""
+
+    @classmethod
+    def where(cls) -> tuple[str, ...]:
+        return ("lora",)
+
+
+def _plain_captions(value: Any) -> Any:
+    texts = value if isinstance(value, list | tuple) else [value] if isinstance(value, str) else None
+    if value in ("thing", "style"):
+        return value
+    if not texts or not all(isinstance(text, str) and text.count(SLOT) == 1 for text in texts):
+        raise RecipeError("captions", value, "write 'thing', 'style' or texts with one {} each for the word")
+    return tuple(texts)
+
+
+def _plain_lora(value: Any) -> Any:
+    if isinstance(value, bool):
+        return LowRank() if value else None
+    return LowRank.model_validate(value) if isinstance(value, Mapping) else value
+
+
+def _plain_placeholder(value: Any) -> Any:
+    if isinstance(value, str) and (len(value.split()) != 1 or value != value.strip()):
+        raise RecipeError("placeholder", value, "a placeholder is one word, as in <piano>")
+    return value
+
+
+class Inversion(_Part):
+    """How one word is learned.
+
+    Raises:
+        RecipeError: whatever is wrong with it.
+    """
+
+    placeholder: Annotated[str, Field(min_length=1), BeforeValidator(_plain_placeholder)]
+    """How prompts will write the word; nothing that the model's tokenizer knows already."""
+    initializer: Annotated[str, Field(min_length=1)] | None = None
+    """Words whose vectors the new ones start from, such as ``car`` or ``black table``; by default they start near the
+    mean of all words."""
+    vectors: Annotated[int, Field(ge=1, le=32)] = 1
+    """More say more of the thing, and take more of a prompt's room."""
+    captions: Annotated[Literal["thing", "style"] | tuple[str, ...], BeforeValidator(_plain_captions)] = "thing"
+    """For images without one of their own."""
+    steps: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    batch_size: Annotated[int, Field(ge=1, le=256)] = 4
+    learning_rate: _Rate = 5e-3
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    """How the rates fall to nothing, if they do; linear begins to in the middle."""
+    warmup: Annotated[int, Field(ge=0)] = 0
+    """Steps in which the rates rise from nothing."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    flip: bool = True
+    """Learn from the mirror images too; not for things that have a left and a right, such as letters."""
+    crops: Annotated[int, Field(ge=0, le=16)] = 0
+    """Random crops of each image to learn from as well, of 60 to 100% of its sides."""
+    outside: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """How much the error outside of the thing's mask counts, where images have masks."""
+    lora: Annotated[LowRank | None, BeforeValidator(_plain_lora)] = None
+    """What to learn of the model beside the word: nothing, by default."""
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    checkpoint_every: Annotated[int, Field(ge=1)] = 250
+    preview_every: Annotated[int, Field(ge=0)] = 250
+    """Steps between preview images; 0 for none."""
+    previews: Annotated[int, Field(ge=1, le=16)] = 4
+    preview_prompt: Annotated[str, Field(min_length=1)] = "a photo of a {}"
+
+    def preparation(self) -> dict[str, Any]:
+        """Plain data of all that a run depends on: what may change when it goes on, such as its length, is left out."""
+        free = {"steps", "checkpoint_every", "preview_every", "previews", "preview_prompt"}
+        return self.model_dump(mode="json", exclude=free)
+
+    def pace(self, step: int) -> float:
+        """What the rates are multiplied with at ``step`` (from 0)."""
+        rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        gone = step / self.steps
+        fall = {"constant": 1.0, "linear": min(1.0, 2 * (1 - gone)), "cosine": (1 + cos(pi * gone)) / 2}
+        return rise * fall[self.schedule]
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """Captions with a ``{}``."""
+        return {"thing": THING, "style": STYLE}[self.captions] if isinstance(self.captions, str) else self.captions

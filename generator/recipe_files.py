@@ -1,0 +1,54 @@
+"""Recipes as files and texts hold them: one in a recipe, one or more in a config of DiffuGen's. Knows no models.
+
+Learned words that are pickles are converted on the way, where the caller says how: recipes themselves name none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePath
+from typing import Any, TypeAlias
+
+from diffucurate.generator.diffugen import is_config, recipe_contents
+from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.setups import PICKLES
+from diffucurate.generator.strict_yaml import read_text, read_yaml
+
+#: The dotted name of a field and the path of the pickle that it names -> the path of the same as safetensors.
+Converter: TypeAlias = Callable[[str, str], Path]
+
+
+def recipes_in(source: str | Path | Mapping[str, Any], converted: Converter | None = None) -> list[Recipe]:
+    """The recipes of a file, or of the content of one, in the order in which they are to be painted.
+
+    Args:
+        source: the path of a file, or its content as a mapping.
+        converted: converts learned words that are pickles; by default they are refused.
+
+    Raises:
+        RecipeError: the file cannot be read, or what it says is wrong.
+    """
+    return recipes_of(source if isinstance(source, Mapping) else read_yaml(read_text(source)), converted)
+
+
+def recipes_of(content: Any, converted: Converter | None = None) -> list[Recipe]:
+    """The recipes of what ``read_yaml`` gave; see ``recipes_in``."""
+    contents = recipe_contents(content) if is_config(content) else [content]
+    if converted is not None:
+        contents = [_with_words(one, converted) for one in contents]
+    return [Recipe.from_mapping(one) for one in contents]
+
+
+def _with_words(content: Any, converted: Converter) -> Any:
+    """The content with its pickled words converted; what is no word at all is left for the recipe to refuse."""
+    words = content.get("tokens") if isinstance(content, Mapping) else None
+    if not isinstance(words, list):
+        return content
+    return {**content, "tokens": [_with_word(word, index, converted) for index, word in enumerate(words)]}
+
+
+def _with_word(word: Any, index: int, converted: Converter) -> Any:
+    path = word.get("path") if isinstance(word, Mapping) else None
+    if not isinstance(path, str) or PurePath(path).suffix not in PICKLES:
+        return word
+    return {**word, "path": str(converted(f"tokens[{index}].path", path))}

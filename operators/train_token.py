@@ -1,0 +1,216 @@
+"""Operator: teach a diffusion model a new word from samples. Knows the form; ``plugin.train_token`` does it.
+
+Samples -> a word for prompts. Tokens that find a class in images are ``learn_token``'s.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import fiftyone as fo
+from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.inversion.files import WordFiles, word_name
+from diffucurate.generator.inversion.settings import LAYERS, Inversion
+from diffucurate.generator.model_names import downloaded_models, locate
+from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
+from diffucurate.operators.forms import choose, choose_target, given, refuse
+from diffucurate.plugin.regions import label_field, labels_of, with_objects
+
+if TYPE_CHECKING:
+    from diffucurate.plugin.progress import Listener
+
+WHOLE, NO_LORA = "whole images", "none"
+
+#: The fields of the form that are fields of ``Inversion``.
+SETTINGS = (
+    "initializer", "vectors", "captions", "steps", "batch_size", "learning_rate", "flip", "outside", "seed",
+    "checkpoint_every", "preview_every", "previews", "preview_prompt",
+)  # fmt: skip
+
+#: Pixels a side of a picture in the form or in what a run ends with.
+_SIDE = 160
+
+
+class TrainToken(LibraryOperator):
+    """Three to fifty samples, a placeholder -> a word that recipes can use, learned by a diffusion model."""
+
+    NAME: ClassVar[str] = "train_token"
+    LABEL: ClassVar[str] = "Train token"
+    DESCRIPTION: ClassVar[str] = "Teach a diffusion model a new word from a few images, to paint more of their kind"
+    ICON: ClassVar[str] = "model_training"
+    KEPT: ClassVar[str] = "What was learned until then is kept. Run it again with the same settings to go on."
+
+    def __call__(
+        self, samples: fo.Dataset | fo.DatasetView, placeholder: str, *, delegate: bool = False, **settings: Any
+    ) -> Any:
+        """The same from Python: ``settings`` are those of ``diffucurate.train_token`` that the form has."""
+        return self.call(samples, {"placeholder": placeholder, **settings}, delegate=delegate)
+
+    def resolve_input(self, ctx: ExecutionContext) -> types.Property:
+        inputs = types.Object()
+        if choose_target(inputs, ctx, "Learn from"):
+            self._word(inputs, ctx)
+            self._what(inputs, ctx)
+            self._how(inputs, ctx)
+            self._outlook(inputs, ctx)
+        return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Train"))
+
+    def _word(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        inputs.str(
+            "placeholder", label="Word", required=True,
+            description="How prompts will write it, as in <piano>; nothing that the model knows already",
+        )  # fmt: skip
+        inputs.str("name", label="Name", description="What to call its files; the word's letters where empty")
+        inputs.bool("overwrite", default=False, label="Begin anew where a word of that name is there")
+
+    def _what(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        fields = {WHOLE: "Whole images", **{name: f"Objects in {name}" for name in with_objects(ctx.dataset)}}
+        prop = choose(inputs, "field", fields, label="Learn", default=WHOLE, required=False,
+                      description="What of the samples the word is to mean; 3 to 50 images or objects")  # fmt: skip
+        field = given(ctx, "field", WHOLE)
+        if field not in fields:
+            refuse(prop, f"the dataset has no labels '{field}' any more; choose others")
+        elif field != WHOLE:
+            labels = labels_of(ctx.target_view(), label_field(ctx.dataset, field))
+            if not labels:
+                refuse(prop, f"no image here has objects in '{field}'; select some that have")
+                return
+            choose(inputs, "label", {name: name for name in labels}, label="Class", default=labels[0], required=False,
+                   description="Which of its classes the word is to mean")  # fmt: skip
+            inputs.bool("crop", default=True, label="Cut each object out",
+                        description="Else whole images are learned, and masks say where the object is")  # fmt: skip
+        if field == WHOLE or given(ctx, "crop", True) is False:
+            texts = [name for name, kind in ctx.dataset.get_field_schema().items() if isinstance(kind, fo.StringField)]
+            view = types.AutocompleteView(choices=[types.Choice(name, label=name) for name in texts])
+            inputs.str("caption_field", label="Captions", view=view,
+                       description="A field with a text for each image, in which {} or the class stands for the word; "
+                       "where empty, general ones")  # fmt: skip
+
+    def _how(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        space = types.TextFieldView(space=4)
+        inputs.int("steps", label="Steps", default=1000, view=space)
+        inputs.int("vectors", label="Vectors", default=1, view=space)
+        inputs.str("initializer", label="Starts from", view=space, description="Words such as car")
+        layers = {
+            NO_LORA: "The word alone", "text": "How the model reads text", "attention": "All of its attention",
+            "all": "Its convolutions too",
+        }  # fmt: skip
+        choose(inputs, "lora", layers, label="What is learned beside the word", default=NO_LORA, required=False,
+               description="A LoRA, for things that the model cannot paint whatever it is told")  # fmt: skip
+        inputs.bool("show_more", default=False, label="More settings")
+        if given(ctx, "show_more"):
+            self._more(inputs, ctx)
+        models = [types.Choice(model, label=model) for model in downloaded_models()]
+        model = inputs.str(
+            "model", label="Model", view=types.AutocompleteView(choices=models),
+            description="Stable Diffusion 1.x, 2.x or XL: 'owner/name' on Hugging Face, or the full path of a folder "
+            "or .safetensors file; the built-in one where empty",
+        )  # fmt: skip
+        if given(ctx, "model"):
+            try:
+                locate(given(ctx, "model"))
+            except ModelError as error:
+                refuse(model, str(error))
+
+    def _more(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        space, usual = types.TextFieldView(space=4), Inversion.model_fields
+        for name, label in (
+            ("learning_rate", "Learning rate"), ("outside", "Weight outside of masks"),
+        ):  # fmt: skip
+            inputs.float(name, label=label, default=usual[name].default, view=space)
+        for name, label in (
+            ("batch_size", "Images per step"), ("seed", "Seed"), ("checkpoint_every", "Steps between checkpoints"),
+            ("preview_every", "Steps between previews"),
+        ):  # fmt: skip
+            inputs.int(name, label=label, default=usual[name].default, view=space)
+        inputs.str("preview_prompt", label="Prompt of previews", default=usual["preview_prompt"].default)
+        inputs.bool("flip", default=True, label="Learn from mirror images too")
+        if given(ctx, "lora", NO_LORA) != NO_LORA:
+            inputs.int("rank", label="Rank of the LoRA", default=8, view=space)
+            inputs.float("lora_rate", label="Learning rate of the LoRA", default=1e-3, view=space)
+
+    def _outlook(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        """What is wrong, on its field; else what is learned from, and what a run that was stopped has left."""
+        if not given(ctx, "placeholder"):
+            return
+        try:
+            settings = Inversion(**_settings(ctx))
+            files = WordFiles.of(given(ctx, "name") or word_name(settings.placeholder))
+        except RecipeError as error:
+            known = inputs.get_property(error.field) if error.field in inputs.properties else None
+            refuse(known or inputs.view("wrong", types.Error(label=str(error))), error.remedy)
+            return
+        count = len(ctx.target_view())
+        done = len(files.read_losses())
+        here = f"{count:,} image{'' if count == 1 else 's'} to learn from, kept in {files.folder}"
+        notice = types.Notice(label=here)
+        if files.word.exists():
+            notice = types.Warning(label=f"'{files.name}' was learned in {done} steps; more steps teach it further")
+        elif done:
+            notice = types.Notice(label=f"Goes on after step {done}, with the same settings and images")
+        inputs.view("outlook", notice)
+        _pictures(inputs, files.plot if done else None, files.latest_previews())
+
+    def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
+        from diffucurate.plugin.train_token import train_token
+
+        field = given(ctx, "field", WHOLE)
+        options = {name: given(ctx, name) for name in ("label", "crop") if given(ctx, name) is not None}
+        settings = _settings(ctx)
+        learned = train_token(
+            ctx.target_view(), settings.pop("placeholder"), field=None if field == WHOLE else field,
+            **({} if field == WHOLE else options), caption_field=given(ctx, "caption_field"), name=given(ctx, "name"),
+            model=given(ctx, "model"), overwrite=bool(given(ctx, "overwrite", False)), progress=progress, **settings,
+        )  # fmt: skip
+        result = {
+            "word": learned.placeholder, "file": str(learned.path), "steps": len(learned.losses),
+            "loss": round(learned.loss, 4), "plot": str(learned.plot),
+            "previews": [str(path) for path in learned.previews],
+        }  # fmt: skip
+        if learned.lora is not None:
+            result["lora"] = str(learned.lora)
+        message = f"Learned {learned.placeholder} in {len(learned.losses)} steps, loss {learned.loss:.4f}"
+        return Outcome(message, result)
+
+    def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
+        """Nothing has changed that the App would have to show."""
+        yield from ()
+
+    def output(self, result: dict[str, Any]) -> types.Object:
+        outputs = super().output({name: value for name, value in result.items() if name != "plot"})
+        if "plot" in result:
+            _pictures(outputs, Path(result["plot"]), [Path(path) for path in result["previews"]])
+        return outputs
+
+
+def _settings(ctx: ExecutionContext) -> dict[str, Any]:
+    """What ``Inversion`` is made of, as the form has it."""
+    settings = {name: given(ctx, name) for name in ("placeholder", *SETTINGS) if given(ctx, name) is not None}
+    layers = given(ctx, "lora", NO_LORA)
+    if isinstance(layers, str) and layers in LAYERS:
+        lora = {"layers": layers, "rank": given(ctx, "rank"), "learning_rate": given(ctx, "lora_rate")}
+        settings["lora"] = {name: value for name, value in lora.items() if value is not None}
+    elif layers != NO_LORA:
+        settings["lora"] = layers
+    return settings
+
+
+def _pictures(form: types.Object, plot: Path | None, previews: list[Path]) -> None:
+    """The loss and the last preview images, as far as they are there."""
+    from diffucurate.plugin.media import read_image
+    from diffucurate.plugin.preview import data_uri
+
+    if plot is not None and plot.is_file():
+        view = types.ImageView(width="480px")
+        form.str("loss_plot", label="Loss", default=data_uri(read_image(plot), 640), view=view)
+    shown = [path for path in previews if path.is_file()][:4]
+    if shown:
+        row = form.h_stack("preview_row", gap=2, align_y="start")
+        for index, path in enumerate(shown):
+            view = types.ImageView(width=f"{_SIDE}px")
+            label = f"Step {int(path.stem.split('-')[0])}"
+            row.str(f"preview_{index}", label=label, default=data_uri(read_image(path), _SIDE * 2), view=view)

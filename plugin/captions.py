@@ -1,0 +1,57 @@
+"""A recipe's captions before they are painted: those that the model can read, and what is told of the others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.progress import Progress
+from diffucurate.plugin.progress import Listener
+
+if TYPE_CHECKING:
+    from diffucurate.generator.prompts import Job
+    from diffucurate.generator.recipe import Recipe
+
+logger = logging.getLogger(__name__)
+
+
+def readable(
+    recipe: Recipe, jobs: Sequence[Job], asked: int, pipe: Any, progress: Listener | None
+) -> tuple[list[Job], dict[str, Any]]:
+    """The jobs whose prompts a pipeline reads to their end, and what became of all captions, for a run's facts.
+
+    What is left out is said in the log and in notes of the progress. With prompt weights, prompts may be of any length.
+
+    Raises:
+        ModelError: a class prompt, and a pipeline whose pixels cannot be attributed by other texts.
+        RecipeError: of all jobs ``asked`` for, none has a caption that is short enough.
+    """
+    from diffucurate.generator.attention.attribution import attributable
+    from diffucurate.generator.captions.prompts import caption_prompts
+    from diffucurate.generator.prompt_length import read_whole
+
+    if recipe.captions is None:
+        return list(jobs), {}
+    if any(job.class_prompt is not None for job in jobs):
+        attributable(pipe)
+    count = caption_prompts(recipe.captions, recipe.classes).counted
+    facts, remarks = count.to_dict(), count.remarks()
+    kept = list(jobs)
+    if jobs and not recipe.prompt_weights:
+        whole = read_whole(pipe, [job.prompt for job in jobs])
+        kept = [job for job, fits in zip(jobs, whole, strict=True) if fits]
+        if too_long := [job for job, fits in zip(jobs, whole, strict=True) if not fits]:
+            remedy = "the model's text encoder does not read it to its end; shorten it, or set prompt_weights: true"
+            if not kept and len(jobs) == asked:
+                raise RecipeError("captions", too_long[0].prompt, f"{remedy}; the others are as long")
+            ids = [job.caption.id for job in too_long if job.caption is not None]
+            facts["too_long"] = {"images": len(too_long), "captions": list(dict.fromkeys(ids))[:100]}
+            left = f"{len(too_long):,} image{'' if len(too_long) == 1 else 's'}"
+            remarks.append(f"{left} left out whose captions are too long, such as caption {ids[0]}: {remedy}")
+    for remark in remarks:
+        logger.warning("captions: %s", remark)
+        if progress is not None:
+            progress(Progress(0, len(kept), 0.0, float("inf"), f"captions: {remark}"))
+    return kept, {"captions": facts}

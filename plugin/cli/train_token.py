@@ -1,0 +1,88 @@
+"""``diffucurate train-token``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from diffucurate.plugin.cli.app import DatasetArgument, Json, app, terminal_of
+from diffucurate.plugin.cli.datasets import chosen, samples_of
+
+
+@app.command("train-token")
+def train_token(
+    context: typer.Context,
+    dataset: DatasetArgument,
+    placeholder: Annotated[str, typer.Argument(metavar="WORD", help="How prompts will write it, as in '<piano>'.")],
+    field: Annotated[
+        str | None, typer.Option(help="Learn from the objects of this label field; whole images if left out.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Which of its classes; needed where it has several.")] = None,
+    crop: Annotated[bool, typer.Option(help="Cut each object out, or learn from whole images with its mask.")] = True,
+    caption_field: Annotated[
+        str | None, typer.Option(help="A field with a text for each image, with {} or the label where the word goes.")
+    ] = None,
+    sample: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Learn from this sample; may be repeated.")
+    ] = None,
+    view: Annotated[str | None, typer.Option(help="A saved view, to learn only from its samples.")] = None,
+    name: Annotated[str | None, typer.Option(help="What to call its files; the word's letters if left out.")] = None,
+    initializer: Annotated[str | None, typer.Option(help="Words that its vectors start from, such as car.")] = None,
+    vectors: Annotated[int | None, typer.Option(help="Vectors that the word has; 1 if left out.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps to learn in; 1000 if left out.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step; 4 if left out.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of the vectors; 0.005 if left out.")] = None,
+    caption: Annotated[
+        list[str] | None, typer.Option(help="'thing', 'style', or a text with {} for the word; may be repeated.")
+    ] = None,
+    outside: Annotated[float | None, typer.Option(help="Weight of errors outside of masks; 1 if left out.")] = None,
+    lora: Annotated[
+        str | None, typer.Option(metavar="LAYERS", help="Learn a LoRA too: of text, attention or all layers.")
+    ] = None,
+    rank: Annotated[int | None, typer.Option(help="Of the LoRA; 8 if left out.")] = None,
+    lora_rate: Annotated[float | None, typer.Option(help="Learning rate of the LoRA; 0.001 if left out.")] = None,
+    preview_every: Annotated[int | None, typer.Option(help="Steps between preview images; 0 for none.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all chances; 0 if left out.")] = None,
+    model: Annotated[str | None, typer.Option(help="The diffusion model that learns it.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one there is if left out.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew where the word is there.")] = False,
+    json: Json = False,
+) -> None:
+    """Teach a diffusion model a new word from 3 to 50 samples, to use in recipes; stopped, the same call goes on."""
+    terminal = terminal_of(context)
+    settings: dict[str, Any] = {
+        "initializer": initializer, "vectors": vectors, "steps": steps, "batch_size": batch_size,
+        "learning_rate": learning_rate, "outside": outside, "preview_every": preview_every, "seed": seed,
+        "captions": caption[0] if caption and caption[0] in ("thing", "style") else caption,
+        "lora": _low_rank(lora, rank, lora_rate),
+    }  # fmt: skip
+    with terminal.progress("train-token") as progress:
+        samples = samples_of(dataset, view)
+        if sample:
+            samples = chosen(samples, sample)
+        from diffucurate.plugin.train_token import train_token as run
+
+        learned = run(
+            samples, placeholder, field=field, label=label, crop=crop, caption_field=caption_field, name=name,
+            model=model, device=device, overwrite=overwrite, progress=progress,
+            **{key: value for key, value in settings.items() if value is not None},
+        )  # fmt: skip
+    terminal.show(f"{placeholder}: loss {learned.loss:.4f} after {len(learned.losses)} steps")
+    terminal.show(f"word: {learned.path}")
+    if learned.lora is not None:
+        terminal.show(f"LoRA: {learned.lora}")
+    terminal.show(f"loss: {learned.plot}")
+    for path in learned.previews:
+        terminal.show(f"preview: {path}")
+    terminal.result({
+        "dataset": dataset, "placeholder": placeholder, "recipe": learned.recipe_parts(), "loss": learned.loss,
+        "steps": len(learned.losses), "plot": learned.plot, "previews": learned.previews,
+    })  # fmt: skip
+
+
+def _low_rank(layers: str | None, rank: int | None, rate: float | None) -> dict[str, Any] | None:
+    given = {"layers": layers, "rank": rank, "learning_rate": rate}
+    return {name: value for name, value in given.items() if value is not None} or None

@@ -1,0 +1,193 @@
+"""Learns a new word from samples: whole images, or the objects of a label field (textual inversion).
+
+Knows FiftyOne's samples and labels; ``generator.inversion`` does the learning. Tokens by which attention finds a class
+in images that are there already are ``plugin.learn_token``'s.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+
+from diffucurate.generator.errors import DatasetError, PictureError, RecipeError
+from diffucurate.generator.inversion.files import WordFiles, word_name
+from diffucurate.generator.inversion.settings import SLOT, Inversion
+from diffucurate.plugin import runs
+from diffucurate.plugin.media import read_image
+from diffucurate.plugin.paint import note_failure
+from diffucurate.plugin.progress import Listener
+from diffucurate.plugin.regions import LabelField, Thing, label_field, labels_of, things_in
+from diffucurate.plugin.samples import dataset_of
+
+if TYPE_CHECKING:
+    from diffucurate.generator.inversion.examples import Example
+    from diffucurate.generator.inversion.training import Learned
+
+#: How much is left around an object that is cut out, as a share of its box's longer side.
+MARGIN = 0.15
+
+
+def train_token(
+    samples: fo.Dataset | fo.DatasetView,
+    placeholder: str,
+    *,
+    field: str | None = None,
+    label: str | None = None,
+    crop: bool = True,
+    margin: float = MARGIN,
+    caption_field: str | None = None,
+    name: str | None = None,
+    model: str | None = None,
+    device: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    progress: Listener | None = None,
+    **settings: Any,
+) -> Learned:
+    """Teach a diffusion model a word for what 3 to 50 samples show, for prompts and classes of any recipe.
+
+    A recipe takes the word by its file, as in ``tokens: [{path: ..., placeholder: <piano>}]``, and may name it as a
+    class's phrase: its tokens are traced like those of any word. What is learned goes to a folder of its own, with a
+    checkpoint, the loss of each step, its plot and preview images. A run that was stopped goes on when it is called
+    again; a word that is learned can be taught further with more ``steps``.
+
+    Args:
+        samples: a dataset or view. An image that cannot be read is left out: the log names it, and so do the run's
+            facts, in ``failed``.
+        placeholder: how prompts will write the word, as in ``<piano>``.
+        field: a label source or field of detections, polylines or segmentations, whose objects are learned; whole
+            images without one.
+        label: which of the field's classes; may be left out where it has one only.
+        crop: whether to learn from each object alone, cut out with ``margin``, or from whole images, of which masks
+            then say where the thing is (``outside``).
+        margin: what is left around an object, as a share of its box's longer side.
+        caption_field: a field with a text that says what each whole image shows. The word goes where the text has
+            ``{}``, the placeholder or the label.
+        name: what to call the word's files; by default the placeholder's letters.
+        model: the diffusion model that learns it, the built-in one by default.
+        device: for the model; the best one there is by default.
+        folder: where words go by name; see ``generator.inversion.files``.
+        overwrite: begin anew where a word of that name is there.
+        progress: called after each step.
+        **settings: as the fields of ``generator.inversion.settings.Inversion``: ``steps``, ``vectors``,
+            ``initializer``, ``learning_rate``, ``lora``, ...
+
+    Returns:
+        The word, which is on disk then.
+
+    Raises:
+        RecipeError: a setting is wrong, the placeholder is a word already, or the name is taken.
+        DatasetError: no such field or label, or a text that has no place for the word.
+        PictureError: too few or too many examples.
+        ModelError: a model that cannot be loaded, or learns no words.
+    """
+    how = Inversion(placeholder=placeholder, **settings)
+    files = WordFiles.of(name or word_name(placeholder), folder)
+    if not 0 <= margin <= 1:
+        raise RecipeError("margin", margin, "give a share of the box from 0 to 1")
+    if caption_field is not None and field is not None and crop:
+        raise RecipeError("caption_field", caption_field, "its texts tell of whole images; leave it out, or crop not")
+    dataset = dataset_of(samples)
+    if caption_field is not None and not isinstance(dataset.get_field(caption_field), fo.StringField):
+        raise DatasetError(f"dataset '{dataset.name}' has no field '{caption_field}' with texts")
+    labels = None if field is None else label_field(dataset, field)
+    wanted = None if labels is None else _wanted(samples, labels, label)
+    chosen, about = model or "tiny", {"dataset": dataset.name, "model": model or "tiny"}
+
+    from diffucurate.generator.inversion.training import learn_word
+
+    facts = {**about, "field": field, "label": wanted, "crop": crop, "settings": how.model_dump(mode="json")}
+    with runs.recorded(dataset, "train_token", {**facts, "path": str(files.word)}) as run:
+        examples = list(_examples(samples, labels, wanted, crop, margin, caption_field, placeholder, run))
+        run.facts["examples"] = len(examples)
+        pipe = _pipeline(chosen, device, len(examples))
+        learned = learn_word(pipe, examples, how, files, overwrite=overwrite, about=about, progress=progress)
+        run.facts |= {"steps": len(learned.losses), "loss": learned.loss}
+    return learned
+
+
+def _pipeline(model: str, device: str | None, examples: int) -> Any:
+    """Loaded last, as it takes the longest: in float32, for gradients are too small for less."""
+    import torch
+
+    from diffucurate.generator.inversion.examples import check_count
+    from diffucurate.generator.models import load_pipeline
+
+    check_count(examples)
+    return load_pipeline(model, device, torch.float32)
+
+
+def _wanted(samples: fo.Dataset | fo.DatasetView, field: LabelField, label: str | None) -> str:
+    there = labels_of(samples, field)
+    if label is None and len(there) == 1:
+        return there[0]
+    if label is None or label not in there:
+        what = "which of the labels is the thing" if label is None else f"no sample shows '{label}'"
+        raise DatasetError(f"'{field.name}' holds {', '.join(there) or 'nothing'}: {what}; name one as `label`")
+    return label
+
+
+def _examples(
+    samples: fo.Dataset | fo.DatasetView,
+    field: LabelField | None,
+    label: str | None,
+    crop: bool,
+    margin: float,
+    caption_field: str | None,
+    placeholder: str,
+    run: runs.Run,
+) -> Iterator[Example]:
+    from diffucurate.generator.inversion.examples import Example
+
+    for sample in samples:
+        try:
+            image = read_image(sample.filepath)
+            shape = (image.shape[0], image.shape[1])
+            found = [] if field is None else things_in(sample[field.name], shape, field)
+        except OSError:
+            note_failure(run, sample.id, f"'{sample.filepath}' cannot be read")
+            continue
+        except PictureError as error:
+            note_failure(run, sample.id, str(error))
+            continue
+        things = [one for one in found if one.label == label and one.mask.any()]
+        caption = None if caption_field is None else _caption(sample, caption_field, placeholder, label)
+        if field is None:
+            yield Example(image, None, caption)
+        elif things and crop:
+            yield from (_cut_out(image, one, margin) for one in things)
+        elif things:
+            mask = things[0].mask.copy()
+            for one in things[1:]:
+                mask |= one.mask
+            yield Example(image, mask, caption)
+
+
+def _cut_out(image: NDArray[np.uint8], thing: Thing, margin: float) -> Example:
+    """A square around the object, or as much of one as the image has, so that nothing of it is cut off later."""
+    from diffucurate.generator.inversion.examples import Example
+
+    rows, columns = np.flatnonzero(thing.mask.any(axis=1)), np.flatnonzero(thing.mask.any(axis=0))
+    tall, wide = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
+    side = round(max(tall, wide) * (1 + 2 * margin))
+    parts = []
+    for first, length, whole in ((rows[0], tall, image.shape[0]), (columns[0], wide, image.shape[1])):
+        start = min(max(0, first + length // 2 - side // 2), max(0, whole - side))
+        parts.append(slice(int(start), int(min(whole, start + side))))
+    return Example(image[parts[0], parts[1]], thing.mask[parts[0], parts[1]])
+
+
+def _caption(sample: fo.Sample, field: str, placeholder: str, label: str | None) -> str:
+    text = sample[field] or ""
+    for part in (SLOT, placeholder, *((label,) if label else ())):
+        pattern = re.escape(part) if part == SLOT else rf"(?<!\w){re.escape(part)}(?!\w)"
+        if re.search(pattern, text):
+            return re.sub(pattern, SLOT, text, count=1).replace("\n", " ")
+    remedy = f"write {SLOT} where '{placeholder}' belongs"
+    raise DatasetError(f"'{field}' of sample {sample.id} has no place for the word in {text!r}; {remedy}")
