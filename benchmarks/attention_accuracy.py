@@ -17,7 +17,8 @@ The rows:
   cross-attention, at the latent's side for its self-attention. "S once" applies self-attention once instead of four
   times, which spreads the small maps of a small model less;
 - ours: the library's defaults; "without the image": before outlines follow the image's edges; "tokens": classes are
-  found by one optimised token each, learned from exact masks of as many scenes per class as it says, of seed 503;
+  found by one optimised token each, learned from exact masks of as many scenes per class as it says, of seed 503, and
+  their maps cut where it was learned from the same masks, or by Otsu's threshold;
 - best threshold: what the same maps, along the image's edges where not said otherwise, would give if someone who
   knows the truth chose each image's and class's threshold: the bound of thresholding.
 """
@@ -47,7 +48,7 @@ from diffucurate.generator.attention.token_training import learn_tokens
 from diffucurate.generator.attention.tokens import locate
 from diffucurate.generator.labels.edges import EdgeGuide
 from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
-from diffucurate.generator.labels.settings import DEFAULT_SETTINGS
+from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models import load_pipeline
 from diffucurate.generator.painter import paint
 from diffucurate.generator.phrases import find_phrases
@@ -64,7 +65,7 @@ SELECT_SEED = 502
 TOKEN_SEED = 503  # scenes whose masks tokens are learned from
 
 #: How many scenes that show a class its token is learned from, one row each.
-SHOTS = (1, 5)
+SHOTS = (1, 5, 10)
 
 #: What OVAM's queries attend to, best of several texts on SELECT_SEED: mIoU 0.48, one text per class 0.44 to 0.48.
 ATTRIBUTION_TEXT = " ".join(CLASSES)
@@ -122,6 +123,13 @@ def by_us(maps: Maps, image: Image, truth: Masks) -> Masks:
     return {label: semantic == 1 + CLASSES.index(label) for label in maps}
 
 
+def by_us_where_learned(maps: Maps, image: Image, truth: Masks) -> Masks:
+    """Maps of tokens that carry their class's threshold, cut there."""
+    settings = LabelSettings(cut="learned")
+    semantic = labels_from_heatmaps(maps, image.shape[:2], CLASSES, settings, image, calibrated=CLASSES).semantic
+    return {label: semantic == 1 + CLASSES.index(label) for label in maps}
+
+
 def by_us_without_image(maps: Maps, image: Image, truth: Masks) -> Masks:
     semantic = labels_from_heatmaps(maps, image.shape[:2], CLASSES).semantic
     return {label: semantic == 1 + CLASSES.index(label) for label in maps}
@@ -160,7 +168,8 @@ ROWS = (
     Row("Dataset Diffusion, S once", "dataset diffusion, S once", by_dataset_diffusion),
     Row("ours, without the image", "ours", by_us_without_image),
     Row("ours", "ours", by_us),
-    *(Row(f"ours, tokens of {shots} a class", f"tokens of {shots}", by_us) for shots in SHOTS),
+    *(Row(f"ours, tokens of {n} a class, Otsu's threshold", f"tokens of {n}, plain", by_us) for n in SHOTS),
+    *(Row(f"ours, tokens of {n} a class", f"tokens of {n}", by_us_where_learned) for n in SHOTS),
     Row("best threshold, DAAM's maps without the image", "daam", by_best_threshold),
     Row("best threshold, DAAM's maps", "daam", by_best_threshold_along_edges),
     Row("best threshold, our maps without the image", "ours", by_best_threshold),
@@ -205,8 +214,10 @@ def scene_maps(scenes: Sequence[Scene], timesteps: Sequence[int], model: str) ->
     maps: dict[str, list[Maps]] = defaultdict(list, {"ours": list(source.heatmaps(images, captions))})
     pipe: Any = load_pipeline(model)
     for shots in SHOTS:
-        by_tokens = AttentionSource(PHRASES, model, timesteps=timesteps, tokens=learned(pipe, shots, timesteps))
-        maps[f"tokens of {shots}"] = list(by_tokens.heatmaps(images, captions))
+        tokens = learned(pipe, shots, timesteps)
+        for kind, settings in (("", DEFAULT_SETTINGS), (", plain", LabelSettings(cut="otsu"))):
+            by_tokens = AttentionSource(PHRASES, model, settings=settings, timesteps=timesteps, tokens=tokens)
+            maps[f"tokens of {shots}{kind}"] = list(by_tokens.heatmaps(images, captions))
     for start in range(0, len(scenes), 25):
         for kind, found in peer_maps(pipe, scenes[start : start + 25], timesteps).items():
             maps[kind] += found
@@ -224,7 +235,8 @@ def learned(pipe: Any, shots: int, timesteps: Sequence[int]) -> dict[str, ClassT
         if max(missing.values()) <= 0:
             break
     images, captions = [scene.image for scene in lessons], [scene.caption for scene in lessons]
-    return learn_tokens(pipe, images, [exact_masks(scene) for scene in lessons], prompts=captions, timesteps=timesteps)
+    masks = [exact_masks(scene) for scene in lessons]
+    return learn_tokens(pipe, images, masks, phrases=PHRASES, prompts=captions, timesteps=timesteps)
 
 
 def peer_maps(pipe: Any, scenes: Sequence[Scene], timesteps: Sequence[int]) -> dict[str, list[Maps]]:

@@ -32,8 +32,8 @@ _FORM_WIDTH = 680
 
 
 def settings_params(source: str, settings: Settings) -> dict[str, float]:
-    """The parameters of a form that is filled in with ``settings``."""
-    return {f"{source}_{name}": value for name, value in settings.model_dump().items()}
+    """The parameters of a form that is filled in with what ``settings`` name; the rest is left to its default."""
+    return {f"{source}_{name}": value for name, value in settings.model_dump(exclude_unset=True).items()}
 
 
 def given_settings(ctx: ExecutionContext, source: str) -> Settings:

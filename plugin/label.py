@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.attention.class_tokens import ClassToken
     from diffucurate.generator.labels.segment_anything import SamRefiner
     from diffucurate.generator.sources import LabelSource
+    from diffucurate.generator.sources.attention import AttentionSource
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,8 @@ def label(
         refiner: for ``attention``, a Segment Anything model that redraws the objects it agrees about: a folder or a
             hub id such as ``facebook/sam-vit-base``. Instances that it redrew have ``refined`` set.
         tokens: for ``attention``, the names of learned tokens (``learn_token``), which then help words to find their
-            classes. All images are looked at again, since kept maps were made without them.
+            classes and bring a threshold along: ``cut`` is "learned" unless the settings name one. All images are
+            looked at again, since kept maps were made without them.
         classes: names, or names with the phrases that mean them; all of the dataset's by default. New ones are
             added to the dataset's.
         settings: ``LabelSettings`` for ``attention``: how maps become labels; ``YoloSettings`` for ``yolov8``: which
@@ -123,6 +125,7 @@ def label(
             worker = _FromYolo(wanted, weights, device, settings)
         else:
             worker = _FromAttention(wanted, model, device, settings, refiner, tokens or ())
+            settings = worker.settings
 
     record = {
         "source": name, "classes": list(wanted), "model": model,
@@ -281,11 +284,17 @@ class _FromAttention:
         refiner: str | os.PathLike[str] | None,
         tokens: Sequence[str],
     ) -> None:
-        self._wanted, self._model, self._device, self._settings = wanted, model, device, settings
-        self._tokens: dict[str, ClassToken] = {}
+        #: With the threshold that tokens carry, where the person named none.
+        self.settings = settings
+        self._wanted, self._model, self._device = wanted, model, device
+        self._by_tokens: AttentionSource | None = None
         if tokens:
-            self._tokens = _found_tokens(tokens, wanted)
-            self._model = model or next(iter(self._tokens.values())).provenance.model
+            from diffucurate.generator.sources.attention import AttentionSource
+
+            found = _found_tokens(tokens, wanted)
+            self._model = model or next(iter(found.values())).provenance.model
+            self._by_tokens = AttentionSource(wanted, self._model, device, settings, tokens=found)
+            self.settings = self._by_tokens.settings
         self._refiner: SamRefiner | None = None
         if refiner is not None:
             from diffucurate.generator.labels.segment_anything import SamRefiner
@@ -307,7 +316,7 @@ class _FromAttention:
         """The sample's maps; None where it has none, where tokens are to look, or where ``model`` was named and they
         lack a class it could find."""
         path = sample[fields.ATTENTION_MAPS]
-        if self._tokens or path is None or not os.path.isfile(path):
+        if self._by_tokens is not None or path is None or not os.path.isfile(path):
             return None
         maps = read_maps(path)
         if self._model is not None:
@@ -320,15 +329,16 @@ class _FromAttention:
     def _look(self, images: Sequence[_Image]) -> Iterator[tuple[_Image, _Result]]:
         from diffucurate.generator.sources.attention import AttentionSource
 
-        source = AttentionSource(self._wanted, self._model or "tiny", self._device, self._settings, tokens=self._tokens)
+        source = self._by_tokens or AttentionSource(self._wanted, self._model or "tiny", self._device, self.settings)
         found = source.heatmaps([image.pixels for image in images], [_prompt(image.sample) for image in images])
         for image, raw in zip(images, found, strict=True):
             maps = as_stored(raw)
-            yield image, _Result(self._labels(maps, image.pixels), maps)
+            yield image, _Result(self._labels(maps, image.pixels, source.calibrated), maps)
 
-    def _labels(self, maps: Heatmaps, pixels: NDArray[np.uint8]) -> Labels:
+    def _labels(self, maps: Heatmaps, pixels: NDArray[np.uint8], calibrated: Sequence[str] = ()) -> Labels:
         chosen = {name: heat for name, heat in maps.items() if name in self._wanted}
-        labels = labels_from_heatmaps(chosen, pixels.shape[:2], tuple(self._wanted), self._settings, pixels)
+        shape, classes = (pixels.shape[0], pixels.shape[1]), tuple(self._wanted)
+        labels = labels_from_heatmaps(chosen, shape, classes, self.settings, pixels, calibrated=calibrated)
         return labels if self._refiner is None else self._refiner.refine(pixels, labels, chosen)
 
 

@@ -102,7 +102,7 @@ def learn_token(
             load_pipeline(chosen, device),
             images,
             [{each: mask for each, mask in found.items() if each in wanted} for found in masks],
-            phrases={each: known[each][0] for each in wanted if each in known},
+            phrases={each: known[each] for each in wanted if each in known},
             prompts=prompts,
             samples=ids,
             model=chosen,

@@ -2,8 +2,8 @@
 
 The pair is a start token, which takes what is not the class, and the class token (OVAM's token optimisation,
 Marcos-Manchon et al. 2024), both as the model's text encoder would give them. ``token_training`` learns it from a few
-masks; ``token_contest`` looks for it in any other image. Here it is kept: one safetensors file per token, in a folder
-where it goes by its name (``generator.token_names``). Knows no images.
+masks; ``token_contest`` looks for it in any other image, and ``calibration`` reads what it finds. Here it is kept: one
+safetensors file per token, in a folder where it goes by its name (``generator.token_names``). Knows no images.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from diffucurate.generator.attention.calibration import Calibration
 from diffucurate.generator.attention.families import Family
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.errors import ModelError
@@ -66,6 +67,7 @@ class ClassToken:
         label: the class it finds.
         embedding: (2, channels) float32, the start token and the class token.
         provenance: how it was learned.
+        calibration: its learned threshold, from the same masks; None where a token comes from a file without one.
 
     Raises:
         ModelError: an embedding of another shape or dtype, or with numbers that are not finite.
@@ -74,6 +76,7 @@ class ClassToken:
     label: str
     embedding: Tensor
     provenance: Provenance
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = tuple(self.embedding.shape), self.embedding.dtype
@@ -99,6 +102,8 @@ class ClassToken:
     def save(self, path: Path) -> Path:
         """Write a ``.safetensors`` file, whole or not at all."""
         about = {"format": _FORMAT, "label": self.label, "provenance": asdict(self.provenance)}
+        if self.calibration is not None:
+            about["calibration"] = asdict(self.calibration)
         content = save({"embedding": self.embedding.contiguous()}, {"token": json.dumps(about)})
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
@@ -120,7 +125,11 @@ class ClassToken:
                     raise ModelError(f"'{path}' holds no learned token; give a file that learning a token wrote")
                 told = about["provenance"]
                 lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
-                return cls(about["label"], file.get_tensor("embedding"), Provenance(**{**told, **lists}))
+                read = about.get("calibration")
+                return cls(
+                    about["label"], file.get_tensor("embedding"), Provenance(**{**told, **lists}),
+                    None if read is None else Calibration(**read),
+                )  # fmt: skip
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"'{path}' could not be read as a learned token: {error}") from error
 

@@ -1,18 +1,20 @@
 """Learns class tokens from a few images with trusted masks (token optimisation: OVAM, Marcos-Manchon et al. 2024).
 
-The pixels' queries do not depend on the text that is attributed, so the model looks at the images once; then only the
-tokens are fitted: scores as in ``token_contest``, cross-entropy between the shares and the masks at the maps' own size,
-and a pull towards the class's own word, which is what holds where few masks say little. Classes that are learned
-together learn to tell each other apart. Scores are linear in the tokens, so this is logistic regression, with one best
-answer. On exact masks of 28 rendered scenes L-BFGS finds it in 3 seconds (loss 0.3424). Adam comes as near at a rate of
-0.3 in 300 steps (0.3426, five times as long), and so does OVAM's SGD, whose rate falls to 0.7 of itself eight times, at
-30 in 800 steps (0.3426, sixteen times as long); at 100, OVAM's own, it ends at 0.351.
+The pixels' queries do not depend on the text that is attributed, so the model looks at the images once for them; then
+only the tokens are fitted: scores as in ``token_contest``, cross-entropy between the shares and the masks at the maps'
+own size, and a pull towards the class's own word, which is what holds where few masks say little. Classes that are
+learned together learn to tell each other apart. The model then looks once more, with the tokens: what they and the
+words find there is held against the same masks, which says how hot a pixel of a class must be (``calibration``). Scores
+are linear in the tokens, so this is logistic regression, with one best answer. On exact masks of 28 rendered scenes
+L-BFGS finds it in 3 seconds (loss 0.3424). Adam comes as near at a rate of 0.3 in 300 steps (0.3426, five times as
+long), and so does OVAM's SGD, whose rate falls to 0.7 of itself eight times, at 30 in 800 steps (0.3426, sixteen times
+as long); at 100, OVAM's own, it ends at 0.351.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -24,14 +26,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffucurate.generator.attention.attribution import Attribution, attributable
-from diffucurate.generator.attention.class_tokens import ClassToken, Provenance, fingerprint
+from diffucurate.generator.attention.calibration import Calibration, calibrate
+from diffucurate.generator.attention.class_tokens import ClassToken, Provenance, embeddings, fingerprint
 from diffucurate.generator.attention.looking import check_images, check_looks, class_prompts, look, working_size
 from diffucurate.generator.attention.queries import QuerySettings, StoredQueries, model_name
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.token_contest import ContestSums, TokenContest
+from diffucurate.generator.attention.token_maps import look_by_both
 from diffucurate.generator.attention.trace import AttentionTrace
 from diffucurate.generator.errors import LabelError, RecipeError
 from diffucurate.generator.models import default_batch
+from diffucurate.generator.phrases import find_phrases
 
 #: Noise steps at which images are looked at, as ``AttentionSource`` does.
 TIMESTEPS = (100, 200, 300)
@@ -65,7 +70,7 @@ def learn_tokens(
     images: Sequence[NDArray[np.uint8]],
     masks: Sequence[Masks],
     *,
-    phrases: Mapping[str, str] | None = None,
+    phrases: Mapping[str, str | Sequence[str]] | None = None,
     prompts: Sequence[str | None] | None = None,
     samples: Sequence[str] = (),
     trace: TraceSettings | None = None,
@@ -80,7 +85,7 @@ def learn_tokens(
         pipe: a Stable Diffusion 1.x or 2.x text-to-image pipeline.
         images: (H, W, 3) uint8 RGB, of any sizes.
         masks: per image class -> (H, W) bool, all pixels of the class; a class that is left out is not in the image.
-        phrases: class -> the words it starts from; by default the class's name.
+        phrases: class -> the words that mean it in prompts; it starts from the first. By default the class's name.
         prompts: what each image shows, where somebody knows; else the names of the classes guide the model.
         samples: what to call the images in the provenance, such as ids or paths.
         trace: which attention is read. Its range of noise does not apply: ``timesteps`` say it here.
@@ -103,8 +108,10 @@ def learn_tokens(
         raise RecipeError("pull", pull, "use a number above 0: without it tokens of separable masks grow without end")
     check_looks(pipe, timesteps)
     settings = replace(trace or TraceSettings(), noise=(0.0, 1.0))
-    words = {label: (phrases or {}).get(label, label) for label in labels}
-    usual = class_prompts({label: [word] for label, word in words.items()}, pipe.tokenizer)[0]
+    given = {label: (phrases or {}).get(label, label) for label in labels}
+    classes = {label: (words,) if isinstance(words, str) else tuple(words) for label, words in given.items()}
+    words = {label: texts[0] for label, texts in classes.items()}
+    usual = class_prompts(classes, pipe.tokenizer)[0]
     known = prompts or [None] * len(images)
     views = _views(pipe, images, masks, labels, [prompt or usual for prompt in known], settings, timesteps, seed)
     start = torch.stack(_words(pipe, words))
@@ -126,7 +133,49 @@ def learn_tokens(
             made=now,
         )
         learned[label] = ClassToken(label, torch.stack([tokens[0], tokens[1 + index]]), about)
-    return learned
+    guides = [prompt or usual for prompt in known]
+    read = _calibrations(pipe, images, masks, guides, learned, classes, settings, timesteps, seed)
+    return {label: replace(token, calibration=read.get(label)) for label, token in learned.items()}
+
+
+def _calibrations(
+    pipe: Any,
+    images: Sequence[NDArray[np.uint8]],
+    masks: Sequence[Masks],
+    prompts: Sequence[str],
+    tokens: Mapping[str, ClassToken],
+    classes: Mapping[str, Sequence[str]],
+    settings: TraceSettings,
+    timesteps: Sequence[int],
+    seed: int,
+) -> dict[str, Calibration]:
+    """Class -> how its maps are to be read, from the images that show it and whose prompt mentions it."""
+    named = [tuple(find_phrases(prompt, classes)) for prompt in prompts]
+    kept: dict[str, list[tuple[int, NDArray[np.float32], NDArray[np.float32]]]] = defaultdict(list)
+    for size, indices in _batches(pipe, images):
+        found = look_by_both(
+            pipe, [images[k] for k in indices], [prompts[k] for k in indices], classes, embeddings(tokens),
+            [named[k] for k in indices], size, timesteps, seed, settings,
+        )  # fmt: skip
+        for k, by_words, by_tokens in zip(indices, *found, strict=True):
+            for label in by_words.keys() & by_tokens.keys() & masks[k].keys():
+                kept[label].append((k, by_words[label], by_tokens[label]))
+    return {
+        label: calibrate([images[k] for k, *_ in rows], [masks[k][label] for k, *_ in rows], *zip(*maps, strict=True))
+        for label, rows in kept.items()
+        for maps in [[row[1:] for row in rows]]
+    }
+
+
+def _batches(pipe: Any, images: Sequence[NDArray[np.uint8]]) -> Iterator[tuple[tuple[int, int], list[int]]]:
+    """Working sizes, and the numbers of images that are looked at together."""
+    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, image in enumerate(images):
+        by_size[working_size(pipe, image.shape[1], image.shape[0])].append(index)
+    for size, indices in by_size.items():
+        count = default_batch(pipe, size)
+        for start in range(0, len(indices), count):
+            yield size, indices[start : start + count]
 
 
 @dataclass(frozen=True)
@@ -165,21 +214,16 @@ def _views(
     timesteps: Sequence[int],
     seed: int,
 ) -> list[_View]:
-    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for index, image in enumerate(images):
-        by_size[working_size(pipe, image.shape[1], image.shape[0])].append(index)
     keep = QuerySettings(noise=(0.0, 1.0), every=1, finest=settings.finest, coarsest=settings.coarsest)
     views = []
-    for size, all_indices in by_size.items():
-        count = default_batch(pipe, size)
-        for indices in (all_indices[start : start + count] for start in range(0, len(all_indices), count)):
-            with torch.no_grad():
-                with AttentionTrace(pipe, settings=settings, keep=keep) as trace:
-                    look(pipe, [images[k] for k in indices], [prompts[k] for k in indices], size, timesteps, seed)
-                features = _features(pipe, _averaged(trace.queries()), settings)
-            size_of_maps = (features.shape[3], features.shape[2])
-            shares = np.stack([_shares(masks[k], images[k].shape[:2], labels, size_of_maps) for k in indices])
-            views.append(_View(features, torch.from_numpy(shares)))
+    for size, indices in _batches(pipe, images):
+        with torch.no_grad():
+            with AttentionTrace(pipe, settings=settings, keep=keep) as trace:
+                look(pipe, [images[k] for k in indices], [prompts[k] for k in indices], size, timesteps, seed)
+            features = _features(pipe, _averaged(trace.queries()), settings)
+        size_of_maps = (features.shape[3], features.shape[2])
+        shares = np.stack([_shares(masks[k], images[k].shape[:2], labels, size_of_maps) for k in indices])
+        views.append(_View(features, torch.from_numpy(shares)))
     return views
 
 

@@ -12,6 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from diffucurate.generator.labels.grid import halved
+from diffucurate.generator.labels.heat import resized
+
 #: Windows reach this many points of the grid that the fit is made on; a finer grid costs time and gains nothing.
 _REACH = 8
 
@@ -35,8 +38,9 @@ class EdgeGuide:
         side = 2 * (reach // step) + 1
         self._size, self._window = (width, height), (side, side)
         self._coarse = max(1, width // step), max(1, height // step)
-        self._colours = [np.asarray(plane * np.float32(1 / 255)) for plane in cv2.split(image)]
-        self._guide = np.dstack([_resized(colour, self._coarse) for colour in self._colours])
+        self._colours = cv2.split(image)
+        colours = halved(image, self._coarse) * np.float32(1 / 255)
+        self._guide = np.asarray(cv2.resize(colours, self._coarse, interpolation=cv2.INTER_AREA), np.float32)
         self._mean = self._blur(self._guide)
         products = self._guide[..., :, None] * self._guide[..., None, :]
         means = self._blur(products.reshape(*products.shape[:2], 9)).reshape(products.shape)
@@ -44,26 +48,28 @@ class EdgeGuide:
         self._inverse = _inverse(spread + epsilon * np.eye(3, dtype=np.float32))
 
     def refine(self, heat: Planes) -> Planes:
-        """``heat``, (H, W) float32, with its steps where the image has them; values stay within their range."""
-        small = _resized(heat, self._coarse)
+        """``heat``, (h, w) float32 at any resolution, at the image's, (H, W), with its steps where the image has them.
+
+        Values stay within their range.
+        """
+        small = resized(heat, self._coarse)
         mean = self._blur(small)
         shared = self._blur(self._guide * small[..., None]) - self._mean * mean[..., None]
         slope = np.einsum("hwij,hwj->hwi", self._inverse, shared)
         offset = mean - np.einsum("hwi,hwi->hw", slope, self._mean)
-        refined = _resized(self._blur(offset), self._size)
+        refined = self._enlarged(self._blur(offset))
+        slope = self._blur(slope) * np.float32(1 / 255)
         for channel, colour in enumerate(self._colours):
-            refined += _resized(self._blur(np.ascontiguousarray(slope[..., channel])), self._size) * colour
+            steps = self._enlarged(np.ascontiguousarray(slope[..., channel]))
+            refined += np.multiply(steps, colour, out=steps)
         return np.clip(refined, heat.min(), heat.max(), out=refined)
 
     def _blur(self, planes: Planes) -> Planes:
         """The mean over each point's window, for each plane; the image is mirrored at its borders."""
         return np.asarray(cv2.blur(planes, self._window, borderType=cv2.BORDER_REFLECT), np.float32)
 
-
-def _resized(planes: Planes, size: tuple[int, int]) -> Planes:
-    """To (width, height): the mean where it shrinks, bilinear where it grows."""
-    shrinks = size[0] < planes.shape[1]
-    return np.asarray(cv2.resize(planes, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
+    def _enlarged(self, plane: Planes) -> Planes:
+        return np.asarray(cv2.resize(plane, self._size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _inverse(matrices: Planes) -> Planes:

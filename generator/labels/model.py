@@ -76,9 +76,10 @@ class Labels:
     def __post_init__(self) -> None:
         if self.semantic.ndim != 2 or self.semantic.dtype != np.uint8:
             raise LabelError(f"semantic mask is {self.semantic.dtype} {self.semantic.shape}, expected uint8 (H, W)")
-        known = self.semantic[self.semantic != IGNORE]
-        if known.size and known.max() > len(self.classes):
-            raise LabelError(f"semantic mask holds class id {known.max()}, but there are {len(self.classes)} classes")
+        unknown = (self.semantic > len(self.classes)) & (self.semantic != IGNORE)
+        if unknown.any():
+            found = self.semantic[unknown].max()
+            raise LabelError(f"semantic mask holds class id {found}, but there are {len(self.classes)} classes")
         for instance in self.instances:
             if instance.mask.shape != self.semantic.shape:
                 raise LabelError(

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.instances import components
+from diffucurate.generator.labels.grid import around, framed
 
 
 def smooth(mask: NDArray[np.bool_], opening: float, closing: float) -> NDArray[np.bool_]:
@@ -26,12 +26,12 @@ def smooth(mask: NDArray[np.bool_], opening: float, closing: float) -> NDArray[n
         (H, W) bool, never empty unless ``mask`` is. The object may fall into several.
     """
     side = float(np.count_nonzero(mask)) ** 0.5
-    near = _surroundings(mask, 1)
+    near = around(mask, 1)
     opened = _dilated(_eroded(mask[near], opening * side), opening * side)
     kept = opened if opened.any() else mask[near]
     # With a margin around it, a gap between object and border is open and not a notch to fill.
     margin = 1 + int(2 * closing * side)
-    closed = _eroded(_dilated(np.pad(kept, margin), closing * side), closing * side)
+    closed = _eroded(_dilated(framed(kept, (margin,) * 4), closing * side), closing * side)
     smoothed = np.zeros_like(mask)
     smoothed[near] = closed[margin:-margin, margin:-margin]
     return smoothed
@@ -39,29 +39,25 @@ def smooth(mask: NDArray[np.bool_], opening: float, closing: float) -> NDArray[n
 
 def fill_holes(mask: NDArray[np.bool_], largest: float) -> NDArray[np.bool_]:
     """Fill the holes of one object that are at most ``largest``, a share of its area; keep larger ones."""
-    near = _surroundings(mask, 0)
-    # Padding joins all that lies outside of the object, so the other regions of background are holes.
-    holes = components(np.pad(~mask[near], 1, constant_values=True), connectivity=4)[1:]
+    near = around(mask)
+    # Framed, all that lies outside of the object is one region, the first; the other regions of background are holes.
+    background = framed(~mask[near], (1, 1, 1, 1), True)
+    _, regions, boxes, _ = cv2.connectedComponentsWithStats(background.view(np.uint8), connectivity=4)
+    small = np.flatnonzero(boxes[2:, cv2.CC_STAT_AREA] <= largest * np.count_nonzero(mask)) + 2
+    if not small.size:
+        return mask
     filled = mask.copy()
-    for hole in holes:
-        if np.count_nonzero(hole) <= largest * np.count_nonzero(mask):
-            filled[near] |= hole[1:-1, 1:-1]
+    filled[near] |= np.isin(regions[1:-1, 1:-1], small)
     return filled
 
 
 def grow(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
     """``mask`` and what lies within ``radius`` of it, a share of the square root of its area; at least a pixel."""
     reach = max(1.0, radius * float(np.count_nonzero(mask)) ** 0.5)
-    near = _surroundings(mask, int(reach) + 1)
+    near = around(mask, int(reach) + 1)
     grown = np.zeros_like(mask)
     grown[near] = _dilated(mask[near], reach)
     return grown
-
-
-def _surroundings(mask: NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
-    """The box of ``mask`` and ``margin`` pixels around it, cut off at the image: all that has to be looked at."""
-    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
-    return slice(max(0, top - margin), top + height + margin), slice(max(0, left - margin), left + width + margin)
 
 
 # Discs by distance: exact, and no slower for a large radius. The image's border is no edge of an object.
@@ -69,10 +65,10 @@ _ROUNDING_PX = 1e-3
 
 
 def _dilated(mask: NDArray[np.bool_], radius_px: float) -> NDArray[np.bool_]:
-    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    distance = cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     return distance <= radius_px + _ROUNDING_PX
 
 
 def _eroded(mask: NDArray[np.bool_], radius_px: float) -> NDArray[np.bool_]:
-    distance = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    distance = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     return distance > radius_px + _ROUNDING_PX

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from diffucurate.generator.labels.grid import halved
 from diffucurate.generator.labels.thresholds import otsu
 
 #: Longest side, in pixels, of the copy of an image that is divided: what counts as flat then does not depend on size.
@@ -36,6 +37,7 @@ class Regions:
         height, width = image.shape[:2]
         shrink = min(1.0, _GRID_PX / max(height, width))
         self._size = max(1, round(width * shrink)), max(1, round(height * shrink))
+        image = halved(image, self._size)
         small = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
         span = (cv2.dilate(small, _SQUARE) - cv2.erode(small, _SQUARE)).max(axis=2) / 255
         flat = span <= max(_FLAT, float(np.median(span)))

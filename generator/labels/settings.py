@@ -33,8 +33,10 @@ class LabelSettings(_Settings):
     #: How the threshold of a class's map is found. "otsu": Otsu's threshold, at least ``floor``. "steepest": within 0.2
     #: of ``floor``, where the map falls fastest along the outline; no worse (mIoU 0.898 against 0.899 on scenes set
     #: aside for choosing), but it may leave out the fainter of two objects. "agreement": there too, where the image's
-    #: edges change the mask least (DiffuMask's idea); needs the image. "fixed": ``floor``.
-    cut: Literal["steepest", "otsu", "fixed", "agreement"] = "otsu"
+    #: edges change the mask least (DiffuMask's idea); needs the image. "fixed": ``floor``. "learned": where learned
+    #: tokens carry a threshold, that, moved by as much as ``floor`` is away from its default; elsewhere "otsu". Taken
+    #: where such tokens are used and no cut was named.
+    cut: Literal["steepest", "otsu", "fixed", "agreement", "learned"] = "otsu"
     #: Least value of such a map that can belong to an object; Otsu's threshold counts where it is higher. Chosen
     #: with the others (from 0.7 to 0.8 within 0.01).
     floor: float = Field(
@@ -56,6 +58,11 @@ class LabelSettings(_Settings):
     #: Widest neck at which touching objects of a class are told apart, as a share of the narrower one's width. 0: not.
     #: Chosen on rendered scenes set aside for it: above 0.6 more objects are cut in two than are told apart.
     split: float = Field(default=0.5, ge=0, le=1)
+    #: By how much of its area a mask must get more convex for being cut in two at a notch, where objects of a class
+    #: overlap; the heat must have a valley there too. Only of maps that follow the image's edges. 1: none is cut. On
+    #: rendered scenes set aside for choosing, 28 of 127 touching pairs are told apart instead of 7, and AP50 of all
+    #: objects rises from 0.925 to 0.937.
+    notch: float = Field(default=0.06, ge=0, le=1)
     #: Pixels outside of all objects whose heat is above ``floor`` less this are marked as unknown (255) in the semantic
     #: mask, not as background (Dataset Diffusion, Nguyen et al. 2023, with 0.1). 0: none.
     ignore_band: float = Field(default=0.0, ge=0, le=1)

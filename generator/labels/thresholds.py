@@ -19,37 +19,26 @@ CANDIDATES = 9
 #: image, and an image of any size takes the same time.
 _GRID_PX = 128
 
-#: Values are counted in this many bins between the least and the greatest.
-_BINS = 2**16
-
 
 def otsu(values: NDArray[np.float32]) -> float:
     """The threshold t that best splits ``values`` into those <= t and those > t.
 
-    Otsu (1979): the split with the largest variance between the two groups. The histogram is as fine as 16-bit
-    numbers, so that no step of a map is lost as it is in 256 bins. The threshold lies halfway between the two
-    values it separates. Values that are all the same have nothing to split: that value is returned, and
-    nothing is above it.
+    Otsu (1979): the split with the largest variance between the two groups. All splits are tried, not those
+    between 256 bins, so that no step of a map is lost. The threshold lies halfway between the two values it separates.
+    Values that are all the same have nothing to split: that value is returned, and nothing is above it.
 
     Args:
         values: finite numbers in an array of any shape, not empty.
     """
-    least, most = float(values.min()), float(values.max())
-    if least == most:
-        return most
-    # In float64: the range of a map may be a hundred-thousandth of its values.
-    places = ((values.ravel().astype(np.float64) - least) * ((_BINS - 1) / (most - least))).astype(np.intp)
-    counts = np.bincount(places, minlength=_BINS)
-    below = counts.cumsum()
-    sums = np.cumsum(counts * np.arange(_BINS, dtype=np.float64))
-    above = below[-1] - below
-    mean_below = sums / below
-    mean_above = np.divide(sums[-1] - sums, above, out=mean_below.copy(), where=above > 0)
-    between = below * above * (mean_above - mean_below) ** 2
+    ordered = np.sort(values, axis=None).astype(np.float64)
+    if ordered[0] == ordered[-1]:
+        return float(ordered[-1])
+    below = np.arange(1.0, ordered.size)
+    # Of values whose mean is 0 the groups' sums are each other's negative, which leaves this of the variance.
+    sums = np.cumsum(ordered - ordered.mean())[:-1]
+    between = sums * sums / (below * (ordered.size - below))
     split = int(between.argmax())
-    low = np.ravel(values)[places <= split]
-    high = np.ravel(values)[places > split]
-    return (float(low.max()) + float(high.min())) / 2
+    return float(ordered[split] + ordered[split + 1]) / 2
 
 
 def steepest(heat: NDArray[np.float32], lowest: float, highest: float) -> float:

@@ -9,27 +9,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from diffucurate.generator.attention import AttentionTrace, TraceSettings
+from diffucurate.generator.attention import TraceSettings
 from diffucurate.generator.attention.attribution import attributable
+from diffucurate.generator.attention.calibration import mean_of_peaks
 from diffucurate.generator.attention.class_tokens import ClassToken, embeddings, find_token
-from diffucurate.generator.attention.looking import check_images, check_looks, class_prompts, look, working_size
-from diffucurate.generator.attention.token_contest import TokenContest
+from diffucurate.generator.attention.looking import check_images, check_looks, class_prompts, working_size
+from diffucurate.generator.attention.token_maps import Heatmaps, look_by_both
 from diffucurate.generator.errors import LabelError, RecipeError
 from diffucurate.generator.labels.make import labels_from_heatmaps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models import default_batch, load_pipeline
 from diffucurate.generator.phrases import find_phrases
-
-Heatmaps = dict[str, NDArray[np.float32]]
 
 
 class AttentionSource:
@@ -45,10 +42,11 @@ class AttentionSource:
             finds most: the objects are still there to be recognised.
         seed: of the noise.
         batch_size: images at once; by default what usually fits the device.
-        tokens: class -> the learned token that helps to find it, itself or by its name: such a class's map is the mean
-            of the token's and the words', each divided by its peak. Whether a class is looked for at all is up to the
-            image's prompt, as ever. The two err in different places: on rendered scenes set aside for choosing, labels
-            had mIoU 0.90 by words, 0.89 by tokens of five samples each, 0.92 by both.
+        tokens: class -> the learned token that helps to find it, itself or by its name: such a class's map is made of
+            the token's and the words', which err in different places. How they are weighed and where the map is cut was
+            learned with the token (``Calibration``); where it was not, or where the settings name another ``cut``, the
+            map is the mean of both, each divided by its peak. Whether a class is looked for at all is up to the image's
+            prompt, as ever.
 
     Raises:
         RecipeError: no classes, a class without phrases, no timesteps, a token of no class, or an unknown one.
@@ -78,22 +76,30 @@ class AttentionSource:
             if label not in classes:
                 raise RecipeError("tokens", label, f"it is none of the classes ({', '.join(classes)}); add it to them")
         self.classes = {label: tuple(phrases) for label, phrases in classes.items()}
-        self.settings = settings
         self._tokens = {
             label: find_token(token) if isinstance(token, str) else token for label, token in (tokens or {}).items()
         }
+        learned = tuple(label for label, token in self._tokens.items() if token.calibration is not None)
+        self.settings = settings
+        if learned and "cut" not in settings.model_fields_set:
+            self.settings = settings.model_copy(update={"cut": "learned"})
+        #: The classes whose maps are to be cut where it was learned; see ``labels_from_heatmaps``.
+        self.calibrated = learned if self.settings.cut == "learned" else ()
         self._model, self._device = model, device
         self._trace = replace(trace or TraceSettings(), noise=(0.0, 1.0))
         self._timesteps, self._seed, self._batch_size = tuple(timesteps), seed, batch_size
 
     def from_maps(self, heatmaps: Mapping[str, NDArray[np.floating]], image: NDArray[np.uint8]) -> Labels:
-        """Labels from raw class maps of an (H, W, 3) RGB image that were kept: no model is loaded."""
-        return labels_from_heatmaps(heatmaps, image.shape[:2], tuple(self.classes), self.settings, image)
+        """Labels from raw class maps of an (H, W, 3) RGB image that were kept: no model is loaded.
+
+        No threshold was learned for such maps: where the settings say "learned", Otsu's is taken.
+        """
+        return self._labels(heatmaps, image)
 
     def label(self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str | None] | None = None) -> list[Labels]:
         """Label images that the model need not have painted. Arguments and errors as for ``heatmaps``."""
         found = self.heatmaps(images, prompts)
-        return [self.from_maps(maps, image) for maps, image in zip(found, images, strict=True)]
+        return [self._labels(maps, image, self.calibrated) for maps, image in zip(found, images, strict=True)]
 
     def heatmaps(
         self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str | None] | None = None
@@ -140,28 +146,25 @@ class AttentionSource:
                     heatmaps[row.image].update(maps)
         return heatmaps
 
-    @torch.inference_mode()
+    def _labels(
+        self, maps: Mapping[str, NDArray[np.floating]], image: NDArray[np.uint8], calibrated: Sequence[str] = ()
+    ) -> Labels:
+        shape, classes = (image.shape[0], image.shape[1]), tuple(self.classes)
+        return labels_from_heatmaps(maps, shape, classes, self.settings, image, calibrated=calibrated)
+
     def _look(
         self, pipe: Any, images: Sequence[NDArray[np.uint8]], rows: Sequence[_Row], size: tuple[int, int]
     ) -> list[Heatmaps]:
         """The maps of a batch of images that are all worked on at one size."""
-        prompts = [row.prompt for row in rows]
-        with ExitStack() as stack:
-            by_words = AttentionTrace(pipe, self.classes, prompts=prompts, settings=self._trace)
-            traces = [stack.enter_context(by_words)]
-            if self._tokens:
-                contest = TokenContest.of(embeddings(self._tokens), [row.tokens for row in rows])
-                traces.append(stack.enter_context(AttentionTrace(pipe, attribution=contest, settings=self._trace)))
-            look(pipe, images, prompts, size, self._timesteps, self._seed)
-            found, *by_tokens = [trace.maps() for trace in traces]
-        for maps, others in zip(found, *by_tokens, strict=True) if by_tokens else []:
+        by_words, by_tokens = look_by_both(
+            pipe, images, [row.prompt for row in rows], self.classes, embeddings(self._tokens),
+            [row.tokens for row in rows], size, self._timesteps, self._seed, self._trace,
+        )  # fmt: skip
+        for maps, others in zip(by_words, by_tokens, strict=True):
             for label in maps.keys() & others.keys():
-                maps[label] = (_peak_normalised(maps[label]) + _peak_normalised(others[label])) / 2
-        return found
-
-
-def _peak_normalised(heat: NDArray[np.float32]) -> NDArray[np.float32]:
-    return heat / max(float(heat.max()), 1e-12)
+                read = self._tokens[label].calibration if label in self.calibrated else None
+                maps[label] = (mean_of_peaks if read is None else read.heat)(maps[label], others[label])
+        return by_words
 
 
 class _Row(NamedTuple):

@@ -47,6 +47,13 @@ def label(
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="attention: heat a pixel needs, compared with the hottest one.")
     ] = None,
+    cut: Annotated[
+        str | None,
+        typer.Option(
+            help="attention: how the threshold is found: otsu, steepest, agreement, fixed, or learned, which is what "
+            "tokens bring along and is taken where there are some."
+        ),
+    ] = None,
     edge_reach: Annotated[
         float | None, typer.Option(min=0, max=0.5, help="attention: how far edges of the image pull outlines.")
     ] = None,
@@ -71,7 +78,7 @@ def label(
     terminal = terminal_of(context)
     names = names_in(classes)
     options = {
-        "threshold": threshold, "edge_reach": edge_reach, "min_area": min_area, "min_share": min_share,
+        "threshold": threshold, "cut": cut, "edge_reach": edge_reach, "min_area": min_area, "min_share": min_share,
         "min_confidence": min_confidence, "min_agreement": min_agreement, "max_overlap": max_overlap,
     }  # fmt: skip
     settings = _settings(source.value, options)
@@ -96,7 +103,7 @@ def label(
     terminal.result({"dataset": dataset, "source": source.value, "samples": len(samples), "instances": found})
 
 
-def _settings(source: str, options: Mapping[str, float | None]) -> Settings | None:
+def _settings(source: str, options: Mapping[str, float | str | None]) -> Settings | None:
     """The settings of a label source from the options that were given; None where none was."""
     from diffucurate.generator.labels.settings import SETTINGS, settings_of
 

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import logging
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
 import pytest
+from killed import killed_while_writing
 from PIL import Image
 
 from diffucurate.generator.errors import DatasetError, ModelError, RecipeError
@@ -271,33 +269,11 @@ def test_empty_view_is_refused(photographs):
         label(photographs.match_tags("none"), source="attention", classes=["car"])
 
 
-_KILLED = """
-import os, signal, sys
-import fiftyone as fo
-from diffucurate.plugin import media, label as module
-
-writes = 0
-write_whole = media.write_whole
-
-def write_then_die(path, content):
-    global writes
-    writes += 1
-    if writes == int(sys.argv[2]):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_name(path.name + ".part").write_bytes(content[:10])
-        os.kill(os.getpid(), signal.SIGKILL)
-    return write_whole(path, content)
-
-media.write_whole = write_then_die
-module.label(fo.load_dataset(sys.argv[1]), source="attention")
-"""
-
-
 def test_killed_run_leaves_whole_samples_and_the_next_completes_it(painted):
     files = files_of(painted, "attention_mask")
     # One mask is written for each sample: the second of three is being written.
-    done = subprocess.run([sys.executable, "-c", _KILLED, painted.name, "2"], capture_output=True, timeout=240)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    code = "import diffucurate, fiftyone as fo\ndiffucurate.label(fo.load_dataset(sys.argv[2]), source='attention')"
+    killed_while_writing(2, code, painted.name)
     painted.reload()
     left = files_of(painted, "attention_mask")
     assert left[0] != files[0] and left[1:] == files[1:]

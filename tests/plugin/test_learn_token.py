@@ -134,7 +134,8 @@ def test_labels_by_tokens(drawn: fo.Dataset, scenes: list[Scene], model_folder: 
         for each in maps:
             assert np.allclose(maps[each], others[each], atol=1e-3) == (each != name)
     key = max(drawn.list_runs(method=runs.method("label")))
-    assert runs.read(drawn, key).settings["tokens"] == ["token"]
+    record = runs.read(drawn, key).settings
+    assert record["tokens"] == ["token"] and record["settings"]["cut"] == "learned"
 
 
 def test_tokens_that_do_not_fit(drawn: fo.Dataset, scenes: list[Scene], model_folder: str, folder: Path) -> None:

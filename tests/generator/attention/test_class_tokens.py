@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from untrained import untrained_pipeline, untrained_tokenizer
 
 from diffucurate.generator.attention.attribution import attributable
+from diffucurate.generator.attention.calibration import Calibration
 from diffucurate.generator.attention.class_tokens import ClassToken, Provenance, find_token, fingerprint
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.token_names import TOKENS_DIR_VARIABLE, token_names, token_path, tokens_folder
@@ -31,6 +34,20 @@ def test_comes_back_from_its_file(tmp_path: Path) -> None:
     assert (back.label, back.provenance) == ("car", made.provenance)
     assert torch.equal(back.embedding, made.embedding)
     assert [entry.name for entry in path.parent.iterdir()] == ["car.safetensors"]
+
+
+def test_a_learned_threshold_comes_back_too(tmp_path: Path) -> None:
+    made = replace(token(), calibration=Calibration(8.5, 6.0, -9.25, 3))
+    assert ClassToken.load(made.save(tmp_path / "car.safetensors")).calibration == made.calibration
+    assert ClassToken.load(token().save(tmp_path / "older.safetensors")).calibration is None
+    path = tmp_path / "car.safetensors"
+    for broken in ('"mean": NaN', '"mean": "high"', '"median": 8.5'):
+        made.save(path)
+        with safe_open(path, "pt") as file:
+            about = file.metadata()["token"].replace('"mean": 8.5', broken)
+        save_file({"embedding": made.embedding}, path, {"token": about})
+        with pytest.raises(ModelError, match="could not be read as a learned token"):
+            ClassToken.load(path)
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,8 @@ def test_learns_what_the_words_do_not_know(pipe: Any, scenes: list[Any]) -> None
         assert (about.rivals, about.samples, about.timesteps) == ((other,), ("one", "two"), (100,))
         assert about.iou > held[label].provenance.iou + 0.1
         assert about.loss < 0.8 * held[label].provenance.loss
+        read = learned[label].calibration
+        assert read is not None and read.masks == 2 and read != held[label].calibration
     contest = TokenContest.of(embeddings(learned))
     with torch.no_grad(), AttentionTrace(pipe, attribution=contest, settings=PLAIN) as trace:
         look(pipe, images, ["a photo of a car and a bus"] * 2, (128, 128), (100,), 0)
@@ -99,10 +101,11 @@ def test_learns_what_the_words_do_not_know(pipe: Any, scenes: list[Any]) -> None
 
 def test_tokens_start_from_their_words(pipe: Any, scenes: list[Any]) -> None:
     image = scenes[0].image
-    token = learn_token(pipe, [image], [halves(image)["car"]], "vehicle", phrases={"vehicle": "car"}, pull=1e9)
+    token = learn_token(pipe, [image], [halves(image)["car"]], "vehicle", phrases={"vehicle": ("car", "bus")}, pull=1e9)
     ids = pipe.tokenizer("a photo of a car").input_ids
     with torch.no_grad():
         states = pipe.encode_prompt(["a photo of a car"], "cpu", 1, False)[0][0]
+    assert token.calibration is not None and token.calibration.masks == 1
     torch.testing.assert_close(token.embedding, states[[0, len(ids) - 2]], atol=1e-3, rtol=0)
 
 

@@ -126,6 +126,31 @@ def test_settings_are_strict_and_each_does_its_work() -> None:
     assert sum(area for area, _ in found(floor=0.99, surround=0.0)) < sum(area for area, _ in plain) / 2
 
 
+@pytest.mark.parametrize("side", [128, 512])
+def test_what_the_background_wins_belongs_to_no_class(side: int) -> None:
+    heatmaps = {name: cv2.GaussianBlur(blob(x, 8, 4), (0, 0), 1) for name, x in (("car", 6), ("road", 10))}
+    alone, contested = (
+        labels_from_heatmaps(maps, (side, side), ["car"], background=["road"])
+        for maps in ({"car": heatmaps["car"]}, heatmaps)
+    )
+    assert [instance.label for instance in contested.instances] == ["car"]
+    assert alone.semantic[side // 2, 9 * side // 16] == 1 and contested.semantic[side // 2, 9 * side // 16] == 0
+    assert set(np.unique(contested.semantic)) == {0, 1}
+
+
+@pytest.mark.parametrize("side", [128, 512])
+def test_the_ignore_band_is_where_heat_is_nearly_enough(side: int) -> None:
+    heat = cv2.GaussianBlur(blob(8, 8, 4), (0, 0), 2)
+    plain, banded = (
+        labels_from_heatmaps({"car": heat}, (side, side), ["car"], LabelSettings(ignore_band=band)).semantic
+        for band in (0.0, 0.2)
+    )
+    unsure = banded == 255
+    assert np.array_equal(banded == 1, plain == 1) and unsure.any() and not (unsure & (plain == 1)).any()
+    shown = normalised_heatmaps({"car": heat}, (side, side))["car"]
+    assert shown[unsure].min() > shown[banded == 0].max() - 0.02
+
+
 def test_small_objects_survive_and_large_holes_stay() -> None:
     small = blob(8, 8, 0.8, side=64)  # about 6 px across at 64 px
     assert len(labels_from_heatmaps({"car": small}, (64, 64), ["car"]).instances) == 1

@@ -1,12 +1,18 @@
-"""Otsu's threshold against its definition and OpenCV's own."""
+"""Otsu's threshold against its definition and OpenCV's own; the others on maps whose right cut is known."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from diffucurate.generator.labels.thresholds import otsu
+from diffucurate.generator.labels.edges import EdgeGuide
+from diffucurate.generator.labels.thresholds import CANDIDATES, agreement, otsu, steepest
+
+Map = NDArray[np.float32]
 
 
 @pytest.mark.parametrize(
@@ -48,3 +54,70 @@ def test_sees_steps_that_8_bits_lose() -> None:
     values[0] = 0.0
     split = values[1:] > otsu(values[1:])
     assert split.sum() == 10
+
+
+LOWEST, HIGHEST = 0.5, 0.9
+
+
+def distance(side: int) -> Map:
+    """From the middle, 0, to the nearest border, 1."""
+    y, x = (np.mgrid[:side, :side] + 0.5) * 2 / side - 1
+    return np.hypot(x, y).astype(np.float32)
+
+
+def hill(top: float, bottom: float, side: int = 96) -> Map:
+    """A map that falls from 1 slowly to ``top``, at half the radius steeply to ``bottom``, and slowly from there."""
+    return np.interp(distance(side), [0, 0.45, 0.55, 1.5], [1, top, bottom, 0]).astype(np.float32)
+
+
+@pytest.mark.parametrize("side", [48, 96, 512])
+@pytest.mark.parametrize(("top", "bottom"), [(0.93, 0.77), (0.78, 0.62), (0.63, 0.52)])
+def test_steepest_cuts_where_the_map_falls(top: float, bottom: float, side: int) -> None:
+    found = steepest(hill(top, bottom, side), LOWEST, HIGHEST)
+    assert bottom < found < top
+    assert found in np.linspace(LOWEST, HIGHEST, CANDIDATES)
+
+
+@pytest.mark.parametrize(
+    ("heat", "expected"),
+    [
+        (np.full((20, 30), 0.7), HIGHEST),  # no outline at all
+        (distance(64) / 4, HIGHEST),  # all of it below every threshold
+        (0.95 + distance(64) / 40, HIGHEST),  # above
+        (0.71 + 0.05 * (distance(64) < 0.5), 0.75),  # one threshold alone has an outline
+        (np.tile(np.linspace(0, 1, 64), (64, 1)), LOWEST),  # equally steep everywhere: the widest
+        (np.ones((1, 1)), HIGHEST),
+    ],
+)
+def test_steepest_where_little_is_to_be_seen(heat: NDArray[np.float64], expected: float) -> None:
+    assert steepest(heat.astype(np.float32), LOWEST, HIGHEST) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("step", range(CANDIDATES))
+def test_agreement_finds_the_mask_that_refinement_leaves(step: int) -> None:
+    """Whatever the mask, refinement says the object is where the map is above one of the candidates."""
+    heat = 1 - distance(64)
+    right = np.linspace(0.2, 0.8, CANDIDATES)[step]
+    assert agreement(heat, 0.2, 0.8, lambda mask: (heat > right).astype(np.float32)) == pytest.approx(right)
+
+
+@pytest.mark.parametrize(
+    ("top", "refine"),
+    [
+        (1.0, lambda mask: mask),  # every mask agrees with itself
+        (1.0, np.zeros_like),  # none agrees at all
+        (0.1, lambda mask: mask),  # every mask is empty
+    ],
+)
+def test_of_equal_agreement_the_lowest_is_taken(top: float, refine: Callable[[Map], Map]) -> None:
+    assert agreement(top * (1 - distance(32)).clip(0), LOWEST, HIGHEST, refine) == LOWEST
+
+
+@pytest.mark.parametrize("radius", [0.3, 0.4, 0.5])
+def test_agreement_with_an_image_finds_its_object(radius: float) -> None:
+    """The map says only that it is hotter towards the middle; how large the object is, the image says."""
+    disc = distance(96) < radius
+    image = np.where(disc[..., None], (200, 40, 30), (90, 110, 120)).astype(np.uint8)
+    heat = 1 - distance(96)
+    found = heat > agreement(heat, 0.1, 0.9, EdgeGuide(image, 0.125, 1e-5).refine)
+    assert np.count_nonzero(found & disc) / np.count_nonzero(found | disc) > 0.85

@@ -1,0 +1,121 @@
+"""How the heat of a class is read as a chance: learned from the masks that its token was learned from.
+
+Words and tokens give two maps of a class, each as hot as it pleases. The pixels of a few trusted masks say what heat
+means: a logistic regression (Platt's scaling, 1999, of two scores) weighs the two and sets the threshold. It is learned
+where it is used, after maps were brought to the edges of their image, and it has three numbers, so a handful of
+masks is enough.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from diffucurate.generator.labels.chances import SLOPE, heat_of
+from diffucurate.generator.labels.edges import EdgeGuide
+from diffucurate.generator.labels.heat import resized
+from diffucurate.generator.labels.settings import DEFAULT_SETTINGS
+
+Heat = NDArray[np.float32]
+
+#: Where few pixels say little: what suits most classes of rendered scenes set aside for choosing.
+_USUAL = (8.0, 6.0, -9.0)
+
+#: The pull towards that: weight of the squared distance, in slopes, as against one image's mean cross-entropy. On
+#: the same scenes mIoU rose from 0.88 to 0.89 with tokens of one sample each, and from 0.91 to 0.92 with five, for any
+#: pull from 0.015 to 0.05.
+_PULL = 0.05
+
+#: Of the fit, at most.
+_EVALUATIONS = 100
+
+#: Longest side, in pixels, at which pixels are compared with masks.
+_GRID_PX = 128
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The logit of a pixel's chance: ``mean`` and ``words`` times the square roots of the mean of both maps and of the
+    words' map, each map divided by its peak, and ``bias``. ``masks`` says how many it was learned from.
+
+    Raises:
+        ValueError: a number that is not finite.
+    """
+
+    mean: float
+    words: float
+    bias: float
+    masks: int
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(weight) for weight in (self.mean, self.words, self.bias)):
+            raise ValueError("a calibration holds numbers that are not finite")
+
+    def heat(self, words: Heat, token: Heat) -> Heat:
+        """The calibrated map, (h, w) >= 0, of two raw ones; ``labels.chances`` knows how to read it."""
+        mean, alone = _roots(words, token)
+        return heat_of(self.mean * mean + self.words * alone + self.bias)
+
+
+def calibrate(
+    images: Sequence[NDArray[np.uint8]],
+    masks: Sequence[NDArray[np.bool_]],
+    words: Sequence[Heat],
+    token: Sequence[Heat],
+) -> Calibration:
+    """Learn how to read the maps of one class.
+
+    Args:
+        images: (H, W, 3) uint8 RGB.
+        masks: (H, W), all pixels of the class.
+        words: (h, w) raw maps by the class's words.
+        token: (h, w) raw maps by its token.
+    """
+    scores, truths = [], []
+    for image, mask, *maps in zip(images, masks, words, token, strict=True):
+        shrink = min(1.0, _GRID_PX / max(mask.shape))
+        size = max(1, round(mask.shape[1] * shrink)), max(1, round(mask.shape[0] * shrink))
+        small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        guide = EdgeGuide(small, DEFAULT_SETTINGS.edge_reach, DEFAULT_SETTINGS.edge_contrast)
+        planes = [guide.refine(resized(root, size)).ravel() for root in _roots(*maps)]
+        scores.append(torch.from_numpy(np.stack([*planes, np.ones_like(planes[0])], axis=1)).double())
+        truth = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        truths.append(torch.from_numpy(truth).double().ravel())
+    usual = torch.tensor(_USUAL, dtype=torch.float64)
+    weights = usual.clone().requires_grad_()
+    optimiser = torch.optim.LBFGS([weights], max_iter=_EVALUATIONS, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        total = _PULL * ((weights - usual) / SLOPE).square().sum()
+        for score, truth in zip(scores, truths, strict=True):
+            total = total + binary_cross_entropy_with_logits(score @ weights, truth)
+        mean: Tensor = total / len(scores)
+        mean.backward()
+        return mean.detach()
+
+    with torch.enable_grad():
+        optimiser.step(loss)
+    mean, alone, bias = weights.tolist()
+    return Calibration(mean, alone, bias, len(scores))
+
+
+def mean_of_peaks(words: Heat, token: Heat) -> Heat:
+    """The mean of two maps, each divided by its peak."""
+    return np.float32(0.5) * (_peak_normalised(words) + _peak_normalised(token))
+
+
+def _roots(words: Heat, token: Heat) -> tuple[Heat, Heat]:
+    return np.sqrt(mean_of_peaks(words, token)), np.sqrt(_peak_normalised(words))
+
+
+def _peak_normalised(heat: Heat) -> Heat:
+    return heat / np.float32(max(float(heat.max()), 1e-12))

@@ -1,0 +1,38 @@
+"""Maps whose class has a learned threshold: from heat to the chance that a pixel belongs to it. Knows only arrays.
+
+Such a map is calibrated: heat of ``LEVEL`` squared is as likely within the class as without, whatever the map's peak.
+It is read by its square root, which is brought to the image's edges first and only then becomes a chance: a step in the
+image then parts the sure from the sure, and what lies between them is cut where it was learned.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Heat = NDArray[np.float32]
+
+#: The root of the heat at which both are as likely: about where the default threshold cuts maps that nobody calibrated.
+LEVEL = 0.65
+
+#: How fast the chance, as a logit, rises with the root of the heat: about what it is in maps of words and tokens.
+SLOPE = 14.0
+
+#: What a chance of one half comes to in maps of ``chances``.
+EVEN = 0.5**0.5
+
+
+def heat_of(logits: NDArray[np.floating]) -> Heat:
+    """The heat, of any shape and >= 0, that stands for these logits of the chance; ``chances`` reads it."""
+    return np.asarray(np.maximum(LEVEL + logits / SLOPE, 0) ** 2, np.float32)
+
+
+def chances(roots: Heat, shift: float = 0.0) -> Heat:
+    """The square root of the chance, in [0, 1] and of the same shape, from the square root of the heat.
+
+    Args:
+        roots: of a map that ``heat_of`` made, along the image's edges or not.
+        shift: how much more heat a pixel needs than was learned, in units of its root.
+    """
+    logits = SLOPE * (roots - (LEVEL + shift))
+    return np.asarray(np.exp(-0.5 * np.logaddexp(0, -logits)), np.float32)

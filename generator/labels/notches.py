@@ -1,0 +1,148 @@
+"""Objects of one class that overlap, told apart at the notches of their common outline. Knows only arrays.
+
+Two cars of which one hides part of the other, seen as one mask, have no neck between them. But where their outlines
+meet there is a notch, and each of them alone is nearer to a convex shape than both together. A single object has
+notches too, between a truck's cab and its box; so the heat must have two peaks as well, one on each side.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from diffucurate.generator.labels.grid import around, framed
+
+#: Notches that are tried, the deepest first, and how deep they are at least, in square roots of the mask's area.
+_NOTCHES, _DEPTH = 3, 0.06
+
+#: Directions of a cut: how far it leans from the vertical, in degrees. What stands on the ground stands side by side;
+#: a cut across would part a head from its body.
+_LEANS = np.arange(-40, 41, 20)
+
+#: Least area of the smaller side, as a share of the larger one's, and of what may come off both, of the whole.
+_LEAST_SIDE, _MOST_CRUMBS = 0.5, 0.05
+
+#: The heat along a cut is at most this share of each side's peak. Points as near to a cut count as along it.
+_MOST_HEAT, _NEAR_CUT = 0.9, 1.5
+
+#: A mask of more points is known by about so many of them.
+_SAMPLES = 512
+
+Mask = NDArray[np.bool_]
+
+
+class _Cut(NamedTuple):
+    gain: float
+    part: Mask
+
+
+def split_at_notches(mask: Mask, heat: NDArray[np.float32], least_gain: float) -> list[Mask]:
+    """The objects in one mask, told apart where both become more convex and the heat has a valley, the largest first.
+
+    A cut is a straight line through a notch. Of those that are allowed, the one that gains most is made, and the parts
+    are looked at again.
+
+    Args:
+        mask: (h, w) bool, one connected object, on the grid.
+        heat: (h, w), the map of its class before it followed the image's edges: its peaks are still round.
+        least_gain: by how much of the mask's area the hulls of both parts must exceed them less than its own hull does;
+            with 1 nothing is cut.
+    """
+    near = around(mask)
+    crop = framed(mask[near], (1, 1, 1, 1))
+    hull = _hull(crop)
+    # What the parts fall short of their hulls is 0 at best.
+    if _shortfall(crop, hull) <= least_gain * np.count_nonzero(crop):
+        return [mask]
+    heats = np.asarray(cv2.copyMakeBorder(heat[near], 1, 1, 1, 1, cv2.BORDER_CONSTANT), np.float32)
+    best = max(_cuts(crop, hull, heats), key=lambda cut: cut.gain, default=None)
+    if best is None or best.gain <= least_gain:
+        return [mask]
+    part = np.zeros_like(mask)
+    part[near] = best.part[1:-1, 1:-1]
+    parts = [*split_at_notches(part, heat, least_gain), *split_at_notches(mask & ~part, heat, least_gain)]
+    return sorted(parts, key=np.count_nonzero, reverse=True)
+
+
+def _cuts(mask: Mask, hull: NDArray[np.int32], heat: NDArray[np.float32]) -> list[_Cut]:
+    """The cuts that may be made, with what they gain as a share of the mask's area."""
+    area, whole = np.count_nonzero(mask), _shortfall(mask, hull)
+    rows, columns = np.ogrid[: mask.shape[0], : mask.shape[1]]
+    notches = _notches(mask, hull)
+    if not len(notches):
+        return []
+    cuts = []
+    for across, down, start in _valleys(*_samples(mask, heat), notches):
+        part = _largest(mask & (across * columns + down * rows > start))
+        rest = _largest(mask & ~part)
+        if area - np.count_nonzero(part) - np.count_nonzero(rest) <= _MOST_CRUMBS * area:
+            left = _shortfall(part, _hull(part)) + _shortfall(rest, _hull(rest))
+            cuts.append(_Cut((whole - left) / area, part))
+    return cuts
+
+
+def _valleys(
+    points: NDArray[np.float32], heats: NDArray[np.float32], notches: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The lines across * x + down * y = start through a notch between two sides that are large and hot enough, (N, 3).
+
+    ``points`` and ``notches`` are (N, 2), x and y; ``heats`` (N, 1).
+    """
+    leans = np.deg2rad(_LEANS)
+    normals = np.stack([np.cos(leans), np.sin(leans)]).astype(np.float32)
+    starts = (notches @ normals).ravel()
+    lines = np.column_stack([np.tile(normals.T, (len(notches), 1)), starts])
+    # How far each point is to the right of each line: (points, lines).
+    right = np.tile(points @ normals, len(notches)) - starts
+    is_right = right > 0
+    share = is_right.mean(axis=0)
+    peaks = np.minimum(np.where(is_right, heats, 0).max(axis=0), np.where(is_right, 0, heats).max(axis=0))
+    along = np.where(np.abs(right) <= _NEAR_CUT, heats, 0).max(axis=0)
+    large = np.minimum(share, 1 - share) >= _LEAST_SIDE * np.maximum(share, 1 - share)
+    return lines[large & (along <= _MOST_HEAT * peaks)]
+
+
+def _samples(mask: Mask, heat: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """x and y, (N, 2), and heats, (N, 1), of enough points of the mask to tell how large and how hot its sides are."""
+    rows, columns = (places[:: max(1, len(places) // _SAMPLES)] for places in np.nonzero(mask))
+    return np.column_stack([columns, rows]).astype(np.float32), heat[rows, columns][:, None]
+
+
+def _notches(mask: Mask, hull: NDArray[np.int32]) -> NDArray[np.float32]:
+    """The deepest place of each part of the hull that is not the mask's, the deepest first: x and y, (N, 2)."""
+    filled = np.zeros(mask.shape, np.uint8)
+    cv2.fillConvexPoly(filled, hull, 1)
+    depth = np.asarray(cv2.distanceTransform(filled, cv2.DIST_L2, cv2.DIST_MASK_5), np.float32)
+    outside = (filled.view(np.bool_) & ~mask).view(np.uint8)
+    _, pockets, boxes, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
+    least = _DEPTH * np.count_nonzero(mask) ** 0.5
+    places = []
+    for pocket in np.flatnonzero(boxes[1:, cv2.CC_STAT_AREA] >= least) + 1:  # a smaller one cannot be that deep
+        inside = np.where(pockets == pocket, depth, 0)
+        row, column = np.unravel_index(inside.argmax(), inside.shape)
+        places.append((float(inside[row, column]), float(column), float(row)))
+    deepest = [place[1:] for place in sorted(places, reverse=True)[:_NOTCHES] if place[0] >= least]
+    return np.array(deepest, np.float32).reshape(-1, 2)
+
+
+def _largest(mask: Mask) -> Mask:
+    count, parts, boxes, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    return parts == 1 + boxes[1:, cv2.CC_STAT_AREA].argmax() if count > 2 else mask
+
+
+def _hull(mask: Mask) -> NDArray[np.int32]:
+    """The corners of the smallest convex shape around the mask's pixels' middles, (N, 2)."""
+    outlines, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    corners = np.concatenate([outline.reshape(-1, 2) for outline in outlines])
+    return np.asarray(cv2.convexHull(corners), np.int32).reshape(-1, 2)
+
+
+def _shortfall(mask: Mask, hull: NDArray[np.int32]) -> float:
+    """By how many pixels a mask is smaller than its hull.
+
+    Around whole pixels, not their middles, the hull is larger by half a pixel on each side.
+    """
+    return float(cv2.contourArea(hull)) + float(np.ptp(hull, axis=0).sum()) + 1 - np.count_nonzero(mask)
