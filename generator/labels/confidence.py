@@ -82,6 +82,9 @@ def signs(
         - ``step``: (inside - rim) / (inside + rim) of the mean heat inside and the 95th percentile in the rim, pixels
           of the class's other objects left out. An object should be hotter than all that surrounds it; where one side
           is as hot, heat has spilled over or part of the object was left out.
+        - ``stability``: after Segment Anything's stability score (Kirillov et al. 2023): pixels above 1.15 times the
+          heat along the object's outline, by those above 0.8 times, in the object and around it.
+        - ``convexity``: length of its hull's outline by that of its own. Ragged ones are mistakes more often.
         - ``regions``: IoU with those regions of the image around it whose coarse heat is high, a second opinion that
           knows nothing of thresholds and outlines.
         - ``outline``: share of the object's outline that lies on an edge of the image.

@@ -1,4 +1,4 @@
-"""The real App in a real browser: its server, headless Chromium, screenshots.
+"""The real App in a real browser: a server of its own for each, headless Chromium, screenshots.
 
 Screenshots go to ``DIFFUCURATE_SCREENSHOTS``, by default ``build/screenshots``.
 """
@@ -90,13 +90,6 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def address(plugins: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a server of the App shows any dataset: one for all tests of this process, since starting takes long."""
-    with _server(plugins, tmp_path_factory.mktemp("server")) as address:
-        yield address
-
-
 @contextmanager
 def _server(plugins: Path, folder: Path) -> Iterator[str]:
     """A server whose log and media are in ``folder``."""
@@ -148,20 +141,21 @@ def browser(chromium: str, tmp_path: Path) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def open_app(
-    request: pytest.FixtureRequest, browser: BrowserContext, plugins: Path, tmp_path: Path
-) -> Iterator[Callable[[fo.Dataset | None], Page]]:
-    """The App on a dataset, its first images drawn, or a fresh one without any: ``open_app(dataset) -> page``."""
+def open_app(browser: BrowserContext, plugins: Path, tmp_path: Path) -> Iterator[Callable[[fo.Dataset | None], Page]]:
+    """A fresh App on a dataset, its first images drawn, or on none: ``open_app(dataset) -> page``.
+
+    All pages of a server share one state, in which what an earlier test showed comes up again; so each has its own.
+    """
     with ExitStack() as stack:
 
         def open_app(dataset: fo.Dataset | None) -> Page:
-            page = browser.new_page()
+            page, address = browser.new_page(), stack.enter_context(_server(plugins, tmp_path))
             if dataset is None:
-                page.goto(stack.enter_context(_server(plugins, tmp_path)))
+                page.goto(address)
                 page.get_by_text("browse operations").wait_for()
             else:
                 dataset.persistent = True  # the server is a process of its own
-                page.goto(f"{request.getfixturevalue('address')}/datasets/{dataset.name}")
+                page.goto(f"{address}/datasets/{dataset.name}")
                 page.locator('[data-cy="looker"]').first.wait_for()
             return page
 

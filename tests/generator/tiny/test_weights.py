@@ -48,7 +48,7 @@ def test_the_segmenter_finds_what_was_prompted() -> None:
             "classes": {name: [name] for name in CLASSES},
             "templates": ["a photo of a {colour} {object} on a {place} at noon"],
             "attributes": {"object": list(CLASSES), "colour": ["red", "blue", "green"], "place": ["road", "beach"]},
-            "sample": {"count": 32, "seed": 3},
+            "sample": {"count": 24, "seed": 3},
         }
     )
     paintings = list(paint(jobs(recipe), batch_size=8, device="cpu"))
