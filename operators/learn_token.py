@@ -8,11 +8,11 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DatasetError, ModelError, RecipeError
-from diffucurate.generator.model_names import downloaded_models, locate
+from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.token_names import token_names, token_path
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose, choose_target, given, listed, refuse
+from diffucurate.operators.model_choice import ask_model
 from diffucurate.plugin.label_fields import learnable
 
 if TYPE_CHECKING:
@@ -93,17 +93,7 @@ class LearnToken(LibraryOperator):
             except RecipeError as error:
                 refuse(field, error.remedy)
         inputs.bool("overwrite", default=False, label="Replace tokens of the same name")
-        models = [types.Choice(model, label=model) for model in downloaded_models()]
-        model = inputs.str(
-            "model", label="Model", view=types.AutocompleteView(choices=models),
-            description="Will look for the class: 'owner/name' on Hugging Face, or the full path of a folder or "
-            ".safetensors file; the built-in one where empty",
-        )  # fmt: skip
-        if given(ctx, "model"):
-            try:
-                locate(given(ctx, "model"))
-            except ModelError as error:
-                refuse(model, str(error))
+        ask_model(inputs, ctx, "Will look for the class")
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.learn_token import learn_token

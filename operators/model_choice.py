@@ -1,4 +1,4 @@
-"""The form's choice of a text-to-image model, with what can be said of it before it is loaded."""
+"""The forms' choice of a text-to-image model, with what can be said of it before it is loaded."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import ModelError
 from diffucurate.generator.model_names import downloaded_models, locate
-from diffucurate.operators.forms import refuse
+from diffucurate.operators.forms import given, refuse
 from diffucurate.operators.recipe_params import BUILTIN, HUB, LOCAL
 
 _WHAT = {
@@ -45,6 +46,16 @@ def choose_model(inputs: types.Object, defaults: Mapping[str, Any], values: Mapp
     if not name:
         refuse(field, "name a model, such as owner/name" if chosen == HUB else "give the full path of a model")
     elif problem := _problem(name, chosen):
+        refuse(field, problem)
+
+
+def ask_model(inputs: types.Object, ctx: ExecutionContext, which: str) -> None:
+    """A model by its name or path, the built-in one where empty; ``which`` says what it must be. Refused if wrong."""
+    models = [types.Choice(model, label=model) for model in downloaded_models()]
+    places = "'owner/name' on Hugging Face, or the full path of a folder or .safetensors file; else the built-in one"
+    view = types.AutocompleteView(choices=models)
+    field = inputs.str("model", label="Model", description=f"{which}: {places}", view=view)
+    if (name := given(ctx, "model")) and (problem := _problem(name)):
         refuse(field, problem)
 
 

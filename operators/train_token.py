@@ -12,12 +12,12 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.inversion.files import WordFiles, word_name
 from diffucurate.generator.inversion.settings import LAYERS, Inversion
-from diffucurate.generator.model_names import downloaded_models, locate
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose, choose_target, given, refuse
+from diffucurate.operators.model_choice import ask_model
 from diffucurate.plugin.regions import label_field, labels_of, with_objects
 
 if TYPE_CHECKING:
@@ -104,17 +104,7 @@ class TrainToken(LibraryOperator):
         inputs.bool("show_more", default=False, label="More settings")
         if given(ctx, "show_more"):
             self._more(inputs, ctx)
-        models = [types.Choice(model, label=model) for model in downloaded_models()]
-        model = inputs.str(
-            "model", label="Model", view=types.AutocompleteView(choices=models),
-            description="Stable Diffusion 1.x, 2.x or XL: 'owner/name' on Hugging Face, or the full path of a folder "
-            "or .safetensors file; the built-in one where empty",
-        )  # fmt: skip
-        if given(ctx, "model"):
-            try:
-                locate(given(ctx, "model"))
-            except ModelError as error:
-                refuse(model, str(error))
+        ask_model(inputs, ctx, "Stable Diffusion 1.x, 2.x or XL")
 
     def _more(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         space, usual = types.TextFieldView(space=4), Inversion.model_fields

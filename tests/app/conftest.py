@@ -41,7 +41,9 @@ SERVER = """
     import sys
     import fiftyone as fo
 
-    fo.launch_app(address="127.0.0.1", port=int(sys.argv[1]), remote=True).wait(-1)
+    port, *names = sys.argv[1:]
+    dataset = fo.load_dataset(names[0]) if names else None
+    fo.launch_app(dataset, address="127.0.0.1", port=int(port), remote=True).wait(-1)
 """
 
 
@@ -91,8 +93,8 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def _server(plugins: Path, folder: Path) -> Iterator[str]:
-    """A server whose log and media are in ``folder``."""
+def _server(plugins: Path, folder: Path, *dataset: str) -> Iterator[str]:
+    """A server that shows the named dataset, if any, and whose log and media are in ``folder``."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -100,7 +102,7 @@ def _server(plugins: Path, folder: Path) -> Iterator[str]:
     environment = {"FIFTYONE_PLUGINS_DIR": str(plugins), "DIFFUCURATE_MEDIA_DIR": str(folder / "media")}
     with log.open("w") as output:
         server = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(SERVER), str(port)], env={**os.environ, **environment},
+            [sys.executable, "-c", textwrap.dedent(SERVER), str(port), *dataset], env={**os.environ, **environment},
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
@@ -144,19 +146,18 @@ def browser(chromium: str, tmp_path: Path) -> Iterator[BrowserContext]:
 def open_app(browser: BrowserContext, plugins: Path, tmp_path: Path) -> Iterator[Callable[[fo.Dataset | None], Page]]:
     """A fresh App on a dataset, its first images drawn, or on none: ``open_app(dataset) -> page``.
 
-    All pages of a server share one state, in which what an earlier test showed comes up again; so each has its own.
+    A server sends all its pages to what its own session shows, so each page has a server of its own.
     """
     with ExitStack() as stack:
 
         def open_app(dataset: fo.Dataset | None) -> Page:
-            page, address = browser.new_page(), stack.enter_context(_server(plugins, tmp_path))
-            if dataset is None:
-                page.goto(address)
-                page.get_by_text("browse operations").wait_for()
-            else:
+            names = []
+            if dataset is not None:
                 dataset.persistent = True  # the server is a process of its own
-                page.goto(f"{address}/datasets/{dataset.name}")
-                page.locator('[data-cy="looker"]').first.wait_for()
+                names.append(dataset.name)
+            address, page = stack.enter_context(_server(plugins, tmp_path, *names)), browser.new_page()
+            page.goto("/".join([address, *(f"datasets/{name}" for name in names)]))
+            (page.locator('[data-cy="looker"]').first if names else page.get_by_text("browse operations")).wait_for()
             return page
 
         yield open_app
