@@ -74,7 +74,8 @@ def write(name: str, rows: Sequence[Sequence[Pixels]]) -> None:
 
 
 def mask_of(maps: Maps, label: str, image: Pixels, settings: LabelSettings = DEFAULT_SETTINGS) -> NDArray[np.bool_]:
-    semantic = labels_from_heatmaps(maps, image.shape[:2], CLASSES, settings, image).semantic
+    calibrated = CLASSES if settings.cut == "learned" else ()
+    semantic = labels_from_heatmaps(maps, image.shape[:2], CLASSES, settings, image, calibrated=calibrated).semantic
     return np.asarray(semantic == 1 + CLASSES.index(label))
 
 
@@ -129,16 +130,21 @@ def by_tokens(scenes: Sequence[Scene]) -> list[Maps]:
 
 def words_and_tokens(scenes: Sequence[Scene], words: Sequence[Maps], scored: Sequence[tuple[float, int, str]]) -> None:
     """Maps and masks of words alone, then with tokens: where they helped much, and where they hurt."""
-    learned = by_tokens(scenes)
+    learned, settings = by_tokens(scenes), LabelSettings(cut="learned")
+
+    def masks(index: int, label: str) -> list[NDArray[np.bool_]]:
+        image = scenes[index].image
+        return [mask_of(words[index], label, image), mask_of(learned[index], label, image, settings)]
+
     gains = sorted(
-        (iou(mask_of(learned[index], label, scenes[index].image), truth_of(scenes[index], label)) - share, index, label)
+        (iou(masks(index, label)[1], truth_of(scenes[index], label)) - share, index, label)
         for share, index, label in scored
     )
     rows = []
     for gain, index, label in (gains[len(gains) * 95 // 100], gains[len(gains) * 5 // 100]):
         image, truth, row = scenes[index].image, truth_of(scenes[index], label), []
-        for maps in (words[index], learned[index]):
-            row += [heat(maps[label]), outlined(image, mask_of(maps, label, image), truth)]
+        for maps, mask in zip((words[index], learned[index]), masks(index, label), strict=True):
+            row += [heat(maps[label]), outlined(image, mask, truth)]
         rows.append(row)
         print(f"scene {index}, {label}: the token changes its IoU by {gain:+.2f}, '{scenes[index].caption}'")
     write("attention-tokens", rows)
