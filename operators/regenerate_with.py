@@ -16,7 +16,6 @@ from diffucurate.operators.forms import given, has_dataset, refuse
 from diffucurate.operators.recipe_texts import split
 from diffucurate.plugin.estimate import in_words, pace
 from diffucurate.plugin.provenance import Origins, Provenance, painted_samples
-from diffucurate.plugin.regenerate import plan_of
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
@@ -69,6 +68,8 @@ class RegenerateWith(LibraryOperator):
     def _ask(
         self, inputs: types.Object, ctx: ExecutionContext, dataset: fo.Dataset, made: Sequence[Provenance]
     ) -> None:
+        from diffucurate.plugin.regenerate import plan_of
+
         seeds = self._ask_seeds(inputs, ctx, len(made))
         attributes = self._ask_attributes(inputs, made)
         try:

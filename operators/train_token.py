@@ -18,7 +18,7 @@ from diffucurate.generator.inversion.settings import LAYERS, Inversion
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose, choose_target, given, refuse
 from diffucurate.operators.model_choice import ask_model
-from diffucurate.plugin.regions import label_field, labels_of, with_objects
+from diffucurate.plugin.label_fields import label_field, labels_of, with_objects
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

@@ -168,7 +168,7 @@ def _classes(
     dataset = dataset_of(samples)
     known = {name: list(phrases) for name, phrases in read_classes(dataset).items()}
     if content.get("objects"):
-        from diffucurate.plugin.regions import label_field, labels_of
+        from diffucurate.plugin.label_fields import label_field, labels_of
 
         names = labels_of(dataset, label_field(dataset, content["objects"]["field"]))
         known = {**{name: [name] for name in names}, **known}

@@ -11,12 +11,12 @@ from diffucurate.generator.progress import Progress
 from diffucurate.plugin import fields, runs
 from diffucurate.plugin.compare import compare
 from diffucurate.plugin.generate import SOURCE, prepare
+from diffucurate.plugin.label_fields import label_field, labels_of
 from diffucurate.plugin.paint import job_ids, note_failure, paint_into
 from diffucurate.plugin.picture_labels import CARRIED, PictureLabels, label_sources, own_labels
 from diffucurate.plugin.picture_plan import PicturePlan, plan_pictures, source_samples
 from diffucurate.plugin.pictures import PictureReader
 from diffucurate.plugin.progress import Listener
-from diffucurate.plugin.regions import label_field, labels_of
 from diffucurate.plugin.samples import dataset_of, declare_source_fields
 
 if TYPE_CHECKING:

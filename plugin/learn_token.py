@@ -6,11 +6,10 @@ Knows FiftyOne's kinds of labels; ``generator.attention.token_training`` does th
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,11 @@ from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.token_names import token_path
 from diffucurate.plugin import fields, runs
 from diffucurate.plugin.classes import read_classes
-from diffucurate.plugin.label_fields import check_learnable
+from diffucurate.plugin.label_fields import LabelField, learnable_field
 from diffucurate.plugin.media import read_image
 from diffucurate.plugin.progress import Listener, Meter
-from diffucurate.plugin.samples import dataset_of, instances_of
+from diffucurate.plugin.regions import things_in
+from diffucurate.plugin.samples import dataset_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.attention.class_tokens import ClassToken
@@ -66,13 +66,14 @@ def learn_token(
         Name -> the token, which is on disk then.
 
     Raises:
-        DatasetError: no such field, one of another kind, or no sample that shows a class.
+        DatasetError: no such field, one of another kind, a box without a mask, or no sample that shows a class.
+        PictureError: a mask that cannot be read or has another size than its image.
         RecipeError: a name that cannot be one, or is taken.
         LabelError: a class without a single pixel.
         ModelError: a model that cannot be loaded or used for this.
     """
     dataset = dataset_of(samples)
-    check_learnable(dataset, field)
+    trusted = learnable_field(dataset, field)
     labelled = samples.exists(field)
     if not 0 < len(labelled) <= MOST:
         found = "no sample has" if not len(labelled) else f"{len(labelled)} samples have"
@@ -84,7 +85,7 @@ def learn_token(
         except OSError:
             raise DatasetError(f"'{sample.filepath}' cannot be read; leave it out") from None
         images.append(image)
-        masks.append(masks_of(sample[field], (image.shape[0], image.shape[1]), _targets(dataset, field)))
+        masks.append(masks_of(sample[field], (image.shape[0], image.shape[1]), trusted))
         prompt = sample[fields.PROMPT] if sample.has_field(fields.PROMPT) else None
         prompts.append(prompt if isinstance(prompt, str) else None)
         ids.append(sample.id)
@@ -114,40 +115,21 @@ def learn_token(
     return tokens
 
 
-def masks_of(value: fo.Label, shape: tuple[int, int], targets: Mapping[int, str]) -> Masks:
-    """Class -> (height, width) bool mask of all that a label holds of it.
+def masks_of(value: fo.Label, shape: tuple[int, int], field: LabelField) -> Masks:
+    """Class -> (height, width) bool mask of all that a field's value holds of it.
 
     Raises:
-        DatasetError: a Detection without a mask, or a Segmentation of another size.
+        DatasetError: a Detection without a mask.
+        PictureError: a mask that cannot be read, or a segmentation in colours or of another size.
     """
-    if isinstance(value, fo.Detections):
-        found: Masks = {}
-        for instance in instances_of(value, shape):
-            found[instance.label] = found.get(instance.label, np.zeros(shape, np.bool_)) | instance.mask
-        return found
-    if isinstance(value, fo.Polylines):
-        return _drawn(value, shape)
-    pixels = value.get_mask()
-    if pixels is None or pixels.shape[:2] != shape:
-        size = None if pixels is None else pixels.shape[:2]
-        raise DatasetError(f"a segmentation mask is {size}, its image {shape}; give masks of the images' own size")
-    values = pixels if pixels.ndim == 2 else pixels[..., 0]
-    return {label: mask for number, label in targets.items() if (mask := values == number).any()}
-
-
-def _drawn(value: fo.Polylines, shape: tuple[int, int]) -> Masks:
+    boxes = [one.label for one in value.detections if not one.has_mask] if isinstance(value, fo.Detections) else []
+    if boxes:
+        remedy = "draw its mask, or learn from another field"
+        raise DatasetError(f"an instance of '{boxes[0]}' in '{field.name}' has no mask, only a box; {remedy}")
     found: Masks = {}
-    for line in value.polylines:
-        # All rings of one polyline at once: what lies within two of them is a hole.
-        rings = [np.round(np.array(ring) * (shape[1], shape[0]) - 0.5).astype(np.int32) for ring in line.points]
-        canvas = cv2.fillPoly(np.zeros(shape, np.uint8), rings, 1)
-        found[line.label] = found.get(line.label, np.zeros(shape, np.bool_)) | (canvas > 0)
+    for thing in things_in(value, shape, field):
+        found[thing.label] = found.get(thing.label, np.zeros(shape, np.bool_)) | thing.mask
     return found
-
-
-def _targets(dataset: fo.Dataset, field: str) -> dict[int, str]:
-    targets = dataset.mask_targets.get(field) or dataset.default_mask_targets
-    return {int(number): label for number, label in targets.items() if str(number).isdigit() and int(number)}
 
 
 def _wanted(label: str | Sequence[str] | None, masks: Sequence[Masks], field: str) -> list[str]:

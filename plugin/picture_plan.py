@@ -22,10 +22,11 @@ from diffucurate.generator.sampling import shares
 from diffucurate.generator.templates import attributes_of, fill
 from diffucurate.generator.variations import refilled, template_of
 from diffucurate.plugin import fields, runs
+from diffucurate.plugin.label_fields import label_field
 from diffucurate.plugin.pictures import PictureReader
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.provenance import Origins
-from diffucurate.plugin.regions import label_field, names_in
+from diffucurate.plugin.regions import names_in
 from diffucurate.plugin.samples import dataset_of
 
 #: What is counted while a plan is made.

@@ -18,8 +18,9 @@ from diffucurate.generator.picture_recipe import Objects
 from diffucurate.generator.picture_source import Region, Source
 from diffucurate.generator.pictures import Picture, digest, grown
 from diffucurate.generator.prompts import Job
+from diffucurate.plugin.label_fields import LabelField, label_field
 from diffucurate.plugin.media import read_image
-from diffucurate.plugin.regions import LabelField, Thing, label_field, things_in
+from diffucurate.plugin.regions import Thing, things_in
 
 #: Pictures kept in memory: those of a batch.
 _KEPT = 8

@@ -25,7 +25,8 @@ from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSetting
 from diffucurate.plugin import fields
 from diffucurate.plugin.classes import read_classes
 from diffucurate.plugin.colours import family_of, shades
-from diffucurate.plugin.label import Phrases, wanted_classes
+from diffucurate.plugin.label import wanted_classes
+from diffucurate.plugin.label_workers import Phrases
 from diffucurate.plugin.media import read_image, read_maps
 from diffucurate.plugin.samples import instances_of
 

@@ -1,27 +1,23 @@
 """The objects of any field of labels: detections, polylines or a segmentation, each with its pixels.
 
 An object that has a box but no mask counts as its whole box. Of a segmentation each connected part of a class is an
-object. Knows FiftyOne's label types; which object is wanted is the caller's matter.
+object. Which fields there are is ``label_fields``' matter, which object is wanted the caller's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import cv2
 import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import DatasetError, PictureError
+from diffucurate.generator.errors import PictureError
+from diffucurate.generator.labels.instances import components
 from diffucurate.generator.labels.polygons import polygons_to_mask
-from diffucurate.plugin import fields
+from diffucurate.plugin.label_fields import LabelField
 from diffucurate.plugin.samples import from_detection
-from diffucurate.plugin.sources import sources_in
-
-#: The labels that have objects; those with one object alone count too.
-KINDS = (fo.Detections, fo.Polylines, fo.Segmentation, fo.Detection, fo.Polyline)
 
 
 class Thing(NamedTuple):
@@ -31,54 +27,6 @@ class Thing(NamedTuple):
     label: str
     mask: NDArray[np.bool_]
     confidence: float | None
-
-
-class LabelField(NamedTuple):
-    """A field with objects, and what the values of its masks mean where it holds segmentations."""
-
-    name: str
-    targets: Mapping[int, str]
-
-
-def label_field(dataset: fo.Dataset, name: str) -> LabelField:
-    """The field of a label source's instances, or of that very name.
-
-    Raises:
-        DatasetError: the dataset has neither, or does not say what a segmentation's ids mean.
-    """
-    own = [fields.instances(name)] if name.isidentifier() and not name.startswith("_") else []
-    for path in (*own, name):
-        kind = dataset.get_field(path)
-        if isinstance(kind, fo.EmbeddedDocumentField) and kind.document_type in KINDS:
-            targets = dataset.mask_targets.get(path) or dataset.default_mask_targets or {}
-            named = {int(value): label for value, label in targets.items() if str(value).isdecimal()}
-            if kind.document_type is fo.Segmentation and not named:
-                remedy = f"set dataset.mask_targets['{path}'], as in {{1: 'car'}}"
-                raise DatasetError(f"dataset '{dataset.name}' does not say what the ids in '{path}' mean; {remedy}")
-            return LabelField(path, named)
-    present = with_objects(dataset)
-    there = f"it has {', '.join(present)}" if present else "it has none; label it first"
-    raise DatasetError(f"dataset '{dataset.name}' has no labels '{name}' with objects; {there}")
-
-
-def with_objects(dataset: fo.Dataset) -> list[str]:
-    """The names that ``label_field`` takes: label sources with instances first, then other fields, each in order."""
-    schema = dataset.get_field_schema(ftype=fo.EmbeddedDocumentField)
-    sources = sources_in(dataset)
-    ours = {name(source) for source in sources for name in (fields.instances, fields.polygons, fields.mask)}
-    return [
-        *sources,
-        *sorted(path for path, kind in schema.items() if kind.document_type in KINDS and path not in ours),
-    ]
-
-
-def labels_of(samples: fo.Dataset | fo.DatasetView, field: LabelField) -> list[str]:
-    """The labels that the objects of some samples can have, in alphabetical order."""
-    kind = samples.get_field(field.name).document_type
-    if kind is fo.Segmentation:
-        return sorted({label for value, label in field.targets.items() if value != 0})
-    inner = {fo.Detections: ".detections", fo.Polylines: ".polylines"}.get(kind, "")
-    return sorted(label for label in samples.distinct(f"{field.name}{inner}.label") if label)
 
 
 def names_in(value: Any, field: LabelField) -> list[tuple[str, str]]:
@@ -147,7 +95,6 @@ def _parts(value: fo.Segmentation, field: LabelField) -> Iterator[Thing]:
         label = field.targets.get(int(number))
         if number == 0 or label is None:
             continue
-        _, numbered, facts, _ = cv2.connectedComponentsWithStats((pixels == number).astype(np.uint8))
-        order = np.argsort(-facts[1:, cv2.CC_STAT_AREA], kind="stable")
-        for index, part in enumerate(order):
-            yield Thing(f"{label}-{index}", label, numbered == part + 1, None)
+        parts = sorted(components(pixels == number), key=np.count_nonzero, reverse=True)
+        for index, part in enumerate(parts):
+            yield Thing(f"{label}-{index}", label, part, None)

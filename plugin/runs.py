@@ -29,8 +29,9 @@ def method(verb: str) -> str:
 
 
 def new_key(verb: str) -> str:
-    """A run key: an identifier that sorts by time and has never been used, in another dataset neither."""
-    return f"{verb}_{datetime.now(UTC):%Y%m%d_%H%M%S}_{secrets.token_hex(2)}"
+    """A run key: an identifier that sorts by time, to the microsecond, and has never been used, in another dataset
+    neither."""
+    return f"{verb}_{datetime.now(UTC):%Y%m%d_%H%M%S_%f}_{secrets.token_hex(2)}"
 
 
 def versions() -> dict[str, str]:

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.labels.model import Instance, Labels
-from diffucurate.generator.labels.polygons import Ring, simplify
 from diffucurate.plugin import caption_fields, fields
 from diffucurate.plugin.classes import mask_targets
 from diffucurate.plugin.picture_fields import PARTS, source_document
 
 if TYPE_CHECKING:
     from diffucurate.generator.conditions import Conditions
+    from diffucurate.generator.labels.polygons import Ring
     from diffucurate.generator.prompts import Job
 
 #: Share of a heatmap's peak below which the image shows through.
@@ -220,6 +220,8 @@ def to_polyline(instance: Instance) -> fo.Polyline:
     The App fills every ring, holes included; the exact pixels are in the Detection.
     """
     height, width = instance.mask.shape
+    from diffucurate.generator.labels.polygons import simplify
+
     rings = [ring for polygon in simplify(instance.polygons) for ring in polygon]
     return fo.Polyline(
         label=instance.label,

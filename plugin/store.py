@@ -14,7 +14,6 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.plugin import fields
 from diffucurate.plugin.media import write_maps, write_png
@@ -30,6 +29,8 @@ def as_stored(heatmaps: Mapping[str, NDArray[np.floating[Any]]]) -> Heatmaps:
 
 def store_heatmaps(heatmaps: Heatmaps, shape: tuple[int, int], folder: Path, stem: str) -> dict[str, Any]:
     """Write raw maps ((h, w), >= 0) and one picture of each at the image's (height, width) ``shape``."""
+    from diffucurate.generator.labels.make import normalised_heatmaps
+
     maps = write_maps(folder / "maps" / f"{stem}.safetensors", heatmaps)
     values: dict[str, Any] = {fields.ATTENTION_MAPS: str(maps)}
     for name, heatmap in normalised_heatmaps(heatmaps, shape).items():
@@ -56,6 +57,8 @@ def attention_fields(
 
     ``classes`` are all of the dataset's, in the order of their ids.
     """
+    from diffucurate.generator.labels.make import labels_from_heatmaps
+
     stored, shape = as_stored(heatmaps), (image.shape[0], image.shape[1])
     labels = labels_from_heatmaps(stored, shape, classes, image=image)
     return store_heatmaps(stored, shape, folder, stem) | store_labels("attention", labels, folder, stem)

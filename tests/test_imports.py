@@ -48,6 +48,29 @@ def test_verbs_need_no_models_until_they_run() -> None:
     assert (loaded - plain) & set(HEAVY) == set()
 
 
+#: Prints whose import statements ask for heavy modules while the operators are loaded, whoever loaded them before.
+ASKED = """
+    import builtins
+    asked, original = [], builtins.__import__
+
+    def watch(name, globals=None, locals=None, fromlist=(), level=0):
+        who = (globals or {}).get("__name__", "")
+        if who.startswith("diffucurate") and name.partition(".")[0] in HEAVY:
+            asked.append((who, name))
+        return original(name, globals, locals, fromlist, level)
+
+    builtins.__import__ = watch
+    import diffucurate.operators
+    assert asked == [], asked
+"""
+
+
+def test_no_module_that_the_operators_load_asks_for_anything_heavy() -> None:
+    """FiftyOne brings cv2 along, so what is loaded afterwards would not tell."""
+    loaded = loaded_modules(f"HEAVY = {HEAVY}\n{textwrap.dedent(ASKED)}")
+    assert "diffucurate.operators.label_images" in loaded
+
+
 def test_unknown_name_is_an_attribute_error() -> None:
     import diffucurate
 

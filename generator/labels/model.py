@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import LabelError
-from diffucurate.generator.labels.polygons import Polygon, mask_to_polygons
+
+if TYPE_CHECKING:
+    from diffucurate.generator.labels.polygons import Polygon
 
 #: Pixels of a semantic mask whose class is unknown; ignored in training and in evaluation.
 IGNORE = 255
@@ -50,6 +53,8 @@ class Instance:
     @cached_property
     def polygons(self) -> list[Polygon]:
         """One polygon per part of the mask: its outer ring, then its holes; see ``mask_to_polygons``."""
+        from diffucurate.generator.labels.polygons import mask_to_polygons  # light until then: forms import this module
+
         return mask_to_polygons(self.mask)
 
     @property

@@ -16,8 +16,8 @@ from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.generator.token_names import TOKENS_DIR_VARIABLE, token_names
 from diffucurate.plugin import runs
-from diffucurate.plugin.classes import mask_targets
 from diffucurate.plugin.label import label
+from diffucurate.plugin.label_fields import LabelField, label_field
 from diffucurate.plugin.learn_token import learn_token, masks_of
 from diffucurate.plugin.media import read_maps
 
@@ -48,7 +48,7 @@ def test_every_kind_of_label_gives_the_same_masks(drawn: fo.Dataset, scenes: lis
     for sample, scene in zip(drawn, scenes, strict=False):
         exact = {thing.label: scene.class_mask([thing.label]) > 0 for thing in scene.objects}
         for field, least in (("truth_instances", 1.0), ("truth_mask", 1.0), ("truth_polygons", 0.9)):
-            found = masks_of(sample[field], shape, mask_targets(CLASSES))
+            found = masks_of(sample[field], shape, label_field(drawn, field))
             assert sorted(found) == sorted(exact)
             for name, mask in found.items():
                 assert (mask & exact[name]).sum() >= least * (mask | exact[name]).sum(), (field, name)
@@ -57,7 +57,7 @@ def test_every_kind_of_label_gives_the_same_masks(drawn: fo.Dataset, scenes: lis
 def test_a_hole_stays_a_hole() -> None:
     outer, inner = [(0, 0), (1, 0), (1, 1), (0, 1)], [(0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)]
     lines = fo.Polylines(polylines=[fo.Polyline(label="ring", points=[outer, inner], closed=True, filled=True)])
-    mask = masks_of(lines, (40, 60), {})["ring"]
+    mask = masks_of(lines, (40, 60), LabelField("lines", {}))["ring"]
     assert mask[2, 2] and not mask[20, 30]
 
 
@@ -101,7 +101,10 @@ def test_what_cannot_be_learned_from(
     ):
         with pytest.raises(DatasetError, match=words):
             learn_token(drawn, field, classes, model=model_folder)
-    drawn.clone_sample_field("truth_mask", "nothing")
+    drawn.clone_sample_field("truth_mask", "unnamed")
+    with pytest.raises(DatasetError, match="does not say what the ids in 'unnamed' mean"):
+        learn_token(drawn, "unnamed", model=model_folder)
+    drawn.clone_sample_field("truth_instances", "nothing")
     drawn.clear_sample_field("nothing")
     with pytest.raises(DatasetError, match="no sample has labels in 'nothing'"):
         learn_token(drawn, "nothing", model=model_folder)

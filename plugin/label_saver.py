@@ -1,0 +1,82 @@
+"""Stores the labels that a source made, one whole sample after the other.
+
+New labels go to new files; a sample's old ones are removed when it is saved, so neither a stop nor an open
+browser ever meets a sample whose files are missing or were changed under it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+
+from diffucurate.plugin import fields
+from diffucurate.plugin.classes import extend_classes
+from diffucurate.plugin.label_workers import Image, Phrases, Result
+from diffucurate.plugin.looks import dress
+from diffucurate.plugin.media import media_folder, remove_files
+from diffucurate.plugin.samples import declare_heatmaps, declare_label_fields, with_classes
+from diffucurate.plugin.sources import compared
+from diffucurate.plugin.store import media_of, store_heatmaps, store_labels
+
+
+class LabelSaver:
+    """Writes one sample's labels: first the files, then the sample, then the old files go."""
+
+    def __init__(self, dataset: fo.Dataset, source: str, wanted: Phrases, run_key: str) -> None:
+        self._dataset, self._source, self._run_key = dataset, source, run_key
+        self._folder: Path = media_folder(dataset)
+        self._stale = _agreements_with(dataset, source)
+        self._own = [fields.mask(source)]
+        self._maps: list[str] = []
+        self._classes: list[str] = []
+        self._admit(wanted)
+        self.saved = self.refined = 0
+
+    def _admit(self, classes: Phrases) -> None:
+        """Give the dataset classes, and the fields and colours that go with them."""
+        before = set(self._dataset.get_field_schema())
+        self._classes = list(extend_classes(self._dataset, classes))
+        declare_label_fields(self._dataset, self._source, self._classes)
+        if self._source == "attention":
+            declare_heatmaps(self._dataset, classes)
+            heatmaps = [name for name in map(fields.heatmap, self._classes) if self._has(name)]
+            self._maps = [fields.ATTENTION_MAPS, *heatmaps]
+        dress(self._dataset, self._source, before)
+
+    def _has(self, name: str) -> bool:
+        return bool(self._dataset.has_sample_field(name))
+
+    def save(self, image: Image, result: Result) -> None:
+        if new := [name for name in result.labels.classes if name not in self._classes]:
+            self._admit({name: [name] for name in new})
+        sample = image.sample
+        job_id = sample[fields.JOB_ID] if self._has(fields.JOB_ID) else None
+        stem = f"{job_id or sample.id}-{self._run_key}"
+        labels = with_classes(result.labels, self._classes)
+        values: dict[str, Any] = dict.fromkeys(self._stale)
+        replaced = list(self._own)
+        if result.heatmaps is not None:
+            replaced += self._maps
+            values |= dict.fromkeys(self._maps)
+            values |= store_heatmaps(result.heatmaps, image.shape, self._folder, stem)
+        values |= store_labels(self._source, labels, self._folder, stem)
+        old = media_of(sample, replaced)
+        for name, value in values.items():
+            sample[name] = value
+        try:
+            sample.save()
+        except ValueError:
+            remove_files(media_of(sample, replaced), self._folder)
+            if len(self._dataset.select(sample.id)):
+                raise
+            return  # somebody has deleted the sample meanwhile
+        remove_files(old, self._folder)
+        self.saved += 1
+        self.refined += sum(instance.refined for instance in labels.instances)
+
+
+def _agreements_with(dataset: fo.Dataset, source: str) -> list[str]:
+    """The fields of agreements that new labels of ``source`` make void."""
+    return [fields.agreement(*pair) for pair in compared(dataset) if source in pair]

@@ -1,0 +1,179 @@
+"""How each label source labels samples: from their pixels, and attention from the maps that were kept with them too.
+
+A worker turns samples with their pixels into labels; where these go is ``label_saver``'s matter.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.labels.make import labels_from_heatmaps
+from diffucurate.generator.labels.model import Instance, Labels
+from diffucurate.generator.labels.settings import LabelSettings, YoloSettings
+from diffucurate.generator.phrases import find_phrases
+from diffucurate.plugin import fields
+from diffucurate.plugin.media import read_maps
+from diffucurate.plugin.store import Heatmaps, as_stored
+
+if TYPE_CHECKING:
+    from diffucurate.generator.attention.class_tokens import ClassToken
+    from diffucurate.generator.labels.segment_anything import SamRefiner
+    from diffucurate.generator.sources import LabelSource
+    from diffucurate.generator.sources.attention import AttentionSource
+
+Phrases = Mapping[str, Sequence[str]]
+
+
+class Image(NamedTuple):
+    """A sample and its image, (H, W, 3) uint8 RGB."""
+
+    sample: fo.Sample
+    pixels: NDArray[np.uint8]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+class Result(NamedTuple):
+    """``heatmaps`` are raw maps to be stored with the labels, None where the sample keeps those it has."""
+
+    labels: Labels
+    heatmaps: Heatmaps | None = None
+
+
+class Worker(Protocol):
+    """What labels samples for one source."""
+
+    def results(self, images: Sequence[Image]) -> Iterator[tuple[Image, Result]]:
+        """Each image's labels as soon as they are made, in any order."""
+
+
+class FromImages:
+    """Any label source that looks at the pixels alone."""
+
+    def __init__(self, source: LabelSource) -> None:
+        self._source = source
+
+    def results(self, images: Sequence[Image]) -> Iterator[tuple[Image, Result]]:
+        labels = self._source.label([image.pixels for image in images]) if images else []
+        for image, made in zip(images, labels, strict=True):
+            yield image, Result(made)
+
+
+class FromYolo:
+    """YOLOv8, whose own class names count as phrases: what it calls a sedan is a car if the dataset says so."""
+
+    def __init__(
+        self, wanted: Phrases, weights: str | os.PathLike[str] | None, device: str | None, settings: YoloSettings
+    ) -> None:
+        from diffucurate.generator.sources.yolov8 import YoloSource
+
+        self._classes = tuple(wanted)
+        self._meanings = {phrase: name for name, phrases in wanted.items() for phrase in (*phrases, name)}
+        path = None if weights is None else os.fspath(weights)
+        self._source = YoloSource(self._meanings, path, device=device, **settings.model_dump())
+
+    def results(self, images: Sequence[Image]) -> Iterator[tuple[Image, Result]]:
+        labels = self._source.label([image.pixels for image in images]) if images else []
+        for image, made in zip(images, labels, strict=True):
+            things = [Instance(self._meanings[thing.label], thing.mask, thing.confidence) for thing in made.instances]
+            yield image, Result(Labels.from_instances(things, self._classes, image.shape))
+
+
+class FromAttention:
+    """Labels from kept maps where there are any, else from a model that looks at the image."""
+
+    def __init__(
+        self,
+        wanted: Phrases,
+        model: str | None,
+        device: str | None,
+        settings: LabelSettings,
+        refiner: str | os.PathLike[str] | None,
+        tokens: Sequence[str],
+    ) -> None:
+        #: With the threshold that tokens carry, where the person named none.
+        self.settings = settings
+        self._wanted, self._model, self._device = wanted, model, device
+        self._by_tokens: AttentionSource | None = None
+        if tokens:
+            from diffucurate.generator.sources.attention import AttentionSource
+
+            found = _found_tokens(tokens, wanted)
+            self._model = model or next(iter(found.values())).provenance.model
+            self._by_tokens = AttentionSource(wanted, self._model, device, settings, tokens=found)
+            self.settings = self._by_tokens.settings
+        self._refiner: SamRefiner | None = None
+        if refiner is not None:
+            from diffucurate.generator.labels.segment_anything import SamRefiner
+
+            self._refiner = SamRefiner(os.fspath(refiner), device, settings.min_agreement)
+
+    def results(self, images: Sequence[Image]) -> Iterator[tuple[Image, Result]]:
+        strangers = []
+        for image in images:
+            maps = self._kept(image.sample)
+            if maps is None:
+                strangers.append(image)
+            else:
+                yield image, Result(self._labels(maps, image.pixels))
+        if strangers:
+            yield from self._look(strangers)
+
+    def _kept(self, sample: fo.Sample) -> Heatmaps | None:
+        """The sample's maps; None where it has none, where tokens are to look, or where ``model`` was named and they
+        lack a class it could find."""
+        path = sample[fields.ATTENTION_MAPS]
+        if self._by_tokens is not None or path is None or not os.path.isfile(path):
+            return None
+        maps = read_maps(path)
+        if self._model is not None:
+            prompt = _prompt(sample)
+            mentioned = self._wanted if prompt is None else find_phrases(prompt, self._wanted)
+            if any(name not in maps for name in mentioned):
+                return None
+        return maps
+
+    def _look(self, images: Sequence[Image]) -> Iterator[tuple[Image, Result]]:
+        from diffucurate.generator.sources.attention import AttentionSource
+
+        source = self._by_tokens or AttentionSource(self._wanted, self._model or "tiny", self._device, self.settings)
+        found = source.heatmaps([image.pixels for image in images], [_prompt(image.sample) for image in images])
+        for image, raw in zip(images, found, strict=True):
+            maps = as_stored(raw)
+            yield image, Result(self._labels(maps, image.pixels, source.calibrated), maps)
+
+    def _labels(self, maps: Heatmaps, pixels: NDArray[np.uint8], calibrated: Sequence[str] = ()) -> Labels:
+        chosen = {name: heat for name, heat in maps.items() if name in self._wanted}
+        shape, classes = (pixels.shape[0], pixels.shape[1]), tuple(self._wanted)
+        labels = labels_from_heatmaps(chosen, shape, classes, self.settings, pixels, calibrated=calibrated)
+        return labels if self._refiner is None else self._refiner.refine(pixels, labels, chosen)
+
+
+def _found_tokens(names: Sequence[str], wanted: Phrases) -> dict[str, ClassToken]:
+    """Class -> the learned token that finds it."""
+    from diffucurate.generator.attention.class_tokens import find_token
+
+    tokens: dict[str, ClassToken] = {}
+    for name in names:
+        token = find_token(name)
+        if token.label not in wanted:
+            remedy = f"it finds '{token.label}', which is none of the classes ({', '.join(wanted)}); add it to them"
+            raise RecipeError("tokens", name, remedy)
+        if token.label in tokens:
+            raise RecipeError("tokens", name, f"another one finds '{token.label}' too; name one token for each class")
+        tokens[token.label] = token
+    return tokens
+
+
+def _prompt(sample: fo.Sample) -> str | None:
+    prompt = sample[fields.PROMPT] if sample.has_field(fields.PROMPT) else None
+    return prompt if isinstance(prompt, str) else None
