@@ -79,7 +79,7 @@ SIZES = {
     "tiny": Size(16, 40, {
         "block_out_channels": (64, 128), "cross_attention_dim": 128, "attention_head_dim": 4, "layers_per_block": 1,
         "down_block_types": ("CrossAttnDownBlock2D",) * 2, "up_block_types": ("CrossAttnUpBlock2D",) * 2,
-    }, Amount(images=8, steps=10, rounds=15)),
+    }, Amount(images=8, steps=20, rounds=15)),
     "sd15, 1/4 wide, 256 px": Size(32, 77, _sd((80, 160, 320, 320), 192) | {"norm_num_groups": 16},
                                    Amount(images=2, steps=5, rounds=5)),
     "sd15, 512 px": Size(64, 77, _sd((320, 640, 1280, 1280), 768), Amount(images=1, steps=2, rounds=3)),

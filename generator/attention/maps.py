@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from diffucurate.generator.attention.contenders import Contenders, contenders_of
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.tokens import PromptTokens, joined
 
@@ -73,7 +74,7 @@ class MapSums:
             for prompt in self._prompts
         ]
         self._sums: dict[object, _Sum] = {}
-        self._masks: dict[torch.device, tuple[Tensor, Tensor]] = {}
+        self._contenders: dict[torch.device, Contenders] = {}
 
     @property
     def wanted(self) -> bool:
@@ -109,24 +110,25 @@ class MapSums:
                 to no class, or None.
         """
         images, heads, pixels, _ = query.shape
-        readout, barred = self._on(query.device)
+        contenders = self._on(query.device)
+        key, mask = contenders.of(key, 2), None if mask is None else contenders.of(mask, 2)
         place: object = layer if self._by_head else grid
         if place not in self._sums:
-            shape = (images, *([heads] if self._by_head else []), readout.shape[2], pixels)
+            shape = (images, *([heads] if self._by_head else []), contenders.readout.shape[2], pixels)
             self._sums[place] = _Sum(grid, torch.zeros(shape, device=query.device), {})
         entry = self._sums[place]
         entry.heads[layer] = heads
         if self._settings.linear:
             # The mean over a class's tokens may as well be taken of their keys.
-            products = (query.float() * scale) @ (readout.transpose(1, 2)[:, None] @ key.float()).transpose(2, 3)
+            means = contenders.readout.transpose(1, 2)[:, None] @ key.float()
+            products = (query.float() * scale) @ means.transpose(2, 3)
             entry.total += (products if self._by_head else products.sum(dim=1)).transpose(-1, -2)
             return
         if rivals is not None:
-            key = torch.cat([key, rivals], dim=2)
-            readout = functional.pad(readout, (0, 0, 0, rivals.shape[2]))
-            barred = functional.pad(barred, (0, rivals.shape[2]))
+            key, contenders = torch.cat([key, rivals], dim=2), contenders.with_rivals(rivals.shape[2])
             if not self._by_head and mask is None:
-                entry.total += _fused(query, key, readout, None if self._settings.contest == "all" else barred, scale)
+                barred = None if self._settings.contest == "all" else contenders.barred
+                entry.total += _fused(query, key, contenders.readout, barred, scale)
                 return
             mask = None if mask is None else functional.pad(mask, (0, rivals.shape[2]))
         keys = key.float().transpose(2, 3)
@@ -138,15 +140,9 @@ class MapSums:
             scores = (query[:, :, chunk].float() * scale) @ keys
             if mask is not None:
                 scores += mask[:, None].float()
-            shares = self._softmax(scores.masked_fill_(barred, -torch.inf))
-            read = shares @ readout[:, None] if self._by_head else shares.sum(dim=1) @ readout
+            shares = contenders.softmax(scores)
+            read = shares @ contenders.readout[:, None] if self._by_head else shares.sum(dim=1) @ contenders.readout
             entry.total[..., chunk] += read.transpose(-1, -2)
-
-    def _softmax(self, scores: Tensor) -> Tensor:
-        """The softmax over the last dimension's tokens, within each group."""
-        if len(self._lengths) == 1:
-            return scores.softmax(dim=-1)
-        return torch.cat([group.softmax(dim=-1) for group in scores.split(self._lengths, dim=-1)], dim=-1)
 
     def combine(self, passes: int) -> list[dict[str, NDArray[np.float32]]]:
         """One mapping class -> (height, width) float32 >= 0 per image, of the size of the finest maps read.
@@ -206,35 +202,11 @@ class MapSums:
         enlarged = enlarged if self._settings.linear else enlarged.clamp_(min=0)
         return enlarged.unflatten(0, maps.shape[:2]).sum(dim=1)
 
-    def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """The readout (images, tokens, readings), whose columns take the mean over a reading's tokens, and which
-        tokens take no part in the softmax, (images, 1, 1, tokens)."""
-        if device not in self._masks:
-            most = max(len(readings) for readings in self._readings)
-            readout = torch.zeros(len(self._readings), sum(self._lengths), most)
-            for image, readings in enumerate(self._readings):
-                for number, positions in enumerate(readings):
-                    readout[image, list(positions), number] = 1 / len(positions)
-            barred = torch.cat(
-                [
-                    torch.tensor([self._barred(prompt, length) for prompt in group])
-                    for group, length in zip(self._groups, self._lengths, strict=True)
-                ],
-                dim=1,
-            )
-            self._masks[device] = readout.to(device), barred[:, None, None].to(device)
-        return self._masks[device]
-
-    def _barred(self, prompt: PromptTokens, length: int) -> list[bool]:
-        contest, content, starts = self._settings.contest, set(prompt.content), set(prompt.starts)
-        if not prompt.classes:
-            contest = "all"
-        elif contest == "content" and any(len(positions) == len(content) for positions in prompt.classes.values()):
-            contest = "no-start"  # a prompt that is nothing but the class: alone, it would get every pixel's all
-        return [
-            contest != "all" and (position in starts or (contest == "content" and position not in content))
-            for position in range(length)
-        ]
+    def _on(self, device: torch.device) -> Contenders:
+        if device not in self._contenders:
+            found = contenders_of(self._groups, self._lengths, self._readings, self._settings.contest)
+            self._contenders[device] = found.to(device)
+        return self._contenders[device]
 
 
 def _sharpness(maps: Tensor) -> Tensor:

@@ -13,6 +13,10 @@ C is smooth. So where S would be larger than ``LIMIT_MIB``, its columns are adde
 cells, as they come: (n, cells), where a map is averaged over each cell before each product. Rows stay as they are,
 so the result has the value of every pixel. Up to 45 x 45 pixels a cell is one pixel, and the result exact.
 
+Reading it costs more than reading words, and a few passes tell as much as all of them: what belongs together in an
+image is plain once most of the noise is gone. So within ``TraceSettings.refine_noise`` one pass is read for each
+quarter of the schedule.
+
 Knows tensors, neither models nor words.
 """
 
@@ -47,11 +51,17 @@ class SelfAttention:
     Args:
         factor: how much coarser than the latent the layers are that count. By default those whose size comes nearest
             to 32 x 32 pixels, which the first pass through the model tells.
+        noise: lowest and highest noise level of the passes that are read, as shares of the schedule, one for each
+            quarter of it; None for all passes.
         limit_mib: the most memory that is kept per image, in MiB.
     """
 
-    def __init__(self, factor: int | None = None, limit_mib: float = LIMIT_MIB) -> None:
-        self._factor, self._limit = factor, limit_mib * 2**20
+    def __init__(
+        self, factor: int | None = None, noise: tuple[float, float] | None = None, limit_mib: float = LIMIT_MIB
+    ) -> None:
+        self._factor, self._noise, self._limit = factor, noise, limit_mib * 2**20
+        self._quarters: set[int] = set()  # of the schedule, of which a pass was read
+        self._turn, self._stopgap = True, False
         self._grid: MapGrid | None = None
         self._side, self._heads = 1, 0
         self._total = torch.empty(0)  # (images, pixels, cells)
@@ -61,8 +71,28 @@ class SelfAttention:
         """Whether nothing was added yet."""
         return self._grid is None
 
+    def begin(self, level: float) -> None:
+        """Say that a pass begins, and its noise level as a share of the schedule: ``reads`` is about it from now on.
+
+        Where the first pass is not within the range it is read all the same, for there may be no other, and dropped
+        when one comes that is.
+        """
+        if self._noise is None:
+            return
+        low, high = self._noise
+        quarter, within = int(4 * level), low <= level <= high
+        self._turn = (quarter not in self._quarters or self._stopgap) if within else not self._quarters
+        if self._turn:
+            if within and self._stopgap:
+                self._grid = None
+                self._quarters.clear()
+            self._stopgap = not within
+            self._quarters.add(quarter)
+
     def reads(self, grid: MapGrid) -> bool:
-        """Whether layers of this size count, as far as is known."""
+        """Whether layers of this size count in this pass, as far as is known."""
+        if not self._turn:
+            return False
         if self._factor is not None:
             return grid.factor == self._factor
         return self._grid in (None, grid) or _oddness(grid) < _oddness(self._grid)

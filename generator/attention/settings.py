@@ -55,6 +55,9 @@ class TraceSettings:
         refine_at: the self-attention that refines, by how much coarser than the latent it is; refined maps are of
             its size. By default the one nearest to 32 x 32 pixels (Dataset Diffusion's), so 2 for latents of 64 x 64
             and 1 for 16 x 16; where the model has none in these blocks, maps stay as they are.
+        refine_noise: lowest and highest noise level of the passes whose self-attention is read, one for each quarter of
+            the schedule; None for every pass that counts. On painted images, labels agreed with the segmenter's in an
+            mIoU of 0.71 by these, by the whole later half of the passes or by the last one alone, 0.70 by all of them.
 
     Raises:
         RecipeError: a value outside its range; the field is named ``trace.<name>``.
@@ -74,6 +77,7 @@ class TraceSettings:
     tau: int | None = None
     inflation: float = 4.0
     refine_at: int | None = None
+    refine_noise: tuple[float, float] | None = (0.0, 0.5)
 
     def __post_init__(self) -> None:
         choices = {
@@ -92,8 +96,11 @@ class TraceSettings:
             raise RecipeError("trace.depth", self.depth, "use (first, last) with 0 <= first <= last <= 1")
         if not 1 <= self.finest <= self.coarsest:
             raise RecipeError("trace.coarsest", self.coarsest, f"use at least finest ({self.finest}), from 1 on")
-        if not 0 <= self.noise[0] <= self.noise[1] <= 1:
-            raise RecipeError("trace.noise", self.noise, "use (lowest, highest) with 0 <= lowest <= highest <= 1")
+        for name in ("noise", "refine_noise"):
+            low, high = getattr(self, name) or (0, 1)
+            if not 0 <= low <= high <= 1:
+                remedy = "use (lowest, highest) with 0 <= lowest <= highest <= 1"
+                raise RecipeError(f"trace.{name}", (low, high), remedy)
         if self.weights is not None and (min(self.weights.values(), default=0) < 0 or sum(self.weights.values()) <= 0):
             raise RecipeError("trace.weights", dict(self.weights), "use weights >= 0 of which one is positive")
         if self.linear and self.heads is not None:
@@ -126,5 +133,12 @@ DAAM = TraceSettings(blocks=("down", "up"), contest="all", upsampling="bicubic",
 #: latents of 64 x 64, in all blocks, the words' own softmax, and S^4 C. The class names are attributed as a text of
 #: their own (``Attribution.from_text``), and masks cut by fixed thresholds.
 DATASET_DIFFUSION = TraceSettings(
-    blocks=("down", "mid", "up"), finest=4, coarsest=4, contest="all", tau=4, inflation=1.0, refine_at=2
+    blocks=("down", "mid", "up"),
+    finest=4,
+    coarsest=4,
+    contest="all",
+    tau=4,
+    inflation=1.0,
+    refine_at=2,
+    refine_noise=None,
 )

@@ -82,7 +82,9 @@ class AttentionTrace:
         self._saved: dict[str, Any] = {}
         self._handle: Any = None
         self._sums: MapSums | None = None
-        self._refinement = SelfAttention(self.settings.refine_at) if self.settings.tau else None
+        self._refinement: SelfAttention | None = None
+        if self.settings.tau:
+            self._refinement = SelfAttention(self.settings.refine_at, self.settings.refine_noise)
         self._keys: Keys | None = None  # of the attribution
         self._context: Any = None  # of the first pass
         self._pass: Pass | None = None
@@ -174,6 +176,8 @@ class AttentionTrace:
         self._counts = wanted and current.within(self.settings.noise)
         self._kept = self._keeper is not None and self._keeper.begin(current)
         self._counted += self._counts
+        if self._counts and self._refinement is not None and self.settings.refine_noise is not None:
+            self._refinement.begin(current.level)
         self._pass = current if self._counts or self._kept else None
 
     def _find_classes(self, first: Pass) -> MapSums:

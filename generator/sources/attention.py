@@ -37,7 +37,7 @@ class AttentionSource:
         model: for images painted elsewhere; see ``load_pipeline``. Loaded when it is first needed.
         device: for the model.
         settings: how maps become labels.
-        trace: how attention becomes maps. Its range of noise does not apply: ``timesteps`` say it here.
+        trace: how attention becomes maps. Its ranges of noise do not apply: ``timesteps`` say it here.
         timesteps: the noise steps at which an image is looked at, one pass through the model each. Low noise
             finds most: the objects are still there to be recognised.
         seed: of the noise.
@@ -86,7 +86,7 @@ class AttentionSource:
         #: The classes whose maps are to be cut where it was learned; see ``labels_from_heatmaps``.
         self.calibrated = learned if self.settings.cut == "learned" else ()
         self._model, self._device = model, device
-        self._trace = replace(trace or TraceSettings(), noise=(0.0, 1.0))
+        self._trace = replace(trace or TraceSettings(), noise=(0.0, 1.0), refine_noise=None)
         self._timesteps, self._seed, self._batch_size = tuple(timesteps), seed, batch_size
 
     def from_maps(self, heatmaps: Mapping[str, NDArray[np.floating]], image: NDArray[np.uint8]) -> Labels:

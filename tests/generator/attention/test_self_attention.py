@@ -95,7 +95,8 @@ def reference(
 @pytest.mark.parametrize(
     ("settings", "options", "size"),
     [
-        ({"tau": 1, "inflation": 1.0}, {"num_inference_steps": 2}, (16, 16)),
+        ({"tau": 1, "inflation": 1.0, "refine_noise": None}, {"num_inference_steps": 2}, (16, 16)),
+        ({"tau": 1, "inflation": 1.0}, {"num_inference_steps": 2}, (16, 16)),  # the second pass alone
         ({"tau": 4, "inflation": 1.0, "refine_at": 1}, {"guidance_scale": 1.0}, (16, 16)),
         ({}, {}, (16, 16)),  # what is the default in UNets: tau 1, inflation 4
         ({"tau": 2, "blocks": ("down", "mid", "up")}, {"num_images_per_prompt": 2}, (16, 16)),
@@ -110,7 +111,7 @@ def test_refined_maps(pipe: Any, settings: dict[str, Any], options: dict[str, An
     with recorded(pipe, blocks, size[0] * size[1]) as calls:
         found = maps(pipe, found_settings, **options)
     raw = maps(pipe, TraceSettings(**{**settings, "tau": 0}), **options)
-    if "noise" in settings:
+    if options.get("num_inference_steps") == 2 and "refine_noise" not in settings:
         calls = calls[len(calls) // 2 :]  # of the second pass, of less noise
     tau = settings.get("tau", 1)
     for image, classes in enumerate(found):
@@ -120,6 +121,31 @@ def test_refined_maps(pipe: Any, settings: dict[str, Any], options: dict[str, An
             np.testing.assert_allclose(heat, expected, rtol=1e-4)
             assert heat.dtype == np.float32 and heat.shape == size
     assert np.abs(found[0]["car"] - raw[0]["car"]).max() > 0.01 * raw[0]["car"].max()  # something was done
+
+
+@pytest.mark.parametrize(
+    ("levels", "read"),
+    [
+        ([0.95, 0.75, 0.55, 0.45, 0.3, 0.15, 0.1, 0.0], [0.45, 0.15]),  # the first one was a stopgap
+        ([0.99], [0.99]),
+        ([0.9, 0.8, 0.6], [0.9]),
+        ([0.3, 0.2, 0.1], [0.3, 0.2]),
+        ([0.5, 1.0], [0.5]),
+    ],
+)
+def test_which_passes_are_read(levels: list[float], read: list[float]) -> None:
+    """Of each pass that is read, the self-attention is what it alone would give."""
+    grid, generator = MapGrid(1, (4, 4)), torch.Generator().manual_seed(5)
+    states = {level: torch.randn(2, 1, 2, 16, 8, generator=generator) for level in levels}
+    summed, expected = SelfAttention(noise=(0.0, 0.5)), SelfAttention()
+    for level in levels:
+        summed.begin(level)
+        if summed.reads(grid):
+            summed.add(grid, *states[level], 0.35)
+    for level in read:
+        expected.add(grid, *states[level], 0.35)
+    heat = [{"car": np.eye(4, dtype=np.float32)}]
+    np.testing.assert_allclose(summed.refine(heat, 1)[0]["car"], expected.refine(heat, 1)[0]["car"], rtol=1e-6)
 
 
 def test_maps_of_another_size_are_brought_to_it(pipe: Any) -> None:
@@ -374,6 +400,7 @@ def test_self_attention_that_is_not_there(pipe: Any) -> None:
         ({"tau": -1}, "trace.tau"),
         ({"tau": 1.5}, "trace.tau"),
         ({"refine_at": 0}, "trace.refine_at"),
+        ({"refine_noise": (0.6, 0.5)}, "trace.refine_noise"),
         ({"inflation": 0}, "trace.inflation"),
         ({"inflation": float("nan")}, "trace.inflation"),
     ],
