@@ -10,8 +10,9 @@ whatever else the machine does hits all of them alike:
   end.
 
 Prints a table with the median over the rounds of each way's time by plain's in the same round, its quartiles, and the
-most memory that each way took beyond what was in use before it: of a GPU as torch counts it, else of the
-process, which only Linux tells. The autoencoder and the text encoder are left out: with them the ratios would be
+most memory that each way took beyond what was in use before it. On a GPU the time is the clock's and the memory as
+torch counts it, else both are the process's: its time, which others on the machine disturb less, and its memory, which
+only Linux tells. The autoencoder and the text encoder are left out: with them the ratios would be
 nearer to 1. A size that a CPU would take too long for is left out without a GPU; ``--sizes`` asks for it all the same.
 """
 
@@ -81,8 +82,8 @@ SIZES = {
         "down_block_types": ("CrossAttnDownBlock2D",) * 2, "up_block_types": ("CrossAttnUpBlock2D",) * 2,
     }, Amount(images=8, steps=20, rounds=15)),
     "sd15, 1/4 wide, 256 px": Size(32, 77, _sd((80, 160, 320, 320), 192) | {"norm_num_groups": 16},
-                                   Amount(images=2, steps=5, rounds=5)),
-    "sd15, 512 px": Size(64, 77, _sd((320, 640, 1280, 1280), 768), Amount(images=1, steps=2, rounds=3)),
+                                   Amount(images=2, steps=20, rounds=5)),
+    "sd15, 512 px": Size(64, 77, _sd((320, 640, 1280, 1280), 768), Amount(images=1, steps=4, rounds=3)),
     "sdxl, 1024 px": Size(128, 77, {
         "block_out_channels": (320, 640, 1280), "cross_attention_dim": 2048, "attention_head_dim": (5, 10, 20),
         "transformer_layers_per_block": (1, 2, 10), "use_linear_projection": True, "addition_embed_type": "text_time",
@@ -91,7 +92,7 @@ SIZES = {
         "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
     }, None, {"text_embeds": (1280,), "time_ids": (6,)}),
 }  # fmt: skip
-ON_CUDA = Amount(images=4, steps=10, rounds=9)
+ON_CUDA = Amount(images=4, steps=20, rounds=9)
 
 
 @contextmanager
@@ -181,17 +182,19 @@ def measure(size: Size, amount: Amount, device: str, dtype: torch.dtype) -> list
         "explicit": lambda: explicit(pipe, amount.images, size.latent),
     }
     memory = Memory(device)
+    # The time of the process on a CPU, which others on the machine disturb less.
+    now = time.perf_counter if device == "cuda" else time.process_time
 
     def run(way: Callable[[], Any], steps: int) -> Cost:
         _wait(device)
         memory.start()
-        start = time.perf_counter()
+        start = now()
         with way():
             for step in range(steps):
                 time_step = 999 - step * (999 // steps)
                 pipe.unet(latents, time_step, encoder_hidden_states=context, added_cond_kwargs=added)
         _wait(device)
-        return Cost(time.perf_counter() - start, memory.megabytes())
+        return Cost(now() - start, memory.megabytes())
 
     for way in ways.values():
         run(way, 1)
@@ -229,7 +232,8 @@ def main() -> None:
     dtype = torch.float16 if options.device == "cuda" else torch.float32
     where = torch.cuda.get_device_name() if options.device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     precision = str(dtype).removeprefix("torch.")
-    print(f"{where}, {precision}, with guidance; time by plain's, median of the rounds (quartiles)\n")
+    clock = "time" if options.device == "cuda" else "processor time"
+    print(f"{where}, {precision}, with guidance; {clock} by plain's, median of the rounds (quartiles)\n")
     columns = ("UNet", "images, passes, rounds", "plain, ms per pass", "traced", "explicit (DAAM)")
     print(f"| {' | '.join(columns)} | peak MB: plain, traced, explicit |\n|---|---|---|---|---|---|")
     versions = {"torch": torch.__version__, "diffusers": diffusers.__version__, "python": platform.python_version()}

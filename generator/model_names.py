@@ -80,16 +80,16 @@ def locate_segmenter(model: str) -> Place:
     Raises:
         ModelError: there is no such place, or a folder that holds no model or one of another kind.
     """
-    path = _path(model)
-    if _there(path.is_dir):
-        kind = _model_type(path / CONFIG)
+
+    def check(folder: Path) -> None:
+        kind = _model_type(folder / CONFIG)
         if kind is None:
-            raise ModelError(f"'{path}' holds no {CONFIG} of a model; give a folder that transformers saved a model to")
+            raise ModelError(
+                f"'{folder}' holds no {CONFIG} of a model; give a folder that transformers saved a model to"
+            )
         check_segmenter(model, kind)
-        return Place("folder", str(path))
-    if _HUB_ID.fullmatch(model) and not _there(path.is_file):
-        return Place("hub", model)
-    raise ModelError(f"refiner '{model}' is neither a folder that exists nor a hub id such as 'facebook/sam-vit-base'")
+
+    return _folder_or_hub("refiner", model, check, "facebook/sam-vit-base")
 
 
 def locate_writer(model: str) -> Place:
@@ -101,17 +101,26 @@ def locate_writer(model: str) -> Place:
     Raises:
         ModelError: there is no such place, or a folder that holds no model or one of another kind.
     """
-    path = _path(model)
-    if _there(path.is_dir):
-        if not _writes(path / CONFIG):
+
+    def check(folder: Path) -> None:
+        if not _writes(folder / CONFIG):
             raise ModelError(
-                f"'{path}' holds no {CONFIG} of a model that writes text; give a folder that transformers saved a "
+                f"'{folder}' holds no {CONFIG} of a model that writes text; give a folder that transformers saved a "
                 "causal language model and its tokenizer to"
             )
+
+    return _folder_or_hub("text model", model, check, "Qwen/Qwen3-0.6B")
+
+
+def _folder_or_hub(what: str, model: str, check: Callable[[Path], None], example: str) -> Place:
+    """Of a model of transformers: a folder, which ``check`` looks into, or a hub id."""
+    path = _path(model)
+    if _there(path.is_dir):
+        check(path)
         return Place("folder", str(path))
     if _HUB_ID.fullmatch(model) and not _there(path.is_file):
         return Place("hub", model)
-    raise ModelError(f"text model '{model}' is neither a folder that exists nor a hub id such as 'Qwen/Qwen3-0.6B'")
+    raise ModelError(f"{what} '{model}' is neither a folder that exists nor a hub id such as '{example}'")
 
 
 def check_segmenter(model: str, kind: str | None) -> None:

@@ -44,9 +44,10 @@ class Contenders:
         """Those of (images, ...) ``values`` that belong to them, where ``dim`` counts all tokens."""
         if self.places is None:
             return values
-        shape = [1] * values.ndim
+        shape, whole = [1] * values.ndim, list(values.shape)
         shape[0], shape[dim] = self.places.shape
-        return values.take_along_dim(self.places.view(shape), dim)
+        whole[dim] = self.places.shape[1]
+        return values.gather(dim, self.places.view(shape).expand(whole))
 
     def with_rivals(self, count: int) -> Contenders:
         """The same where ``count`` tokens that belong to no class follow the last group and share with it."""
@@ -58,11 +59,11 @@ class Contenders:
         )
 
     def softmax(self, scores: Tensor) -> Tensor:
-        """(images, heads, pixels, tokens) -> each token's share within its group; ``scores`` are overwritten."""
-        scores.masked_fill_(self.barred, -torch.inf)
+        """(images, heads, tokens, pixels) -> each token's share within its group; ``scores`` are overwritten."""
+        scores.masked_fill_(self.barred.transpose(2, 3), -torch.inf)
         if len(self.lengths) == 1:
-            return scores.softmax(dim=-1)
-        return torch.cat([group.softmax(dim=-1) for group in scores.split(self.lengths, dim=-1)], dim=-1)
+            return scores.softmax(dim=2)
+        return torch.cat([group.softmax(dim=2) for group in scores.split(self.lengths, dim=2)], dim=2)
 
 
 def contenders_of(

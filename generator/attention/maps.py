@@ -131,18 +131,17 @@ class MapSums:
                 entry.total += _fused(query, key, contenders.readout, barred, scale)
                 return
             mask = None if mask is None else functional.pad(mask, (0, rivals.shape[2]))
-        keys = key.float().transpose(2, 3)
+        keys, readout = key.float() * scale, contenders.readout.transpose(1, 2)
         step = max(1, _CHUNK // (images * heads * key.shape[2]))
         for start in range(0, pixels, step):
             chunk = slice(start, start + step)
             # The product in float32 too: in half precision the scores would be rounded more coarsely than in
-            # the fused attention that made the image.
-            scores = (query[:, :, chunk].float() * scale) @ keys
+            # the fused attention that made the image. Pixels come last, for a softmax along a few tokens is slow.
+            scores = keys @ query[:, :, chunk].float().transpose(2, 3)
             if mask is not None:
-                scores += mask[:, None].float()
+                scores += mask[..., None].float()
             shares = contenders.softmax(scores)
-            read = shares @ contenders.readout[:, None] if self._by_head else shares.sum(dim=1) @ contenders.readout
-            entry.total[..., chunk] += read.transpose(-1, -2)
+            entry.total[..., chunk] += readout[:, None] @ shares if self._by_head else readout @ shares.sum(dim=1)
 
     def combine(self, passes: int) -> list[dict[str, NDArray[np.float32]]]:
         """One mapping class -> (height, width) float32 >= 0 per image, of the size of the finest maps read.

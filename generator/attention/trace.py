@@ -84,11 +84,12 @@ class AttentionTrace:
         self._sums: MapSums | None = None
         self._refinement: SelfAttention | None = None
         if self.settings.tau:
-            self._refinement = SelfAttention(self.settings.refine_at, self.settings.refine_noise)
+            self._refinement = SelfAttention(self.settings.refine_at, self.settings.refine_noise or (0.0, 1.0))
         self._keys: Keys | None = None  # of the attribution
         self._context: Any = None  # of the first pass
         self._pass: Pass | None = None
-        self._counts = self._kept = False  # what the pass is for
+        self._counts = self._kept = self._refines = False  # what the pass is for
+        self._by_level = False  # whether the passes that refine are chosen by their noise
         self._passes = self._counted = self._images = self._encoded = 0
         self._absent: list[tuple[str, ...]] = []
 
@@ -176,9 +177,16 @@ class AttentionTrace:
         self._counts = wanted and current.within(self.settings.noise)
         self._kept = self._keeper is not None and self._keeper.begin(current)
         self._counted += self._counts
-        if self._counts and self._refinement is not None and self.settings.refine_noise is not None:
-            self._refinement.begin(current.level)
-        self._pass = current if self._counts or self._kept else None
+        self._refines = wanted and self._refinement is not None and self._is_due(current, self._refinement)
+        self._pass = current if self._counts or self._kept or self._refines else None
+
+    def _is_due(self, current: Pass, refinement: SelfAttention) -> bool:
+        """Whether a pass's self-attention is read: by its noise, where the schedule has such passes at all."""
+        reach = self.settings.refine_noise
+        if self._passes == 1 and reach is not None:
+            levels = [float(step) / self._family.schedule for step in self._pipe.scheduler.timesteps]
+            self._by_level = any(reach[0] <= level <= reach[1] for level in levels)
+        return refinement.due(current.level) if self._by_level else self._counts
 
     def _find_classes(self, first: Pass) -> MapSums:
         """The tokens of all classes in the prompts that are painted, which the first pass tells."""
@@ -247,8 +255,9 @@ class AttentionTrace:
                 mask = None if seen.mask is None else seen.mask[rows]
                 rivals = None if seen.rivals is None else seen.rivals[rows]
                 sums.add(layer, grid, query, seen.key[rows], mask, seen.scale, rivals)
-                if rivals is not None and self._refinement is not None and self._refinement.reads(grid):
-                    self._refinement.add(grid, query, rivals[:, :, : prod(grid.size)], seen.scale)
+                refinement = self._refinement if self._refines else None
+                if rivals is not None and refinement is not None and refinement.reads(grid):
+                    refinement.add(grid, query, rivals[:, :, : prod(grid.size)], seen.scale)
 
             return observe
 
@@ -259,7 +268,7 @@ class AttentionTrace:
 
         def begin(pixels: int) -> Observer | None:
             grid = self._grid(layer, pixels)
-            if grid is None or not self._counts or not refinement.reads(grid):
+            if grid is None or not self._refines or not refinement.reads(grid):
                 return None
 
             def observe(seen: Attended) -> None:
