@@ -184,7 +184,8 @@ class AttentionTrace:
         """Whether a pass's self-attention is read: by its noise, where the schedule has such passes at all."""
         reach = self.settings.refine_noise
         if self._passes == 1 and reach is not None:
-            levels = [float(step) / self._family.schedule for step in self._pipe.scheduler.timesteps]
+            steps = self._pipe.scheduler.timesteps  # None before a schedule is set, as direct calls may leave it
+            levels = [] if steps is None else (torch.as_tensor(steps) / self._family.schedule).tolist()
             self._by_level = any(reach[0] <= level <= reach[1] for level in levels)
         return refinement.due(current.level) if self._by_level else self._counts
 
