@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4, help="per round (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=4, help="images at once (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=20, help="as recipes have (default: %(default)s)")
     parser.add_argument("--side", type=int, default=128, help="of the images in pixels (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write every figure there")
     options = parser.parse_args()
