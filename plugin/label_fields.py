@@ -33,14 +33,8 @@ def label_field(dataset: fo.Dataset, name: str) -> LabelField:
     """
     own = [fields.instances(name)] if name.isidentifier() and not name.startswith("_") else []
     for path in (*own, name):
-        kind = _kind(dataset.get_field(path))
-        if kind in KINDS:
-            targets = dataset.mask_targets.get(path) or dataset.default_mask_targets or {}
-            named = {int(value): label for value, label in targets.items() if str(value).isdecimal()}
-            if kind is fo.Segmentation and not named:
-                remedy = f"set dataset.mask_targets['{path}'], as in {{1: 'car'}}"
-                raise DatasetError(f"dataset '{dataset.name}' does not say what the ids in '{path}' mean; {remedy}")
-            return LabelField(path, named)
+        if _kind(dataset.get_field(path)) in KINDS:
+            return _described(dataset, path)
     present = with_objects(dataset)
     there = f"it has {', '.join(present)}" if present else "it has none; label it first"
     raise DatasetError(f"dataset '{dataset.name}' has no labels '{name}' with objects; {there}")
@@ -79,11 +73,20 @@ def learnable_field(dataset: fo.Dataset, name: str) -> LabelField:
     """
     usable = learnable(dataset)
     if name in usable:
-        return label_field(dataset, name)
+        return _described(dataset, name)
     there = ", ".join(usable) or "none; draw masks in the App first"
     raise DatasetError(
         f"dataset '{dataset.name}' has no field '{name}' of detections, polylines or segmentations; there are: {there}"
     )
+
+
+def _described(dataset: fo.Dataset, path: str) -> LabelField:
+    targets = dataset.mask_targets.get(path) or dataset.default_mask_targets or {}
+    named = {int(value): label for value, label in targets.items() if str(value).isdecimal()}
+    if _kind(dataset.get_field(path)) is fo.Segmentation and not named:
+        remedy = f"set dataset.mask_targets['{path}'], as in {{1: 'car'}}"
+        raise DatasetError(f"dataset '{dataset.name}' does not say what the ids in '{path}' mean; {remedy}")
+    return LabelField(path, named)
 
 
 def _kind(field: fo.Field | None) -> type | None:

@@ -16,8 +16,9 @@ from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.generator.token_names import TOKENS_DIR_VARIABLE, token_names
 from diffucurate.plugin import runs
+from diffucurate.plugin.classes import mask_targets
 from diffucurate.plugin.label import label
-from diffucurate.plugin.label_fields import LabelField, label_field
+from diffucurate.plugin.label_fields import LabelField, label_field, learnable_field
 from diffucurate.plugin.learn_token import learn_token, masks_of
 from diffucurate.plugin.media import read_maps
 
@@ -52,6 +53,13 @@ def test_every_kind_of_label_gives_the_same_masks(drawn: fo.Dataset, scenes: lis
             assert sorted(found) == sorted(exact)
             for name, mask in found.items():
                 assert (mask & exact[name]).sum() >= least * (mask | exact[name]).sum(), (field, name)
+
+
+def test_a_field_is_meant_by_its_very_name(drawn: fo.Dataset) -> None:
+    """Also where a label source of that name has instances beside it."""
+    drawn.clone_sample_field("truth_mask", "truth")
+    drawn.mask_targets = {**drawn.mask_targets, "truth": mask_targets(CLASSES)}
+    assert learnable_field(drawn, "truth") == LabelField("truth", mask_targets(CLASSES))
 
 
 def test_a_hole_stays_a_hole() -> None:
