@@ -16,7 +16,8 @@ The rows:
 - Dataset Diffusion's recipe (peers/dataset_diffusion.py); attention at half the latent's side stands in for its
   cross-attention, at the latent's side for its self-attention. "S once" applies self-attention once instead of four
   times, which spreads the small maps of a small model less;
-- ours: the library's defaults; "without the image": before outlines follow the image's edges; "tokens": classes are
+- ours: the library's defaults; "by attention alone": without contrast, as painted images are labelled from what was
+  seen while they were painted; "without the image": before outlines follow the image's edges; "tokens": classes are
   found by one optimised token each, learned from exact masks of as many scenes per class as it says, of seed 503, and
   their maps cut where it was learned from the same masks, or by Otsu's threshold;
 - best threshold: what the same maps, along the image's edges where not said otherwise, would give if someone who
@@ -167,6 +168,7 @@ ROWS = (
     Row("Dataset Diffusion's recipe", "dataset diffusion", by_dataset_diffusion),
     Row("Dataset Diffusion, S once", "dataset diffusion, S once", by_dataset_diffusion),
     Row("ours, without the image", "ours", by_us_without_image),
+    Row("ours, by attention alone", "attention", by_us),
     Row("ours", "ours", by_us),
     *(Row(f"ours, tokens of {n} a class, Otsu's threshold", f"tokens of {n}, plain", by_us) for n in SHOTS),
     *(Row(f"ours, tokens of {n} a class", f"tokens of {n}", by_us_where_learned) for n in SHOTS),
@@ -210,8 +212,10 @@ def exact_masks(scene: Scene) -> Masks:
 def scene_maps(scenes: Sequence[Scene], timesteps: Sequence[int], model: str) -> dict[str, list[Maps]]:
     """The raw maps of each kind, of the same passes as far as a kind's prompt allows."""
     images, captions = [scene.image for scene in scenes], [scene.caption for scene in scenes]
-    source = AttentionSource(PHRASES, model, timesteps=timesteps)
-    maps: dict[str, list[Maps]] = defaultdict(list, {"ours": list(source.heatmaps(images, captions))})
+    maps: dict[str, list[Maps]] = defaultdict(list)
+    for kind, contrast in (("ours", True), ("attention", False)):
+        source = AttentionSource(PHRASES, model, timesteps=timesteps, contrast=contrast)
+        maps[kind] = list(source.heatmaps(images, captions))
     pipe: Any = load_pipeline(model)
     for shots in SHOTS:
         tokens = learned(pipe, shots, timesteps)
@@ -281,7 +285,7 @@ def on_painted_images(count: int, guidance: float, model: str) -> dict[str, dict
         {label: labels.semantic == 1 + CLASSES.index(label) for label in painting.heatmaps}
         for painting, labels in zip(ours, reference, strict=True)
     ]
-    return table(images, truths, {"ours": [p.heatmaps for p in ours], "daam": [p.heatmaps for p in by_daam]})
+    return table(images, truths, {"attention": [p.heatmaps for p in ours], "daam": [p.heatmaps for p in by_daam]})
 
 
 def main() -> None:

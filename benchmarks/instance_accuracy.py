@@ -6,8 +6,9 @@ with the renderer's own, each by the pixels of it that can be seen. Only classes
 First table: AP50 (COCO's average precision of instance masks at IoU 0.5, the mean over classes), Spearman's rank
 correlation of confidence with true IoU (the best IoU with a true object of the class), the number of objects found
 and their mean true IoU; for DiffuGen's recipe (DAAM's maps at 512 px, its objects and its score), for ours, and for
-ours with parts left out. Second table: the rank correlation of each sign that the confidence is made of. Last, how
-often two objects of one class touch at all, and how many of those pairs are told apart.
+ours with parts left out; "by attention alone" is without contrast. Second table: the rank correlation of each sign
+that the confidence is made of. Last, how often two objects of one class touch at all, and how many of those pairs are
+told apart.
 """
 
 from __future__ import annotations
@@ -212,15 +213,17 @@ def main() -> None:
     images, captions = [scene.image for scene in scenes], [scene.caption for scene in scenes]
     truths = [true_objects(scene) for scene in scenes]
     ours = AttentionSource(PHRASES, arguments.model).heatmaps(images, captions)
-    daam = AttentionSource(PHRASES, arguments.model, trace=DAAM).heatmaps(images, captions)
+    attention = AttentionSource(PHRASES, arguments.model, contrast=False).heatmaps(images, captions)
+    daam = AttentionSource(PHRASES, arguments.model, trace=DAAM, contrast=False).heatmaps(images, captions)
 
-    def found(settings: LabelSettings, edges: bool = True) -> list[list[Found]]:
-        return [by_us(scene, maps, settings, edges) for scene, maps in zip(scenes, ours, strict=True)]
+    def found(settings: LabelSettings, edges: bool = True, maps: Sequence[Maps] = ours) -> list[list[Found]]:
+        return [by_us(scene, own, settings, edges) for scene, own in zip(scenes, maps, strict=True)]
 
     best = found(DEFAULT_SETTINGS)
     columns = {
         "DiffuGen's recipe": [by_diffugen(scene, maps) for scene, maps in zip(scenes, daam, strict=True)],
         "ours": best,
+        "ours, by attention alone": found(DEFAULT_SETTINGS, maps=attention),
         "ours, objects that touch left as one": found(DEFAULT_SETTINGS.model_copy(update={"split": 0.0, "notch": 1.0})),
         "ours, objects that overlap left as one": found(DEFAULT_SETTINGS.model_copy(update={"notch": 1.0})),
         "ours, without the image's edges": found(DEFAULT_SETTINGS, edges=False),

@@ -91,14 +91,14 @@ def resolutions(scene: Scene, label: str) -> list[Pixels]:
     """The image, and its maps of 16 x 16, of 8 x 8 and of both."""
     shown = [scene.image]
     for finest, coarsest in ((1, 1), (2, 2), (1, 4)):
-        (maps,) = maps_of([scene], TraceSettings(finest=finest, coarsest=coarsest, tau=0))
+        (maps,) = maps_of([scene], TraceSettings(finest=finest, coarsest=coarsest, tau=0), contrast=False)
         shown.append(heat(maps[label]))
     return shown
 
 
 def edges(scene: Scene, label: str) -> list[Pixels]:
     """The map enlarged and its mask, then along the image's edges."""
-    (maps,) = maps_of([scene], TraceSettings())
+    (maps,) = maps_of([scene], TraceSettings(), contrast=False)
     plain = normalised_heatmaps(maps, scene.image.shape[:2])[label]
     guide = EdgeGuide(scene.image, DEFAULT_SETTINGS.edge_reach, DEFAULT_SETTINGS.edge_contrast)
     truth, without = truth_of(scene, label), LabelSettings(edge_reach=0)
@@ -114,7 +114,7 @@ def self_attention(scene: Scene, label: str) -> list[Pixels]:
     """Without self-attention, sharpened once, and the papers' four times."""
     shown = [scene.image]
     for tau, inflation in ((0, 1.0), (1, 4.0), (4, 1.0)):
-        (maps,) = maps_of([scene], TraceSettings(tau=tau, inflation=inflation))
+        (maps,) = maps_of([scene], TraceSettings(tau=tau, inflation=inflation), contrast=False)
         shown.append(heat(maps[label]))
     return shown
 
@@ -128,26 +128,33 @@ def by_tokens(scenes: Sequence[Scene]) -> list[Maps]:
     return maps_of(scenes, TraceSettings(), tokens=tokens)
 
 
-def words_and_tokens(scenes: Sequence[Scene], words: Sequence[Maps], scored: Sequence[tuple[float, int, str]]) -> None:
-    """Maps and masks of words alone, then with tokens: where they helped much, and where they hurt."""
-    learned, settings = by_tokens(scenes), LabelSettings(cut="learned")
+def compared(
+    name: str,
+    scenes: Sequence[Scene],
+    before: Sequence[Maps],
+    after: Sequence[Maps],
+    scored: Sequence[tuple[float, int, str]],
+    settings: LabelSettings = DEFAULT_SETTINGS,
+) -> None:
+    """Maps and masks before and after a step, the latter cut by ``settings``: where it helped much, where it hurt."""
 
     def masks(index: int, label: str) -> list[NDArray[np.bool_]]:
         image = scenes[index].image
-        return [mask_of(words[index], label, image), mask_of(learned[index], label, image, settings)]
+        return [mask_of(before[index], label, image), mask_of(after[index], label, image, settings)]
 
-    gains = sorted(
-        (iou(masks(index, label)[1], truth_of(scenes[index], label)) - share, index, label)
-        for share, index, label in scored
-    )
+    def gain(index: int, label: str) -> float:
+        one, other = (iou(mask, truth_of(scenes[index], label)) for mask in masks(index, label))
+        return other - one
+
+    gains = sorted((gain(index, label), index, label) for _, index, label in scored)
     rows = []
-    for gain, index, label in (gains[len(gains) * 95 // 100], gains[len(gains) * 5 // 100]):
+    for change, index, label in (gains[len(gains) * 95 // 100], gains[len(gains) * 5 // 100]):
         image, truth, row = scenes[index].image, truth_of(scenes[index], label), []
-        for maps, mask in zip((words[index], learned[index]), masks(index, label), strict=True):
+        for maps, mask in zip((before[index], after[index]), masks(index, label), strict=True):
             row += [heat(maps[label]), outlined(image, mask, truth)]
         rows.append(row)
-        print(f"scene {index}, {label}: the token changes its IoU by {gain:+.2f}, '{scenes[index].caption}'")
-    write("attention-tokens", rows)
+        print(f"{name}: scene {index}, {label}: its IoU changes by {change:+.2f}, '{scenes[index].caption}'")
+    write(name, rows)
 
 
 def main() -> None:
@@ -170,7 +177,8 @@ def main() -> None:
         for mask, (_, index, label) in zip(masks, failures, strict=True)
     ]
     write("attention-failures", [[heat(found[index][label]) for _, index, label in failures], drawn])
-    words_and_tokens(scenes, found, scored)
+    compared("attention-contrast", scenes, maps_of(scenes, TraceSettings(), contrast=False), found, scored)
+    compared("attention-tokens", scenes, found, by_tokens(scenes), scored, LabelSettings(cut="learned"))
     for share, index, label in (*middle, *failures):
         print(f"scene {index}, {label}: IoU {share:.2f}, '{scenes[index].caption}'")
 

@@ -61,15 +61,17 @@ class LabelImages(LibraryOperator):
         model: str | None = None,
         refiner: str | None = None,
         tokens: list[str] | None = None,
+        contrast: bool = True,
         classes: list[str] | None = None,
         settings: Mapping[str, Settings] | None = None,
         delegate: bool = False,
     ) -> Any:
-        """The same from Python: ``source`` is one or several, ``settings`` are by source; see ``call``."""
+        """The same from Python: ``source`` is one or several, ``settings`` are by source, ``contrast`` is for images
+        with a prompt; see ``call``."""
         sources = [source] if isinstance(source, str) else list(source)
         params: dict[str, Any] = {
             "source": sources, "weights": weights, "model": model, "refiner": refiner, "tokens": tokens,
-            "classes": classes,
+            "contrast": contrast, "classes": classes,
         }  # fmt: skip
         for name, values in (settings or {}).items():
             params |= settings_params(name, values)
@@ -157,6 +159,13 @@ class LabelImages(LibraryOperator):
                     "Where empty, the built-in model looks at images without heatmaps.",
                 )  # fmt: skip
                 self._tokens(inputs)
+                inputs.bool(
+                    "contrast", default=True,
+                    view=types.SwitchView(
+                        label="Contrast", description="A model that looks at an image with a prompt is asked again "
+                        "without each class: finds more of an object, and takes longer",
+                    ),
+                )  # fmt: skip
                 segmenters = [types.Choice(model, label=model) for model in downloaded_segmenters()]
                 inputs.str(
                     "refiner", label="Outline refiner", view=types.AutocompleteView(choices=segmenters),
@@ -207,6 +216,7 @@ class LabelImages(LibraryOperator):
             own = {param: given(ctx, param) for param, owner in _MODELS.items() if owner == name}
             if name == "attention":
                 own["tokens"] = listed(given(ctx, "tokens"))
+                own["contrast"] = None if given(ctx, "contrast", True) else False  # where no prompt is known it is off
             step = step_of(progress, index, len(sources))
             try:
                 label(samples, source=name, settings=settings[name], classes=classes, progress=step, **own)

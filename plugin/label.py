@@ -36,7 +36,7 @@ _AT_ONCE = 16
 
 #: Which of ``label``'s settings a source takes, besides classes and device.
 _TAKES: dict[str, tuple[str, ...]] = {
-    "attention": ("model", "settings", "refiner", "tokens"),
+    "attention": ("model", "settings", "refiner", "tokens", "contrast"),
     "yolov8": ("weights", "settings"),
 }
 
@@ -49,6 +49,7 @@ def label(
     model: str | None = None,
     refiner: str | os.PathLike[str] | None = None,
     tokens: Sequence[str] | None = None,
+    contrast: bool | None = None,
     classes: Phrases | Sequence[str] | None = None,
     settings: Settings | None = None,
     device: str | None = None,
@@ -73,6 +74,8 @@ def label(
         tokens: for ``attention``, the names of learned tokens (``learn_token``), which then help words to find their
             classes and bring a threshold along: ``cut`` is "learned" unless the settings name one. All images are
             looked at again, since kept maps were made without them.
+        contrast: for ``attention``, whether a model that looks at an image is asked once more without each class, which
+            finds more of an object and takes as many passes again for each; by default for images with a prompt.
         classes: names, or names with the phrases that mean them; all of the dataset's by default. New ones are
             added to the dataset's.
         settings: ``LabelSettings`` for ``attention``: how maps become labels; ``YoloSettings`` for ``yolov8``: which
@@ -90,7 +93,10 @@ def label(
         DatasetError: no image can be read, a field of that name has another type, or the dataset is deleted
             meanwhile.
     """
-    given = {"weights": weights, "model": model, "refiner": refiner, "settings": settings, "tokens": tokens}
+    given = {
+        "weights": weights, "model": model, "refiner": refiner, "settings": settings, "tokens": tokens,
+        "contrast": contrast,
+    }  # fmt: skip
     name = _check_source(source, given)
     dataset = dataset_of(samples)
     wanted = wanted_classes(dataset, classes)
@@ -105,14 +111,14 @@ def label(
         if isinstance(settings, YoloSettings):
             worker = FromYolo(wanted, weights, device, settings)
         else:
-            worker = FromAttention(wanted, model, device, settings, refiner, tokens or ())
+            worker = FromAttention(wanted, model, device, settings, refiner, tokens or (), contrast)
             settings = worker.settings
 
     record = {
         "source": name, "classes": list(wanted), "model": model,
         "weights": None if weights is None else os.fspath(weights),
         "refiner": None if refiner is None else os.fspath(refiner),
-        "tokens": list(tokens) if tokens else None,
+        "tokens": list(tokens) if tokens else None, "contrast": contrast,
         "settings": None if settings is None else settings.model_dump(), "device": device, "samples": len(samples),
     }  # fmt: skip
     with _deletion_named(dataset.name), runs.recorded(dataset, "label", record) as run:

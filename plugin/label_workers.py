@@ -99,17 +99,18 @@ class FromAttention:
         settings: LabelSettings,
         refiner: str | os.PathLike[str] | None,
         tokens: Sequence[str],
+        contrast: bool | None,
     ) -> None:
         #: With the threshold that tokens carry, where the person named none.
         self.settings = settings
-        self._wanted, self._model, self._device = wanted, model, device
+        self._wanted, self._model, self._device, self._contrast = wanted, model, device, contrast
         self._by_tokens: AttentionSource | None = None
         if tokens:
             from diffucurate.generator.sources.attention import AttentionSource
 
             found = _found_tokens(tokens, wanted)
             self._model = model or next(iter(found.values())).provenance.model
-            self._by_tokens = AttentionSource(wanted, self._model, device, settings, tokens=found)
+            self._by_tokens = AttentionSource(wanted, self._model, device, settings, tokens=found, contrast=contrast)
             self.settings = self._by_tokens.settings
         self._refiner: SamRefiner | None = None
         if refiner is not None:
@@ -145,7 +146,9 @@ class FromAttention:
     def _look(self, images: Sequence[Image]) -> Iterator[tuple[Image, Result]]:
         from diffucurate.generator.sources.attention import AttentionSource
 
-        source = self._by_tokens or AttentionSource(self._wanted, self._model or "tiny", self._device, self.settings)
+        source = self._by_tokens or AttentionSource(
+            self._wanted, self._model or "tiny", self._device, self.settings, contrast=self._contrast
+        )
         found = source.heatmaps([image.pixels for image in images], [_prompt(image.sample) for image in images])
         for image, raw in zip(images, found, strict=True):
             maps = as_stored(raw)

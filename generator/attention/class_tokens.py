@@ -29,6 +29,8 @@ from diffucurate.generator.token_names import existing_token
 #: Of the file, so that a later one can be told from it.
 _FORMAT = "diffucurate-token-1"
 
+_CALIBRATIONS = ("calibration", "contrasted")
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -68,6 +70,7 @@ class ClassToken:
         embedding: (2, channels) float32, the start token and the class token.
         provenance: how it was learned.
         calibration: its learned threshold, from the same masks; None where a token comes from a file without one.
+        contrasted: the same for maps with contrast.
 
     Raises:
         ModelError: an embedding of another shape or dtype, or with numbers that are not finite.
@@ -77,6 +80,7 @@ class ClassToken:
     embedding: Tensor
     provenance: Provenance
     calibration: Calibration | None = None
+    contrasted: Calibration | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = tuple(self.embedding.shape), self.embedding.dtype
@@ -86,6 +90,10 @@ class ClassToken:
             )
         if not bool(self.embedding.isfinite().all()):
             raise ModelError(f"token of '{self.label}' holds numbers that are not finite; learn it again")
+
+    def reading(self, contrast: bool) -> Calibration | None:
+        """How its maps are read, with contrast or without; as without where the other was not learned."""
+        return (self.contrasted if contrast else None) or self.calibration
 
     def check(self, family: Family) -> None:
         """See that it was learned with a model of these layers.
@@ -102,8 +110,7 @@ class ClassToken:
     def save(self, path: Path) -> Path:
         """Write a ``.safetensors`` file, whole or not at all."""
         about = {"format": _FORMAT, "label": self.label, "provenance": asdict(self.provenance)}
-        if self.calibration is not None:
-            about["calibration"] = asdict(self.calibration)
+        about |= {name: asdict(read) for name in _CALIBRATIONS if (read := getattr(self, name)) is not None}
         content = save({"embedding": self.embedding.contiguous()}, {"token": json.dumps(about)})
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
@@ -125,11 +132,8 @@ class ClassToken:
                     raise ModelError(f"'{path}' holds no learned token; give a file that learning a token wrote")
                 told = about["provenance"]
                 lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
-                read = about.get("calibration")
-                return cls(
-                    about["label"], file.get_tensor("embedding"), Provenance(**{**told, **lists}),
-                    None if read is None else Calibration(**read),
-                )  # fmt: skip
+                read = {name: Calibration(**about[name]) for name in _CALIBRATIONS if name in about}
+                return cls(about["label"], file.get_tensor("embedding"), Provenance(**{**told, **lists}), **read)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"'{path}' could not be read as a learned token: {error}") from error
 

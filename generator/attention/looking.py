@@ -51,27 +51,31 @@ def check_looks(pipe: Any, timesteps: Sequence[int]) -> None:
         )
 
 
-def look(
-    pipe: Any,
-    images: Sequence[NDArray[np.uint8]],
-    prompts: Sequence[str],
-    size: tuple[int, int],
-    timesteps: Sequence[int],
-    seed: int,
-) -> None:
-    """One pass through the model at each noise step, of a batch of images worked on at one (width, height) ``size``.
+def encode(pipe: Any, images: Sequence[NDArray[np.uint8]], size: tuple[int, int]) -> Tensor:
+    """(images, channels, h, w): the latents of images, brought to (width, height) ``size``, without noise."""
+    pixels = torch.from_numpy(np.stack([_resized(image, size) for image in images])).permute(0, 3, 1, 2)
+    pixels = pixels.to(pipe.device, pipe.vae.dtype)
+    return pipe.vae.encode(pixels / 127.5 - 1).latent_dist.mode() * pipe.vae.config.scaling_factor
+
+
+def look(pipe: Any, latents: Tensor, prompts: Sequence[str], timesteps: Sequence[int], seed: int) -> list[Tensor]:
+    """One pass through the model at each noise step, of a batch of latents.
 
     Each image is guided by its prompt; its noise depends on ``seed`` alone.
+
+    Returns:
+        What the model predicts at each step, in the shape of ``latents``.
     """
-    latents = _encode(pipe, [_resized(image, size) for image in images])
     context = pipe.encode_prompt(list(prompts), pipe.device, 1, False)[0]
     # Noise is added as in training, whatever sampler the pipeline is set to.
     schedule = DDPMScheduler.from_config(pipe.scheduler.config)
-    generators = [torch.Generator("cpu").manual_seed(seed) for _ in images]
+    generator, predicted = torch.Generator("cpu").manual_seed(seed), []
     for step in timesteps:
-        noise = torch.stack([torch.randn(latents.shape[1:], generator=generator) for generator in generators])
-        steps = torch.full((len(images),), step, device=pipe.device)
-        pipe.unet(schedule.add_noise(latents, noise.to(latents), steps), steps, encoder_hidden_states=context)
+        noise = torch.randn(latents.shape[1:], generator=generator).to(latents).expand_as(latents)
+        steps = torch.full((len(latents),), step, device=pipe.device)
+        noisy = schedule.add_noise(latents, noise, steps)
+        predicted.append(pipe.unet(noisy, steps, encoder_hidden_states=context).sample)
+    return predicted
 
 
 def class_prompts(classes: Mapping[str, Sequence[str]], tokenizer: Any) -> list[str]:
@@ -116,8 +120,3 @@ def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
     smaller = size[0] * size[1] < image.shape[0] * image.shape[1]
     resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
     return np.asarray(resized, np.uint8)
-
-
-def _encode(pipe: Any, images: Sequence[NDArray[np.uint8]]) -> Tensor:
-    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(pipe.device, pipe.vae.dtype)
-    return pipe.vae.encode(pixels / 127.5 - 1).latent_dist.mode() * pipe.vae.config.scaling_factor

@@ -28,11 +28,11 @@ from torch import Tensor
 from diffucurate.generator.attention.attribution import Attribution, attributable
 from diffucurate.generator.attention.calibration import Calibration, calibrate
 from diffucurate.generator.attention.class_tokens import ClassToken, Provenance, embeddings, fingerprint
-from diffucurate.generator.attention.looking import check_images, check_looks, class_prompts, look, working_size
+from diffucurate.generator.attention.evidence import Evidence, gather
+from diffucurate.generator.attention.looking import check_images, check_looks, class_prompts, encode, look, working_size
 from diffucurate.generator.attention.queries import QuerySettings, StoredQueries, model_name
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.token_contest import ContestSums, TokenContest
-from diffucurate.generator.attention.token_maps import look_by_both
 from diffucurate.generator.attention.trace import AttentionTrace
 from diffucurate.generator.errors import LabelError, RecipeError
 from diffucurate.generator.models import default_batch
@@ -134,8 +134,9 @@ def learn_tokens(
         )
         learned[label] = ClassToken(label, torch.stack([tokens[0], tokens[1 + index]]), about)
     guides = [prompt or usual for prompt in known]
-    read = _calibrations(pipe, images, masks, guides, learned, classes, settings, timesteps, seed)
-    return {label: replace(token, calibration=read.get(label)) for label, token in learned.items()}
+    plain, contrasted = _calibrations(pipe, images, masks, guides, learned, classes, settings, timesteps, seed)
+    return {label: replace(token, calibration=plain.get(label), contrasted=contrasted.get(label))
+            for label, token in learned.items()}  # fmt: skip
 
 
 def _calibrations(
@@ -148,23 +149,26 @@ def _calibrations(
     settings: TraceSettings,
     timesteps: Sequence[int],
     seed: int,
-) -> dict[str, Calibration]:
-    """Class -> how its maps are to be read, from the images that show it and whose prompt mentions it."""
+) -> tuple[dict[str, Calibration], dict[str, Calibration]]:
+    """Class -> how its maps are to be read, without contrast and with it, from the images that show it and whose
+    prompt mentions it."""
     named = [tuple(find_phrases(prompt, classes)) for prompt in prompts]
-    kept: dict[str, list[tuple[int, NDArray[np.float32], NDArray[np.float32]]]] = defaultdict(list)
+    kept: dict[str, list[tuple[int, Evidence]]] = defaultdict(list)
     for size, indices in _batches(pipe, images):
-        found = look_by_both(
+        found = gather(
             pipe, [images[k] for k in indices], [prompts[k] for k in indices], classes, embeddings(tokens),
-            [named[k] for k in indices], size, timesteps, seed, settings,
+            [named[k] for k in indices], size, timesteps, seed, settings, True,
         )  # fmt: skip
-        for k, by_words, by_tokens in zip(indices, *found, strict=True):
-            for label in by_words.keys() & by_tokens.keys() & masks[k].keys():
-                kept[label].append((k, by_words[label], by_tokens[label]))
-    return {
-        label: calibrate([images[k] for k, *_ in rows], [masks[k][label] for k, *_ in rows], *zip(*maps, strict=True))
-        for label, rows in kept.items()
-        for maps in [[row[1:] for row in rows]]
-    }
+        for k, evidence in zip(indices, found, strict=True):
+            for label in evidence.words.keys() & evidence.tokens.keys() & masks[k].keys():
+                kept[label].append((k, evidence))
+    plain, contrasted = dict[str, Calibration](), dict[str, Calibration]()
+    for label, rows in kept.items():
+        shown, truths = [images[k] for k, _ in rows], [masks[k][label] for k, _ in rows]
+        words, by_token = [one.words[label] for _, one in rows], [one.tokens[label] for _, one in rows]
+        plain[label] = calibrate(shown, truths, words, by_token)
+        contrasted[label] = calibrate(shown, truths, words, by_token, [one.contrast[label] for _, one in rows])
+    return plain, contrasted
 
 
 def _batches(pipe: Any, images: Sequence[NDArray[np.uint8]]) -> Iterator[tuple[tuple[int, int], list[int]]]:
@@ -219,7 +223,8 @@ def _views(
     for size, indices in _batches(pipe, images):
         with torch.no_grad():
             with AttentionTrace(pipe, settings=settings, keep=keep) as trace:
-                look(pipe, [images[k] for k in indices], [prompts[k] for k in indices], size, timesteps, seed)
+                latents = encode(pipe, [images[k] for k in indices], size)
+                look(pipe, latents, [prompts[k] for k in indices], timesteps, seed)
             features = _features(pipe, _averaged(trace.queries()), settings)
         size_of_maps = (features.shape[3], features.shape[2])
         shares = np.stack([_shares(masks[k], images[k].shape[:2], labels, size_of_maps) for k in indices])

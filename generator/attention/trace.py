@@ -141,7 +141,14 @@ class AttentionTrace:
                 f"the model's {'/'.join(self.settings.blocks)} blocks have no self-attention "
                 f"{self.settings.refine_at} times coarser than the latent; use another trace.refine_at"
             )
-        return self._refinement.refine(found, self.settings.tau or 0, self.settings.inflation)
+        return self.refined(found)
+
+    def refined(self, maps: Sequence[Mapping[str, NDArray[np.float32]]]) -> list[dict[str, NDArray[np.float32]]]:
+        """Maps of any origin, one mapping class -> (h, w) map >= 0 per image, refined as ``maps`` are: by the
+        self-attention that was read, at its size; as they are where none was."""
+        if self._refinement is None:
+            return [dict(classes) for classes in maps]
+        return self._refinement.refine(maps, self.settings.tau or 0, self.settings.inflation)
 
     def absent(self) -> list[tuple[str, ...]]:
         """The asked-for classes that each image's prompt does not mention within the text encoders' context."""

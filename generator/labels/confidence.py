@@ -27,7 +27,7 @@ from diffucurate.generator.labels.regions import Regions
 #: inside, lead over other classes, rank in the image, touching the border or other objects, contrast and likeness of
 #: colours, GrabCut, agreement with the maps of single noise steps and of the coarse map. They reach 0.78 where they may
 #: learn which compactness each class's shape has, which would say nothing of other images than those.
-WEIGHTS: dict[str, float] = {"step": 0.25, "regions": 1.0, "outline": 1.0, "stability": 1.0, "convexity": 1.0}
+WEIGHTS: dict[str, float] = {"step": 0.1, "regions": 1.0, "outline": 2.0, "stability": 0.5, "convexity": 1.0}
 
 #: No sign is sure enough of itself to rule an object out: what is below this counts as this.
 LEAST = 0.02

@@ -19,8 +19,9 @@ from diffucurate.generator.attention import TraceSettings
 from diffucurate.generator.attention.attribution import attributable
 from diffucurate.generator.attention.calibration import mean_of_peaks
 from diffucurate.generator.attention.class_tokens import ClassToken, embeddings, find_token
+from diffucurate.generator.attention.contrast import contrasted
+from diffucurate.generator.attention.evidence import Evidence, Heatmaps, gather
 from diffucurate.generator.attention.looking import check_images, check_looks, class_prompts, working_size
-from diffucurate.generator.attention.token_maps import Heatmaps, look_by_both
 from diffucurate.generator.errors import LabelError, RecipeError
 from diffucurate.generator.labels.make import labels_from_heatmaps
 from diffucurate.generator.labels.model import Labels
@@ -47,6 +48,9 @@ class AttentionSource:
             learned with the token (``Calibration``); where it was not, or where the settings name another ``cut``, the
             map is the mean of both, each divided by its peak. Whether a class is looked for at all is up to the image's
             prompt, as ever.
+        contrast: whether to ask the model once more without each class of a prompt (``attention.contrast``), which
+            finds more of an object and takes as many passes again for each class. By default for images whose prompt
+            is known, not for those that are asked for all classes.
 
     Raises:
         RecipeError: no classes, a class without phrases, no timesteps, a token of no class, or an unknown one.
@@ -67,6 +71,7 @@ class AttentionSource:
         seed: int = 0,
         batch_size: int | None = None,
         tokens: Mapping[str, ClassToken | str] | None = None,
+        contrast: bool | None = None,
     ) -> None:
         if not classes or not all(classes.values()):
             raise RecipeError("classes", dict(classes), "name at least one class, each with at least one phrase")
@@ -88,6 +93,7 @@ class AttentionSource:
         self._model, self._device = model, device
         self._trace = replace(trace or TraceSettings(), noise=(0.0, 1.0), refine_noise=None)
         self._timesteps, self._seed, self._batch_size = tuple(timesteps), seed, batch_size
+        self._contrast = contrast
 
     def from_maps(self, heatmaps: Mapping[str, NDArray[np.floating]], image: NDArray[np.uint8]) -> Labels:
         """Labels from raw class maps of an (H, W, 3) RGB image that were kept: no model is loaded.
@@ -130,18 +136,19 @@ class AttentionSource:
             token.check(attributable(pipe))
 
         heatmaps: list[Heatmaps] = [{} for _ in images]
-        rows: dict[tuple[int, int], list[_Row]] = defaultdict(list)
+        rows: dict[tuple[int, int, bool], list[_Row]] = defaultdict(list)
         names = class_prompts(self.classes, pipe.tokenizer)
         for index, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
-            size = working_size(pipe, image.shape[1], image.shape[0])
+            contrast = prompt is not None if self._contrast is None else self._contrast
+            alike = *working_size(pipe, image.shape[1], image.shape[0]), contrast
             for text in names if prompt is None else [prompt]:
                 mentioned = find_phrases(text, self.classes)
-                rows[size].append(_Row(index, text, tuple(label for label in self._tokens if label in mentioned)))
-        for size, same_size in rows.items():
-            count = self._batch_size or default_batch(pipe, size)
-            for start in range(0, len(same_size), count):
-                batch = same_size[start : start + count]
-                found = self._look(pipe, [images[row.image] for row in batch], batch, size)
+                rows[alike].append(_Row(index, text, tuple(label for label in self._tokens if label in mentioned)))
+        for (*size, contrast), same in rows.items():
+            count = self._batch_size or default_batch(pipe, (size[0], size[1]))
+            for start in range(0, len(same), count):
+                batch = same[start : start + count]
+                found = self._look(pipe, [images[row.image] for row in batch], batch, (size[0], size[1]), contrast)
                 for row, maps in zip(batch, found, strict=True):
                     heatmaps[row.image].update(maps)
         return heatmaps
@@ -153,18 +160,29 @@ class AttentionSource:
         return labels_from_heatmaps(maps, shape, classes, self.settings, image, calibrated=calibrated)
 
     def _look(
-        self, pipe: Any, images: Sequence[NDArray[np.uint8]], rows: Sequence[_Row], size: tuple[int, int]
+        self,
+        pipe: Any,
+        images: Sequence[NDArray[np.uint8]],
+        rows: Sequence[_Row],
+        size: tuple[int, int],
+        contrast: bool,
     ) -> list[Heatmaps]:
         """The maps of a batch of images that are all worked on at one size."""
-        by_words, by_tokens = look_by_both(
+        found = gather(
             pipe, images, [row.prompt for row in rows], self.classes, embeddings(self._tokens),
-            [row.tokens for row in rows], size, self._timesteps, self._seed, self._trace,
+            [row.tokens for row in rows], size, self._timesteps, self._seed, self._trace, contrast,
         )  # fmt: skip
-        for maps, others in zip(by_words, by_tokens, strict=True):
-            for label in maps.keys() & others.keys():
-                read = self._tokens[label].calibration if label in self.calibrated else None
-                maps[label] = (mean_of_peaks if read is None else read.heat)(maps[label], others[label])
-        return by_words
+        return [{label: self._weighed(label, evidence) for label in evidence.words} for evidence in found]
+
+    def _weighed(self, label: str, evidence: Evidence) -> NDArray[np.float32]:
+        """The map of a class from all that was found of it."""
+        words, token, contrast = (maps.get(label) for maps in evidence)
+        assert words is not None
+        read = self._tokens[label].reading(contrast is not None) if label in self.calibrated else None
+        if token is not None and read is not None:
+            return read.heat(words, token, contrast)
+        heat = words if token is None else mean_of_peaks(words, token)
+        return heat if contrast is None else contrasted(heat, contrast)
 
 
 class _Row(NamedTuple):

@@ -42,6 +42,15 @@ def label(
             metavar="NAME", help="attention: a token from 'learn-token' that helps to find its class; may be repeated."
         ),
     ] = None,
+    contrast: Annotated[
+        bool | None,
+        typer.Option(
+            "--contrast/--no-contrast",
+            show_default=False,
+            help="attention: whether a model that looks at an image is asked again without each class: finds more, and "
+            "takes as many passes again for each. By default for images with a prompt.",
+        ),
+    ] = None,
     classes: Annotated[str | None, typer.Option(help="car,bus,... for attention on images painted elsewhere.")] = None,
     view: Annotated[str | None, typer.Option(help="A saved view, to label only its samples.")] = None,
     threshold: Annotated[
@@ -94,6 +103,7 @@ def label(
             model=model,
             refiner=refiner,
             tokens=token or None,
+            contrast=contrast,
             classes=names,
             settings=settings,
             progress=progress,

@@ -32,7 +32,7 @@ def test_settings_are_folded_until_they_are_asked_for(app, painted: fo.Dataset) 
     )
     assert {"view_target", "use_attention", "use_yolov8", "classes", "show_settings"} <= folded
     assert {"attention_floor", "attention_min_area", "attention_min_confidence"} <= attention - folded
-    assert {"model", "refiner"} <= attention - folded
+    assert {"model", "refiner", "contrast"} <= attention - folded
     assert {"yolov8_min_confidence", "weights"} <= yolo - folded and not {"model", "refiner", "attention_floor"} & yolo
     assert attention | yolo == both
 
@@ -221,6 +221,16 @@ def test_refiner_from_python_and_in_the_record(app, painted: fo.Dataset, tmp_pat
     config = painted.get_run_info(key).config
     assert (config.settings["refiner"], result["settings"]["attention"]["min_agreement"]) == (refiner, 0)
     assert config.facts["refined"] == painted.values("attention_instances.detections.refined", unwind=True).count(True)
+
+
+def test_contrast_from_python_and_in_the_record(app, painted: fo.Dataset) -> None:
+    import fiftyone.operators as foo
+
+    for contrast in (True, False):
+        foo.get_operator("@diffucurate/diffucurate/label_images")(painted, source="attention", contrast=contrast)
+    painted.reload()
+    settings = [painted.get_run_info(key).config.settings for key in painted.list_runs() if "label" in key]
+    assert [made["contrast"] for made in settings] == [None, False]
 
 
 def test_unknown_source_from_python_is_named(app, painted: fo.Dataset) -> None:

@@ -17,7 +17,7 @@ from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.plugin.compare import compare
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.label import label
-from diffucurate.plugin.media import media_folder, write_png
+from diffucurate.plugin.media import media_folder, read_maps, write_png
 from diffucurate.plugin.samples import instances_of
 
 
@@ -181,6 +181,23 @@ def test_attention_looks_at_photographs(photographs, model_folder):
     assert sample.heatmap_bus is not None and sample.heatmap_car is None
     after = set(media_folder(photographs).rglob("*.*"))
     assert len(after) == 3 * 3 and not after & before
+
+
+def test_contrast_is_asked_for_where_the_prompt_is_known(photographs, model_folder):
+    photographs.set_values("prompt", ["a red car", "a car", None])
+    found = {}
+    for contrast in (None, True, False):
+        label(photographs, source="attention", model=model_folder, classes=["car"], contrast=contrast)
+        found[contrast] = [read_maps(path)["car"] for path in photographs.values("attention_maps")]
+        for sample in photographs:  # so that it is looked at again
+            Path(sample.attention_maps).unlink()
+    for usual, always, never, asked in zip(*found.values(), (True, True, False), strict=True):
+        np.testing.assert_allclose(usual, always if asked else never, atol=1e-3)  # of half precision
+        assert not np.allclose(always, never, atol=2e-3)
+    settings = [photographs.get_run_info(key).config.settings for key in photographs.list_runs()]
+    assert [made["contrast"] for made in settings] == [None, True, False]
+    with pytest.raises(RecipeError, match="contrast: True - source 'yolov8' does not take it"):
+        label(photographs, source="yolov8", contrast=True)
 
 
 def test_a_photographs_prompt_decides_what_is_looked_for(photographs, model_folder):

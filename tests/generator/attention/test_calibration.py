@@ -40,6 +40,15 @@ def test_weighs_the_map_that_knows() -> None:
     assert by_words.words > by_token.words + 1
 
 
+def test_weighs_the_contrast_where_it_knows() -> None:
+    noise = np.random.default_rng(0).random((16, 16), np.float32)
+    weights = [calibrate([IMAGE], [DISC], [noise], [noise], [given]).contrast for given in (cone(20), noise[::-1])]
+    assert weights[0] > weights[1] + 1
+    assert calibrate([IMAGE], [DISC], [noise], [noise]).contrast == 0
+    read = calibrate([IMAGE], [DISC], [cone(20)], [cone(20)], [np.kron(cone(20), np.ones((2, 2), np.float32))])
+    assert read.heat(cone(20), cone(20), cone(20)).shape == (16, 16)
+
+
 def test_the_unit_of_the_maps_does_not_matter() -> None:
     read = calibrate([IMAGE], [DISC], [cone(20)], [cone(16)])
     other = calibrate([IMAGE], [DISC], [1e-3 * cone(20)], [7 * cone(16)])

@@ -40,6 +40,9 @@ def test_a_learned_threshold_comes_back_too(tmp_path: Path) -> None:
     made = replace(token(), calibration=Calibration(8.5, 6.0, -9.25, 3))
     assert ClassToken.load(made.save(tmp_path / "car.safetensors")).calibration == made.calibration
     assert ClassToken.load(token().save(tmp_path / "older.safetensors")).calibration is None
+    both = replace(made, contrasted=Calibration(8.0, 3.0, -10.0, 3, 6.0))
+    assert ClassToken.load(both.save(tmp_path / "both.safetensors")).contrasted == both.contrasted
+    assert made.reading(True) == made.calibration  # learned before there was contrast
     path = tmp_path / "car.safetensors"
     for broken in ('"mean": NaN', '"mean": "high"', '"median": 8.5'):
         made.save(path)
