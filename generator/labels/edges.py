@@ -18,6 +18,9 @@ from diffucurate.generator.labels.heat import resized
 #: Windows reach this many points of the grid that the fit is made on; a finer grid costs time and gains nothing.
 _REACH = 8
 
+#: The entries of a symmetric 3 x 3 matrix that say all of it.
+_PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+
 Planes = NDArray[np.float32]
 
 
@@ -42,10 +45,11 @@ class EdgeGuide:
         colours = halved(image, self._coarse) * np.float32(1 / 255)
         self._guide = np.asarray(cv2.resize(colours, self._coarse, interpolation=cv2.INTER_AREA), np.float32)
         self._mean = self._blur(self._guide)
-        products = self._guide[..., :, None] * self._guide[..., None, :]
-        means = self._blur(products.reshape(*products.shape[:2], 9)).reshape(products.shape)
-        spread = means - self._mean[..., :, None] * self._mean[..., None, :]
-        self._inverse = _inverse(spread + epsilon * np.eye(3, dtype=np.float32))
+        first, second = (np.array(pair) for pair in zip(*_PAIRS, strict=True))
+        spread = self._blur(self._guide[..., first] * self._guide[..., second])
+        spread -= self._mean[..., first] * self._mean[..., second]
+        spread[..., first == second] += np.float32(epsilon)
+        self._inverse = _inverse(spread)
 
     def refine(self, heat: Planes) -> Planes:
         """``heat``, (h, w) float32 at any resolution, at the image's, (H, W), with its steps where the image has them.
@@ -58,9 +62,9 @@ class EdgeGuide:
         slope = np.einsum("hwij,hwj->hwi", self._inverse, shared)
         offset = mean - np.einsum("hwi,hwi->hw", slope, self._mean)
         refined = self._enlarged(self._blur(offset))
-        slope = self._blur(slope) * np.float32(1 / 255)
-        for channel, colour in enumerate(self._colours):
-            steps = self._enlarged(np.ascontiguousarray(slope[..., channel]))
+        steps = np.empty_like(refined)
+        for slope_of, colour in zip(cv2.split(self._blur(slope) * np.float32(1 / 255)), self._colours, strict=True):
+            cv2.resize(slope_of, self._size, dst=steps, interpolation=cv2.INTER_LINEAR)
             refined += np.multiply(steps, colour, out=steps)
         return np.clip(refined, heat.min(), heat.max(), out=refined)
 
@@ -73,9 +77,10 @@ class EdgeGuide:
 
 
 def _inverse(matrices: Planes) -> Planes:
-    """Of symmetric (..., 3, 3) matrices, by their cofactors: many at once, faster than a general solver."""
-    a, b, c, d, e, f = (matrices[..., i, j] for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)))
-    first, second, third = d * f - e * e, c * e - b * f, b * e - c * d
-    cofactors = [first, second, third, second, a * f - c * c, b * c - a * e, third, b * c - a * e, a * d - b * b]
+    """(h, w, 3, 3) of symmetric matrices given by their six ``_PAIRS``, by their cofactors: many at once, faster than a
+    general solver."""
+    a, b, c, d, e, f = cv2.split(matrices)
+    first, second, third, fourth = d * f - e * e, c * e - b * f, b * e - c * d, b * c - a * e
+    cofactors = cv2.merge([first, second, third, second, a * f - c * c, fourth, third, fourth, a * d - b * b])
     determinants = a * first + b * second + c * third
-    return np.asarray(np.stack(cofactors, axis=-1).reshape(matrices.shape) / determinants[..., None, None])
+    return np.asarray((cofactors / determinants[..., None]).reshape(*matrices.shape[:2], 3, 3), np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: A grid has at least so many points on its longest side, and less than twice as many. A smaller image is its own grid.
-POINTS = 96
+POINTS = 72
 
 #: Rows and columns.
 Window = tuple[slice, slice]

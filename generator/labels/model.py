@@ -81,9 +81,10 @@ class Labels:
     def __post_init__(self) -> None:
         if self.semantic.ndim != 2 or self.semantic.dtype != np.uint8:
             raise LabelError(f"semantic mask is {self.semantic.dtype} {self.semantic.shape}, expected uint8 (H, W)")
-        unknown = (self.semantic > len(self.classes)) & (self.semantic != IGNORE)
-        if unknown.any():
-            found = self.semantic[unknown].max()
+        found = self.semantic.max(initial=0)
+        if found == IGNORE:  # of those below, which takes ten times as long to ask
+            found = self.semantic[self.semantic != IGNORE].max(initial=0)
+        if found > len(self.classes):
             raise LabelError(f"semantic mask holds class id {found}, but there are {len(self.classes)} classes")
         for instance in self.instances:
             if instance.mask.shape != self.semantic.shape:

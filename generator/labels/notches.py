@@ -89,26 +89,26 @@ def _valleys(
 ) -> NDArray[np.float32]:
     """The lines across * x + down * y = start through a notch between two sides that are large and hot enough, (N, 3).
 
-    ``points`` and ``notches`` are (N, 2), x and y; ``heats`` (N, 1).
+    ``points`` and ``notches`` are (N, 2), x and y; ``heats`` (N,).
     """
     leans = np.deg2rad(_LEANS)
     normals = np.stack([np.cos(leans), np.sin(leans)]).astype(np.float32)
     starts = (notches @ normals).ravel()
     lines = np.column_stack([np.tile(normals.T, (len(notches), 1)), starts])
-    # How far each point is to the right of each line: (points, lines).
-    right = np.tile(points @ normals, len(notches)) - starts
+    # How far each point is to the right of each line: (lines, points).
+    right = np.tile((points @ normals).T, (len(notches), 1)) - starts[:, None]
     is_right = right > 0
-    share = is_right.mean(axis=0)
-    peaks = np.minimum(np.where(is_right, heats, 0).max(axis=0), np.where(is_right, 0, heats).max(axis=0))
-    along = np.where(np.abs(right) <= _NEAR_CUT, heats, 0).max(axis=0)
+    share = is_right.mean(axis=1)
+    peaks = np.minimum(np.where(is_right, heats, 0).max(axis=1), np.where(is_right, 0, heats).max(axis=1))
+    along = np.where(np.abs(right) <= _NEAR_CUT, heats, 0).max(axis=1)
     large = np.minimum(share, 1 - share) >= _LEAST_SIDE * np.maximum(share, 1 - share)
     return lines[large & (along <= _MOST_HEAT * peaks)]
 
 
 def _samples(mask: Mask, heat: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """x and y, (N, 2), and heats, (N, 1), of enough points of the mask to tell how large and how hot its sides are."""
+    """x and y, (N, 2), and heats, (N,), of enough points of the mask to tell how large and how hot its sides are."""
     rows, columns = (places[:: max(1, len(places) // _SAMPLES)] for places in np.nonzero(mask))
-    return np.column_stack([columns, rows]).astype(np.float32), heat[rows, columns][:, None]
+    return np.column_stack([columns, rows]).astype(np.float32), heat[rows, columns]
 
 
 def _notches(mask: Mask, hull: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -51,13 +51,13 @@ class Regions:
         owners = np.zeros(nearest.max() + 1, np.int32)
         owners[nearest[grown > 0]] = grown[grown > 0]
         self._owner = owners[nearest]
+        self._pixels = np.maximum(np.bincount(self._owner.ravel()), 1)
 
     def means(self, heat: NDArray[np.float32]) -> NDArray[np.float32]:
         """(h, w) mean of an (H, W) map over the region of each pixel of the coarser grid that regions are kept on."""
         small = cv2.resize(heat, self._size, interpolation=cv2.INTER_AREA)
-        pixels = np.bincount(self._owner.ravel())
         sums = np.bincount(self._owner.ravel(), small.ravel())
-        return (sums / np.maximum(pixels, 1))[self._owner].astype(np.float32)
+        return (sums / self._pixels).astype(np.float32)[self._owner]
 
     def agreement(self, mask: NDArray[np.bool_], near: NDArray[np.bool_], means: NDArray[np.float32]) -> float:
         """IoU of an object with what the regions would make of it: those within ``near`` whose mean heat is high.
