@@ -1,7 +1,7 @@
 """What a trace costs in time and memory: ``python benchmarks/trace_overhead.py``.
 
-Runs the denoising loop of UNets with random weights three ways, one after the other in each round so that
-whatever else the machine does hits all of them alike:
+Runs the denoising loop of UNets with random weights three ways, one after the other in each round, another one first
+each time, so that whatever else the machine does, and what one way leaves to the next, hits all of them alike:
 
 - plain: diffusers' default attention;
 - traced: the same under an AttentionTrace of two classes, its maps included;
@@ -198,7 +198,9 @@ def measure(size: Size, amount: Amount, device: str, dtype: torch.dtype) -> list
 
     for way in ways.values():
         run(way, 1)
-    return [{name: run(way, amount.steps) for name, way in ways.items()} for _ in range(amount.rounds)]
+    names = list(ways)
+    orders = [names[number % len(names) :] + names[: number % len(names)] for number in range(amount.rounds)]
+    return [{name: run(ways[name], amount.steps) for name in order} for order in orders]
 
 
 def _wait(device: str) -> None:

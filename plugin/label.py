@@ -75,7 +75,8 @@ def label(
             classes and bring a threshold along: ``cut`` is "learned" unless the settings name one. All images are
             looked at again, since kept maps were made without them.
         contrast: for ``attention``, whether a model that looks at an image is asked once more without each class, which
-            finds more of an object and takes as many passes again for each; by default for images with a prompt.
+            finds more of an object and takes as many passes again for each; by default for images with a prompt. True
+            looks at all images again, by default with the model that painted them.
         classes: names, or names with the phrases that mean them; all of the dataset's by default. New ones are
             added to the dataset's.
         settings: ``LabelSettings`` for ``attention``: how maps become labels; ``YoloSettings`` for ``yolov8``: which
@@ -111,6 +112,8 @@ def label(
         if isinstance(settings, YoloSettings):
             worker = FromYolo(wanted, weights, device, settings)
         else:
+            if contrast and model is None and not tokens:
+                model = _painter_of(samples)
             worker = FromAttention(wanted, model, device, settings, refiner, tokens or (), contrast)
             settings = worker.settings
 
@@ -173,6 +176,19 @@ def _check_source(source: str | LabelSource, settings: Mapping[str, Any]) -> str
     if isinstance(source, str) and settings["settings"] is not None:
         check_settings(source, settings["settings"])
     return fields.source(name)
+
+
+def _painter_of(samples: fo.Dataset | fo.DatasetView) -> str | None:
+    """The model that painted the images; None where none was painted.
+
+    Raises:
+        RecipeError: several models did.
+    """
+    models = samples.distinct(fields.MODEL) if samples.has_sample_field(fields.MODEL) else []
+    if len(models) > 1:
+        several = ", ".join(models)
+        raise RecipeError("contrast", True, f"{several} painted these images; name the model that is to look at them")
+    return models[0] if models else None
 
 
 def wanted_classes(dataset: fo.Dataset, classes: Phrases | Sequence[str] | None) -> dict[str, tuple[str, ...]]:

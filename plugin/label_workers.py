@@ -130,10 +130,10 @@ class FromAttention:
             yield from self._look(strangers)
 
     def _kept(self, sample: fo.Sample) -> Heatmaps | None:
-        """The sample's maps; None where it has none, where tokens are to look, or where ``model`` was named and they
-        lack a class it could find."""
+        """The sample's maps; None where it has none, where tokens or contrast are to look, or where ``model`` was named
+        and they lack a class it could find."""
         path = sample[fields.ATTENTION_MAPS]
-        if self._by_tokens is not None or path is None or not os.path.isfile(path):
+        if self._by_tokens is not None or self._contrast or path is None or not os.path.isfile(path):
             return None
         maps = read_maps(path)
         if self._model is not None:

@@ -200,6 +200,22 @@ def test_contrast_is_asked_for_where_the_prompt_is_known(photographs, model_fold
         label(photographs, source="yolov8", contrast=True)
 
 
+def test_contrast_looks_at_painted_images_again_with_the_model_that_painted_them(painted, model_folder):
+    again = painted.clone()
+    try:
+        label(again, source="attention", contrast=True)
+        looked = again.values("attention_maps")
+        assert not set(painted.values("attention_maps")) & set(looked)
+        assert again.get_run_info(again.list_runs()[-1]).config.settings["model"] == model_folder
+        again.set_values("model", [model_folder, "owner/other", model_folder])
+        with pytest.raises(RecipeError, match="name the model that is to look at them"):
+            label(again, source="attention", contrast=True)
+        label(again, source="attention", contrast=True, model=model_folder)
+        assert not set(looked) & set(again.values("attention_maps"))
+    finally:
+        again.delete()
+
+
 def test_a_photographs_prompt_decides_what_is_looked_for(photographs, model_folder):
     photographs.set_values("prompt", ["a red car", "nothing at all", None])
     label(photographs, source="attention", model=model_folder, classes=["car", "tree"])
