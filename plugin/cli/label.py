@@ -48,7 +48,7 @@ def label(
             "--contrast/--no-contrast",
             show_default=False,
             help="attention: whether a model that looks at an image is asked again without each class: finds more, and "
-            "takes as many passes again for each. By default for images with a prompt; --contrast looks at all of them.",
+            "takes as many passes again for each. By default for images with a prompt; --contrast: for all.",
         ),
     ] = None,
     classes: Annotated[str | None, typer.Option(help="car,bus,... for attention on images painted elsewhere.")] = None,
