@@ -22,7 +22,7 @@ Heatmaps = dict[str, NDArray[np.float32]]
 
 class Evidence(NamedTuple):
     """Of one image, class -> (h, w) float32 map >= 0: the attention that its words get, the share of its token among
-    those that compete, and its contrast (``contrasts``)."""
+    those that compete, and its contrast, ``smoothed``."""
 
     words: Heatmaps
     tokens: Heatmaps

@@ -3,8 +3,9 @@
 The pixels' queries do not depend on the text that is attributed, so the model looks at the images once for them; then
 only the tokens are fitted: scores as in ``token_contest``, cross-entropy between the shares and the masks at the maps'
 own size, and a pull towards the class's own word, which is what holds where few masks say little. Classes that are
-learned together learn to tell each other apart. The model then looks once more, with the tokens: what they and the
-words find there is held against the same masks, which says how hot a pixel of a class must be (``calibration``). Scores
+learned together learn to tell each other apart. The model then looks once more, with the tokens: what they, the words
+and the contrast find there is held against the same masks, which says how hot a pixel of a class must be
+(``calibration``). Scores
 are linear in the tokens, so this is logistic regression, with one best answer. On exact masks of 28 rendered scenes
 L-BFGS finds it in 3 seconds (loss 0.3424). Adam comes as near at a rate of 0.3 in 300 steps (0.3426, five times as
 long), and so does OVAM's SGD, whose rate falls to 0.7 of itself eight times, at 30 in 800 steps (0.3426, sixteen times
