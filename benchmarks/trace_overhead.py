@@ -12,8 +12,11 @@ each time, so that whatever else the machine does, and what one way leaves to th
 Prints a table with the median over the rounds of each way's time by plain's in the same round, its quartiles, and the
 most memory that each way took beyond what was in use before it. On a GPU the time is the clock's and the memory as
 torch counts it, else both are the process's: its time, which others on the machine disturb less, and its memory, which
-only Linux tells. The autoencoder and the text encoder are left out: with them the ratios would be
-nearer to 1. A size that a CPU would take too long for is left out without a GPU; ``--sizes`` asks for it all the same.
+only Linux tells. "Inside" is the time of a traced run by what is left of it without what the trace's own adding up and
+combining took, only the hooks around them left out: both are of one run, so on a CPU it is steady where the machine is
+not, and ``--ways traced`` will do for it. The autoencoder and the text encoder are left out: with them the ratios would
+be nearer to 1. A size that a CPU would take too long for is left out without a GPU; ``--sizes`` asks for it all the
+same.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -40,6 +43,8 @@ from peers.explicit_attention import cross_attention, watched
 from transformers import CLIPTokenizer
 
 from diffucurate.generator.attention import AttentionTrace
+from diffucurate.generator.attention.maps import MapSums
+from diffucurate.generator.attention.self_attention import SelfAttention
 from diffucurate.generator.tiny.words import write_tokenizer_files
 
 CLASSES = {"car": ["car"], "bus": ["bus"]}
@@ -93,6 +98,7 @@ SIZES = {
     }, None, {"text_embeds": (1280,), "time_ids": (6,)}),
 }  # fmt: skip
 ON_CUDA = Amount(images=4, steps=20, rounds=9)
+WAYS = ("plain", "traced", "explicit")
 
 
 @contextmanager
@@ -161,15 +167,47 @@ def _status(name: str) -> float:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run: ``megabytes`` is None where nobody counts them."""
+    """Of one run: ``inside``, the seconds in the trace's own code; ``megabytes`` is None where nobody counts them."""
 
     seconds: float
+    inside: float
     megabytes: float | None
 
 
+class Inside:
+    """Adds up the time spent in what a trace does, while its ``with`` block is open."""
+
+    _PARTS = ((MapSums, "add"), (MapSums, "combine"), (SelfAttention, "add"), (SelfAttention, "refine"))
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now, self.seconds = now, 0.0
+        self._saved = [(owner, name, getattr(owner, name)) for owner, name in self._PARTS]
+
+    def __enter__(self) -> Inside:
+        for owner, name, function in self._saved:
+            setattr(owner, name, self._timed(function))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for owner, name, function in self._saved:
+            setattr(owner, name, function)
+
+    def _timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            start = self._now()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.seconds += self._now() - start
+
+        return timed
+
+
 @torch.inference_mode()
-def measure(size: Size, amount: Amount, device: str, dtype: torch.dtype) -> list[dict[str, Cost]]:
-    """What each way costs, a mapping per round, after one pass of each that does not count."""
+def measure(
+    size: Size, amount: Amount, device: str, dtype: torch.dtype, chosen: Sequence[str]
+) -> list[dict[str, Cost]]:
+    """What each of the ``chosen`` ways costs, a mapping per round, after one pass of each that does not count."""
     pipe = build(size, device, dtype)
     rows = 2 * amount.images  # guidance
     # Both halves are the same latents, by which a trace knows that guidance doubles the rows.
@@ -181,6 +219,7 @@ def measure(size: Size, amount: Amount, device: str, dtype: torch.dtype) -> list
         "traced": lambda: traced(pipe, amount.images),
         "explicit": lambda: explicit(pipe, amount.images, size.latent),
     }
+    ways = {name: ways[name] for name in chosen}
     memory = Memory(device)
     # The time of the process on a CPU, which others on the machine disturb less.
     now = time.perf_counter if device == "cuda" else time.process_time
@@ -188,13 +227,14 @@ def measure(size: Size, amount: Amount, device: str, dtype: torch.dtype) -> list
     def run(way: Callable[[], Any], steps: int) -> Cost:
         _wait(device)
         memory.start()
-        start = now()
-        with way():
-            for step in range(steps):
-                time_step = 999 - step * (999 // steps)
-                pipe.unet(latents, time_step, encoder_hidden_states=context, added_cond_kwargs=added)
-        _wait(device)
-        return Cost(now() - start, memory.megabytes())
+        with Inside(now) as inside:
+            start = now()
+            with way():
+                for step in range(steps):
+                    time_step = 999 - step * (999 // steps)
+                    pipe.unet(latents, time_step, encoder_hidden_states=context, added_cond_kwargs=added)
+            _wait(device)
+            return Cost(now() - start, inside.seconds, memory.megabytes())
 
     for way in ways.values():
         run(way, 1)
@@ -208,11 +248,24 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def ratios(results: list[dict[str, Cost]], way: str) -> dict[str, float]:
-    """Median, quartiles and extremes of a way's time by plain's in the same round."""
-    each = sorted(costs[way].seconds / costs["plain"].seconds for costs in results)
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, quartiles and extremes."""
+    each = sorted(values)
     low, median, high = statistics.quantiles(each, n=4) if len(each) > 1 else each * 3
     return {"median": median, "q1": low, "q3": high, "min": each[0], "max": each[-1]}
+
+
+def figures(results: list[dict[str, Cost]], ways: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The time of ways by plain's in the same round, where both ran, and of traced runs by what is left of them."""
+    found = {
+        way: spread([costs[way].seconds / costs["plain"].seconds for costs in results])
+        for way in ("traced", "explicit")
+        if {way, "plain"} <= set(ways)
+    }
+    if "traced" in ways:
+        runs = [costs["traced"] for costs in results]
+        found["inside"] = spread([run.seconds / (run.seconds - run.inside) for run in runs])
+    return found
 
 
 def peak(results: list[dict[str, Cost]], way: str) -> float | None:
@@ -224,6 +277,7 @@ def peak(results: list[dict[str, Cost]], way: str) -> float | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", choices=list(SIZES), metavar="SIZE", help=f"of: {', '.join(SIZES)}")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="by default all of them")
     parser.add_argument("--rounds", type=int, help="how often each way runs; by default what suits size and device")
     parser.add_argument("--steps", type=int, help="passes through the UNet per run")
     parser.add_argument("--images", type=int, help="images at once; guidance doubles the rows")
@@ -236,30 +290,33 @@ def main() -> None:
     precision = str(dtype).removeprefix("torch.")
     clock = "time" if options.device == "cuda" else "processor time"
     print(f"{where}, {precision}, with guidance; {clock} by plain's, median of the rounds (quartiles)\n")
-    columns = ("UNet", "images, passes, rounds", "plain, ms per pass", "traced", "explicit (DAAM)")
-    print(f"| {' | '.join(columns)} | peak MB: plain, traced, explicit |\n|---|---|---|---|---|---|")
+    columns = ("UNet", "images, passes, rounds", "ms per pass", "traced", "explicit (DAAM)", "inside")
+    print(f"| {' | '.join(columns)} | peak MB: {', '.join(options.ways)} |\n|{'---|' * (len(columns) + 1)}")
     versions = {"torch": torch.__version__, "diffusers": diffusers.__version__, "python": platform.python_version()}
     report: dict[str, Any] = {"device": where, "dtype": precision, **versions, "sizes": {}}
     for name in options.sizes or SIZES:
         default = ON_CUDA if options.device == "cuda" else SIZES[name].on_cpu
         if default is None and not options.sizes:
-            print(f"| {name} | left out: takes a GPU, and torch sees none | | | | |")
+            print(f"| {name} | left out: takes a GPU, and torch sees none {'| ' * len(columns)}|")
             report["sizes"][name] = None
             continue
         asked = {key: value for key in asdict(ON_CUDA) if (value := getattr(options, key)) is not None}
         amount = replace(default or Amount(images=1, steps=1, rounds=1), **asked)
-        results = measure(SIZES[name], amount, options.device, dtype)
-        pace = statistics.median(costs["plain"].seconds for costs in results) / amount.steps
-        by_way = {way: ratios(results, way) for way in ("traced", "explicit")}
-        peaks = {way: peak(results, way) for way in ("plain", "traced", "explicit")}
-        shown = [f"{ratio['median']:.3f} ({ratio['q1']:.3f}-{ratio['q3']:.3f})" for ratio in by_way.values()]
+        results = measure(SIZES[name], amount, options.device, dtype, options.ways)
+        pace = statistics.median(costs[options.ways[0]].seconds for costs in results) / amount.steps
+        found = figures(results, options.ways)
+        peaks = {way: peak(results, way) for way in options.ways}
+        shown = [
+            f"{one['median']:.3f} ({one['q1']:.3f}-{one['q3']:.3f})" if (one := found.get(figure)) else ""
+            for figure in ("traced", "explicit", "inside")
+        ]
         memory = ", ".join("?" if each is None else f"{each:.0f}" for each in peaks.values())
         counts = ", ".join(map(str, asdict(amount).values()))
         print(f"| {name} | {counts} | {pace * 1000:.1f} | {' | '.join(shown)} | {memory} |", flush=True)
         report["sizes"][name] = {
             **asdict(amount),
-            "plain_seconds_per_pass": pace,
-            "ratios": by_way,
+            "seconds_per_pass": pace,
+            "ratios": found,
             "peak_megabytes": peaks,
             "rounds_in_full": [{way: asdict(cost) for way, cost in costs.items()} for costs in results],
         }
