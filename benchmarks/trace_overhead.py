@@ -297,7 +297,7 @@ def main() -> None:
     for name in options.sizes or SIZES:
         default = ON_CUDA if options.device == "cuda" else SIZES[name].on_cpu
         if default is None and not options.sizes:
-            print(f"| {name} | left out: takes a GPU, and torch sees none {'| ' * len(columns)}|")
+            print(f"| {name} | left out: takes a GPU, and torch sees none {'| ' * (len(columns) - 1)}|")
             report["sizes"][name] = None
             continue
         asked = {key: value for key in asdict(ON_CUDA) if (value := getattr(options, key)) is not None}

@@ -179,12 +179,12 @@ def _check_source(source: str | LabelSource, settings: Mapping[str, Any]) -> str
 
 
 def _painter_of(samples: fo.Dataset | fo.DatasetView) -> str | None:
-    """The model that painted the images; None where none was painted.
+    """The model that painted the images; None where none was painted, whatever else a field of that name may hold.
 
     Raises:
         RecipeError: several models did.
     """
-    models = samples.distinct(fields.MODEL) if samples.has_sample_field(fields.MODEL) else []
+    models = samples.exists(fields.JOB_ID).distinct(fields.MODEL) if samples.has_sample_field(fields.JOB_ID) else []
     if len(models) > 1:
         several = ", ".join(models)
         raise RecipeError("contrast", True, f"{several} painted these images; name the model that is to look at them")

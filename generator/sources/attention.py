@@ -136,19 +136,19 @@ class AttentionSource:
             token.check(attributable(pipe))
 
         heatmaps: list[Heatmaps] = [{} for _ in images]
-        rows: dict[tuple[int, int, bool], list[_Row]] = defaultdict(list)
+        rows: dict[tuple[tuple[int, int], bool], list[_Row]] = defaultdict(list)
         names = class_prompts(self.classes, pipe.tokenizer)
         for index, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
             contrast = prompt is not None if self._contrast is None else self._contrast
-            alike = *working_size(pipe, image.shape[1], image.shape[0]), contrast
+            alike = working_size(pipe, image.shape[1], image.shape[0]), contrast
             for text in names if prompt is None else [prompt]:
                 mentioned = find_phrases(text, self.classes)
                 rows[alike].append(_Row(index, text, tuple(label for label in self._tokens if label in mentioned)))
-        for (*size, contrast), same in rows.items():
-            count = self._batch_size or default_batch(pipe, (size[0], size[1]))
+        for (size, contrast), same in rows.items():
+            count = self._batch_size or default_batch(pipe, size)
             for start in range(0, len(same), count):
                 batch = same[start : start + count]
-                found = self._look(pipe, [images[row.image] for row in batch], batch, (size[0], size[1]), contrast)
+                found = self._look(pipe, [images[row.image] for row in batch], batch, size, contrast)
                 for row, maps in zip(batch, found, strict=True):
                     heatmaps[row.image].update(maps)
         return heatmaps

@@ -185,6 +185,7 @@ def test_attention_looks_at_photographs(photographs, model_folder):
 
 def test_contrast_is_asked_for_where_the_prompt_is_known(photographs, model_folder):
     photographs.set_values("prompt", ["a red car", "a car", None])
+    photographs.set_values("model", ["some camera"] * 3)  # says nothing of who painted them
     found = {}
     for contrast in (None, True, False):
         label(photographs, source="attention", model=model_folder, classes=["car"], contrast=contrast)
@@ -196,6 +197,8 @@ def test_contrast_is_asked_for_where_the_prompt_is_known(photographs, model_fold
         assert not np.allclose(always, never, atol=2e-3)
     settings = [photographs.get_run_info(key).config.settings for key in photographs.list_runs()]
     assert [made["contrast"] for made in settings] == [None, True, False]
+    label(photographs.limit(1), source="attention", classes=["car"], contrast=True)
+    assert photographs.get_run_info(photographs.list_runs()[-1]).config.settings["model"] is None
     with pytest.raises(RecipeError, match="contrast: True - source 'yolov8' does not take it"):
         label(photographs, source="yolov8", contrast=True)
 
