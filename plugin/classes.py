@@ -6,12 +6,15 @@ new classes are added at its end, so masks written before stay right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.plugin import fields
+
+#: Class -> the phrases that mean it.
+Phrases = Mapping[str, Sequence[str]]
 
 #: Ids live in uint8 masks beside 0 (background) and 255 (ignore).
 MAX_CLASSES = 254

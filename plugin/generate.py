@@ -17,7 +17,7 @@ from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.progress import Progress
 from diffucurate.plugin import fields, runs
 from diffucurate.plugin.captions import readable
-from diffucurate.plugin.classes import extend_classes
+from diffucurate.plugin.classes import Phrases, extend_classes
 from diffucurate.plugin.looks import dress
 from diffucurate.plugin.paint import job_ids, paint_into
 from diffucurate.plugin.progress import Listener
@@ -169,8 +169,8 @@ def prepare(
     sources: Sequence[str] = (SOURCE,),
     others: Sequence[str] = (),
     attributes: Sequence[str] = (),
-) -> list[str]:
-    """Schema, classes and looks; returns all classes in the order of their ids.
+) -> Phrases:
+    """Schema, classes and looks; returns all classes with their phrases, in the order of their ids.
 
     ``sources`` are the label sources that the images will have, ``others`` classes that only labels bring, and
     ``attributes`` those that the images have, where the recipe does not say all.
@@ -182,7 +182,7 @@ def prepare(
     dataset.save()
     before = set(dataset.get_field_schema())
     unnamed = {name: [name] for name in others if name not in recipe.classes}
-    classes = list(extend_classes(dataset, {**recipe.classes, **unnamed}))
+    classes = extend_classes(dataset, {**recipe.classes, **unnamed})
     declare_job_fields(dataset, attributes or recipe.attribute_names, recipe.classes)
     for source in sources:
         declare_label_fields(dataset, source, classes)

@@ -16,9 +16,9 @@ import fiftyone as fo
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.labels.settings import SETTINGS, Settings, YoloSettings, check_settings
 from diffucurate.plugin import fields, runs
-from diffucurate.plugin.classes import read_classes
+from diffucurate.plugin.classes import Phrases, read_classes
 from diffucurate.plugin.label_saver import LabelSaver
-from diffucurate.plugin.label_workers import FromAttention, FromImages, FromYolo, Image, Phrases, Worker
+from diffucurate.plugin.label_workers import FromAttention, FromImages, FromYolo, Image, Worker
 from diffucurate.plugin.media import read_image
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.samples import dataset_of, declare_refined

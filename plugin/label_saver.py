@@ -12,8 +12,8 @@ from typing import Any
 import fiftyone as fo
 
 from diffucurate.plugin import fields
-from diffucurate.plugin.classes import extend_classes
-from diffucurate.plugin.label_workers import Image, Phrases, Result
+from diffucurate.plugin.classes import Phrases, extend_classes
+from diffucurate.plugin.label_workers import Image, Result
 from diffucurate.plugin.looks import dress
 from diffucurate.plugin.media import media_folder, remove_files
 from diffucurate.plugin.samples import declare_heatmaps, declare_label_fields, with_classes

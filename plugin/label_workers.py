@@ -6,7 +6,7 @@ A worker turns samples with their pixels into labels; where these go is ``label_
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import fiftyone as fo
@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.labels.make import labels_from_heatmaps
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.settings import LabelSettings, YoloSettings
 from diffucurate.generator.phrases import find_phrases
+from diffucurate.generator.sources.from_maps import labels_from_maps
 from diffucurate.plugin import fields
+from diffucurate.plugin.classes import Phrases
 from diffucurate.plugin.media import read_maps
+from diffucurate.plugin.samples import prompt_of
 from diffucurate.plugin.store import Heatmaps, as_stored
 
 if TYPE_CHECKING:
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from diffucurate.generator.labels.segment_anything import SamRefiner
     from diffucurate.generator.sources import LabelSource
     from diffucurate.generator.sources.attention import AttentionSource
-
-Phrases = Mapping[str, Sequence[str]]
 
 
 class Image(NamedTuple):
@@ -125,7 +125,7 @@ class FromAttention:
             if maps is None:
                 strangers.append(image)
             else:
-                yield image, Result(self._labels(maps, image.pixels))
+                yield image, Result(self._labels(maps, image))
         if strangers:
             yield from self._look(strangers)
 
@@ -137,7 +137,7 @@ class FromAttention:
             return None
         maps = read_maps(path)
         if self._model is not None:
-            prompt = _prompt(sample)
+            prompt = prompt_of(sample)
             mentioned = self._wanted if prompt is None else find_phrases(prompt, self._wanted)
             if any(name not in maps for name in mentioned):
                 return None
@@ -149,16 +149,16 @@ class FromAttention:
         source = self._by_tokens or AttentionSource(
             self._wanted, self._model or "tiny", self._device, self.settings, contrast=self._contrast
         )
-        found = source.heatmaps([image.pixels for image in images], [_prompt(image.sample) for image in images])
+        found = source.heatmaps([image.pixels for image in images], [prompt_of(image.sample) for image in images])
         for image, raw in zip(images, found, strict=True):
             maps = as_stored(raw)
-            yield image, Result(self._labels(maps, image.pixels, source.calibrated), maps)
+            yield image, Result(self._labels(maps, image, source.calibrated), maps)
 
-    def _labels(self, maps: Heatmaps, pixels: NDArray[np.uint8], calibrated: Sequence[str] = ()) -> Labels:
+    def _labels(self, maps: Heatmaps, image: Image, calibrated: Sequence[str] = ()) -> Labels:
         chosen = {name: heat for name, heat in maps.items() if name in self._wanted}
-        shape, classes = (pixels.shape[0], pixels.shape[1]), tuple(self._wanted)
-        labels = labels_from_heatmaps(chosen, shape, classes, self.settings, pixels, calibrated=calibrated)
-        return labels if self._refiner is None else self._refiner.refine(pixels, labels, chosen)
+        prompt = prompt_of(image.sample)
+        labels = labels_from_maps(chosen, image.pixels, self._wanted, prompt, self.settings, calibrated)
+        return labels if self._refiner is None else self._refiner.refine(image.pixels, labels, chosen)
 
 
 def _found_tokens(names: Sequence[str], wanted: Phrases) -> dict[str, ClassToken]:
@@ -175,8 +175,3 @@ def _found_tokens(names: Sequence[str], wanted: Phrases) -> dict[str, ClassToken
             raise RecipeError("tokens", name, f"another one finds '{token.label}' too; name one token for each class")
         tokens[token.label] = token
     return tokens
-
-
-def _prompt(sample: fo.Sample) -> str | None:
-    prompt = sample[fields.PROMPT] if sample.has_field(fields.PROMPT) else None
-    return prompt if isinstance(prompt, str) else None

@@ -17,6 +17,7 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, PictureError
 from diffucurate.plugin import fields
+from diffucurate.plugin.classes import Phrases
 from diffucurate.plugin.media import media_folder, write_png
 from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.runs import Run
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Painting, all of the dataset's classes, folder and stem of the files to write -> the values of label fields.
-Labeller: TypeAlias = "Callable[[Painting, Sequence[str], Path, str], dict[str, Any]]"
+Labeller: TypeAlias = "Callable[[Painting, Phrases, Path, str], dict[str, Any]]"
 
 #: MongoDB's code for a value that a unique index holds already.
 _DUPLICATE = "E11000"
@@ -46,7 +47,7 @@ def paint_into(
     run: Run,
     *,
     pipe: Any,
-    classes: Sequence[str],
+    classes: Phrases,
     batch_size: int | None = None,
     source_ids: Mapping[str, str] | None = None,
     pictures: PictureReader | None = None,
@@ -63,7 +64,7 @@ def paint_into(
         jobs: what to paint.
         run: whose key the samples and their files bear.
         pipe: what paints.
-        classes: all of the dataset's, in the order of their ids.
+        classes: all of the dataset's with their phrases, in the order of their ids.
         batch_size: images painted at once; by default what the device usually holds.
         source_ids: job id -> the sample of which that job is a variation.
         pictures: gives what jobs start from. A job whose picture cannot be had is left out: the log names it, and so
@@ -80,7 +81,7 @@ def paint_into(
     run.facts |= {"added": 0, "device": str(pipe.device)}
     started = time.monotonic()
     at_once = max(batch_size or 0, _WRITE_AT_ONCE)
-    writer = _Writer(dataset, classes, run, at_once, source_ids or {}, labels or _from_attention)
+    writer = _Writer(dataset, classes, run, at_once, source_ids or {}, labels or attention_fields)
 
     def left_out(job: Job, error: PictureError) -> None:
         note_failure(run, "" if job.source is None else job.source.sample_id, str(error))
@@ -109,23 +110,19 @@ def note_failure(run: Run, sample_id: str, reason: str) -> None:
     run.facts["failed"] = {**run.facts.get("failed", {}), sample_id: reason}
 
 
-def _from_attention(painting: Painting, classes: Sequence[str], folder: Path, stem: str) -> dict[str, Any]:
-    return attention_fields(painting.heatmaps, painting.image, classes, folder, stem)
-
-
 class _Writer:
     """Turns paintings into samples, several at a time."""
 
     def __init__(
         self,
         dataset: fo.Dataset,
-        classes: Sequence[str],
+        classes: Phrases,
         run: Run,
         at_once: int,
         source_ids: Mapping[str, str],
         labels: Labeller,
     ) -> None:
-        self._dataset, self._classes, self._run, self._at_once = dataset, tuple(classes), run, at_once
+        self._dataset, self._classes, self._run, self._at_once = dataset, classes, run, at_once
         self._source_ids, self._labels = source_ids, labels
         self._folder = media_folder(dataset)
         self._waiting: list[Painting] = []
@@ -159,7 +156,7 @@ class _Writer:
             values = self._labels(painting, self._classes, self._folder, stem)
         except PictureError as error:  # the image is painted, and has its attention labels at least
             note_failure(self._run, "" if job.source is None else job.source.sample_id, str(error))
-            values = _from_attention(painting, self._classes, self._folder, stem)
+            values = attention_fields(painting, self._classes, self._folder, stem)
         path = write_png(self._folder / "images" / f"{stem}.png", painting.image)
         metadata = fo.ImageMetadata(
             size_bytes=path.stat().st_size, mime_type="image/png", width=width, height=height, num_channels=3

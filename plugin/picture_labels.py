@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import PictureError
-from diffucurate.generator.labels.make import labels_from_heatmaps
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.pictures import covered, within
 from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.sources.from_maps import labels_from_maps
+from diffucurate.plugin.classes import Phrases
 from diffucurate.plugin.pictures import PictureReader
 from diffucurate.plugin.regions import Thing
 from diffucurate.plugin.store import as_stored, attention_fields, store_heatmaps, store_labels
@@ -48,7 +49,7 @@ class PictureLabels:
     def __init__(self, recipe: Recipe, reader: PictureReader) -> None:
         self._recipe, self._reader = recipe, reader
 
-    def __call__(self, painting: Painting, classes: Sequence[str], folder: Path, stem: str) -> dict[str, Any]:
+    def __call__(self, painting: Painting, classes: Phrases, folder: Path, stem: str) -> dict[str, Any]:
         """The values of the label sources' fields.
 
         Raises:
@@ -56,26 +57,26 @@ class PictureLabels:
         """
         if painting.region is not None:
             return self._inpainted(painting, painting.region, classes, folder, stem)
-        values = attention_fields(painting.heatmaps, painting.image, classes, folder, stem)
+        values = attention_fields(painting, classes, folder, stem)
         if self._recipe.carry is not None:
             kept = instances_at(self._things(painting, self._recipe.carry), painting.job.size)
-            labels = Labels.from_instances(kept, classes, _shape(painting))
+            labels = Labels.from_instances(kept, tuple(classes), _shape(painting))
             values |= store_labels(CARRIED, labels, folder, stem)
         return values
 
     def _inpainted(
-        self, painting: Painting, region: NDArray[np.bool_], classes: Sequence[str], folder: Path, stem: str
+        self, painting: Painting, region: NDArray[np.bool_], classes: Phrases, folder: Path, stem: str
     ) -> dict[str, Any]:
         source, shape = painting.job.source, _shape(painting)
         if source is None or source.region is None:
             raise PictureError(f"job {painting.job.job_id} has no region")
         maps = as_stored({name: within(heat, region) for name, heat in painting.heatmaps.items()})
-        found = labels_from_heatmaps(maps, shape, classes, image=painting.image).instances
+        found = labels_from_maps(maps, painting.image, classes, painting.job.prompt).instances
         new = [Instance(one.label, one.mask & region, one.confidence) for one in found if (one.mask & region).any()]
-        attention = Labels.from_instances(new, classes, shape)
+        attention = Labels.from_instances(new, tuple(classes), shape)
         values = store_heatmaps(maps, shape, folder, stem) | store_labels("attention", attention, folder, stem)
         others = [one for one in self._things(painting, source.region.field) if one.id != source.region.instance]
-        whole = Labels.from_instances([*instances_at(others, painting.job.size, region), *new], classes, shape)
+        whole = Labels.from_instances([*instances_at(others, painting.job.size, region), *new], tuple(classes), shape)
         return values | store_labels(INPAINTED, whole, folder, stem)
 
     def _things(self, painting: Painting, field: str) -> list[Thing]:

@@ -19,16 +19,15 @@ from PIL import Image, ImageColor
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.labels.drawing import draw
-from diffucurate.generator.labels.make import labels_from_heatmaps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings, Settings
+from diffucurate.generator.sources.from_maps import labels_from_maps
 from diffucurate.plugin import fields
-from diffucurate.plugin.classes import read_classes
+from diffucurate.plugin.classes import Phrases, read_classes
 from diffucurate.plugin.colours import family_of, shades
 from diffucurate.plugin.label import wanted_classes
-from diffucurate.plugin.label_workers import Phrases
 from diffucurate.plugin.media import read_image, read_maps
-from diffucurate.plugin.samples import instances_of
+from diffucurate.plugin.samples import instances_of, prompt_of
 
 SOURCE = "attention"
 
@@ -85,11 +84,10 @@ def preview(
         image = read_image(sample.filepath)
     except OSError as error:
         raise DatasetError(f"{sample.filepath} cannot be read; put the image back or choose another one") from error
-    shape = image.shape[:2]
-    wanted = tuple(wanted_classes(dataset, classes))
+    wanted = wanted_classes(dataset, classes)
     maps = {name: heat for name, heat in read_maps(path).items() if name in wanted}
-    labels = labels_from_heatmaps(maps, shape, wanted, settings, image)
-    current = _current(sample, shape)
+    labels = labels_from_maps(maps, image, wanted, prompt_of(sample), settings)
+    current = _current(sample, image.shape[:2])
     found = [*labels.classes, *(current.classes if current else ())]
     colours = {name: ImageColor.getrgb(colour)[:3] for name, colour in class_colours(dataset, SOURCE, found).items()}
     now = None if current is None else draw(image, current, colours)

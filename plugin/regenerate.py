@@ -202,7 +202,7 @@ def _paint(dataset: fo.Dataset, part: Part, progress: Listener | None) -> None:
     from diffucurate.plugin.pictures import PictureReader
 
     pipe = load_pipeline(part.recipe.model)
-    classes = list(extend_classes(dataset, part.recipe.classes))
+    classes = extend_classes(dataset, part.recipe.classes)
     pictures = None if part.recipe.source is None else PictureReader()
     labels = None if pictures is None else PictureLabels(part.recipe, pictures)
     # The dataset may be older than one of the fields.

@@ -271,6 +271,12 @@ def instances_of(detections: fo.Detections, shape: tuple[int, int]) -> list[Inst
     return [instance for instance in made if instance is not None]
 
 
+def prompt_of(sample: fo.Sample) -> str | None:
+    """What the sample's image shows, where that is known."""
+    prompt = sample[fields.PROMPT] if sample.has_field(fields.PROMPT) else None
+    return prompt if isinstance(prompt, str) else None
+
+
 def with_classes(labels: Labels, classes: Sequence[str]) -> Labels:
     """The same Labels with the ids of ``classes``, which must include all classes found."""
     if labels.classes == tuple(classes):

@@ -6,9 +6,9 @@ New labels always go to new files (``stem`` holds the run's key); the caller rem
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import numpy as np
@@ -16,8 +16,12 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.labels.model import Labels
 from diffucurate.plugin import fields
+from diffucurate.plugin.classes import Phrases
 from diffucurate.plugin.media import write_maps, write_png
 from diffucurate.plugin.samples import HEATMAP_RANGE, heatmap_pixels, label_fields
+
+if TYPE_CHECKING:
+    from diffucurate.generator.painter import Painting
 
 Heatmaps = dict[str, NDArray[np.float32]]
 
@@ -46,22 +50,16 @@ def store_labels(source: str, labels: Labels, folder: Path, stem: str) -> dict[s
     return label_fields(source, labels, str(mask))
 
 
-def attention_fields(
-    heatmaps: Mapping[str, NDArray[np.floating[Any]]],
-    image: NDArray[np.uint8],
-    classes: Sequence[str],
-    folder: Path,
-    stem: str,
-) -> dict[str, Any]:
-    """Make attention labels of an (H, W, 3) RGB image from its raw maps, store both, and return their fields' values.
+def attention_fields(painting: Painting, classes: Phrases, folder: Path, stem: str) -> dict[str, Any]:
+    """Make attention labels of a painting from its maps, store both, and return their fields' values.
 
-    ``classes`` are all of the dataset's, in the order of their ids.
+    ``classes`` are all of the dataset's with their phrases, in the order of their ids.
     """
-    from diffucurate.generator.labels.make import labels_from_heatmaps
+    from diffucurate.generator.sources.from_maps import labels_from_maps
 
-    stored, shape = as_stored(heatmaps), (image.shape[0], image.shape[1])
-    labels = labels_from_heatmaps(stored, shape, classes, image=image)
-    return store_heatmaps(stored, shape, folder, stem) | store_labels("attention", labels, folder, stem)
+    stored = as_stored(painting.heatmaps)
+    labels = labels_from_maps(stored, painting.image, classes, painting.job.prompt)
+    return store_heatmaps(stored, labels.semantic.shape, folder, stem) | store_labels("attention", labels, folder, stem)
 
 
 def media_of(sample: fo.Sample, names: Iterable[str]) -> list[str]:

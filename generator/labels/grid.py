@@ -41,6 +41,11 @@ class Grid:
         rows, columns = self._pixels
         return plane if self.step == 1 else plane.take(rows, axis=0).take(columns, axis=1)
 
+    def averaged(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(h, w, 3) of an (H, W, 3) image: the mean colours around the points."""
+        size = self.shape[::-1]
+        return np.asarray(cv2.resize(halved(image, size), size, interpolation=cv2.INTER_AREA), np.uint8)
+
     def enlarged(self, plane: NDArray[Any], window: Window = np.s_[:, :]) -> NDArray[Any]:
         """The ``window`` of an (H, W) plane in which each pixel has the value of its point, from an (h, w) plane."""
         rows, columns = (points[part] for points, part in zip(self._points, window, strict=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,13 @@ LEAST_PART = 0.35
 _STEP = 0.1
 
 Mask = NDArray[np.bool_]
+
+
+class Cut(NamedTuple):
+    """A cut through a mask: what speaks for it, and the pixels on one side, (H, W) bool."""
+
+    worth: float
+    part: Mask
 
 
 def components(mask: Mask, connectivity: int = 8) -> list[Mask]:
@@ -45,6 +54,12 @@ def objects(mask: Mask, min_area: float, min_share: float) -> list[Mask]:
             found.append(np.zeros_like(mask))
             found[-1][near] = parts == 1 + part
     return found
+
+
+def largest_part(mask: Mask) -> Mask:
+    """The largest connected part of ``mask``, (H, W) bool; ``mask`` itself where it is in one piece."""
+    count, parts, boxes, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    return parts == 1 + boxes[1:, cv2.CC_STAT_AREA].argmax() if count > 2 else mask
 
 
 def split_at_necks(mask: Mask, narrowness: float) -> list[Mask]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from diffucurate.generator.errors import LabelError
 from diffucurate.generator.labels.chances import EVEN, chances
 from diffucurate.generator.labels.confidence import confidences
+from diffucurate.generator.labels.counted import split_to_count
 from diffucurate.generator.labels.cut import cut
 from diffucurate.generator.labels.edges import EdgeGuide
 from diffucurate.generator.labels.grid import Grid
@@ -37,6 +39,7 @@ def labels_from_heatmaps(
     image: NDArray[np.uint8] | None = None,
     background: Sequence[str] = (),
     calibrated: Collection[str] = (),
+    counts: Mapping[str, int] = MappingProxyType({}),
 ) -> Labels:
     """Labels of one image from the raw maps of the classes in its prompt.
 
@@ -52,6 +55,8 @@ def labels_from_heatmaps(
             pixels, and what they win belongs to no class.
         calibrated: the classes whose maps say how hot a pixel must be, see ``chances``; where ``settings.cut`` is
             "learned", they are cut there.
+        counts: class -> how many objects of it there are, where that is known; see ``object_counts``. Where fewer are
+            found, they are looked for in the colours of the image.
 
     Returns:
         Labels whose instances are ordered by class, then by size. A map without any signal (all one value)
@@ -93,6 +98,8 @@ def labels_from_heatmaps(
         won = grid.sampled(owned[label])
         # Cleaning must not grow into another class's pixels.
         points = shapes(won, won | ~grid.sampled(taken), coarse[label], settings)
+        if image is not None and settings.counted and len(points) < counts.get(label, 0):
+            points = split_to_count(points, grid.averaged(image), counts[label])
         scores = confidences(points, raw[label], None if image is None else coarse[label], regions)
         found = []
         for mask, score in zip(outlined(points, grid, owned[label], taken), scores, strict=True):

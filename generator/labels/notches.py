@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.labels.grid import around, framed
+from diffucurate.generator.labels.instances import Cut, largest_part
 
-#: Notches that are tried, the deepest first, and how deep they are at least, in square roots of the mask's area.
-_NOTCHES, _DEPTH = 3, 0.06
+#: Notches that are tried, the deepest first.
+_NOTCHES = 3
 
 #: Directions of a cut: how far it leans from the vertical, in degrees. What stands on the ground stands side by side;
 #: a cut across would part a head from its body.
 _LEANS = np.arange(-40, 41, 20)
 
-#: Least area of the smaller side, as a share of the larger one's, and of what may come off both, of the whole.
-_LEAST_SIDE, _MOST_CRUMBS = 0.5, 0.05
+#: The most that may come off both sides, as a share of the mask's area.
+_MOST_CRUMBS = 0.05
 
 #: The heat along a cut is at most this share of each side's peak. Points as near to a cut count as along it.
 _MOST_HEAT, _NEAR_CUT = 0.9, 1.5
@@ -34,9 +35,17 @@ _SAMPLES = 512
 Mask = NDArray[np.bool_]
 
 
-class _Cut(NamedTuple):
+class Demands(NamedTuple):
+    """What a cut must fulfil.
+
+    ``gain`` is by how much of the mask's area the hulls of both parts must exceed them less than its own hull does;
+    with 1 nothing is cut. ``depth`` is that of the notch, in square roots of the mask's area, and ``side`` the area of
+    the smaller side, as a share of the larger one's.
+    """
+
     gain: float
-    part: Mask
+    depth: float = 0.06
+    side: float = 0.5
 
 
 def split_at_notches(mask: Mask, heat: NDArray[np.float32], least_gain: float) -> list[Mask]:
@@ -48,44 +57,54 @@ def split_at_notches(mask: Mask, heat: NDArray[np.float32], least_gain: float) -
     Args:
         mask: (h, w) bool, one connected object, on the grid.
         heat: (h, w), the map of its class before it followed the image's edges: its peaks are still round.
-        least_gain: by how much of the mask's area the hulls of both parts must exceed them less than its own hull does;
-            with 1 nothing is cut.
+        least_gain: see ``Demands``.
     """
+    cut = cut_at_notch(mask, Demands(least_gain), heat)
+    if cut is None:
+        return [mask]
+    parts = [*split_at_notches(cut.part, heat, least_gain), *split_at_notches(mask & ~cut.part, heat, least_gain)]
+    return sorted(parts, key=np.count_nonzero, reverse=True)
+
+
+def cut_at_notch(mask: Mask, demands: Demands, heat: NDArray[np.float32] | None = None) -> Cut | None:
+    """The cut that gains most, which is its worth; None where none fulfils the demands. Arguments as above; without
+    ``heat`` no valley is asked for."""
     near = around(mask)
     crop = framed(mask[near], (1, 1, 1, 1))
     hull = _hull(crop)
     # What the parts fall short of their hulls is 0 at best.
-    if _shortfall(crop, hull) <= least_gain * np.count_nonzero(crop):
-        return [mask]
-    heats = np.asarray(cv2.copyMakeBorder(heat[near], 1, 1, 1, 1, cv2.BORDER_CONSTANT), np.float32)
-    best = max(_cuts(crop, hull, heats), key=lambda cut: cut.gain, default=None)
-    if best is None or best.gain <= least_gain:
-        return [mask]
+    if _shortfall(crop, hull) <= demands.gain * np.count_nonzero(crop):
+        return None
+    # No heat anywhere is a valley everywhere.
+    inside = np.zeros(mask.shape, np.float32)[near] if heat is None else heat[near]
+    heats = np.asarray(cv2.copyMakeBorder(inside, 1, 1, 1, 1, cv2.BORDER_CONSTANT), np.float32)
+    best = max(_cuts(crop, hull, heats, demands), key=lambda cut: cut.worth, default=None)
+    if best is None or best.worth <= demands.gain:
+        return None
     part = np.zeros_like(mask)
     part[near] = best.part[1:-1, 1:-1]
-    parts = [*split_at_notches(part, heat, least_gain), *split_at_notches(mask & ~part, heat, least_gain)]
-    return sorted(parts, key=np.count_nonzero, reverse=True)
+    return Cut(best.worth, part)
 
 
-def _cuts(mask: Mask, hull: NDArray[np.int32], heat: NDArray[np.float32]) -> list[_Cut]:
+def _cuts(mask: Mask, hull: NDArray[np.int32], heat: NDArray[np.float32], demands: Demands) -> list[Cut]:
     """The cuts that may be made, with what they gain as a share of the mask's area."""
     area, whole = np.count_nonzero(mask), _shortfall(mask, hull)
     rows, columns = np.ogrid[: mask.shape[0], : mask.shape[1]]
-    notches = _notches(mask, hull)
+    notches = _notches(mask, hull, demands.depth)
     if not len(notches):
         return []
     cuts = []
-    for across, down, start in _valleys(*_samples(mask, heat), notches):
-        part = _largest(mask & (across * columns + down * rows > start))
-        rest = _largest(mask & ~part)
+    for across, down, start in _valleys(*_samples(mask, heat), notches, demands):
+        part = largest_part(mask & (across * columns + down * rows > start))
+        rest = largest_part(mask & ~part)
         if area - np.count_nonzero(part) - np.count_nonzero(rest) <= _MOST_CRUMBS * area:
             left = _shortfall(part, _hull(part)) + _shortfall(rest, _hull(rest))
-            cuts.append(_Cut((whole - left) / area, part))
+            cuts.append(Cut((whole - left) / area, part))
     return cuts
 
 
 def _valleys(
-    points: NDArray[np.float32], heats: NDArray[np.float32], notches: NDArray[np.float32]
+    points: NDArray[np.float32], heats: NDArray[np.float32], notches: NDArray[np.float32], demands: Demands
 ) -> NDArray[np.float32]:
     """The lines across * x + down * y = start through a notch between two sides that are large and hot enough, (N, 3).
 
@@ -101,7 +120,7 @@ def _valleys(
     share = is_right.mean(axis=1)
     peaks = np.minimum(np.where(is_right, heats, 0).max(axis=1), np.where(is_right, 0, heats).max(axis=1))
     along = np.where(np.abs(right) <= _NEAR_CUT, heats, 0).max(axis=1)
-    large = np.minimum(share, 1 - share) >= _LEAST_SIDE * np.maximum(share, 1 - share)
+    large = np.minimum(share, 1 - share) >= demands.side * np.maximum(share, 1 - share)
     return lines[large & (along <= _MOST_HEAT * peaks)]
 
 
@@ -111,26 +130,21 @@ def _samples(mask: Mask, heat: NDArray[np.float32]) -> tuple[NDArray[np.float32]
     return np.column_stack([columns, rows]).astype(np.float32), heat[rows, columns]
 
 
-def _notches(mask: Mask, hull: NDArray[np.int32]) -> NDArray[np.float32]:
+def _notches(mask: Mask, hull: NDArray[np.int32], depth: float) -> NDArray[np.float32]:
     """The deepest place of each part of the hull that is not the mask's, the deepest first: x and y, (N, 2)."""
     filled = np.zeros(mask.shape, np.uint8)
     cv2.fillConvexPoly(filled, hull, 1)
-    depth = np.asarray(cv2.distanceTransform(filled, cv2.DIST_L2, cv2.DIST_MASK_5), np.float32)
+    depths = np.asarray(cv2.distanceTransform(filled, cv2.DIST_L2, cv2.DIST_MASK_5), np.float32)
     outside = (filled.view(np.bool_) & ~mask).view(np.uint8)
     _, pockets, boxes, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
-    least = _DEPTH * np.count_nonzero(mask) ** 0.5
+    least = depth * np.count_nonzero(mask) ** 0.5
     places = []
     for pocket in np.flatnonzero(boxes[1:, cv2.CC_STAT_AREA] >= least) + 1:  # a smaller one cannot be that deep
-        inside = np.where(pockets == pocket, depth, 0)
+        inside = np.where(pockets == pocket, depths, 0)
         row, column = np.unravel_index(inside.argmax(), inside.shape)
         places.append((float(inside[row, column]), float(column), float(row)))
     deepest = [place[1:] for place in sorted(places, reverse=True)[:_NOTCHES] if place[0] >= least]
     return np.array(deepest, np.float32).reshape(-1, 2)
-
-
-def _largest(mask: Mask) -> Mask:
-    count, parts, boxes, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    return parts == 1 + boxes[1:, cv2.CC_STAT_AREA].argmax() if count > 2 else mask
 
 
 def _hull(mask: Mask) -> NDArray[np.int32]:

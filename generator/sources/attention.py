@@ -23,11 +23,11 @@ from diffucurate.generator.attention.contrast import contrasted
 from diffucurate.generator.attention.evidence import Evidence, Heatmaps, gather
 from diffucurate.generator.attention.looking import check_images, check_looks, class_prompts, working_size
 from diffucurate.generator.errors import LabelError, RecipeError
-from diffucurate.generator.labels.make import labels_from_heatmaps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models import default_batch, load_pipeline
 from diffucurate.generator.phrases import find_phrases
+from diffucurate.generator.sources.from_maps import labels_from_maps
 
 
 class AttentionSource:
@@ -95,17 +95,24 @@ class AttentionSource:
         self._timesteps, self._seed, self._batch_size = tuple(timesteps), seed, batch_size
         self._contrast = contrast
 
-    def from_maps(self, heatmaps: Mapping[str, NDArray[np.floating]], image: NDArray[np.uint8]) -> Labels:
+    def from_maps(
+        self, heatmaps: Mapping[str, NDArray[np.floating]], image: NDArray[np.uint8], prompt: str | None = None
+    ) -> Labels:
         """Labels from raw class maps of an (H, W, 3) RGB image that were kept: no model is loaded.
 
-        No threshold was learned for such maps: where the settings say "learned", Otsu's is taken.
+        ``prompt`` is what it shows, None where nobody knows; it says how many objects of a class there are. No
+        threshold was learned for such maps: where the settings say "learned", Otsu's is taken.
         """
-        return self._labels(heatmaps, image)
+        return labels_from_maps(heatmaps, image, self.classes, prompt, self.settings)
 
     def label(self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str | None] | None = None) -> list[Labels]:
         """Label images that the model need not have painted. Arguments and errors as for ``heatmaps``."""
         found = self.heatmaps(images, prompts)
-        return [self._labels(maps, image, self.calibrated) for maps, image in zip(found, images, strict=True)]
+        said = [None] * len(images) if prompts is None else prompts
+        return [
+            labels_from_maps(maps, image, self.classes, prompt, self.settings, self.calibrated)
+            for maps, image, prompt in zip(found, images, said, strict=True)
+        ]
 
     def heatmaps(
         self, images: Sequence[NDArray[np.uint8]], prompts: Sequence[str | None] | None = None
@@ -152,12 +159,6 @@ class AttentionSource:
                 for row, maps in zip(batch, found, strict=True):
                     heatmaps[row.image].update(maps)
         return heatmaps
-
-    def _labels(
-        self, maps: Mapping[str, NDArray[np.floating]], image: NDArray[np.uint8], calibrated: Sequence[str] = ()
-    ) -> Labels:
-        shape, classes = (image.shape[0], image.shape[1]), tuple(self.classes)
-        return labels_from_heatmaps(maps, shape, classes, self.settings, image, calibrated=calibrated)
 
     def _look(
         self,

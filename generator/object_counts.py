@@ -1,0 +1,59 @@
+"""How many objects of a class a text says there are. Works on text alone; its number words are English.
+
+"Two red cars" and "a red car and a blue car" both say two. Only a number or an indefinite article before a mention
+counts: "the car", "cars" and a bare "car" say nothing new.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from diffucurate.generator.phrases import find_mentions, normalised
+
+_ARTICLES = frozenset({"a", "an", "another", "one"})
+_NUMBERS = {
+    word: number
+    for number, word in enumerate(("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), 2)
+} | {str(number): number for number in range(2, 11)}
+#: "A pair of" and what else means two.
+_TWOS = frozenset({"couple", "pair"})
+
+#: A noun with its adjectives begins after these.
+_BREAKS = frozenset({
+    "above", "against", "and", "at", "behind", "below", "beside", "between", "by", "for", "from", "has", "have", "in",
+    "inside", "into", "is", "are", "near", "on", "onto", "or", "outside", "over", "past", "than", "through", "to",
+    "under", "while", "with", "without",
+})  # fmt: skip
+
+#: How many words before a mention are looked at, and what none of them lies beyond.
+_REACH, _SIGN = 4, re.compile(r"[^\w\s'-]")
+
+
+def object_counts(text: str, classes: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """How many objects of each class that ``text`` mentions it says there are, 1 at least.
+
+    Args:
+        text: a prompt or caption.
+        classes: class name -> the phrases that mean it.
+    """
+    counts: dict[str, int] = {}
+    for mention in find_mentions(text, classes):
+        before = _SIGN.split(normalised(text)[: mention.start])[-1].casefold().split()
+        counts[mention.label] = counts.get(mention.label, 0) + _number(before[-_REACH:])
+    return {label: max(1, count) for label, count in counts.items()}
+
+
+def _number(words: Sequence[str]) -> int:
+    """What the words before a noun say of its number, 0 where they say nothing."""
+    number = 0
+    for word, previous, following in zip(words, ["", *words], [*words[1:], ""], strict=False):
+        if word in _BREAKS:
+            number = 0
+        elif word in _TWOS and following == "of":
+            number = 2
+        elif word in _ARTICLES:
+            number = 1
+        elif previous not in _ARTICLES:  # as in "a two storey house"
+            number = _NUMBERS.get(word, number)
+    return number
