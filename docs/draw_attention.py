@@ -7,6 +7,7 @@ are exact.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSetting
 from diffucurate.generator.models import load_pipeline
 from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.sources.attention import AttentionSource
+from diffucurate.generator.sources.from_maps import labels_from_maps
 from diffucurate.generator.tiny.scenes import Scene, real_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.generator.tiny.words import SYNONYMS
@@ -30,8 +32,10 @@ SEED, SCENES = 502, 60
 LESSON_SEED, LESSONS = 503, 40  # about five of each class
 PHRASES = {name: [name, *([SYNONYMS[name]] if name in SYNONYMS else [])] for name in CLASSES}
 ZOOM, MARGIN = 2, 8
+COLOURS = (255, 200, 0), (0, 220, 255), (255, 80, 200)
 
 Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 Maps = Mapping[str, NDArray[np.float32]]
 
 
@@ -47,10 +51,10 @@ def heat(values: NDArray[np.float32]) -> Pixels:
     return np.asarray(cv2.cvtColor(cv2.applyColorMap(eight, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB))
 
 
-def outlined(image: Pixels, found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Pixels:
-    """The image with the outline of what was found in yellow, and of the truth in white."""
+def outlined(image: Pixels, found: Sequence[Mask], truth: Sequence[Mask]) -> Pixels:
+    """The image with the outlines of what was found in colours, the first in yellow, and of the truth in white."""
     drawn = cv2.resize(image, None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_NEAREST)
-    for mask, colour in ((truth, (255, 255, 255)), (found, (255, 200, 0))):
+    for mask, colour in [*((mask, (255, 255, 255)) for mask in truth), *zip(found, cycle(COLOURS))]:
         large = cv2.resize(mask.astype(np.uint8), drawn.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         rings, _ = cv2.findContours(large, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(drawn, rings, -1, colour, 1)
@@ -73,17 +77,17 @@ def write(name: str, rows: Sequence[Sequence[Pixels]]) -> None:
     cv2.imwrite(str(FOLDER / f"{name}.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 
-def mask_of(maps: Maps, label: str, image: Pixels, settings: LabelSettings = DEFAULT_SETTINGS) -> NDArray[np.bool_]:
+def mask_of(maps: Maps, label: str, image: Pixels, settings: LabelSettings = DEFAULT_SETTINGS) -> Mask:
     calibrated = CLASSES if settings.cut == "learned" else ()
     semantic = labels_from_heatmaps(maps, image.shape[:2], CLASSES, settings, image, calibrated=calibrated).semantic
     return np.asarray(semantic == 1 + CLASSES.index(label))
 
 
-def truth_of(scene: Scene, label: str) -> NDArray[np.bool_]:
+def truth_of(scene: Scene, label: str) -> Mask:
     return np.asarray(scene.class_mask() == 1 + CLASSES.index(label))
 
 
-def iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+def iou(a: Mask, b: Mask) -> float:
     return float((a & b).sum() / max(1, (a | b).sum()))
 
 
@@ -101,12 +105,12 @@ def edges(scene: Scene, label: str) -> list[Pixels]:
     (maps,) = maps_of([scene], TraceSettings(), contrast=False)
     plain = normalised_heatmaps(maps, scene.image.shape[:2])[label]
     guide = EdgeGuide(scene.image, DEFAULT_SETTINGS.edge_reach, DEFAULT_SETTINGS.edge_contrast)
-    truth, without = truth_of(scene, label), LabelSettings(edge_reach=0)
+    truth, without = [truth_of(scene, label)], LabelSettings(edge_reach=0)
     return [
         heat(plain),
-        outlined(scene.image, mask_of(maps, label, scene.image, without), truth),
+        outlined(scene.image, [mask_of(maps, label, scene.image, without)], truth),
         heat(guide.refine(plain)),
-        outlined(scene.image, mask_of(maps, label, scene.image), truth),
+        outlined(scene.image, [mask_of(maps, label, scene.image)], truth),
     ]
 
 
@@ -138,7 +142,7 @@ def compared(
 ) -> None:
     """Maps and masks before and after a step, the latter cut by ``settings``: where it helped much, where it hurt."""
 
-    def masks(index: int, label: str) -> list[NDArray[np.bool_]]:
+    def masks(index: int, label: str) -> list[Mask]:
         image = scenes[index].image
         return [mask_of(before[index], label, image), mask_of(after[index], label, image, settings)]
 
@@ -149,12 +153,33 @@ def compared(
     gains = sorted((gain(index, label), index, label) for _, index, label in scored)
     rows = []
     for change, index, label in (gains[len(gains) * 95 // 100], gains[len(gains) * 5 // 100]):
-        image, truth, row = scenes[index].image, truth_of(scenes[index], label), []
+        image, truth, row = scenes[index].image, [truth_of(scenes[index], label)], []
         for maps, mask in zip((before[index], after[index]), masks(index, label), strict=True):
-            row += [heat(maps[label]), outlined(image, mask, truth)]
+            row += [heat(maps[label]), outlined(image, [mask], truth)]
         rows.append(row)
         print(f"{name}: scene {index}, {label}: its IoU changes by {change:+.2f}, '{scenes[index].caption}'")
     write(name, rows)
+
+
+def counted(scenes: Sequence[Scene], maps: Sequence[Maps]) -> None:
+    """Objects of a class without and with the count of the prompt: where it helped most, and where least."""
+    rows = []
+    for number, (scene, own) in enumerate(zip(scenes, maps, strict=True)):
+        labels = [
+            labels_from_maps(own, scene.image, PHRASES, scene.caption, LabelSettings(counted=counted)).instances
+            for counted in (False, True)
+        ]
+        for label in own:
+            truth = [thing.mask for thing in scene.objects if thing.label == label]
+            found = [[one.mask for one in instances if one.label == label] for instances in labels]
+            if found[0] and len(found[1]) > len(found[0]):
+                before, after = (sum(max(iou(mask, true) for mask in masks) for true in truth) for masks in found)
+                pictures = [outlined(scene.image, masks, truth) for masks in found]
+                rows.append((after - before, number, label, [scene.image, heat(own[label]), *pictures]))
+    rows.sort(key=lambda row: row[0])
+    for gain, number, label, _ in (rows[-1], rows[0]):
+        print(f"count: scene {number}, {label}: the IoU of its objects changes by {gain:+.2f} in sum")
+    write("attention-count", [rows[-1][3], rows[0][3]])
 
 
 def main() -> None:
@@ -173,10 +198,11 @@ def main() -> None:
     failures = [scored[len(scored) * part // 100] for part in (3, 8, 13, 18)]
     masks = [mask_of(found[index], label, scenes[index].image) for _, index, label in failures]
     drawn = [
-        outlined(scenes[index].image, mask, truth_of(scenes[index], label))
+        outlined(scenes[index].image, [mask], [truth_of(scenes[index], label)])
         for mask, (_, index, label) in zip(masks, failures, strict=True)
     ]
     write("attention-failures", [[heat(found[index][label]) for _, index, label in failures], drawn])
+    counted(scenes, found)
     compared("attention-contrast", scenes, maps_of(scenes, TraceSettings(), contrast=False), found, scored)
     compared("attention-tokens", scenes, found, by_tokens(scenes), scored, LabelSettings(cut="learned"))
     for share, index, label in (*middle, *failures):

@@ -1,7 +1,7 @@
 """How many objects of a class a text says there are. Works on text alone; its number words are English.
 
 "Two red cars" and "a red car and a blue car" both say two. Only a number or an indefinite article before a mention
-counts: "the car", "cars" and a bare "car" say nothing new.
+counts: "the car", "cars" and a bare "car" say nothing new, and "a car's door" is none.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ def object_counts(text: str, classes: Mapping[str, Sequence[str]]) -> dict[str, 
         classes: class name -> the phrases that mean it.
     """
     counts: dict[str, int] = {}
+    plain = normalised(text)
     for mention in find_mentions(text, classes):
-        before = _SIGN.split(normalised(text)[: mention.start])[-1].casefold().split()
-        counts[mention.label] = counts.get(mention.label, 0) + _number(before[-_REACH:])
+        before = _SIGN.split(plain[: mention.start])[-1].casefold().split()
+        said = 0 if plain.startswith("'s", mention.end) else _number(before[-_REACH:])
+        counts[mention.label] = counts.get(mention.label, 0) + said
     return {label: max(1, count) for label, count in counts.items()}
 
 

@@ -56,7 +56,7 @@ def labels_from_heatmaps(
         calibrated: the classes whose maps say how hot a pixel must be, see ``chances``; where ``settings.cut`` is
             "learned", they are cut there.
         counts: class -> how many objects of it there are, where that is known; see ``object_counts``. Where fewer are
-            found, they are looked for in the colours of the image.
+            found, slighter hints are enough to tell objects apart, and the image's colours are one.
 
     Returns:
         Labels whose instances are ordered by class, then by size. A map without any signal (all one value)

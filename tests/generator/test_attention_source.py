@@ -87,6 +87,20 @@ def test_from_maps_loads_no_model(images: list[np.ndarray]) -> None:
     assert (instance.mask & truth).sum() / (instance.mask | truth).sum() > 0.8
 
 
+def test_two_that_a_prompt_names_and_that_touch_are_told_apart() -> None:
+    scenes = real_scenes(158, seed=502)
+    scenes = [scenes[48], scenes[157]]  # two buses, two houses
+    classes = {"bus": ["bus"], "house": ["house"]}
+    images, captions = [scene.image for scene in scenes], [scene.caption for scene in scenes]
+
+    def found(settings: LabelSettings) -> list[int]:
+        labels = AttentionSource(classes, device="cpu", settings=settings).label(images, captions)
+        return [len(each.instances) for each in labels]
+
+    assert found(LabelSettings()) == [2, 2]
+    assert found(LabelSettings(counted=False)) == [1, 1]
+
+
 def test_class_prompts(pipe: Any) -> None:
     assert class_prompts(CLASSES, pipe.tokenizer) == ["a photo of a car, a bus and an umbrella"]
     assert class_prompts({"bus": ["bus"]}, pipe.tokenizer) == ["a photo of a bus"]

@@ -60,3 +60,12 @@ def test_images_are_halved_down_to_twice_the_size(
     image = np.full((*shape, 3), 77, np.uint8)
     assert halved(image, size).shape == (*halved_to, 3)
     assert (halved(image, size) == 77).all()
+
+
+def test_colours_are_averaged_around_the_points() -> None:
+    large = np.random.default_rng(0).integers(0, 256, (288, 576, 3), np.uint8)
+    grid = Grid(large.shape[:2])
+    tiles = large.reshape(grid.shape[0], grid.step, grid.shape[1], grid.step, 3)
+    np.testing.assert_allclose(grid.averaged(large), tiles.mean(axis=(1, 3)), atol=2)
+    small = large[:60, :50]
+    assert np.array_equal(Grid(small.shape[:2]).averaged(small), small), "a small image is its own grid"
