@@ -56,9 +56,14 @@ def settings_problem(ctx: ExecutionContext, source: str) -> tuple[str, str] | No
 
 
 def in_words(source: str, values: Mapping[str, float]) -> str:
-    """``threshold 0.6, smallest object 0.002``: the settings that a person is asked for."""
+    """``threshold 0.6, believe the prompt's count: on``: the settings that a person is asked for."""
     titles = {name: field.title for name, field in SETTINGS[source].model_fields.items() if field.title is not None}
-    return ", ".join(f"{titles[name].lower()} {value:g}" for name, value in values.items() if name in titles)
+    said = {True: ": on", False: ": off"}
+    return ", ".join(
+        titles[name].lower() + (said[value] if isinstance(value, bool) else f" {value:g}")
+        for name, value in values.items()
+        if name in titles
+    )
 
 
 def ask_settings(inputs: types.Object, ctx: ExecutionContext, source: str, *names: str) -> None:
@@ -68,8 +73,12 @@ def ask_settings(inputs: types.Object, ctx: ExecutionContext, source: str, *name
     for name, field in SETTINGS[source].model_fields.items():
         if field.title is None or (names and name not in names):
             continue
-        param, (least, most) = f"{source}_{name}", ranges[name]
-        if name in _SLIDERS:
+        param = f"{source}_{name}"
+        if isinstance(field.default, bool):
+            switch = types.SwitchView(label=field.title, description=field.description)
+            inputs.bool(param, default=field.default, view=switch)
+        elif name in _SLIDERS:
+            least, most = ranges[name]
             # The knob itself shows no number while nobody holds it.
             value = given(ctx, param, field.default)
             label = f"{field.title}: {value:.2f}" if isinstance(value, int | float) else field.title

@@ -150,7 +150,7 @@ class LabelImages(LibraryOperator):
             if name == "attention":
                 ask_settings(inputs, ctx, name, "floor")
                 self._preview(inputs, ctx, samples)
-                ask_settings(inputs, ctx, name, "min_area", "min_share", "min_confidence")
+                ask_settings(inputs, ctx, name, "min_area", "min_share", "min_confidence", "counted")
                 models = [types.Choice(model, label=model) for model in downloaded_models()]
                 inputs.str(
                     "model", label="Model", view=types.AutocompleteView(choices=models),

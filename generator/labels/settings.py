@@ -17,7 +17,7 @@ from diffucurate.generator.errors import RecipeError
 
 class _Settings(BaseModel):
     """What the settings of all sources share: each is a number with a range, a choice or a switch. Those with a title,
-    all numbers, are asked for."""
+    numbers and switches, are asked for."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -62,9 +62,6 @@ class LabelSettings(_Settings):
     #: By how much of its area a mask must get more convex for being cut in two at a notch, where objects of a class
     #: overlap; the heat must have a valley there too. Only of maps that follow the image's edges. 1: none is cut.
     notch: float = Field(default=0.05, ge=0, le=1)
-    #: Whether a prompt's count is believed: where it says "two cars" and one is found, a hint is enough to cut that in
-    #: two. Only where the image is given.
-    counted: bool = True
     #: Pixels outside of all objects whose heat is above ``floor`` less this are marked as unknown (255) in the semantic
     #: mask, not as background (Dataset Diffusion, Nguyen et al. 2023, with 0.1). 0: none.
     ignore_band: float = Field(default=0.0, ge=0, le=1)
@@ -88,6 +85,12 @@ class LabelSettings(_Settings):
     min_confidence: float = Field(
         default=0.0, ge=0, le=1, title="Least confidence", description="Objects that are less certain are left out."
     )
+    #: Only where the image is given, since its colours are the first hint.
+    counted: bool = Field(
+        default=True, title="Believe the prompt's count",
+        description="Where the prompt says 'two cars' and one is found, slight hints are enough to cut that in two. "
+        "Turn it off where images hold fewer than their prompts say.",
+    )  # fmt: skip
     #: Least IoU with attention's mask that a refiner's mask needs to take its place. Chosen on rendered scenes set
     #: aside for it, with made-up refiners: 0.55 takes 87 of 100 exact masks and 4 of 100 that are twice as large.
     #: Above one half, no two objects that are apart can take the same mask.

@@ -78,6 +78,15 @@ def label(
     min_agreement: Annotated[
         float | None, typer.Option(min=0, max=1, help="attention: least IoU of the refiner's mask with attention's.")
     ] = None,
+    counted: Annotated[
+        bool | None,
+        typer.Option(
+            "--counted/--no-counted",
+            show_default=False,
+            help="attention: whether a prompt that says 'two cars' makes slight hints enough to cut one in two "
+            "(the default), or not.",
+        ),
+    ] = None,
     max_overlap: Annotated[
         float | None, typer.Option(min=0, max=1, help="yolov8: of two instances that overlap more one is left out.")
     ] = None,
@@ -88,7 +97,8 @@ def label(
     names = names_in(classes)
     options = {
         "threshold": threshold, "cut": cut, "edge_reach": edge_reach, "min_area": min_area, "min_share": min_share,
-        "min_confidence": min_confidence, "min_agreement": min_agreement, "max_overlap": max_overlap,
+        "min_confidence": min_confidence, "min_agreement": min_agreement, "counted": counted,
+        "max_overlap": max_overlap,
     }  # fmt: skip
     settings = _settings(source.value, options)
     with terminal.progress(f"label {source.value}") as progress:

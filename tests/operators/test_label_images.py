@@ -31,7 +31,7 @@ def test_settings_are_folded_until_they_are_asked_for(app, painted: fo.Dataset) 
         )
     )
     assert {"view_target", "use_attention", "use_yolov8", "classes", "show_settings"} <= folded
-    assert {"attention_floor", "attention_min_area", "attention_min_confidence"} <= attention - folded
+    assert {"attention_floor", "attention_min_area", "attention_counted"} <= attention - folded
     assert {"model", "refiner", "contrast"} <= attention - folded
     assert {"yolov8_min_confidence", "weights"} <= yolo - folded and not {"model", "refiner", "attention_floor"} & yolo
     assert attention | yolo == both
@@ -146,7 +146,7 @@ def test_app_run_labels_and_shows_the_labels(app, painted: fo.Dataset) -> None:
 
 @pytest.mark.skipif(not yolo_path().is_file(), reason="the built-in YOLOv8 is not trained yet")
 def test_both_sources_at_once_with_their_settings(app, painted: fo.Dataset) -> None:
-    params = {"use_yolov8": True, "attention_floor": 0.8, "yolov8_min_confidence": 0.6}
+    params = {"use_yolov8": True, "attention_floor": 0.8, "attention_counted": False, "yolov8_min_confidence": 0.6}
     told = app.stream("label_images", painted, **params)
     painted.reload()
     found = {name: painted.count(f"{name}_instances.detections") for name in ("attention", "yolov8")}
@@ -154,6 +154,7 @@ def test_both_sources_at_once_with_their_settings(app, painted: fo.Dataset) -> N
     assert app.said(told) == ("Success", words)
     shown = dict(told)["show_output"]["outputs"]["type"]["properties"]
     assert shown["attention_settings"]["default"].startswith("threshold 0.8, edge reach 0.125, smallest object 0.002")
+    assert shown["attention_settings"]["default"].endswith("believe the prompt's count: off")
     assert shown["yolov8_settings"]["default"].startswith("least confidence 0.6")
     assert dict(told)["set_active_fields"]["fields"][-2:] == ["attention_instances", "yolov8_instances"]
     recorded = [painted.get_run_info(key).config.settings for key in painted.list_runs()]

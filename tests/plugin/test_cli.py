@@ -336,10 +336,11 @@ def test_learn_a_token_and_label_by_it(
     by_token = ("label", dataset.name, "--source", "attention", "--token", "mine", "--classes", "bus")
     code, _, err = command(*by_token)
     assert code == 0, err
-    assert command(*by_token, "--no-contrast")[0] == 0
+    assert command(*by_token, "--no-contrast", "--no-counted")[0] == 0
     dataset.reload()
     runs = [dataset.get_run_info(key).config.settings for key in dataset.list_runs() if "label" in key]
     assert [(made["tokens"], made["contrast"]) for made in runs] == [(["mine"], None), (["mine"], False)]
+    assert [made["settings"]["counted"] for made in runs] == [True, False]
     code, document, _ = command("label", dataset.name, "--source", "attention", "--token", "yours", "--classes", "bus")
     assert code == 1 and "no token of that name" in document["error"]["message"]
 
