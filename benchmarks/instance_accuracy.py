@@ -226,8 +226,11 @@ def sign_ranks(scenes: Sequence[Scene], maps: Sequence[Maps]) -> dict[str, float
 
 
 def on_painted(count: int, model: str) -> dict[str, dict[str, float]]:
-    """Setting -> what ``measure`` says of images painted for two objects of a class, and in how many more were found by
-    the count than without it (``cut``), and in how many of those the segmenter sees as many (``rightly``)."""
+    """Setting -> what ``measure`` says of images painted for two objects of a class.
+
+    Also in how many of them more were found by the count than without it (``cut``), and in how many of those the
+    segmenter sees two or more (``rightly``).
+    """
     recipe = Recipe.model_validate({**TWO_OF_A_KIND, "model": model})
     wanted = [*np.random.default_rng(0).permutation(np.array(jobs(recipe), object))[:count]]
     paintings = list(paint(wanted, batch_size=8))

@@ -26,8 +26,8 @@ _BREAKS = frozenset({
     "under", "while", "with", "without",
 })  # fmt: skip
 
-#: How many words before a mention are looked at, and what none of them lies beyond.
-_REACH, _SIGN = 4, re.compile(r"[^\w\s'-]")
+#: How many words before a mention are looked at, and what none of them lies beyond: a sign, or a weight such as 1.3.
+_REACH, _SIGN = 4, re.compile(r"\d*\.\d+|[^\w\s'-]")
 
 
 def object_counts(text: str, classes: Mapping[str, Sequence[str]]) -> dict[str, int]:

@@ -31,6 +31,8 @@ CLASSES = {"car": ["car", "sedan"], "bus": ["bus"], "person": ["person", "man"],
         ("a two storey house", {"house": 1}),
         ("a two-tone car", {"car": 1}),
         ("a (red car:1.2)", {"car": 1}),
+        ("(two red cars)1.3", {"car": 2}),
+        ("a (very red)1.3 car", {"car": 1}),  # weights are no numbers of objects
         ("in 1980 cars", {"car": 1}),
         ("a couple in a car", {"car": 1}),
         ("a car and the light on a car\u2019s door", {"car": 1}),
