@@ -20,9 +20,9 @@ from pydantic import model_validator as check
 
 from diffucurate.generator import rules
 from diffucurate.generator.captions.config import Captions, check_captions, plain_captions, with_caption_defaults
-from diffucurate.generator.complaints import in_one_sentence, refuse_repeats
 from diffucurate.generator.diffugen import is_config, recipe_contents
 from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.files.strict_yaml import read_text, read_yaml
 from diffucurate.generator.picture_recipe import (
     DEFAULT_STRENGTH,
     Objects,
@@ -32,8 +32,8 @@ from diffucurate.generator.picture_recipe import (
     with_picture_defaults,
 )
 from diffucurate.generator.setups import LearnedWord, Lora, Setup, check_setup
-from diffucurate.generator.strict_yaml import read_text, read_yaml
 from diffucurate.generator.templates import attributes_of, fixed_in
+from diffucurate.generator.validation import in_one_sentence, refuse_repeats
 
 #: Images one recipe may ask for; more is a slip (a product of long lists) far more often than a wish.
 MAX_JOBS = 1_000_000

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from diffucurate.generator.complaints import suggestion
 from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.validation import suggestion
 
 #: Name of a sampler -> its class in diffusers, without "Scheduler".
 SCHEDULERS = {

@@ -1,7 +1,7 @@
 """Which images are copies of a better one, found by FiftyOne's brain without fetching a model.
 
 Exact copies have the same bytes. Near ones have vectors that are close: those of a field or of a similarity run that
-the dataset holds already, else our own ``generator.thumbnails``. Knows no other rule.
+the dataset holds already, else our own ``generator.files.thumbnails``. Knows no other rule.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def near_duplicates(
 
 
 def _thumbnails(dataset: fo.Dataset, ids: Sequence[str], progress: Listener | None) -> _Vectors:
-    from diffucurate.generator.thumbnails import LENGTH, thumbnail
+    from diffucurate.generator.files.thumbnails import LENGTH, thumbnail
 
     paths = dataset.select(ids, ordered=True).values("filepath")
     meter, read, vectors, unreadable = Meter(progress, len(ids)), [], [], []

@@ -40,8 +40,8 @@ def recipes_in_text(text: str, *, ready: bool) -> list[Recipe]:
     Raises:
         RecipeError: what it says is wrong.
     """
+    from diffucurate.generator.files.strict_yaml import read_yaml
     from diffucurate.generator.recipe_files import recipes_of
-    from diffucurate.generator.strict_yaml import read_yaml
 
     converted = convert if ready else converted_path
     return recipes_of(read_yaml(text), partial(converted, folder=media_root() / _WORDS))

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from diffucurate.generator.captions.files import FIELD, FORMATS, captions_of
-from diffucurate.generator.complaints import in_one_sentence
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.picture_recipe import TEXT
 from diffucurate.generator.templates import attributes_of
+from diffucurate.generator.validation import in_one_sentence
 
 ClassPrompt = Literal["append", "separate", "none"]
 

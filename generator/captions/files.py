@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from diffucurate.generator.captions.coco import class_names, image_captions, is_coco
-from diffucurate.generator.complaints import suggestion
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.strict_yaml import read_text
+from diffucurate.generator.files.strict_yaml import read_text
+from diffucurate.generator.validation import suggestion
 
 #: What is wrong with a file stands on this field of a recipe.
 FIELD = "captions"

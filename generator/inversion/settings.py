@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError
 from pydantic import model_validator as check
 
-from diffucurate.generator.complaints import in_one_sentence
 from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.validation import in_one_sentence
 
 #: Where a caption has the word.
 SLOT = "{}"

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from diffucurate.generator.complaints import in_one_sentence
 from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.validation import in_one_sentence
 
 
 class _Settings(BaseModel):

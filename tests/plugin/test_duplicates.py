@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.thumbnails import LENGTH, thumbnail
+from diffucurate.generator.files.thumbnails import LENGTH, thumbnail
 from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.plugin.curate import curate
 from diffucurate.plugin.duplicates import THUMBNAIL_DISTANCE, exact_duplicates, near_duplicates

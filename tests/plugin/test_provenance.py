@@ -8,9 +8,9 @@ import fiftyone as fo
 import pytest
 
 from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.files.strict_yaml import write_yaml
 from diffucurate.generator.prompts import jobs
 from diffucurate.generator.recipe import Recipe
-from diffucurate.generator.strict_yaml import write_yaml
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.label import label
 from diffucurate.plugin.provenance import provenance, recipe_of

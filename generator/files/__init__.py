@@ -1,0 +1,1 @@
+"""Reading and writing files: strict YAML, thumbnails. Knows no model and no dataset."""
