@@ -52,10 +52,10 @@ from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_h
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models import load_pipeline
 from diffucurate.generator.painter import paint
-from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.prompts import jobs
 from diffucurate.generator.sources.attention import AttentionSource
 from diffucurate.generator.sources.yolov8 import YoloSource
+from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny.scenes import Scene, iter_scenes, real_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.generator.tiny.words import SYNONYMS

@@ -38,14 +38,14 @@ from diffucurate.generator.labels.edges import EdgeGuide
 from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.regions import Regions
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
-from diffucurate.generator.object_counts import object_counts
 from diffucurate.generator.painter import paint
-from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.prompts import jobs
 from diffucurate.generator.recipe import Recipe
 from diffucurate.generator.sources.attention import AttentionSource
 from diffucurate.generator.sources.from_maps import labels_from_maps
 from diffucurate.generator.sources.yolov8 import YoloSource
+from diffucurate.generator.text.class_mentions import find_phrases
+from diffucurate.generator.text.object_counts import object_counts
 from diffucurate.generator.tiny.scenes import Scene, real_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.generator.tiny.words import SYNONYMS

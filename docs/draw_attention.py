@@ -20,9 +20,9 @@ from diffucurate.generator.labels.edges import EdgeGuide
 from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models import load_pipeline
-from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.sources.attention import AttentionSource
 from diffucurate.generator.sources.from_maps import labels_from_maps
+from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny.scenes import Scene, real_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.generator.tiny.words import SYNONYMS

@@ -13,7 +13,7 @@ from typing import Any
 from diffucurate.generator.diffugen_classes import Classes, classes_in, mentioned, named_like, with_replacements
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.picture_recipe import REPLACE, TEXT, VARY
-from diffucurate.generator.templates import attributes_of
+from diffucurate.generator.text.templates import attributes_of
 
 #: The lists of a config's sections -> the names by which its prompts use them.
 ATTRIBUTES = {

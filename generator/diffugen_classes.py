@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.nouns import class_name
-from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.rules import check_mentions
-from diffucurate.generator.templates import attributes_of
+from diffucurate.generator.text.class_mentions import find_phrases
+from diffucurate.generator.text.suggest_classes import class_name
+from diffucurate.generator.text.templates import attributes_of
 
 Classes: TypeAlias = dict[str, list[str]]
 

@@ -9,7 +9,7 @@ import yaml
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.recipe import Recipe
 from diffucurate.generator.rules import Lists, check_mentions
-from diffucurate.generator.templates import attributes_of, fix, fixed_in
+from diffucurate.generator.text.templates import attributes_of, fix, fixed_in
 
 Combination = Mapping[str, str]
 

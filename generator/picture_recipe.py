@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.templates import attributes_of
+from diffucurate.generator.text.templates import attributes_of
 from diffucurate.generator.validation import refuse_repeats
 
 TEXT, VARY, REPLACE = "txt2img", "img2img", "inpaint"

@@ -32,7 +32,7 @@ from diffucurate.generator.picture_recipe import (
     with_picture_defaults,
 )
 from diffucurate.generator.setups import LearnedWord, Lora, Setup, check_setup
-from diffucurate.generator.templates import attributes_of, fixed_in
+from diffucurate.generator.text.templates import attributes_of, fixed_in
 from diffucurate.generator.validation import in_one_sentence, refuse_repeats
 
 #: Images one recipe may ask for; more is a slip (a product of long lists) far more often than a wish.

@@ -11,8 +11,8 @@ from functools import lru_cache
 from itertools import product
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.phrases import find_phrases, phrase_forms
-from diffucurate.generator.templates import attributes_of, fill, fixed_in, pieces
+from diffucurate.generator.text.class_mentions import find_phrases, phrase_forms
+from diffucurate.generator.text.templates import attributes_of, fill, fixed_in, pieces
 from diffucurate.generator.validation import refuse_repeats, suggestion
 
 Lists = Mapping[str, Sequence[str]]

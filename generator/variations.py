@@ -10,10 +10,10 @@ from itertools import product
 from typing import Any
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.prompts import Job, negative_prompt, phrases_of
 from diffucurate.generator.recipe import Recipe
-from diffucurate.generator.templates import attributes_of, fill, loosened
+from diffucurate.generator.text.class_mentions import find_phrases
+from diffucurate.generator.text.templates import attributes_of, fill, loosened
 
 Changes = Mapping[str, Sequence[str]]
 

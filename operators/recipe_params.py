@@ -15,10 +15,10 @@ from diffucurate.generator.diffugen import is_config, recipe_contents
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.files.strict_yaml import read_yaml, write_yaml
 from diffucurate.generator.model_names import BUILT_IN, locate
-from diffucurate.generator.nouns import class_name, likely_classes
-from diffucurate.generator.phrases import phrase_forms
 from diffucurate.generator.recipe import MAX_SIDE, Recipe
-from diffucurate.generator.templates import attributes_of
+from diffucurate.generator.text.class_mentions import phrase_forms
+from diffucurate.generator.text.suggest_classes import class_name, likely_classes
+from diffucurate.generator.text.templates import attributes_of
 from diffucurate.operators.caption_params import caption_params, captions_in
 from diffucurate.operators.recipe_texts import (
     joined,

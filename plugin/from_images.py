@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import fiftyone as fo
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.picture_recipe import DEFAULT_MARGIN, REPLACE, VARY
+from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.plugin.classes import read_classes
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.progress import Listener

@@ -17,7 +17,7 @@ import fiftyone as fo
 
 from diffucurate.generator.diffugen import ATTRIBUTES, LABELS
 from diffucurate.generator.errors import DatasetError
-from diffucurate.generator.nouns import class_name
+from diffucurate.generator.text.suggest_classes import class_name
 from diffucurate.plugin import fields
 from diffucurate.plugin.target import unused_name
 

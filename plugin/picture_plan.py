@@ -19,7 +19,7 @@ from diffucurate.generator.picture_source import Source
 from diffucurate.generator.prompts import Choice, Job, choices, job_of
 from diffucurate.generator.recipe import Recipe, Sample, Size
 from diffucurate.generator.sampling import shares
-from diffucurate.generator.templates import attributes_of, fill
+from diffucurate.generator.text.templates import attributes_of, fill
 from diffucurate.generator.variations import refilled, template_of
 from diffucurate.plugin import fields, runs
 from diffucurate.plugin.label_fields import label_field

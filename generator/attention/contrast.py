@@ -20,7 +20,7 @@ from torch import Tensor
 
 from diffucurate.generator.attention.looking import look
 from diffucurate.generator.labels.heat import resized
-from diffucurate.generator.phrases import find_mentions, find_phrases, normalised
+from diffucurate.generator.text.class_mentions import find_mentions, find_phrases, normalised
 
 Heat = NDArray[np.float32]
 

@@ -37,7 +37,7 @@ from diffucurate.generator.attention.token_contest import ContestSums, TokenCont
 from diffucurate.generator.attention.trace import AttentionTrace
 from diffucurate.generator.errors import LabelError, RecipeError
 from diffucurate.generator.models import default_batch
-from diffucurate.generator.phrases import find_phrases
+from diffucurate.generator.text.class_mentions import find_phrases
 
 #: Noise steps at which images are looked at, as ``AttentionSource`` does.
 TIMESTEPS = (100, 200, 300)

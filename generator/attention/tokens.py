@@ -3,7 +3,7 @@
 Works from token ids, as the encoder got them: cut off where the encoder's context ends, and with learned
 words already put in. Serves tokenizers of CLIP's kind (byte-level BPE with "</w>" at the end of a word) and of
 T5's (SentencePiece with "▁" at the start of a word), in any version of transformers. What counts as a mention
-is the business of ``generator.phrases``.
+is the business of ``generator.text.class_mentions``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from diffucurate.generator.errors import ModelError
-from diffucurate.generator.phrases import find_mentions
+from diffucurate.generator.text.class_mentions import find_mentions
 
 _WORD_END = "</w>"
 _WORD_START = "▁"

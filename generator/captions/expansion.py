@@ -22,9 +22,9 @@ from diffucurate.generator.captions.language_model import LanguageModel
 from diffucurate.generator.captions.prompts import CaptionPrompt, balanced, caption_prompts
 from diffucurate.generator.captions.written import UNFINISHED, caption_in, folded, problem
 from diffucurate.generator.errors import ModelError, RecipeError
-from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.rules import check_classes
+from diffucurate.generator.text.class_mentions import find_phrases
 
 #: A file, a list, or what a recipe says under ``captions``.
 Given: TypeAlias = str | os.PathLike[str] | Sequence[str | Mapping[str, Any]] | Mapping[str, Any]

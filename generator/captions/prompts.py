@@ -19,7 +19,7 @@ from diffucurate.generator.captions.config import Captions
 from diffucurate.generator.captions.files import FIELD, Caption, captions_of, read_captions
 from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.phrases import find_phrases, phrase_forms
+from diffucurate.generator.text.class_mentions import find_phrases, phrase_forms
 
 #: Names in a remark, and in a run's facts.
 _SHOWN, _KEPT = 5, 100

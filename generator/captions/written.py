@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from diffucurate.generator.captions.files import plain_text
-from diffucurate.generator.phrases import find_phrases
+from diffucurate.generator.text.class_mentions import find_phrases
 
 UNFINISHED, NO_SENTENCE, TOO_LONG = "not written to its end", "no sentence", "too long"
 UNNAMED, REPEATED = "a class not named", "said before"

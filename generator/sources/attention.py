@@ -26,8 +26,8 @@ from diffucurate.generator.errors import LabelError, RecipeError
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models import default_batch, load_pipeline
-from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.sources.from_maps import labels_from_maps
+from diffucurate.generator.text.class_mentions import find_phrases
 
 
 class AttentionSource:

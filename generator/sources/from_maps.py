@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from diffucurate.generator.labels.make import labels_from_heatmaps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
-from diffucurate.generator.object_counts import object_counts
+from diffucurate.generator.text.object_counts import object_counts
 
 
 def labels_from_maps(

@@ -17,9 +17,9 @@ from untrained import untrained_sd3, untrained_xl
 from diffucurate.generator.adapters import adapted
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.painter import paint
-from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.prompts import Job
 from diffucurate.generator.setups import LearnedWord, Lora, Setup
+from diffucurate.generator.text.class_mentions import find_phrases
 
 WORD = "<piano>"
 CLASSES = {"piano": [WORD], "car": ["car"]}

@@ -13,10 +13,10 @@ from untrained import untrained_sd3, untrained_tokenizer, untrained_xl
 
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.painter import Painting, paint
-from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.prompt_weights import weighted
 from diffucurate.generator.prompts import Job
 from diffucurate.generator.setups import LearnedWord, Setup
+from diffucurate.generator.text.class_mentions import find_phrases
 
 CLASSES = {"car": ["car"], "bus": ["bus"], "piano": ["<piano>"]}
 LONG = ", ".join(["a big tree at night in fog"] * 8)

@@ -11,8 +11,8 @@ from diffusers import DDPMScheduler
 
 from diffucurate.generator.attention.contrast import contrasted, contrasts, smoothed, without
 from diffucurate.generator.attention.looking import encode, look
-from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.sources.attention import AttentionSource
+from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny import real_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.generator.tiny.words import SYNONYMS

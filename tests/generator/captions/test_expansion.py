@@ -15,10 +15,10 @@ from diffucurate.generator.captions.files import read_captions
 from diffucurate.generator.captions.language_model import LanguageModel
 from diffucurate.generator.captions.written import caption_in, folded, problem
 from diffucurate.generator.errors import ModelError, RecipeError
-from diffucurate.generator.phrases import find_phrases
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.prompts import jobs
 from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.text.class_mentions import find_phrases
 
 CLASSES = {"car": ["car"], "bus": ["bus", "coach"], "tree": ["tree"]}
 

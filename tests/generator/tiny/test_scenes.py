@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffucurate.generator.phrases import find_phrases
+from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny.scenes import MIN_VISIBLE_PX, real_scenes, render_scene
 from diffucurate.generator.tiny.shapes import CLASSES, RARE_CLASSES, SHAPES
 from diffucurate.generator.tiny.words import SYNONYMS

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from diffucurate.generator.phrases import find_mentions, normalised
+from diffucurate.generator.text.class_mentions import find_mentions, normalised
 
 _ARTICLES = frozenset({"a", "an", "another", "one"})
 _NUMBERS = {

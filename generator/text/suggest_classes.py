@@ -12,9 +12,9 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from diffucurate.generator.phrases import phrase_forms
 from diffucurate.generator.rules import RESERVED_CLASSES
-from diffucurate.generator.templates import pieces
+from diffucurate.generator.text.class_mentions import phrase_forms
+from diffucurate.generator.text.templates import pieces
 
 _DETERMINERS = frozenset({
     "a", "an", "the", "one", "two", "three", "four", "five", "six", "some", "many", "several", "his", "her", "their",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diffucurate.generator.object_counts import object_counts
+from diffucurate.generator.text.object_counts import object_counts
 
 CLASSES = {"car": ["car", "sedan"], "bus": ["bus"], "person": ["person", "man"], "house": ["house"]}
 

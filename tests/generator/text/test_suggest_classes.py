@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diffucurate.generator.nouns import class_name, likely_classes
+from diffucurate.generator.text.suggest_classes import class_name, likely_classes
 
 ATTRIBUTES = {
     "object": ["car", "bus"], "colour": ["red"], "time": ["noon"], "place": ["road"], "weather": ["fog"],

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from diffucurate.generator.phrases import Mention, find_mentions, find_phrases, normalised, word_forms
+from diffucurate.generator.text.class_mentions import Mention, find_mentions, find_phrases, normalised, word_forms
 
 STREET = {
     "car": ["car", "sedan"], "bus": ["bus", "coach"], "truck": ["truck", "lorry"], "fire_truck": ["fire truck"],

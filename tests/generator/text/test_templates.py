@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diffucurate.generator.templates import attributes_of, fill, fix, fixed_in
+from diffucurate.generator.text.templates import attributes_of, fill, fix, fixed_in
 
 
 @pytest.mark.parametrize(
