@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffucurate.generator.captions.expansion import Expansion, expand_captions
-    from diffucurate.generator.recipe import Recipe
+    from diffucurate.generator.recipe.recipe import Recipe
     from diffucurate.plugin.compare import Comparison, compare
     from diffucurate.plugin.curate import curate
     from diffucurate.plugin.export import export
@@ -50,7 +50,7 @@ _HOMES = {
     "Comparison": "diffucurate.plugin.compare",
     "Expansion": "diffucurate.generator.captions.expansion",
     "Provenance": "diffucurate.plugin.provenance",
-    "Recipe": "diffucurate.generator.recipe",
+    "Recipe": "diffucurate.generator.recipe.recipe",
     "Repainted": "diffucurate.plugin.repaint",
     "compare": "diffucurate.plugin.compare",
     "curate": "diffucurate.plugin.curate",

@@ -39,9 +39,9 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from diffucurate.generator.models import default_device
 from diffucurate.generator.painter import paint
-from diffucurate.generator.picture_source import Region, Source
 from diffucurate.generator.pictures import Picture, grown
 from diffucurate.generator.prompts import Job
+from diffucurate.generator.recipe.init_image import Region, Source
 from diffucurate.generator.tiny.scenes import real_scenes
 from diffucurate.generator.tiny.words import write_tokenizer_files
 from diffucurate.generator.variations import altered

@@ -21,7 +21,7 @@ from diffucurate.generator import tiny
 from diffucurate.generator.models import load_pipeline
 from diffucurate.generator.painter import paint
 from diffucurate.generator.prompts import jobs
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.sources.yolov8 import YoloSource
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
 from diffucurate.generator.tiny.train_autoencoder import HELD_OUT_SEED, image_batch, psnr

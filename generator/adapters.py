@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.models import first_line
-from diffucurate.generator.setups import SCHEDULERS, LearnedWord, Lora, Setup
+from diffucurate.generator.recipe.model_options import SCHEDULERS, LearnedWord, Lora, Setup
 
 #: How the names of a pipeline's tokenizers and text encoders end.
 _ENDS = ("", "_2")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from diffucurate.generator.captions.prompts import caption_prompts
 from diffucurate.generator.prompts import count_jobs
-from diffucurate.generator.recipe import Recipe, Sample
+from diffucurate.generator.recipe.recipe import Recipe, Sample
 from diffucurate.generator.text.templates import attributes_of, fill
 
 #: Up to so many images are counted one by one, which tells prompts that two templates share.

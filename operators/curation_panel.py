@@ -15,7 +15,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError
-from diffucurate.generator.missing import as_yaml, recipe_for_missing
+from diffucurate.generator.recipe.subset import as_yaml, recipe_for_missing
 from diffucurate.operators.curation import agreement, coverage, disagreements, overview, pieces
 from diffucurate.operators.curation.clicks import Clickable
 from diffucurate.operators.curation.settings import (

@@ -19,7 +19,7 @@ from diffucurate.plugin.from_images import recipe_from
 from diffucurate.plugin.target import find_target
 
 if TYPE_CHECKING:
-    from diffucurate.generator.recipe import Recipe
+    from diffucurate.generator.recipe.recipe import Recipe
 
 #: Where a recipe's field is another one of the form.
 _FIELDS = {"templates": "prompt", "attributes": "changes", "source": "target", "negative_prompt": "prompt"}

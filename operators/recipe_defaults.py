@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.tiny import words
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
 from diffucurate.operators.recipe_params import (

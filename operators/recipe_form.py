@@ -15,9 +15,9 @@ from diffucurate.generator.captions.prompts import caption_prompts
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.files.strict_yaml import write_yaml
 from diffucurate.generator.outlook import images_of, some_prompts
-from diffucurate.generator.recipe import Recipe
-from diffucurate.generator.rules import check_templates
-from diffucurate.generator.setups import SCHEDULERS
+from diffucurate.generator.recipe.checks import check_templates
+from diffucurate.generator.recipe.model_options import SCHEDULERS
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.operators.caption_form import ask_captions, ask_class_prompt
 from diffucurate.operators.forms import choose, refuse
 from diffucurate.operators.model_choice import choose_model

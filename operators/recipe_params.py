@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from diffucurate.generator.diffugen import is_config, recipe_contents
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.files.strict_yaml import read_yaml, write_yaml
 from diffucurate.generator.model_names import BUILT_IN, locate
-from diffucurate.generator.recipe import MAX_SIDE, Recipe
+from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
+from diffucurate.generator.recipe.recipe import MAX_SIDE, Recipe
 from diffucurate.generator.text.class_mentions import phrase_forms
 from diffucurate.generator.text.suggest_classes import class_name, likely_classes
 from diffucurate.generator.text.templates import attributes_of

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from diffucurate.generator.recipe import MAX_SEED, RandomSeeds
+from diffucurate.generator.recipe.recipe import MAX_SEED, RandomSeeds
 
 
 def lines(text: str | Sequence[str] | None) -> list[str]:

@@ -9,7 +9,7 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.picture_recipe import VARY
+from diffucurate.generator.recipe.init_image_config import VARY
 from diffucurate.operators.forms import choose, choose_target, given
 from diffucurate.operators.from_images import FromImages
 from diffucurate.operators.picture_form import ask_prompt, ask_rest, in_form, show_outlook

@@ -12,7 +12,7 @@ from diffucurate.plugin.progress import Listener
 
 if TYPE_CHECKING:
     from diffucurate.generator.prompts import Job
-    from diffucurate.generator.recipe import Recipe
+    from diffucurate.generator.recipe.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 

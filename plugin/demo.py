@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.cli.compare import show_comparison
 from diffucurate.plugin.doctor import PLUGIN, ROOT
 from diffucurate.plugin.terminal import Terminal

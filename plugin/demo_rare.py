@@ -12,7 +12,7 @@ import fiftyone as fo
 import numpy as np
 from fiftyone import ViewField as F
 
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.tiny import rare_yolo_path
 from diffucurate.generator.tiny.rare import (
     EXAMPLES,

@@ -14,7 +14,7 @@ from diffucurate.generator.model_names import BUILT_IN
 from diffucurate.plugin import runs
 
 if TYPE_CHECKING:
-    from diffucurate.generator.recipe import Recipe
+    from diffucurate.generator.recipe.recipe import Recipe
 
 #: The latest runs that are looked at for one of the same model.
 _RUNS = 50

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import fiftyone as fo
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.picture_recipe import DEFAULT_MARGIN, REPLACE, VARY
+from diffucurate.generator.recipe.init_image_config import DEFAULT_MARGIN, REPLACE, VARY
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.plugin.classes import read_classes
 from diffucurate.plugin.generate import generate
@@ -19,7 +19,7 @@ from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.samples import dataset_of
 
 if TYPE_CHECKING:
-    from diffucurate.generator.recipe import Recipe
+    from diffucurate.generator.recipe.recipe import Recipe
 
 Samples: TypeAlias = fo.Dataset | fo.DatasetView
 Classes: TypeAlias = Mapping[str, Sequence[str]] | Sequence[str]
@@ -133,7 +133,7 @@ def recipe_from(
         RecipeError: what it would say is wrong, or no class can be told.
         DatasetError: ``samples`` are no images.
     """
-    from diffucurate.generator.recipe import Recipe
+    from diffucurate.generator.recipe.recipe import Recipe
 
     source = dataset_of(samples)
     templates = [prompt] if isinstance(prompt, str) else list(prompt)

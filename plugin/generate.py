@@ -26,7 +26,7 @@ from diffucurate.plugin.samples import declare_caption_fields, declare_job_field
 from diffucurate.plugin.target import find_target
 
 if TYPE_CHECKING:
-    from diffucurate.generator.recipe import Recipe
+    from diffucurate.generator.recipe.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ def _settings(recipe: Recipe, limit: int | None) -> dict[str, Any]:
 
 
 def _as_recipes(recipe: Recipe | Mapping[str, Any] | str | os.PathLike[str], trust_pickle: bool) -> list[Recipe]:
-    from diffucurate.generator.recipe import Recipe
+    from diffucurate.generator.recipe.recipe import Recipe
 
     return [recipe] if isinstance(recipe, Recipe) else read_recipes(recipe, trust_pickle=trust_pickle)
 

@@ -20,7 +20,7 @@ from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.samples import dataset_of, declare_source_fields
 
 if TYPE_CHECKING:
-    from diffucurate.generator.recipe import Recipe, Size
+    from diffucurate.generator.recipe.recipe import Recipe, Size
 
 
 def generate_from(

@@ -6,7 +6,7 @@ from typing import Any
 
 import fiftyone as fo
 
-from diffucurate.generator.picture_source import Region, Source
+from diffucurate.generator.recipe.init_image import Region, Source
 from diffucurate.plugin import fields
 
 #: Path below ``fields.SOURCE`` -> its type; the last five are those of a replaced object.

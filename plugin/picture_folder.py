@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 
-from diffucurate.generator.diffugen import ATTRIBUTES, LABELS
 from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.recipe.diffugen import ATTRIBUTES, LABELS
 from diffucurate.generator.text.suggest_classes import class_name
 from diffucurate.plugin import fields
 from diffucurate.plugin.target import unused_name
 
 if TYPE_CHECKING:
-    from diffucurate.generator.recipe import Recipe
+    from diffucurate.generator.recipe.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def with_dataset(recipe: Recipe) -> Recipe:
     Raises:
         DatasetError: there is no such folder, or there are no images in it.
     """
-    from diffucurate.generator.recipe import Recipe
+    from diffucurate.generator.recipe.recipe import Recipe
 
     if recipe.source is None or recipe.source.folder is None:
         return recipe

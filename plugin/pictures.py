@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import DatasetError, LabelError, PictureError
-from diffucurate.generator.picture_recipe import Objects
-from diffucurate.generator.picture_source import Region, Source
 from diffucurate.generator.pictures import Picture, digest, grown
 from diffucurate.generator.prompts import Job
+from diffucurate.generator.recipe.init_image import Region, Source
+from diffucurate.generator.recipe.init_image_config import Objects
 from diffucurate.plugin.label_fields import LabelField, label_field
 from diffucurate.plugin.media import read_image
 from diffucurate.plugin.regions import Thing, things_in

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffucurate.generator.pickled_words import convert, converted_path
+from diffucurate.generator.recipe.pickled_embeddings import convert, converted_path
 from diffucurate.plugin.media import media_root
 
 if TYPE_CHECKING:
-    from diffucurate.generator.recipe import Recipe
+    from diffucurate.generator.recipe.recipe import Recipe
 
 #: Below the media's own folder; datasets' own folders beside it never hold such files at their top.
 _WORDS = "learned-words"
@@ -28,7 +28,7 @@ def read_recipes(source: str | os.PathLike[str] | Mapping[str, Any], *, trust_pi
     Raises:
         RecipeError: the file cannot be read, or what it says is wrong.
     """
-    from diffucurate.generator.recipe_files import recipes_in
+    from diffucurate.generator.recipe.files import recipes_in
 
     content = source if isinstance(source, Mapping) else Path(source)
     return recipes_in(content, partial(convert, folder=media_root() / _WORDS, trust=trust_pickle))
@@ -41,7 +41,7 @@ def recipes_in_text(text: str, *, ready: bool) -> list[Recipe]:
         RecipeError: what it says is wrong.
     """
     from diffucurate.generator.files.strict_yaml import read_yaml
-    from diffucurate.generator.recipe_files import recipes_of
+    from diffucurate.generator.recipe.files import recipes_of
 
     converted = convert if ready else converted_path
     return recipes_of(read_yaml(text), partial(converted, folder=media_root() / _WORDS))

@@ -18,8 +18,8 @@ from fiftyone import ViewField as F
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.prompts import Job
-from diffucurate.generator.recipe import MAX_JOBS, Recipe
-from diffucurate.generator.rules import check_attributes
+from diffucurate.generator.recipe.checks import check_attributes
+from diffucurate.generator.recipe.recipe import MAX_JOBS, Recipe
 from diffucurate.generator.variations import altered, refilled
 from diffucurate.plugin import fields, runs
 from diffucurate.plugin.classes import extend_classes

@@ -63,7 +63,7 @@ REGISTER = """
     from diffucurate.operators.label_images import LabelImages
     assert [type(o) for o in first.values()] == [*OPERATORS, *PANELS], first
     assert type(second["label_images"]) is type(first["label_images"]) is LabelImages
-    assert diffucurate.Recipe.__module__ == "diffucurate.generator.recipe"
+    assert diffucurate.Recipe.__module__ == "diffucurate.generator.recipe.recipe"
     try:
         diffucurate.Recipe.parse("dataset: x")
     except RecipeError:

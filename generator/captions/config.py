@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from diffucurate.generator.captions.files import FIELD, FORMATS, captions_of
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.picture_recipe import TEXT
+from diffucurate.generator.recipe.init_image_config import TEXT
 from diffucurate.generator.text.templates import attributes_of
 from diffucurate.generator.validation import in_one_sentence
 

@@ -23,7 +23,7 @@ from diffucurate.generator.captions.prompts import CaptionPrompt, balanced, capt
 from diffucurate.generator.captions.written import UNFINISHED, caption_in, folded, problem
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.progress import Progress
-from diffucurate.generator.rules import check_classes
+from diffucurate.generator.recipe.checks import check_classes
 from diffucurate.generator.text.class_mentions import find_phrases
 
 #: A file, a list, or what a recipe says under ``captions``.

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from diffucurate.generator.rules import RESERVED_CLASSES
+from diffucurate.generator.recipe.checks import RESERVED_CLASSES
 from diffucurate.generator.text.class_mentions import phrase_forms
 from diffucurate.generator.text.templates import pieces
 

@@ -64,7 +64,7 @@ def _given(
     captions: str | None, instances: str | None, recipe: Path | None, classes: list[str] | None
 ) -> tuple[dict[str, Any] | None, dict[str, list[str]]]:
     """The captions there are, and the classes, of the options or else of the recipe."""
-    from diffucurate.generator.recipe import Recipe
+    from diffucurate.generator.recipe.recipe import Recipe
 
     if instances is not None and captions is None:
         raise RecipeError("instances", instances, "they go with --captions; give COCO's captions there")

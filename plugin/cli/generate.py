@@ -12,7 +12,7 @@ from diffucurate.generator.errors import RecipeError
 from diffucurate.plugin.cli.app import Json, app, terminal_of
 
 if TYPE_CHECKING:
-    from diffucurate.generator.recipe import Recipe
+    from diffucurate.generator.recipe.recipe import Recipe
 
 
 @app.command()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import fiftyone as fo
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.templates import attributes_of, fixed_in
 from diffucurate.plugin import fields, runs
 from diffucurate.plugin.overview.pipeline import rows

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import fiftyone as fo
 from bson import json_util
 
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.overview.agreement import Agreement, Disagreement, Scatter, agreement, disagreements, scatter
 from diffucurate.plugin.overview.coverage import (
     CrossTable,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from diffucurate.generator.prompts import jobs
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     import fiftyone as fo

@@ -18,7 +18,7 @@ from diffucurate.generator.adapters import adapted
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.painter import paint
 from diffucurate.generator.prompts import Job
-from diffucurate.generator.setups import LearnedWord, Lora, Setup
+from diffucurate.generator.recipe.model_options import LearnedWord, Lora, Setup
 from diffucurate.generator.text.class_mentions import find_phrases
 
 WORD = "<piano>"

@@ -23,10 +23,10 @@ from diffucurate.generator.errors import ModelError, PictureError
 from diffucurate.generator.from_pictures import for_task
 from diffucurate.generator.models import nearest_size
 from diffucurate.generator.painter import Painting, Progress, paint
-from diffucurate.generator.picture_source import Region, Source
 from diffucurate.generator.pictures import SEAM, Picture, grown
 from diffucurate.generator.prompts import Job
-from diffucurate.generator.setups import Setup
+from diffucurate.generator.recipe.init_image import Region, Source
+from diffucurate.generator.recipe.model_options import Setup
 from diffucurate.generator.variations import altered
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (100, 90, 3), np.uint8)

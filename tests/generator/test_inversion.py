@@ -24,7 +24,7 @@ from diffucurate.generator.inversion.settings import Inversion
 from diffucurate.generator.inversion.training import learn_word
 from diffucurate.generator.painter import paint
 from diffucurate.generator.prompts import Job
-from diffucurate.generator.setups import LearnedWord, Lora, Setup
+from diffucurate.generator.recipe.model_options import LearnedWord, Lora, Setup
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny.scenes import Scene, render_scene
 

@@ -6,7 +6,7 @@ import pytest
 
 from diffucurate.generator.outlook import images_of, some_prompts
 from diffucurate.generator.prompts import jobs
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 
 ATTRIBUTES = {"colour": ["red", "blue"], "object": ["car", "bus", "truck"], "time": ["noon", "night"]}
 TWO = ["a {colour} {object} at {time}", "a red {object} at {time}"]

@@ -15,7 +15,7 @@ from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.painter import Painting, paint
 from diffucurate.generator.prompt_weights import weighted
 from diffucurate.generator.prompts import Job
-from diffucurate.generator.setups import LearnedWord, Setup
+from diffucurate.generator.recipe.model_options import LearnedWord, Setup
 from diffucurate.generator.text.class_mentions import find_phrases
 
 CLASSES = {"car": ["car"], "bus": ["bus"], "piano": ["<piano>"]}

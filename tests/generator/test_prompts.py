@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from diffucurate.generator.captions.source import CaptionSource
-from diffucurate.generator.picture_source import Region, Source
 from diffucurate.generator.prompts import Job, choices, count_jobs, jobs
-from diffucurate.generator.recipe import Recipe
-from diffucurate.generator.setups import Setup
+from diffucurate.generator.recipe.init_image import Region, Source
+from diffucurate.generator.recipe.model_options import Setup
+from diffucurate.generator.recipe.recipe import Recipe
 
 BASE: dict[str, Any] = {
     "dataset": "d",
@@ -124,7 +124,7 @@ def test_the_same_in_every_process() -> None:
     code = (
         "import sys, json\n"
         "from diffucurate.generator.prompts import jobs\n"
-        "from diffucurate.generator.recipe import Recipe\n"
+        "from diffucurate.generator.recipe.recipe import Recipe\n"
         "print([job.job_id for job in jobs(Recipe.from_mapping(json.loads(sys.argv[1])))])"
     )
     mapping = {**BASE, "sample": {"count": 9, "seed": 4}}

@@ -6,7 +6,7 @@ import pytest
 
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.prompts import jobs
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.variations import altered, refilled, template_of
 
 RECIPE = Recipe.from_mapping({

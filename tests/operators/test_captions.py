@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.operators.recipe_params import as_text, mapping_of, params_of
 
 WRITTEN = {"recipe_from": "built", "prompts_from": "captions", "captions": "a red car on a {beach}\ntwo buses at night"}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffucurate.generator.prompts import jobs
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     import fiftyone as fo

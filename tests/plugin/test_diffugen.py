@@ -16,8 +16,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from diffucurate.generator.errors import DatasetError, RecipeError
-from diffucurate.generator.pickled_words import convert
-from diffucurate.generator.recipe_files import recipes_of
+from diffucurate.generator.recipe.files import recipes_of
+from diffucurate.generator.recipe.pickled_embeddings import convert
 from diffucurate.plugin.cli import run
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.picture_folder import dataset_of_folder

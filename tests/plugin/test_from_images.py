@@ -15,7 +15,7 @@ import diffucurate as dc
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.pictures import SEAM, grown
 from diffucurate.generator.prompts import jobs
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.media import read_image
 from diffucurate.plugin.picture_plan import plan_pictures

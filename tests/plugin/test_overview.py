@@ -188,7 +188,7 @@ def test_disagreements_come_worst_first_in_pages(view: Any) -> None:
 
 
 def test_coverage(view: Any) -> None:
-    from diffucurate.generator.recipe import Recipe
+    from diffucurate.generator.recipe.recipe import Recipe
     from diffucurate.plugin.overview.coverage import cross_table, images_per_value
 
     pairs = Counter((s.attributes.colour, s.attributes.time) for s in view if s.attributes is not None)

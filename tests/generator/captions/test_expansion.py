@@ -17,7 +17,7 @@ from diffucurate.generator.captions.written import caption_in, folded, problem
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.prompts import jobs
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.class_mentions import find_phrases
 
 CLASSES = {"car": ["car"], "bus": ["bus", "coach"], "tree": ["tree"]}

@@ -13,7 +13,7 @@ from diffucurate.generator.captions.prompts import caption_prompts, class_prompt
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.outlook import images_of
 from diffucurate.generator.prompts import Job, jobs
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 
 CLASSES = {"vehicle": ["car", "bus"], "hydrant": ["fire hydrant"], "dog": ["dog"]}
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from diffucurate.generator.diffugen import LABELS, is_config, recipe_contents
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.prompts import jobs
-from diffucurate.generator.recipe import Recipe
-from diffucurate.generator.recipe_files import recipes_of
+from diffucurate.generator.recipe.diffugen import LABELS, is_config, recipe_contents
+from diffucurate.generator.recipe.files import recipes_of
+from diffucurate.generator.recipe.recipe import Recipe
 
 CONFIG: dict[str, Any] = {
     "dataset_name": "streets", "dataset_root": "out", "image_format": "png", "steps": 30,

@@ -8,7 +8,7 @@ import pytest
 
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.files.strict_yaml import write_yaml
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 
 PLAIN: dict[str, Any] = {"dataset": "d", "classes": {"car": ["car"]}, "templates": ["a {colour} car"],
                          "attributes": {"colour": ["red"]}}  # fmt: skip

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
-from diffucurate.generator.diffugen import is_config, recipe_contents
 from diffucurate.generator.files.strict_yaml import read_text, read_yaml
-from diffucurate.generator.recipe import Recipe
-from diffucurate.generator.setups import PICKLES
+from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
+from diffucurate.generator.recipe.model_options import PICKLES
+from diffucurate.generator.recipe.recipe import Recipe
 
 #: The dotted name of a field and the path of the pickle that it names -> the path of the same as safetensors.
 Converter: TypeAlias = Callable[[str, str], Path]

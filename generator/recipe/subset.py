@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import yaml
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.recipe import Recipe
-from diffucurate.generator.rules import Lists, check_mentions
+from diffucurate.generator.recipe.checks import Lists, check_mentions
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.templates import attributes_of, fix, fixed_in
 
 Combination = Mapping[str, str]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.missing import as_yaml, recipe_for_missing
 from diffucurate.generator.prompts import count_jobs, jobs
-from diffucurate.generator.recipe import Recipe
+from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.generator.recipe.subset import as_yaml, recipe_for_missing
 
 RECIPE = Recipe.parse(
     """

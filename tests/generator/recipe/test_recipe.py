@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.recipe import MAX_JOBS, Recipe, Sample
+from diffucurate.generator.recipe.recipe import MAX_JOBS, Recipe, Sample
 
 GOOD: dict[str, Any] = {
     "dataset": "night-streets",

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
-from diffucurate.generator.diffugen_classes import Classes, classes_in, mentioned, named_like, with_replacements
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.picture_recipe import REPLACE, TEXT, VARY
+from diffucurate.generator.recipe.diffugen_classes import Classes, classes_in, mentioned, named_like, with_replacements
+from diffucurate.generator.recipe.init_image_config import REPLACE, TEXT, VARY
 from diffucurate.generator.text.templates import attributes_of
 
 #: The lists of a config's sections -> the names by which its prompts use them.

@@ -18,12 +18,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError
 from pydantic import model_validator as check
 
-from diffucurate.generator import rules
 from diffucurate.generator.captions.config import Captions, check_captions, plain_captions, with_caption_defaults
-from diffucurate.generator.diffugen import is_config, recipe_contents
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.files.strict_yaml import read_text, read_yaml
-from diffucurate.generator.picture_recipe import (
+from diffucurate.generator.recipe import checks
+from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
+from diffucurate.generator.recipe.init_image_config import (
     DEFAULT_STRENGTH,
     Objects,
     SourceImages,
@@ -31,7 +31,7 @@ from diffucurate.generator.picture_recipe import (
     plain_strength,
     with_picture_defaults,
 )
-from diffucurate.generator.setups import LearnedWord, Lora, Setup, check_setup
+from diffucurate.generator.recipe.model_options import LearnedWord, Lora, Setup, check_setup
 from diffucurate.generator.text.templates import attributes_of, fixed_in
 from diffucurate.generator.validation import in_one_sentence, refuse_repeats
 
@@ -281,7 +281,7 @@ class Recipe(BaseModel):
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Recipe:
         """Check a mapping as YAML or JSON gives it: a recipe, or the first section of a config of DiffuGen's.
 
-        All sections, each a recipe or several, are ``generator.recipe_files``'s to read.
+        All sections, each a recipe or several, are ``generator.recipe.files``'s to read.
 
         Raises:
             RecipeError: it is not a mapping, or what it says is wrong.
@@ -302,20 +302,20 @@ class Recipe(BaseModel):
             limits = {"steps": (1, MAX_STEPS), "guidance": (0, MAX_GUIDANCE)}
             raise in_one_sentence(error, cls, limits=limits) from None
         if recipe is not data:
-            rules.check_dataset(recipe.dataset)
-            rules.check_classes(recipe.classes)
-            rules.check_attributes(recipe.attributes)
+            checks.check_dataset(recipe.dataset)
+            checks.check_classes(recipe.classes)
+            checks.check_attributes(recipe.attributes)
             check_captions(recipe)
             # Pictures may have templates of their own, and captions are prompts.
             if recipe.templates or (recipe.task != "img2img" and recipe.captions is None):
-                rules.check_templates(recipe.templates, recipe.attributes)
-            rules.check_negative_prompt(recipe.negative_prompt, recipe.templates)
+                checks.check_templates(recipe.templates, recipe.attributes)
+            checks.check_negative_prompt(recipe.negative_prompt, recipe.templates)
             _check_range(recipe.seeds)
             check_pictures(recipe)
             check_setup(recipe.setup)
             _check_count(recipe)
             if recipe.templates:
-                rules.check_mentions(recipe.classes, recipe.templates, recipe.attributes)
+                checks.check_mentions(recipe.classes, recipe.templates, recipe.attributes)
         return recipe
 
 
