@@ -47,12 +47,12 @@ from diffucurate.generator.attention import DAAM
 from diffucurate.generator.attention.class_tokens import ClassToken
 from diffucurate.generator.attention.token_training import learn_tokens
 from diffucurate.generator.attention.tokens import locate
+from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.labels.edges import EdgeGuide
 from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models import load_pipeline
 from diffucurate.generator.painter import paint
-from diffucurate.generator.prompts import jobs
 from diffucurate.generator.sources.attention import AttentionSource
 from diffucurate.generator.sources.yolov8 import YoloSource
 from diffucurate.generator.text.class_mentions import find_phrases

@@ -37,14 +37,14 @@ from diffusers import (
 from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from diffucurate.generator.jobs.jobs import Job
+from diffucurate.generator.jobs.variations import altered
 from diffucurate.generator.models import default_device
 from diffucurate.generator.painter import paint
 from diffucurate.generator.pictures import Picture, grown
-from diffucurate.generator.prompts import Job
 from diffucurate.generator.recipe.init_image import Region, Source
 from diffucurate.generator.tiny.scenes import real_scenes
 from diffucurate.generator.tiny.words import write_tokenizer_files
-from diffucurate.generator.variations import altered
 
 PROMPT = "a photo of a red car on a road at night"
 GUIDANCE = 5.0

@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.pictures import Picture, covered
-from diffucurate.generator.prompts import Job
 
 
 class Blend:

@@ -25,11 +25,11 @@ from diffucurate.generator.attention.attribution import Attribution
 from diffucurate.generator.conditions import Conditions
 from diffucurate.generator.errors import ModelError, PictureError
 from diffucurate.generator.from_pictures import for_task, picture_arguments
+from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models import check_size, default_batch, load_pipeline
 from diffucurate.generator.pictures import Picture
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.prompt_weights import weighted
-from diffucurate.generator.prompts import Job
 
 __all__ = ["Conditions", "Painting", "Progress", "paint", "together"]
 

@@ -14,7 +14,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.files.strict_yaml import read_text
-from diffucurate.generator.outlook import images_of
+from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.operators import recipe_params
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome

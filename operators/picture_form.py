@@ -12,7 +12,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError, RecipeError
-from diffucurate.generator.outlook import images_of
+from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.operators.forms import given, listed, refuse
 from diffucurate.operators.model_choice import model_warning
 from diffucurate.plugin.from_images import recipe_from

@@ -14,7 +14,7 @@ from fiftyone.operators import types
 from diffucurate.generator.captions.prompts import caption_prompts
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.files.strict_yaml import write_yaml
-from diffucurate.generator.outlook import images_of, some_prompts
+from diffucurate.generator.jobs.image_count import images_of, some_prompts
 from diffucurate.generator.recipe.checks import check_templates
 from diffucurate.generator.recipe.model_options import SCHEDULERS
 from diffucurate.generator.recipe.recipe import Recipe

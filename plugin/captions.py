@@ -11,7 +11,7 @@ from diffucurate.generator.progress import Progress
 from diffucurate.plugin.progress import Listener
 
 if TYPE_CHECKING:
-    from diffucurate.generator.prompts import Job
+    from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.recipe.recipe import Recipe
 
 logger = logging.getLogger(__name__)

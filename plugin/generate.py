@@ -111,7 +111,7 @@ def generate_all(
 def _generate(
     recipe: Recipe, limit: int | None, batch_size: int | None, device: str | None, progress: Listener | None
 ) -> fo.Dataset:
-    from diffucurate.generator.prompts import jobs as jobs_of
+    from diffucurate.generator.jobs.jobs import jobs as jobs_of
 
     existing = find_target(recipe.dataset)
     if recipe.source is not None:

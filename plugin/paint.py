@@ -25,8 +25,8 @@ from diffucurate.plugin.samples import job_fields
 from diffucurate.plugin.store import attention_fields
 
 if TYPE_CHECKING:
+    from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.painter import Painting
-    from diffucurate.generator.prompts import Job
     from diffucurate.plugin.pictures import PictureReader
 
 logger = logging.getLogger(__name__)

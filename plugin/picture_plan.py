@@ -14,13 +14,13 @@ import fiftyone as fo
 from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, DiffucurateError, PictureError, RecipeError
-from diffucurate.generator.prompts import Choice, Job, choices, job_of
+from diffucurate.generator.jobs.jobs import Choice, Job, choices, job_of
+from diffucurate.generator.jobs.sampling import shares
+from diffucurate.generator.jobs.variations import refilled, template_of
 from diffucurate.generator.recipe.init_image import Source
 from diffucurate.generator.recipe.init_image_config import Objects
 from diffucurate.generator.recipe.recipe import Recipe, Sample, Size
-from diffucurate.generator.sampling import shares
 from diffucurate.generator.text.templates import attributes_of, fill
-from diffucurate.generator.variations import refilled, template_of
 from diffucurate.plugin import fields, runs
 from diffucurate.plugin.label_fields import label_field
 from diffucurate.plugin.pictures import PictureReader

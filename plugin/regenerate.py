@@ -16,11 +16,11 @@ import fiftyone as fo
 from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.jobs.jobs import Job
+from diffucurate.generator.jobs.variations import altered, refilled
 from diffucurate.generator.progress import Progress
-from diffucurate.generator.prompts import Job
 from diffucurate.generator.recipe.checks import check_attributes
 from diffucurate.generator.recipe.recipe import MAX_JOBS, Recipe
-from diffucurate.generator.variations import altered, refilled
 from diffucurate.plugin import fields, runs
 from diffucurate.plugin.classes import extend_classes
 from diffucurate.plugin.paint import job_ids, paint_into

@@ -24,8 +24,8 @@ from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.provenance import Origins, Provenance, Samples, painted_samples
 
 if TYPE_CHECKING:
+    from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.painter import Painting
-    from diffucurate.generator.prompts import Job
 
 #: Where it was not recorded: an image painted alone.
 _UNKNOWN = Conditions("", 1, 0)

@@ -23,8 +23,8 @@ from diffucurate.plugin.picture_fields import PARTS, source_document
 
 if TYPE_CHECKING:
     from diffucurate.generator.conditions import Conditions
+    from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.labels.polygons import Ring
-    from diffucurate.generator.prompts import Job
 
 #: Share of a heatmap's peak below which the image shows through.
 FAINT_HEAT = 0.3

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from diffucurate.generator.prompts import jobs
+from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.recipe.recipe import Recipe
 
 if TYPE_CHECKING:

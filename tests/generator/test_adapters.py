@@ -16,8 +16,8 @@ from untrained import untrained_sd3, untrained_xl
 
 from diffucurate.generator.adapters import adapted
 from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.painter import paint
-from diffucurate.generator.prompts import Job
 from diffucurate.generator.recipe.model_options import LearnedWord, Lora, Setup
 from diffucurate.generator.text.class_mentions import find_phrases
 

@@ -21,13 +21,13 @@ from untrained import (
 
 from diffucurate.generator.errors import ModelError, PictureError
 from diffucurate.generator.from_pictures import for_task
+from diffucurate.generator.jobs.jobs import Job
+from diffucurate.generator.jobs.variations import altered
 from diffucurate.generator.models import nearest_size
 from diffucurate.generator.painter import Painting, Progress, paint
 from diffucurate.generator.pictures import SEAM, Picture, grown
-from diffucurate.generator.prompts import Job
 from diffucurate.generator.recipe.init_image import Region, Source
 from diffucurate.generator.recipe.model_options import Setup
-from diffucurate.generator.variations import altered
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (100, 90, 3), np.uint8)
 MASK = np.zeros((100, 90), np.bool_)

@@ -22,8 +22,8 @@ from diffucurate.generator.inversion.files import WordFiles, word_name
 from diffucurate.generator.inversion.loss_plot import SIZE, loss_plot
 from diffucurate.generator.inversion.settings import Inversion
 from diffucurate.generator.inversion.training import learn_word
+from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.painter import paint
-from diffucurate.generator.prompts import Job
 from diffucurate.generator.recipe.model_options import LearnedWord, Lora, Setup
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny.scenes import Scene, render_scene

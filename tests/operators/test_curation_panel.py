@@ -292,7 +292,7 @@ def test_disagreements_side_by_side_in_pages(event, compared: fo.Dataset, monkey
 
 
 def test_missing_combinations_go_to_the_form_as_a_recipe(event, compared: fo.Dataset) -> None:
-    from diffucurate.generator.prompts import jobs
+    from diffucurate.generator.jobs.jobs import jobs
     from diffucurate.generator.recipe.recipe import Recipe
 
     answer = event(compared, tab="coverage")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diffucurate.generator.prompts import jobs
+from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.recipe.recipe import Recipe
 
 if TYPE_CHECKING:

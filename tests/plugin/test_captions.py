@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.prompts import jobs
+from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.plugin.describe import of_image
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.media import read_maps

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from diffucurate.generator.prompts import jobs
+from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
 from diffucurate.generator.tiny.words import PLACES, TIMES, vocabulary

@@ -140,7 +140,7 @@ def test_interrupted_run_keeps_what_is_painted_and_goes_on(content):
 
 
 def test_images_that_someone_else_adds_meanwhile_are_not_doubled(content):
-    from diffucurate.generator.prompts import jobs
+    from diffucurate.generator.jobs.jobs import jobs
     from diffucurate.generator.recipe.recipe import Recipe
 
     last = jobs(Recipe.from_mapping(content))[-1].job_id

@@ -9,7 +9,7 @@ import pytest
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.files.strict_yaml import write_yaml
-from diffucurate.generator.prompts import jobs
+from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.label import label

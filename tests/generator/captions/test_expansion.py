@@ -15,8 +15,8 @@ from diffucurate.generator.captions.files import read_captions
 from diffucurate.generator.captions.language_model import LanguageModel
 from diffucurate.generator.captions.written import caption_in, folded, problem
 from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.progress import Progress
-from diffucurate.generator.prompts import jobs
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.class_mentions import find_phrases
 

@@ -11,8 +11,8 @@ import pytest
 
 from diffucurate.generator.captions.prompts import caption_prompts, class_prompt
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.outlook import images_of
-from diffucurate.generator.prompts import Job, jobs
+from diffucurate.generator.jobs.image_count import images_of
+from diffucurate.generator.jobs.jobs import Job, jobs
 from diffucurate.generator.recipe.recipe import Recipe
 
 CLASSES = {"vehicle": ["car", "bus"], "hydrant": ["fire hydrant"], "dog": ["dog"]}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.prompts import jobs
+from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.recipe.diffugen import LABELS, is_config, recipe_contents
 from diffucurate.generator.recipe.files import recipes_of
 from diffucurate.generator.recipe.recipe import Recipe

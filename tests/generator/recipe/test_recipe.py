@@ -353,7 +353,7 @@ def test_sample_defaults_to_seed_0() -> None:
 
 def test_recipes_are_light() -> None:
     code = (
-        "import sys, diffucurate.generator.prompts\n"
+        "import sys, diffucurate.generator.jobs.jobs\n"
         "sys.exit(bool({'torch', 'fiftyone', 'diffusers', 'transformers', 'cv2', 'numpy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

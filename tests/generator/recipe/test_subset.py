@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.prompts import count_jobs, jobs
+from diffucurate.generator.jobs.jobs import count_jobs, jobs
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.recipe.subset import as_yaml, recipe_for_missing
 

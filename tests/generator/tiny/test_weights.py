@@ -10,9 +10,9 @@ import pytest
 from diffusers import StableDiffusionPipeline
 
 from diffucurate.generator import tiny
+from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.models import load_pipeline
 from diffucurate.generator.painter import paint
-from diffucurate.generator.prompts import jobs
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.generator.tiny.train_autoencoder import image_batch, psnr

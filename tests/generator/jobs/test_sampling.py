@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from diffucurate.generator.sampling import balanced_rows, even_targets, shares
+from diffucurate.generator.jobs.sampling import balanced_rows, even_targets, shares
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.prompts import jobs
+from diffucurate.generator.jobs.jobs import jobs
+from diffucurate.generator.jobs.variations import altered, refilled, template_of
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.generator.variations import altered, refilled, template_of
 
 RECIPE = Recipe.from_mapping({
     "dataset": "x", "classes": {"car": ["car"], "bus": ["bus"]},

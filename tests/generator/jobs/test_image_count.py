@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from diffucurate.generator.outlook import images_of, some_prompts
-from diffucurate.generator.prompts import jobs
+from diffucurate.generator.jobs.image_count import images_of, some_prompts
+from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.recipe.recipe import Recipe
 
 ATTRIBUTES = {"colour": ["red", "blue"], "object": ["car", "bus", "truck"], "time": ["noon", "night"]}

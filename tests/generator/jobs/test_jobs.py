@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from diffucurate.generator.captions.source import CaptionSource
-from diffucurate.generator.prompts import Job, choices, count_jobs, jobs
+from diffucurate.generator.jobs.jobs import Job, choices, count_jobs, jobs
 from diffucurate.generator.recipe.init_image import Region, Source
 from diffucurate.generator.recipe.model_options import Setup
 from diffucurate.generator.recipe.recipe import Recipe
@@ -123,7 +123,7 @@ def test_negative_prompts_are_filled_too() -> None:
 def test_the_same_in_every_process() -> None:
     code = (
         "import sys, json\n"
-        "from diffucurate.generator.prompts import jobs\n"
+        "from diffucurate.generator.jobs.jobs import jobs\n"
         "from diffucurate.generator.recipe.recipe import Recipe\n"
         "print([job.job_id for job in jobs(Recipe.from_mapping(json.loads(sys.argv[1])))])"
     )

@@ -10,7 +10,7 @@ from math import gcd, prod
 from typing import NamedTuple
 
 from diffucurate.generator.captions.prompts import caption_prompts
-from diffucurate.generator.prompts import count_jobs
+from diffucurate.generator.jobs.jobs import count_jobs
 from diffucurate.generator.recipe.recipe import Recipe, Sample
 from diffucurate.generator.text.templates import attributes_of, fill
 

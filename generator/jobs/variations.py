@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.prompts import Job, negative_prompt, phrases_of
+from diffucurate.generator.jobs.jobs import Job, negative_prompt, phrases_of
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.text.templates import attributes_of, fill, loosened

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 from diffucurate.generator.captions.prompts import CaptionPrompt, balanced, caption_prompts
 from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.jobs.sampling import balanced_rows, even_targets, shares
 from diffucurate.generator.recipe.init_image import Source
 from diffucurate.generator.recipe.model_options import Setup
 from diffucurate.generator.recipe.recipe import MAX_JOBS, Recipe, Sample, Size
-from diffucurate.generator.sampling import balanced_rows, even_targets, shares
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.text.templates import attributes_of, fill, fixed_in
 

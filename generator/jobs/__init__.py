@@ -1,0 +1,1 @@
+"""A recipe's images, one job each, with a stable job id."""
