@@ -51,7 +51,7 @@ from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.labels.edges import EdgeGuide
 from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
-from diffucurate.generator.models import load_pipeline
+from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.painter import paint
 from diffucurate.generator.sources.attention import AttentionSource
 from diffucurate.generator.sources.yolov8 import YoloSource

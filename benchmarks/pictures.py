@@ -39,7 +39,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.jobs.variations import altered
-from diffucurate.generator.models import default_device
+from diffucurate.generator.models.load import default_device
 from diffucurate.generator.painter import paint
 from diffucurate.generator.pictures import Picture, grown
 from diffucurate.generator.recipe.init_image import Region, Source

@@ -30,7 +30,7 @@ from diffucurate.generator.inversion.examples import Example
 from diffucurate.generator.inversion.files import WordFiles
 from diffucurate.generator.inversion.settings import Inversion
 from diffucurate.generator.inversion.training import learn_word
-from diffucurate.generator.models import default_device, load_pipeline, release_models
+from diffucurate.generator.models.load import default_device, load_pipeline, release_models
 from diffucurate.generator.tiny.rare import EXAMPLES, FIRST_SEED, PLACEHOLDER, rare_caption
 from diffucurate.generator.tiny.scenes import Scene, render_scene
 

@@ -12,7 +12,7 @@ from fiftyone.operators.executor import ExecutionContext
 from diffucurate.generator.captions.config import captions_config
 from diffucurate.generator.captions.prompts import caption_prompts
 from diffucurate.generator.errors import ModelError, RecipeError
-from diffucurate.generator.model_names import downloaded_writers, locate_writer
+from diffucurate.generator.models.names import downloaded_writers, locate_writer
 from diffucurate.generator.recipe.checks import check_classes
 from diffucurate.operators.caption_form import ask_captions
 from diffucurate.operators.caption_params import captions_in

@@ -13,8 +13,8 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError, DiffucurateError, ModelError, RecipeError
 from diffucurate.generator.labels.settings import SETTINGS, Settings
-from diffucurate.generator.model_names import downloaded_models, downloaded_segmenters, locate, locate_segmenter
-from diffucurate.generator.token_names import existing_token, token_names
+from diffucurate.generator.models.names import downloaded_models, downloaded_segmenters, locate, locate_segmenter
+from diffucurate.generator.models.token_files import existing_token, token_names
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose_target, given, listed, refuse
 from diffucurate.operators.label_form import (

@@ -9,7 +9,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError, RecipeError
-from diffucurate.generator.token_names import token_names, token_path
+from diffucurate.generator.models.token_files import token_names, token_path
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose, choose_target, given, listed, refuse
 from diffucurate.operators.model_choice import ask_model

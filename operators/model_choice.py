@@ -9,7 +9,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import ModelError
-from diffucurate.generator.model_names import downloaded_models, locate
+from diffucurate.generator.models.names import downloaded_models, locate
 from diffucurate.operators.forms import given, refuse
 from diffucurate.operators.recipe_params import BUILTIN, HUB, LOCAL
 

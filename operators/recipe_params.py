@@ -13,7 +13,7 @@ from typing import Any
 
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.files.strict_yaml import read_yaml, write_yaml
-from diffucurate.generator.model_names import BUILT_IN, locate
+from diffucurate.generator.models.names import BUILT_IN, locate
 from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
 from diffucurate.generator.recipe.recipe import MAX_SIDE, Recipe
 from diffucurate.generator.text.class_mentions import phrase_forms

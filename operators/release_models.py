@@ -1,4 +1,4 @@
-"""Operator: free the memory of the loaded models. ``generator.models`` keeps and releases them."""
+"""Operator: free the memory of the loaded models. ``generator.models.load`` keeps and releases them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ReleaseModels(LibraryOperator):
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         models, size = _held()
         if models:
-            from diffucurate.generator.models import release_models
+            from diffucurate.generator.models.load import release_models
 
             release_models()
         return Outcome(_in_words(models, size, "released"), {"models": models, "bytes": size})
@@ -58,7 +58,7 @@ class ReleaseModels(LibraryOperator):
 
 def _held() -> tuple[int, int]:
     """How many models are loaded, and the bytes of their weights; loads nothing to find out."""
-    module = "diffucurate.generator.models"
+    module = "diffucurate.generator.models.load"
     held: tuple[int, int] = sys.modules[module].held_memory() if module in sys.modules else (0, 0)
     return held
 

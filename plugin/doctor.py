@@ -149,7 +149,7 @@ def _database() -> Check:
 def _device() -> Check:
     import torch
 
-    from diffucurate.generator.models import default_device
+    from diffucurate.generator.models.load import default_device
 
     device, reason = default_device()
     if device == "cuda":
@@ -161,7 +161,7 @@ def _device() -> Check:
 
 def _built_in_model() -> Check:
     from diffucurate.generator.errors import ModelError
-    from diffucurate.generator.models import load_pipeline
+    from diffucurate.generator.models.load import load_pipeline
     from diffucurate.generator.tiny import pipeline_folder
 
     start = time.perf_counter()

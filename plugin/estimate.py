@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import fiftyone.core.odm as foo
 
-from diffucurate.generator.model_names import BUILT_IN
+from diffucurate.generator.models.names import BUILT_IN
 from diffucurate.plugin import runs
 
 if TYPE_CHECKING:

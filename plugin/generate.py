@@ -130,8 +130,8 @@ def _generate(
     if existing is not None and not todo:
         return existing
 
-    from diffucurate.generator.adapters import adapted
-    from diffucurate.generator.models import check_size, load_pipeline
+    from diffucurate.generator.models.adapters import adapted
+    from diffucurate.generator.models.load import check_size, load_pipeline
 
     # Whatever is wrong with the model or its setup is said before a dataset is made.
     pipe = load_pipeline(recipe.model, device)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import DatasetError, RecipeError
-from diffucurate.generator.token_names import token_path
+from diffucurate.generator.models.token_files import token_path
 from diffucurate.plugin import fields, runs
 from diffucurate.plugin.classes import read_classes
 from diffucurate.plugin.label_fields import LabelField, learnable_field
@@ -58,7 +58,7 @@ def learn_token(
             ``night`` makes ``night-car`` and ``night-bus``.
         model: the diffusion model that is to look for the class, the built-in one by default.
         device: for the model; the best one there is by default.
-        folder: where the token is kept; see ``generator.token_names``.
+        folder: where the token is kept; see ``generator.models.token_files``.
         overwrite: replace tokens of these names.
         progress: called with the images that were read.
 
@@ -94,7 +94,7 @@ def learn_token(
     paths = _paths(wanted, name, folder, overwrite)
 
     from diffucurate.generator.attention.token_training import learn_tokens
-    from diffucurate.generator.models import load_pipeline
+    from diffucurate.generator.models.load import load_pipeline
 
     known, chosen = read_classes(dataset), model or "tiny"
     settings = {"field": field, "classes": wanted, "model": chosen, "device": device, "tokens": list(paths)}

@@ -197,7 +197,7 @@ def _listed(values: Values) -> list[str]:
 
 
 def _paint(dataset: fo.Dataset, part: Part, progress: Listener | None) -> None:
-    from diffucurate.generator.models import load_pipeline
+    from diffucurate.generator.models.load import load_pipeline
     from diffucurate.plugin.picture_labels import PictureLabels
     from diffucurate.plugin.pictures import PictureReader
 

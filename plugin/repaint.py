@@ -147,7 +147,7 @@ def _device(then: str) -> str | None:
     """The device of then where this machine has it, else the best there is."""
     import torch
 
-    from diffucurate.generator.models import default_device
+    from diffucurate.generator.models.load import default_device
 
     if not then or torch.device(then).type not in ("cpu", default_device()[0]):
         return None

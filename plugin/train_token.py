@@ -118,7 +118,7 @@ def _pipeline(model: str, device: str | None, examples: int) -> Any:
     import torch
 
     from diffucurate.generator.inversion.examples import check_count
-    from diffucurate.generator.models import load_pipeline
+    from diffucurate.generator.models.load import load_pipeline
 
     check_count(examples)
     return load_pipeline(model, device, torch.float32)

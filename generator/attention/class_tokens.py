@@ -3,7 +3,7 @@
 The pair is a start token, which takes what is not the class, and the class token (OVAM's token optimisation,
 Marcos-Manchon et al. 2024), both as the model's text encoder would give them. ``token_training`` learns it from a few
 masks; ``token_contest`` looks for it in any other image, and ``calibration`` reads what it finds. Here it is kept: one
-safetensors file per token, in a folder where it goes by its name (``generator.token_names``). Knows no images.
+safetensors file per token, in a folder where it goes by its name (``generator.models.token_files``). Knows no images.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from diffucurate.generator.attention.calibration import Calibration
 from diffucurate.generator.attention.families import Family
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.errors import ModelError
-from diffucurate.generator.token_names import existing_token
+from diffucurate.generator.models.token_files import existing_token
 
 #: Of the file, so that a later one can be told from it.
 _FORMAT = "diffucurate-token-1"

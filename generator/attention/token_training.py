@@ -36,7 +36,7 @@ from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.token_contest import ContestSums, TokenContest
 from diffucurate.generator.attention.trace import AttentionTrace
 from diffucurate.generator.errors import LabelError, RecipeError
-from diffucurate.generator.models import default_batch
+from diffucurate.generator.models.load import default_batch
 from diffucurate.generator.text.class_mentions import find_phrases
 
 #: Noise steps at which images are looked at, as ``AttentionSource`` does.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from diffucurate.generator.errors import ModelError
-from diffucurate.generator.model_names import locate_writer
+from diffucurate.generator.models.names import locate_writer
 
 
 class Written(NamedTuple):
@@ -34,7 +34,7 @@ class LanguageModel:
     def __init__(self, model: str, device: str | None = None) -> None:
         import torch
 
-        from diffucurate.generator.models import checked_device, default_device
+        from diffucurate.generator.models.load import checked_device, default_device
 
         self.name = model
         self._device = checked_device(device or default_device()[0])
@@ -123,7 +123,7 @@ def _load(model: str, dtype: Any) -> tuple[Any, Any]:
     """The model and its tokenizer."""
     import transformers
 
-    from diffucurate.generator.models import OFFLINE_HELP, first_line
+    from diffucurate.generator.models.load import OFFLINE_HELP, first_line
 
     kind, name = locate_writer(model)
     local = (("the folder", True),)

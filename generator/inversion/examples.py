@@ -18,7 +18,7 @@ from torch import Tensor
 
 from diffucurate.generator.errors import PictureError
 from diffucurate.generator.inversion.settings import SLOT, Inversion
-from diffucurate.generator.models import default_batch
+from diffucurate.generator.models.load import default_batch
 
 #: Examples that a word is learned from: of fewer it takes the accidents for the thing, more are slow to gather.
 FEWEST, MOST = 3, 50

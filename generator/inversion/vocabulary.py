@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diffucurate.generator.adapters import check_unknown, word_encoders
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.inversion.settings import SLOT
+from diffucurate.generator.models.adapters import check_unknown, word_encoders
 
 
 class WithNewRows(nn.Module):
@@ -48,7 +48,7 @@ class NewWord:
     rows: tuple[nn.Parameter, ...]
 
     def tensors(self) -> dict[str, Tensor]:
-        """As ``generator.adapters`` loads a word: under its placeholder, or per encoder for Stable Diffusion XL."""
+        """As ``generator.models.adapters`` loads a word: under its placeholder, or per encoder for Stable Diffusion XL."""
         names = (self.placeholder,) if len(self.rows) == 1 else ("clip_l", "clip_g")
         return {name: row.detach().float().cpu().clone() for name, row in zip(names, self.rows, strict=True)}
 

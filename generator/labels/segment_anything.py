@@ -22,7 +22,7 @@ from diffucurate.generator.labels.make import normalised_heatmaps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.refinement import hottest_points, refined
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS
-from diffucurate.generator.model_names import SEGMENTERS, check_segmenter, locate_segmenter
+from diffucurate.generator.models.names import SEGMENTERS, check_segmenter, locate_segmenter
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +54,7 @@ class SamRefiner:
     def __init__(
         self, model: str, device: str | None = None, min_agreement: float = DEFAULT_SETTINGS.min_agreement
     ) -> None:
-        from diffucurate.generator.models import checked_device, default_device
+        from diffucurate.generator.models.load import checked_device, default_device
 
         device = checked_device(device or default_device()[0])
         loaded, self._processor = _load(model)
@@ -125,7 +125,7 @@ class SamRefiner:
 
 def _load(model: str) -> tuple[Any, Any]:
     """The model and its processor."""
-    from diffucurate.generator.models import OFFLINE_HELP, first_line
+    from diffucurate.generator.models.load import OFFLINE_HELP, first_line
 
     kind, name = locate_segmenter(model)
     local = (("the folder", True),)

@@ -1,6 +1,6 @@
 """What is changed about a model before it paints: its sampler, LoRAs, words, how it reads them. Knows no pipeline.
 
-Light on purpose, as the recipe reads it; ``generator.adapters`` does to a pipeline what is said here.
+Light on purpose, as the recipe reads it; ``generator.models.adapters`` does to a pipeline what is said here.
 """
 
 from __future__ import annotations

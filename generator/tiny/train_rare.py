@@ -22,7 +22,7 @@ from diffucurate.generator.inversion.files import WordFiles
 from diffucurate.generator.inversion.settings import Inversion
 from diffucurate.generator.inversion.training import Learned, learn_word
 from diffucurate.generator.labels.model import Instance
-from diffucurate.generator.models import load_pipeline
+from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.sources.yolov8 import prepare_ultralytics
 from diffucurate.generator.tiny import rare_yolo_path, yolo_path

@@ -16,7 +16,7 @@ from diffucurate.generator.attention.token_training import learn_token, learn_to
 from diffucurate.generator.errors import LabelError, ModelError, RecipeError
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import LabelSettings
-from diffucurate.generator.models import load_pipeline, release_models
+from diffucurate.generator.models.load import load_pipeline, release_models
 from diffucurate.generator.sources import LabelSource
 from diffucurate.generator.sources.attention import AttentionSource, class_prompts, working_size
 from diffucurate.generator.tiny import real_scenes

@@ -23,7 +23,7 @@ from diffucurate.generator.errors import ModelError, PictureError
 from diffucurate.generator.from_pictures import for_task
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.jobs.variations import altered
-from diffucurate.generator.models import nearest_size
+from diffucurate.generator.models.load import nearest_size
 from diffucurate.generator.painter import Painting, Progress, paint
 from diffucurate.generator.pictures import SEAM, Picture, grown
 from diffucurate.generator.recipe.init_image import Region, Source
@@ -116,7 +116,7 @@ def test_models_that_cannot(pipe_of: Callable[[str], Any], kind: str, task: str)
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 def test_the_built_in_model_keeps_what_is_around_the_region(strength: float) -> None:
     """Its latents have 8 channels, which diffusers' own pipelines do not blend."""
-    from diffucurate.generator.models import load_pipeline
+    from diffucurate.generator.models.load import load_pipeline
     from diffucurate.generator.tiny.scenes import real_scenes
 
     pipe = load_pipeline("tiny", "cpu")

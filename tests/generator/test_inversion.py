@@ -15,7 +15,6 @@ from PIL import Image
 from safetensors.torch import load_file
 from untrained import untrained_pipeline, untrained_sd3, untrained_xl
 
-from diffucurate.generator.adapters import adapted
 from diffucurate.generator.errors import ModelError, PictureError, RecipeError
 from diffucurate.generator.inversion.examples import Example, prepare
 from diffucurate.generator.inversion.files import WordFiles, word_name
@@ -23,6 +22,7 @@ from diffucurate.generator.inversion.loss_plot import SIZE, loss_plot
 from diffucurate.generator.inversion.settings import Inversion
 from diffucurate.generator.inversion.training import learn_word
 from diffucurate.generator.jobs.jobs import Job
+from diffucurate.generator.models.adapters import adapted
 from diffucurate.generator.painter import paint
 from diffucurate.generator.recipe.model_options import LearnedWord, Lora, Setup
 from diffucurate.generator.text.class_mentions import find_phrases

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from diffucurate.generator.token_names import TOKENS_DIR_VARIABLE, token_names
+from diffucurate.generator.models.token_files import TOKENS_DIR_VARIABLE, token_names
 
 if TYPE_CHECKING:
     import fiftyone as fo

@@ -8,7 +8,7 @@ from pathlib import Path
 def test_loaded_models_are_released(app, random_pipeline: Path) -> None:
     import fiftyone.operators as foo
 
-    from diffucurate.generator.models import held_memory, load_pipeline, release_models
+    from diffucurate.generator.models.load import held_memory, load_pipeline, release_models
 
     release_models()
     assert app.form("release_models", None)["held"]["view"]["label"] == "No model is loaded."

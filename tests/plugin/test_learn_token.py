@@ -12,9 +12,9 @@ import pytest
 from diffucurate.generator.attention.class_tokens import ClassToken, find_token
 from diffucurate.generator.errors import DatasetError, LabelError, ModelError, RecipeError
 from diffucurate.generator.labels.model import Instance, Labels
+from diffucurate.generator.models.token_files import TOKENS_DIR_VARIABLE, token_names
 from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.generator.tiny.shapes import CLASSES
-from diffucurate.generator.token_names import TOKENS_DIR_VARIABLE, token_names
 from diffucurate.plugin import runs
 from diffucurate.plugin.classes import mask_targets
 from diffucurate.plugin.label import label

@@ -16,7 +16,7 @@ from diffucurate.generator.attention.attribution import attributable
 from diffucurate.generator.attention.calibration import Calibration
 from diffucurate.generator.attention.class_tokens import ClassToken, Provenance, find_token, fingerprint
 from diffucurate.generator.errors import ModelError, RecipeError
-from diffucurate.generator.token_names import TOKENS_DIR_VARIABLE, token_names, token_path, tokens_folder
+from diffucurate.generator.models.token_files import TOKENS_DIR_VARIABLE, token_names, token_path, tokens_folder
 
 
 def token(label: str = "car", family: Any = None) -> ClassToken:

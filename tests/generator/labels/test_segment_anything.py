@@ -19,19 +19,19 @@ from numpy.typing import NDArray
 from transformers import CLIPTextConfig, CLIPTextModel
 from untrained_segmenters import SEGMENTERS
 
-from diffucurate.generator import model_names
 from diffucurate.generator.errors import LabelError, ModelError
 from diffucurate.generator.labels import segment_anything
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.segment_anything import SamRefiner
-from diffucurate.generator.model_names import downloaded_segmenters, locate_segmenter
+from diffucurate.generator.models import names
+from diffucurate.generator.models.names import downloaded_segmenters, locate_segmenter
 
 Maps = dict[str, NDArray[np.float32]]
 Example = tuple[NDArray[np.uint8], Labels, Maps]
 
 KINDS = [
     pytest.param(kind, marks=pytest.mark.skipif(
-        not hasattr(transformers, model_names.SEGMENTERS[kind][0]), reason="transformers is older than this model"
+        not hasattr(transformers, names.SEGMENTERS[kind][0]), reason="transformers is older than this model"
     ))
     for kind in SEGMENTERS
 ]  # fmt: skip

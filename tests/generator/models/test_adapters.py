@@ -14,9 +14,9 @@ from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
 from untrained import untrained_sd3, untrained_xl
 
-from diffucurate.generator.adapters import adapted
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.jobs import Job
+from diffucurate.generator.models.adapters import adapted
 from diffucurate.generator.painter import paint
 from diffucurate.generator.recipe.model_options import LearnedWord, Lora, Setup
 from diffucurate.generator.text.class_mentions import find_phrases

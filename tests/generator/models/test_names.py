@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from diffucurate.generator.errors import ModelError
-from diffucurate.generator.model_names import downloaded_models, locate
+from diffucurate.generator.models.names import downloaded_models, locate
 
 
 def test_places(tmp_path: Path) -> None:

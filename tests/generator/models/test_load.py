@@ -10,9 +10,10 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from diffucurate.generator import models, tiny
+from diffucurate.generator import tiny
 from diffucurate.generator.errors import ModelError, RecipeError
-from diffucurate.generator.models import check_size, default_batch, default_device, load_pipeline, release_models
+from diffucurate.generator.models import load
+from diffucurate.generator.models.load import check_size, default_batch, default_device, load_pipeline, release_models
 
 
 @pytest.fixture(scope="session")
@@ -129,4 +130,4 @@ def test_default_batch_shrinks_with_the_size(pipe: Any) -> None:
 
 
 def test_kept_is_bounded() -> None:
-    assert models.KEPT == 2
+    assert load.KEPT == 2

@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from torch.nn import Module
 
 from diffucurate.generator.errors import ModelError, RecipeError
-from diffucurate.generator.model_names import locate
+from diffucurate.generator.models.names import locate
 
 #: Pipelines kept loaded, the least recently used going first.
 KEPT = 2
