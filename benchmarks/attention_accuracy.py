@@ -48,8 +48,8 @@ from diffucurate.generator.attention.class_tokens import ClassToken
 from diffucurate.generator.attention.token_training import learn_tokens
 from diffucurate.generator.attention.tokens import locate
 from diffucurate.generator.jobs.jobs import jobs
-from diffucurate.generator.labels.edges import EdgeGuide
-from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
+from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
+from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.painter import paint

@@ -35,14 +35,14 @@ from pycocotools.cocoeval import COCOeval
 from diffucurate.generator.attention import DAAM
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.labels.confidence import WEIGHTS, signs
-from diffucurate.generator.labels.edges import EdgeGuide
-from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
-from diffucurate.generator.labels.regions import Regions
+from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
+from diffucurate.generator.labels.from_maps import labels_from_maps
+from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
+from diffucurate.generator.labels.maps.superpixels import Regions
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.painter import paint
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.sources.attention import AttentionSource
-from diffucurate.generator.sources.from_maps import labels_from_maps
 from diffucurate.generator.sources.yolov8 import YoloSource
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.text.object_counts import object_counts

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from peers.diffugen import diffugen
 
-from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
+from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.tiny.scenes import real_scenes
 from diffucurate.generator.tiny.shapes import CLASSES

@@ -33,7 +33,7 @@ from tiny_model import recipe
 
 from diffucurate.generator.attention.tokens import locate
 from diffucurate.generator.jobs.jobs import Job, jobs
-from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
+from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.painter import paint
 

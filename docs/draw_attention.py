@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.attention import TraceSettings
 from diffucurate.generator.attention.token_training import learn_tokens
-from diffucurate.generator.labels.edges import EdgeGuide
-from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
+from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
+from diffucurate.generator.labels.from_maps import labels_from_maps
+from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.sources.attention import AttentionSource
-from diffucurate.generator.sources.from_maps import labels_from_maps
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny.scenes import Scene, real_scenes
 from diffucurate.generator.tiny.shapes import CLASSES

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.settings import LabelSettings, YoloSettings
-from diffucurate.generator.sources.from_maps import labels_from_maps
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.plugin import fields
 from diffucurate.plugin.classes import Phrases

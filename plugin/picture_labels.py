@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import PictureError
+from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.pictures import covered, within
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.generator.sources.from_maps import labels_from_maps
 from diffucurate.plugin.classes import Phrases
 from diffucurate.plugin.pictures import PictureReader
 from diffucurate.plugin.regions import Thing

@@ -19,9 +19,9 @@ from PIL import Image, ImageColor
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.labels.drawing import draw
+from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings, Settings
-from diffucurate.generator.sources.from_maps import labels_from_maps
 from diffucurate.plugin import fields
 from diffucurate.plugin.classes import Phrases, read_classes
 from diffucurate.plugin.colours import family_of, shades

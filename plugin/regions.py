@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import PictureError
-from diffucurate.generator.labels.instances import components
+from diffucurate.generator.labels.masks.components import components
 from diffucurate.generator.labels.polygons import polygons_to_mask
 from diffucurate.plugin.label_fields import LabelField
 from diffucurate.plugin.samples import from_detection

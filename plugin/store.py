@@ -33,7 +33,7 @@ def as_stored(heatmaps: Mapping[str, NDArray[np.floating[Any]]]) -> Heatmaps:
 
 def store_heatmaps(heatmaps: Heatmaps, shape: tuple[int, int], folder: Path, stem: str) -> dict[str, Any]:
     """Write raw maps ((h, w), >= 0) and one picture of each at the image's (height, width) ``shape``."""
-    from diffucurate.generator.labels.make import normalised_heatmaps
+    from diffucurate.generator.labels.from_heatmaps import normalised_heatmaps
 
     maps = write_maps(folder / "maps" / f"{stem}.safetensors", heatmaps)
     values: dict[str, Any] = {fields.ATTENTION_MAPS: str(maps)}
@@ -55,7 +55,7 @@ def attention_fields(painting: Painting, classes: Phrases, folder: Path, stem: s
 
     ``classes`` are all of the dataset's with their phrases, in the order of their ids.
     """
-    from diffucurate.generator.sources.from_maps import labels_from_maps
+    from diffucurate.generator.labels.from_maps import labels_from_maps
 
     stored = as_stored(painting.heatmaps)
     labels = labels_from_maps(stored, painting.image, classes, painting.job.prompt)

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from diffucurate.generator.labels.chances import SLOPE, heat_of
-from diffucurate.generator.labels.edges import EdgeGuide
-from diffucurate.generator.labels.heat import resized
+from diffucurate.generator.labels.maps.calibrated_maps import SLOPE, heat_of
+from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
+from diffucurate.generator.labels.maps.heatmaps import resized
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS
 
 Heat = NDArray[np.float32]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffucurate.generator.attention.looking import look
-from diffucurate.generator.labels.heat import resized
+from diffucurate.generator.labels.maps.heatmaps import resized
 from diffucurate.generator.text.class_mentions import find_mentions, find_phrases, normalised
 
 Heat = NDArray[np.float32]

@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.morphology import grow
-from diffucurate.generator.labels.regions import Regions
+from diffucurate.generator.labels.maps.superpixels import Regions
+from diffucurate.generator.labels.masks.morphology import grow
 
 #: How much each sign weighs, chosen by rank correlation with the true IoU on 400 rendered scenes set aside for it: 0.73
 #: with contrast, 0.66 by attention alone, 0.63 without the image; ``benchmarks/instance_accuracy.py`` gives each sign's

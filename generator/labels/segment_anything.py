@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import LabelError, ModelError
-from diffucurate.generator.labels.make import normalised_heatmaps
+from diffucurate.generator.labels.from_heatmaps import normalised_heatmaps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.refinement import hottest_points, refined
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS

@@ -23,10 +23,10 @@ from diffucurate.generator.attention.contrast import contrasted
 from diffucurate.generator.attention.evidence import Evidence, Heatmaps, gather
 from diffucurate.generator.attention.looking import check_images, check_looks, class_prompts, working_size
 from diffucurate.generator.errors import LabelError, RecipeError
+from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models.load import default_batch, load_pipeline
-from diffucurate.generator.sources.from_maps import labels_from_maps
 from diffucurate.generator.text.class_mentions import find_phrases
 
 

@@ -105,7 +105,7 @@ def painted(dataset: fo.Dataset, scenes: list[Scene], tmp_path: Path) -> fo.Data
     """Samples as ``generate`` leaves them, with class maps drawn from the scenes' exact masks."""
     import fiftyone as fo
 
-    from diffucurate.generator.labels.make import labels_from_heatmaps
+    from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps
     from diffucurate.plugin.classes import extend_classes
     from diffucurate.plugin.media import write_png
     from diffucurate.plugin.samples import declare_heatmaps, declare_label_fields

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffucurate.generator.attention.calibration import Calibration, calibrate, mean_of_peaks
-from diffucurate.generator.labels.chances import LEVEL
+from diffucurate.generator.labels.maps.calibrated_maps import LEVEL
 
 Y, X = np.mgrid[:64, :64] + 0.5
 DISTANCE = np.hypot(X - 32, Y - 32)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from diffucurate.generator.labels.confidence import WEIGHTS, confidences, signs
-from diffucurate.generator.labels.regions import Regions
+from diffucurate.generator.labels.maps.superpixels import Regions
 
 Y, X = np.mgrid[:96, :96] + 0.5
 DISC = np.hypot(X - 48, Y - 48) < 20

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.grid import Grid
-from diffucurate.generator.labels.objects import outlined, shapes
+from diffucurate.generator.labels.masks.working_grid import Grid
+from diffucurate.generator.labels.objects.object_shapes import outlined, shapes
 from diffucurate.generator.labels.settings import LabelSettings
 
 Mask = NDArray[np.bool_]

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.grid import around, framed
-from diffucurate.generator.labels.instances import Cut, largest_part
+from diffucurate.generator.labels.masks.components import Cut, largest_part
+from diffucurate.generator.labels.masks.working_grid import around, framed
 
 #: Notches that are tried, the deepest first.
 _NOTCHES = 3

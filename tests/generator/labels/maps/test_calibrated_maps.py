@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffucurate.generator.labels.chances import EVEN, chances, heat_of
-from diffucurate.generator.labels.make import labels_from_heatmaps
+from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps
+from diffucurate.generator.labels.maps.calibrated_maps import EVEN, chances, heat_of
 from diffucurate.generator.labels.settings import LabelSettings
 
 Y, X = np.mgrid[:64, :64] + 0.5

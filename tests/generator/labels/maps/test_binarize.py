@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import LabelError
-from diffucurate.generator.labels.cut import cut
-from diffucurate.generator.labels.edges import EdgeGuide
-from diffucurate.generator.labels.grid import Grid
+from diffucurate.generator.labels.maps.binarize import cut
+from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
+from diffucurate.generator.labels.masks.working_grid import Grid
 from diffucurate.generator.labels.settings import LabelSettings
 
 Map = NDArray[np.float32]

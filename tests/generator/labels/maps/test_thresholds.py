@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.edges import EdgeGuide
-from diffucurate.generator.labels.thresholds import CANDIDATES, agreement, otsu, steepest
+from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
+from diffucurate.generator.labels.maps.thresholds import CANDIDATES, agreement, otsu, steepest
 
 Map = NDArray[np.float32]
 

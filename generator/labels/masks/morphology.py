@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.grid import around, framed
+from diffucurate.generator.labels.masks.working_grid import around, framed
 
 
 def smooth(mask: NDArray[np.bool_], opening: float, closing: float) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from diffucurate.generator.errors import LabelError
-from diffucurate.generator.labels.make import labels_from_heatmaps, normalised_heatmaps
+from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.tiny.scenes import Scene, iter_scenes
 from diffucurate.generator.tiny.shapes import CLASSES

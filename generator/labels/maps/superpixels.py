@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.grid import halved
-from diffucurate.generator.labels.thresholds import otsu
+from diffucurate.generator.labels.maps.thresholds import otsu
+from diffucurate.generator.labels.masks.working_grid import halved
 
 #: Longest side, in pixels, of the copy of an image that is divided: what counts as flat then does not depend on size.
 _GRID_PX = 128

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffucurate.generator.labels.grid import POINTS, Grid, around, framed, halved
+from diffucurate.generator.labels.masks.working_grid import POINTS, Grid, around, framed, halved
 
 SHAPES = [(512, 512), (768, 1152), (500, 333), (2 * POINTS - 1, 40), (64, 64), (3, 900), (1, 1)]
 

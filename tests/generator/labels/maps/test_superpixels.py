@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.regions import Regions
+from diffucurate.generator.labels.maps.superpixels import Regions
 
 
 def scene(side: int, noise: float = 0.0) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

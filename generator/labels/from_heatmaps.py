@@ -18,16 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import LabelError
-from diffucurate.generator.labels.chances import EVEN, chances
 from diffucurate.generator.labels.confidence import confidences
-from diffucurate.generator.labels.counted import split_to_count
-from diffucurate.generator.labels.cut import cut
-from diffucurate.generator.labels.edges import EdgeGuide
-from diffucurate.generator.labels.grid import Grid
-from diffucurate.generator.labels.heat import checked, min_max, resized
+from diffucurate.generator.labels.maps.binarize import cut
+from diffucurate.generator.labels.maps.calibrated_maps import EVEN, chances
+from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
+from diffucurate.generator.labels.maps.heatmaps import checked, min_max, resized
+from diffucurate.generator.labels.maps.superpixels import Regions
+from diffucurate.generator.labels.masks.working_grid import Grid
 from diffucurate.generator.labels.model import IGNORE, Instance, Labels
-from diffucurate.generator.labels.objects import outlined, shapes
-from diffucurate.generator.labels.regions import Regions
+from diffucurate.generator.labels.objects.object_shapes import outlined, shapes
+from diffucurate.generator.labels.objects.split_to_count import split_to_count
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.make import labels_from_heatmaps
+from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.text.object_counts import object_counts

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from diffucurate.generator.errors import LabelError
-from diffucurate.generator.labels.edges import EdgeGuide
-from diffucurate.generator.labels.make import labels_from_heatmaps
+from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps
+from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
 from diffucurate.generator.labels.settings import LabelSettings
 
 SHAPES = [(128, 128), (512, 512), (96, 160), (37, 200), (1, 1)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.instances import split_at_necks
+from diffucurate.generator.labels.masks.components import split_at_necks
 
 Mask = NDArray[np.bool_]
 

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.grid import halved
-from diffucurate.generator.labels.heat import resized
+from diffucurate.generator.labels.maps.heatmaps import resized
+from diffucurate.generator.labels.masks.working_grid import halved
 
 #: Windows reach this many points of the grid that the fit is made on; a finer grid costs time and gains nothing.
 _REACH = 8

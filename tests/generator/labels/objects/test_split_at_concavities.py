@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.notches import split_at_notches
+from diffucurate.generator.labels.objects.split_at_concavities import split_at_notches
 
 Mask = NDArray[np.bool_]
 Map = NDArray[np.float32]

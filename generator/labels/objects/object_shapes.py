@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.grid import Grid, around
-from diffucurate.generator.labels.instances import objects, split_at_necks
-from diffucurate.generator.labels.morphology import fill_holes, smooth
-from diffucurate.generator.labels.notches import split_at_notches
+from diffucurate.generator.labels.masks.components import objects, split_at_necks
+from diffucurate.generator.labels.masks.morphology import fill_holes, smooth
+from diffucurate.generator.labels.masks.working_grid import Grid, around
+from diffucurate.generator.labels.objects.split_at_concavities import split_at_notches
 from diffucurate.generator.labels.settings import LabelSettings
 
 Mask = NDArray[np.bool_]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.instances import components, objects
-from diffucurate.generator.labels.morphology import fill_holes, grow, smooth
+from diffucurate.generator.labels.masks.components import components, objects
+from diffucurate.generator.labels.masks.morphology import fill_holes, grow, smooth
 
 
 def square(side: int, shape: tuple[int, int] = (100, 100), at: int = 10) -> NDArray[np.bool_]:

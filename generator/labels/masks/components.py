@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.grid import around, framed
+from diffucurate.generator.labels.masks.working_grid import around, framed
 
 #: Smallest part that a mask is split into, as a share of its largest part: a smaller one is a limb, no object.
 LEAST_PART = 0.35

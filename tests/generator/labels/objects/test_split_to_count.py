@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.colours import colour_bins, cut_by_colour
-from diffucurate.generator.labels.counted import split_to_count
-from diffucurate.generator.labels.make import labels_from_heatmaps
+from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps
+from diffucurate.generator.labels.objects.split_by_colour import colour_bins, cut_by_colour
+from diffucurate.generator.labels.objects.split_to_count import split_to_count
 from diffucurate.generator.labels.settings import LabelSettings
 
 Mask = NDArray[np.bool_]

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.colours import colour_bins, cut_by_colour
-from diffucurate.generator.labels.instances import Cut, largest_part
-from diffucurate.generator.labels.notches import Demands, cut_at_notch
+from diffucurate.generator.labels.masks.components import Cut, largest_part
+from diffucurate.generator.labels.objects.split_at_concavities import Demands, cut_at_notch
+from diffucurate.generator.labels.objects.split_by_colour import colour_bins, cut_by_colour
 
 #: How much the colours of both sides of a cut must differ. Chosen with ``_HINT`` and the cuts themselves on 1,200
 #: rendered scenes set aside for it, where 59 of 114 touching pairs are told apart and 24 without the count, and on 160

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.grid import around
-from diffucurate.generator.labels.instances import Cut
+from diffucurate.generator.labels.masks.components import Cut
+from diffucurate.generator.labels.masks.working_grid import around
 
 #: Directions of a cut: how far it leans from the vertical, in radians. What stands on the ground stands side by side.
 _LEANS = np.deg2rad([0, -20, 20])

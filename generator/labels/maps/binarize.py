@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import LabelError
-from diffucurate.generator.labels.edges import EdgeGuide
-from diffucurate.generator.labels.grid import Grid, around
-from diffucurate.generator.labels.instances import objects
-from diffucurate.generator.labels.morphology import grow
+from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
+from diffucurate.generator.labels.maps.thresholds import agreement, otsu, steepest
+from diffucurate.generator.labels.masks.components import objects
+from diffucurate.generator.labels.masks.morphology import grow
+from diffucurate.generator.labels.masks.working_grid import Grid, around
 from diffucurate.generator.labels.settings import LabelSettings
-from diffucurate.generator.labels.thresholds import agreement, otsu, steepest
 
 #: How far from ``LabelSettings.floor`` a threshold is looked for.
 _SEARCH = 0.2

@@ -1,0 +1,1 @@
+"""From a class map to a mask: thresholds, guided filter, superpixels. Arrays only."""

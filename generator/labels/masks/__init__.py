@@ -1,0 +1,1 @@
+"""Operations on one mask: working grid, connected components, morphology. Arrays only."""
