@@ -31,7 +31,7 @@ from peers.diffugen import diffugen
 from peers.explicit_attention import cross_attention, watched
 from tiny_model import recipe
 
-from diffucurate.generator.attention.tokens import locate
+from diffucurate.generator.attention.capture.tokens import locate
 from diffucurate.generator.jobs.jobs import Job, jobs
 from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.models.load import load_pipeline

@@ -43,8 +43,8 @@ from peers.explicit_attention import cross_attention, watched
 from transformers import CLIPTokenizer
 
 from diffucurate.generator.attention import AttentionTrace
-from diffucurate.generator.attention.maps import MapSums
-from diffucurate.generator.attention.self_attention import SelfAttention
+from diffucurate.generator.attention.capture.maps import MapSums
+from diffucurate.generator.attention.capture.self_attention import SelfAttention
 from diffucurate.generator.tiny.words import write_tokenizer_files
 
 CLASSES = {"car": ["car"], "bus": ["bus"]}

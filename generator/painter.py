@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from diffucurate.generator.attention import AttentionTrace, TraceSettings
-from diffucurate.generator.attention.attribution import Attribution
+from diffucurate.generator.attention.trace.attribution import Attribution
 from diffucurate.generator.conditions import Conditions
 from diffucurate.generator.errors import ModelError, PictureError
 from diffucurate.generator.from_pictures import for_task, picture_arguments

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from diffucurate.generator.attention.encoders import TextPart
+from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.families import family_of
 
 

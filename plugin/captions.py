@@ -28,7 +28,7 @@ def readable(
         ModelError: a class prompt, and a pipeline whose pixels cannot be attributed by other texts.
         RecipeError: of all jobs ``asked`` for, none has a caption that is short enough.
     """
-    from diffucurate.generator.attention.attribution import attributable
+    from diffucurate.generator.attention.trace.attribution import attributable
     from diffucurate.generator.captions.prompts import caption_prompts
     from diffucurate.generator.prompt_length import read_whole
 

@@ -25,7 +25,7 @@ from diffucurate.plugin.samples import prompt_of
 from diffucurate.plugin.store import Heatmaps, as_stored
 
 if TYPE_CHECKING:
-    from diffucurate.generator.attention.class_tokens import ClassToken
+    from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
     from diffucurate.generator.labels.segment_anything import SamRefiner
     from diffucurate.generator.sources import LabelSource
     from diffucurate.generator.sources.attention import AttentionSource
@@ -163,7 +163,7 @@ class FromAttention:
 
 def _found_tokens(names: Sequence[str], wanted: Phrases) -> dict[str, ClassToken]:
     """Class -> the learned token that finds it."""
-    from diffucurate.generator.attention.class_tokens import find_token
+    from diffucurate.generator.attention.class_tokens.class_tokens import find_token
 
     tokens: dict[str, ClassToken] = {}
     for name in names:

@@ -1,6 +1,6 @@
 """Learns class tokens from samples whose masks somebody trusts, drawn in the App or from any other label field.
 
-Knows FiftyOne's kinds of labels; ``generator.attention.token_training`` does the learning.
+Knows FiftyOne's kinds of labels; ``generator.attention.class_tokens.token_training`` does the learning.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from diffucurate.plugin.regions import things_in
 from diffucurate.plugin.samples import dataset_of
 
 if TYPE_CHECKING:
-    from diffucurate.generator.attention.class_tokens import ClassToken
+    from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
 
 #: Images that are learned from at most: their queries are held in memory, and a few good masks are enough.
 MOST = 50
@@ -93,7 +93,7 @@ def learn_token(
     wanted = _wanted(label, masks, field)
     paths = _paths(wanted, name, folder, overwrite)
 
-    from diffucurate.generator.attention.token_training import learn_tokens
+    from diffucurate.generator.attention.class_tokens.token_training import learn_tokens
     from diffucurate.generator.models.load import load_pipeline
 
     known, chosen = read_classes(dataset), model or "tiny"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from diffucurate.generator.attention.attribution import Attribution
 from diffucurate.generator.attention.concepts import ConceptTrace
-from diffucurate.generator.attention.queries import QuerySettings, StoredQueries, expected_megabytes
 from diffucurate.generator.attention.settings import DAAM, DATASET_DIFFUSION, TraceSettings
-from diffucurate.generator.attention.trace import AttentionTrace
+from diffucurate.generator.attention.trace.attribution import Attribution
+from diffucurate.generator.attention.trace.queries import QuerySettings, StoredQueries, expected_megabytes
+from diffucurate.generator.attention.trace.trace import AttentionTrace
 
 __all__ = [
     "DAAM",

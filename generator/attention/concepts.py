@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from diffucurate.generator.attention.capture.processor import rotated
 from diffucurate.generator.attention.families import Flux, Pass, family_of, same_context
 from diffucurate.generator.attention.families.family import by_depth
-from diffucurate.generator.attention.processor import rotated
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.errors import ModelError, RecipeError
 

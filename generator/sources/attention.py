@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.attention import TraceSettings
-from diffucurate.generator.attention.attribution import attributable
-from diffucurate.generator.attention.calibration import mean_of_peaks
-from diffucurate.generator.attention.class_tokens import ClassToken, embeddings, find_token
-from diffucurate.generator.attention.contrast import contrasted
-from diffucurate.generator.attention.evidence import Evidence, Heatmaps, gather
-from diffucurate.generator.attention.looking import check_images, check_looks, class_prompts, working_size
+from diffucurate.generator.attention.class_tokens.calibration import mean_of_peaks
+from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken, embeddings, find_token
+from diffucurate.generator.attention.probe.class_evidence import Evidence, Heatmaps, gather
+from diffucurate.generator.attention.probe.contrast import contrasted
+from diffucurate.generator.attention.probe.image_latents import check_images, check_looks, class_prompts, working_size
+from diffucurate.generator.attention.trace.attribution import attributable
 from diffucurate.generator.errors import LabelError, RecipeError
 from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Labels

@@ -12,7 +12,7 @@ from PIL import Image
 from untrained import untrained_flux
 
 from diffucurate.generator.attention import TraceSettings
-from diffucurate.generator.attention.token_training import learn_token, learn_tokens
+from diffucurate.generator.attention.class_tokens.token_training import learn_token, learn_tokens
 from diffucurate.generator.errors import LabelError, ModelError, RecipeError
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import LabelSettings

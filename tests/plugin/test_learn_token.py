@@ -9,7 +9,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from diffucurate.generator.attention.class_tokens import ClassToken, find_token
+from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken, find_token
 from diffucurate.generator.errors import DatasetError, LabelError, ModelError, RecipeError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.models.token_files import TOKENS_DIR_VARIABLE, token_names

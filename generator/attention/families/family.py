@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from diffucurate.generator.attention.encoders import TextPart
-from diffucurate.generator.attention.maps import MapGrid
-from diffucurate.generator.attention.processor import Reading
+from diffucurate.generator.attention.capture.encoders import TextPart
+from diffucurate.generator.attention.capture.maps import MapGrid
+from diffucurate.generator.attention.capture.processor import Reading
 from diffucurate.generator.attention.settings import Contest, TraceSettings
 
 

@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 from diffusers import FluxTransformer2DModel
 from torch import Tensor
 
-from diffucurate.generator.attention.encoders import TextPart
+from diffucurate.generator.attention.capture.encoders import TextPart
+from diffucurate.generator.attention.capture.maps import MapGrid
+from diffucurate.generator.attention.capture.processor import JOINT, Reading
 from diffucurate.generator.attention.families.family import Family, Pass, by_depth, transformer_of
-from diffucurate.generator.attention.maps import MapGrid
-from diffucurate.generator.attention.processor import JOINT, Reading
 from diffucurate.generator.attention.settings import Contest, TraceSettings
 
 #: Pixels of the latent that are packed into one token, a side.

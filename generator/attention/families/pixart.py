@@ -13,10 +13,10 @@ import torch
 from diffusers import PixArtTransformer2DModel
 from torch import Tensor
 
-from diffucurate.generator.attention.encoders import TextPart
+from diffucurate.generator.attention.capture.encoders import TextPart
+from diffucurate.generator.attention.capture.maps import MapGrid
+from diffucurate.generator.attention.capture.processor import CROSS, Reading
 from diffucurate.generator.attention.families.family import Family, Pass, by_depth, patches, transformer_of, uncompiled
-from diffucurate.generator.attention.maps import MapGrid
-from diffucurate.generator.attention.processor import CROSS, Reading
 from diffucurate.generator.attention.settings import Contest, TraceSettings
 
 

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 from diffusers import SD3Transformer2DModel
 
-from diffucurate.generator.attention.encoders import TextPart
+from diffucurate.generator.attention.capture.encoders import TextPart
+from diffucurate.generator.attention.capture.processor import JOINT, Reading
 from diffucurate.generator.attention.families.family import Family, Pass, by_depth, patches, transformer_of
-from diffucurate.generator.attention.processor import JOINT, Reading
 from diffucurate.generator.attention.settings import Contest, TraceSettings
 
 

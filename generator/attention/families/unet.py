@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from diffucurate.generator.attention.encoders import TextPart
+from diffucurate.generator.attention.capture.encoders import TextPart
+from diffucurate.generator.attention.capture.maps import MapGrid
+from diffucurate.generator.attention.capture.processor import CROSS, Reading
 from diffucurate.generator.attention.families.family import Family, Pass
-from diffucurate.generator.attention.maps import MapGrid
-from diffucurate.generator.attention.processor import CROSS, Reading
 from diffucurate.generator.attention.settings import Contest, TraceSettings
 from diffucurate.generator.errors import ModelError
 

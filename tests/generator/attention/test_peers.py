@@ -15,7 +15,7 @@ import torch
 from untrained import untrained_pipeline, untrained_tokenizer
 
 from diffucurate.generator.attention import DAAM, AttentionTrace
-from diffucurate.generator.attention.tokens import locate
+from diffucurate.generator.attention.capture.tokens import locate
 
 CLASSES = {"car": ["car"], "bus": ["bus"]}
 PROMPTS = ["a red car and a bus on a road", "two buses at night"]

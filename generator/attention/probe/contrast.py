@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffucurate.generator.attention.looking import look
+from diffucurate.generator.attention.probe.image_latents import look
 from diffucurate.generator.labels.maps.heatmaps import resized
 from diffucurate.generator.text.class_mentions import find_mentions, find_phrases, normalised
 

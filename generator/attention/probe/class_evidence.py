@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffucurate.generator.attention.contrast import contrasts, smoothed
-from diffucurate.generator.attention.looking import encode, look
+from diffucurate.generator.attention.probe.contrast import contrasts, smoothed
+from diffucurate.generator.attention.probe.image_latents import encode, look
 from diffucurate.generator.attention.settings import TraceSettings
-from diffucurate.generator.attention.token_contest import TokenContest
-from diffucurate.generator.attention.trace import AttentionTrace
+from diffucurate.generator.attention.trace.token_contest import TokenContest
+from diffucurate.generator.attention.trace.trace import AttentionTrace
 
 Heatmaps = dict[str, NDArray[np.float32]]
 

@@ -12,9 +12,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from untrained import untrained_pipeline, untrained_tokenizer
 
-from diffucurate.generator.attention.attribution import attributable
-from diffucurate.generator.attention.calibration import Calibration
-from diffucurate.generator.attention.class_tokens import ClassToken, Provenance, find_token, fingerprint
+from diffucurate.generator.attention.class_tokens.calibration import Calibration
+from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken, Provenance, find_token, fingerprint
+from diffucurate.generator.attention.trace.attribution import attributable
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.models.token_files import TOKENS_DIR_VARIABLE, token_names, token_path, tokens_folder
 

@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffucurate.generator.attention.attribution import Attribution, Group
-from diffucurate.generator.attention.maps import MapSums
+from diffucurate.generator.attention.capture.maps import MapSums
+from diffucurate.generator.attention.capture.tokens import PromptTokens
 from diffucurate.generator.attention.settings import TraceSettings
-from diffucurate.generator.attention.tokens import PromptTokens
+from diffucurate.generator.attention.trace.attribution import Attribution, Group
 from diffucurate.generator.errors import ModelError, RecipeError
 
 #: Names the start token of a class among the readings; no class is called so.

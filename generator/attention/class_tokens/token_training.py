@@ -26,15 +26,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffucurate.generator.attention.attribution import Attribution, attributable
-from diffucurate.generator.attention.calibration import Calibration, calibrate
-from diffucurate.generator.attention.class_tokens import ClassToken, Provenance, embeddings, fingerprint
-from diffucurate.generator.attention.evidence import Evidence, gather
-from diffucurate.generator.attention.looking import check_images, check_looks, class_prompts, encode, look, working_size
-from diffucurate.generator.attention.queries import QuerySettings, StoredQueries, model_name
+from diffucurate.generator.attention.class_tokens.calibration import Calibration, calibrate
+from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken, Provenance, embeddings, fingerprint
+from diffucurate.generator.attention.probe.class_evidence import Evidence, gather
+from diffucurate.generator.attention.probe.image_latents import (
+    check_images,
+    check_looks,
+    class_prompts,
+    encode,
+    look,
+    working_size,
+)
 from diffucurate.generator.attention.settings import TraceSettings
-from diffucurate.generator.attention.token_contest import ContestSums, TokenContest
-from diffucurate.generator.attention.trace import AttentionTrace
+from diffucurate.generator.attention.trace.attribution import Attribution, attributable
+from diffucurate.generator.attention.trace.queries import QuerySettings, StoredQueries, model_name
+from diffucurate.generator.attention.trace.token_contest import ContestSums, TokenContest
+from diffucurate.generator.attention.trace.trace import AttentionTrace
 from diffucurate.generator.errors import LabelError, RecipeError
 from diffucurate.generator.models.load import default_batch
 from diffucurate.generator.text.class_mentions import find_phrases

@@ -9,8 +9,8 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from diffucurate.generator.attention.contrast import contrasted, contrasts, smoothed, without
-from diffucurate.generator.attention.looking import encode, look
+from diffucurate.generator.attention.probe.contrast import contrasted, contrasts, smoothed, without
+from diffucurate.generator.attention.probe.image_latents import encode, look
 from diffucurate.generator.sources.attention import AttentionSource
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny import real_scenes

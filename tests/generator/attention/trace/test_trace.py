@@ -19,7 +19,8 @@ from diffusers import (
 )
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0, SlicedAttnProcessor
 
-from diffucurate.generator.attention import DAAM, AttentionTrace, TraceSettings, maps
+from diffucurate.generator.attention import DAAM, AttentionTrace, TraceSettings
+from diffucurate.generator.attention.capture import maps
 from diffucurate.generator.errors import ModelError, RecipeError
 
 CLASSES = {"car": ["car", "sedan"], "piano": ["piano"], "bus": ["bus"]}

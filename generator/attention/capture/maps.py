@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from diffucurate.generator.attention.contenders import Contenders, contenders_of
+from diffucurate.generator.attention.capture.token_competition import Contenders, contenders_of
+from diffucurate.generator.attention.capture.tokens import PromptTokens, joined
 from diffucurate.generator.attention.settings import TraceSettings
-from diffucurate.generator.attention.tokens import PromptTokens, joined
 
 #: Less than this is no signal, but must not be divided by.
 _FLAT = 1e-12

@@ -16,15 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffucurate.generator.attention.attribution import Attribution, Keys, attributable
-from diffucurate.generator.attention.encoders import Encoders, mentions
+from diffucurate.generator.attention.capture.encoders import Encoders, mentions
+from diffucurate.generator.attention.capture.maps import MapGrid, MapSums
+from diffucurate.generator.attention.capture.processor import SELF, Attended, Observer, traced
+from diffucurate.generator.attention.capture.self_attention import SelfAttention
+from diffucurate.generator.attention.capture.tokens import PromptTokens
 from diffucurate.generator.attention.families import Pass, family_of, same_context
-from diffucurate.generator.attention.maps import MapGrid, MapSums
-from diffucurate.generator.attention.processor import SELF, Attended, Observer, traced
-from diffucurate.generator.attention.queries import QueryKeeper, QuerySettings, StoredQueries
-from diffucurate.generator.attention.self_attention import SelfAttention
 from diffucurate.generator.attention.settings import TraceSettings
-from diffucurate.generator.attention.tokens import PromptTokens
+from diffucurate.generator.attention.trace.attribution import Attribution, Keys, attributable
+from diffucurate.generator.attention.trace.queries import QueryKeeper, QuerySettings, StoredQueries
 from diffucurate.generator.errors import ModelError, RecipeError
 
 Phrases = Mapping[str, Sequence[str]]

@@ -22,7 +22,7 @@ from untrained import (
 )
 
 from diffucurate.generator.attention import AttentionTrace, Attribution, TraceSettings
-from diffucurate.generator.attention.processor import text_keys
+from diffucurate.generator.attention.capture.processor import text_keys
 from diffucurate.generator.errors import ModelError, RecipeError
 
 CLASSES = {"car": ["car", "sedan"], "piano": ["piano"], "bus": ["bus"]}

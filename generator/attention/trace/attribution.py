@@ -17,12 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffucurate.generator.attention.encoders import Encoders, mentions
+from diffucurate.generator.attention.capture.encoders import Encoders, mentions
+from diffucurate.generator.attention.capture.maps import MapGrid, MapSums
+from diffucurate.generator.attention.capture.processor import CROSS, text_keys
+from diffucurate.generator.attention.capture.tokens import PromptTokens
 from diffucurate.generator.attention.families import Family, family_of
-from diffucurate.generator.attention.maps import MapGrid, MapSums
-from diffucurate.generator.attention.processor import CROSS, text_keys
 from diffucurate.generator.attention.settings import TraceSettings
-from diffucurate.generator.attention.tokens import PromptTokens
 from diffucurate.generator.errors import ModelError, RecipeError
 
 

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from diffucurate.generator.attention.calibration import Calibration
+from diffucurate.generator.attention.class_tokens.calibration import Calibration
 from diffucurate.generator.attention.families import Family
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.errors import ModelError

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from diffucurate.generator.attention.capture.tokens import PromptTokens
 from diffucurate.generator.attention.settings import Contest
-from diffucurate.generator.attention.tokens import PromptTokens
 
 
 @dataclass(frozen=True)

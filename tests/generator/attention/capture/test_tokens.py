@@ -8,7 +8,7 @@ import pytest
 from transformers import CLIPTokenizer, T5TokenizerFast
 from untrained import untrained_t5_tokenizer
 
-from diffucurate.generator.attention.tokens import PromptTokens, joined, locate
+from diffucurate.generator.attention.capture.tokens import PromptTokens, joined, locate
 from diffucurate.generator.errors import ModelError
 
 CLASSES = {

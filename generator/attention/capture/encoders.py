@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diffucurate.generator.attention.tokens import PromptTokens, check_tokenizer, joined, locate
+from diffucurate.generator.attention.capture.tokens import PromptTokens, check_tokenizer, joined, locate
 
 
 @dataclass(frozen=True)

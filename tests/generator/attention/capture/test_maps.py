@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from diffucurate.generator.attention.maps import MapGrid, MapSums
+from diffucurate.generator.attention.capture.maps import MapGrid, MapSums
+from diffucurate.generator.attention.capture.tokens import PromptTokens
 from diffucurate.generator.attention.settings import TraceSettings
-from diffucurate.generator.attention.tokens import PromptTokens
 from diffucurate.generator.errors import RecipeError
 
 FINE, COARSE = MapGrid(1, (4, 6)), MapGrid(2, (2, 3))

@@ -21,12 +21,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from diffucurate.generator.attention.attribution import Attribution, Keys, attributable
+from diffucurate.generator.attention.capture.maps import MapGrid, MapSums
+from diffucurate.generator.attention.capture.processor import text_keys
+from diffucurate.generator.attention.capture.self_attention import SelfAttention, expected_bytes
 from diffucurate.generator.attention.families import Family, Pass
-from diffucurate.generator.attention.maps import MapGrid, MapSums
-from diffucurate.generator.attention.processor import text_keys
-from diffucurate.generator.attention.self_attention import SelfAttention, expected_bytes
 from diffucurate.generator.attention.settings import TraceSettings
+from diffucurate.generator.attention.trace.attribution import Attribution, Keys, attributable
 from diffucurate.generator.errors import ModelError, RecipeError
 
 #: Of the file, so that a later one can be told from it.

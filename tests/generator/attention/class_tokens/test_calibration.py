@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffucurate.generator.attention.calibration import Calibration, calibrate, mean_of_peaks
+from diffucurate.generator.attention.class_tokens.calibration import Calibration, calibrate, mean_of_peaks
 from diffucurate.generator.labels.maps.calibrated_maps import LEVEL
 
 Y, X = np.mgrid[:64, :64] + 0.5

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from diffucurate.generator.attention.maps import MapGrid
+from diffucurate.generator.attention.capture.maps import MapGrid
 
 #: What is kept of one image's self-attention takes no more than this: 64 x 64 pixels by 32 x 32 cells in float32.
 LIMIT_MIB = 16.0

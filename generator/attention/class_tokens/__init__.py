@@ -1,0 +1,1 @@
+"""Tokens learned for a class, how they are trained and calibrated."""

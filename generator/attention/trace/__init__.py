@@ -1,0 +1,1 @@
+"""Tracing a pipeline: from attention to one map per class phrase, or per text."""
