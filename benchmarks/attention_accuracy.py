@@ -52,7 +52,7 @@ from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, nor
 from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models.load import load_pipeline
-from diffucurate.generator.painter import paint
+from diffucurate.generator.painting.painter import paint
 from diffucurate.generator.sources.attention import AttentionSource
 from diffucurate.generator.sources.yolov8 import YoloSource
 from diffucurate.generator.text.class_mentions import find_phrases

@@ -40,7 +40,7 @@ from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
 from diffucurate.generator.labels.maps.superpixels import Regions
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
-from diffucurate.generator.painter import paint
+from diffucurate.generator.painting.painter import paint
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.sources.attention import AttentionSource
 from diffucurate.generator.sources.yolov8 import YoloSource

@@ -40,8 +40,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.jobs.variations import altered
 from diffucurate.generator.models.load import default_device
-from diffucurate.generator.painter import paint
-from diffucurate.generator.pictures import Picture, grown
+from diffucurate.generator.painting.init_images import Picture, grown
+from diffucurate.generator.painting.painter import paint
 from diffucurate.generator.recipe.init_image import Region, Source
 from diffucurate.generator.tiny.scenes import real_scenes
 from diffucurate.generator.tiny.words import write_tokenizer_files

@@ -35,7 +35,7 @@ from diffucurate.generator.attention.capture.tokens import locate
 from diffucurate.generator.jobs.jobs import Job, jobs
 from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.models.load import load_pipeline
-from diffucurate.generator.painter import paint
+from diffucurate.generator.painting.painter import paint
 
 Maps = Mapping[str, NDArray[np.float32]]
 

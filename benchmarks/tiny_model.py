@@ -20,7 +20,7 @@ import numpy as np
 from diffucurate.generator import tiny
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.models.load import load_pipeline
-from diffucurate.generator.painter import paint
+from diffucurate.generator.painting.painter import paint
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.sources.yolov8 import YoloSource
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS

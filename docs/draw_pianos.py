@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from diffucurate.generator.jobs.jobs import jobs
-from diffucurate.generator.painter import paint
+from diffucurate.generator.painting.painter import paint
 from diffucurate.generator.sources.attention import AttentionSource
 from diffucurate.generator.tiny.rare import PLACEHOLDER, learned_piano
 from diffucurate.plugin.demo_rare import rare_recipe

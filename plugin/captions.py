@@ -30,7 +30,7 @@ def readable(
     """
     from diffucurate.generator.attention.trace.attribution import attributable
     from diffucurate.generator.captions.prompts import caption_prompts
-    from diffucurate.generator.prompt_length import read_whole
+    from diffucurate.generator.painting.prompt_length import read_whole
 
     if recipe.captions is None:
         return list(jobs), {}

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from diffucurate.generator.captions.source import CaptionSource
-from diffucurate.generator.conditions import Conditions
+from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.plugin.provenance import Provenance
 from diffucurate.plugin.runs import DONE, RUNNING, Record
 

@@ -36,9 +36,9 @@ def generate_from(
     """Paint what the recipe asks for and ``existing`` does not hold yet; see ``generate``, whose errors these are."""
     source_samples(recipe)  # whatever is wrong with them is said before a model is loaded
 
-    from diffucurate.generator.from_pictures import for_task
     from diffucurate.generator.models.adapters import adapted
     from diffucurate.generator.models.load import check_size, load_pipeline, nearest_size
+    from diffucurate.generator.painting.img2img import for_task
 
     pipe = load_pipeline(recipe.model, device)
     for size in recipe.sizes:

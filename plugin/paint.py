@@ -26,7 +26,7 @@ from diffucurate.plugin.store import attention_fields
 
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
-    from diffucurate.generator.painter import Painting
+    from diffucurate.generator.painting.painter import Painting
     from diffucurate.plugin.pictures import PictureReader
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def paint_into(
         ModelError: the model cannot be traced, or one image is too much for the memory.
         DatasetError: someone else added one of the jobs meanwhile.
     """
-    from diffucurate.generator.painter import paint
+    from diffucurate.generator.painting.painter import paint
 
     run.facts |= {"added": 0, "device": str(pipe.device)}
     started = time.monotonic()

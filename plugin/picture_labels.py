@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from diffucurate.generator.errors import PictureError
 from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Instance, Labels
-from diffucurate.generator.pictures import covered, within
+from diffucurate.generator.painting.init_images import covered, within
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.classes import Phrases
 from diffucurate.plugin.pictures import PictureReader
@@ -25,7 +25,7 @@ from diffucurate.plugin.regions import Thing
 from diffucurate.plugin.store import as_stored, attention_fields, store_heatmaps, store_labels
 
 if TYPE_CHECKING:
-    from diffucurate.generator.painter import Painting
+    from diffucurate.generator.painting.painter import Painting
 
 CARRIED, INPAINTED = "carried", "inpainted"
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import DatasetError, LabelError, PictureError
 from diffucurate.generator.jobs.jobs import Job
-from diffucurate.generator.pictures import Picture, digest, grown
+from diffucurate.generator.painting.init_images import Picture, digest, grown
 from diffucurate.generator.recipe.init_image import Region, Source
 from diffucurate.generator.recipe.init_image_config import Objects
 from diffucurate.plugin.label_fields import LabelField, label_field

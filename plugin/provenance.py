@@ -17,10 +17,10 @@ from fiftyone.core.sample import SampleView
 
 from diffucurate.generator.captions.config import Captions, ClassPrompt
 from diffucurate.generator.captions.source import CaptionSource
-from diffucurate.generator.conditions import Conditions
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.jobs.jobs import Job, choices, job_of, jobs, negative_prompt, phrases_of
 from diffucurate.generator.jobs.variations import altered, template_of
+from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.generator.recipe.init_image_config import Objects, SourceImages
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin import fields, runs

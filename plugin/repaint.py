@@ -1,7 +1,7 @@
 """Paints the images of samples again, and says whether they came out the same.
 
 The jobs are those that were painted, whatever the samples' fields say now. An image's last bit also depends on
-the device, on how many images were painted at once and on the threads of the CPU (``generator.conditions``);
+the device, on how many images were painted at once and on the threads of the CPU (``generator.painting.conditions``);
 so each is painted among as many as then, with as many threads. Nothing is written but image files that are missing
 or damaged.
 """
@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.conditions import Conditions
 from diffucurate.generator.errors import DatasetError, PictureError
+from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.plugin.media import read_image, write_png
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.provenance import Origins, Provenance, Samples, painted_samples
 
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
-    from diffucurate.generator.painter import Painting
+    from diffucurate.generator.painting.painter import Painting
 
 #: Where it was not recorded: an image painted alone.
 _UNKNOWN = Conditions("", 1, 0)
@@ -115,7 +115,7 @@ def repaint(samples: Samples, *, progress: Listener | None = None) -> list[Repai
 
 def _alike(made: Iterable[Provenance]) -> dict[tuple[object, Conditions], list[Provenance]]:
     """What can share a batch, under the same conditions."""
-    from diffucurate.generator.painter import together
+    from diffucurate.generator.painting.painter import together
 
     groups: dict[tuple[object, Conditions], list[Provenance]] = {}
     for one in made:
@@ -126,7 +126,7 @@ def _alike(made: Iterable[Provenance]) -> dict[tuple[object, Conditions], list[P
 
 def _paint(group: Sequence[Provenance], key: tuple[object, Conditions]) -> Iterator[Painting]:
     """Paint a group in batches of its size, the last one filled up with what is painted anyway."""
-    from diffucurate.generator.painter import paint
+    from diffucurate.generator.painting.painter import paint
     from diffucurate.plugin.pictures import PictureReader
 
     conditions = key[1]

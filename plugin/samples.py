@@ -22,9 +22,9 @@ from diffucurate.plugin.classes import mask_targets
 from diffucurate.plugin.picture_fields import PARTS, source_document
 
 if TYPE_CHECKING:
-    from diffucurate.generator.conditions import Conditions
     from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.labels.polygons import Ring
+    from diffucurate.generator.painting.conditions import Conditions
 
 #: Share of a heatmap's peak below which the image shows through.
 FAINT_HEAT = 0.3

@@ -21,7 +21,7 @@ from diffucurate.plugin.media import write_maps, write_png
 from diffucurate.plugin.samples import HEATMAP_RANGE, heatmap_pixels, label_fields
 
 if TYPE_CHECKING:
-    from diffucurate.generator.painter import Painting
+    from diffucurate.generator.painting.painter import Painting
 
 Heatmaps = dict[str, NDArray[np.float32]]
 

@@ -23,7 +23,7 @@ from diffucurate.generator.inversion.settings import Inversion
 from diffucurate.generator.inversion.training import learn_word
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models.adapters import adapted
-from diffucurate.generator.painter import paint
+from diffucurate.generator.painting.painter import paint
 from diffucurate.generator.recipe.model_options import LearnedWord, Lora, Setup
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny.scenes import Scene, render_scene

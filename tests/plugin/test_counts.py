@@ -8,7 +8,7 @@ import pytest
 
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.labels.settings import LabelSettings
-from diffucurate.generator.painter import Conditions, Painting
+from diffucurate.generator.painting.painter import Conditions, Painting
 from diffucurate.generator.sources.attention import AttentionSource
 from diffucurate.plugin.classes import extend_classes
 from diffucurate.plugin.label import label

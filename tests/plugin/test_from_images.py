@@ -14,7 +14,7 @@ from PIL import Image
 import diffucurate as dc
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.jobs.jobs import jobs
-from diffucurate.generator.pictures import SEAM, grown
+from diffucurate.generator.painting.init_images import SEAM, grown
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.media import read_image

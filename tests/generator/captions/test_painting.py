@@ -18,8 +18,8 @@ from untrained import (
 
 from diffucurate.generator.errors import ModelError
 from diffucurate.generator.jobs.jobs import jobs
-from diffucurate.generator.painter import paint
-from diffucurate.generator.prompt_length import read_whole
+from diffucurate.generator.painting.painter import paint
+from diffucurate.generator.painting.prompt_length import read_whole
 from diffucurate.generator.recipe.recipe import Recipe
 
 LONG = "a car on a road " * 12  # more than the 40 tokens of these pipelines' CLIP, fewer than T5's

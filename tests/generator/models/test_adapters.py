@@ -17,7 +17,7 @@ from untrained import untrained_sd3, untrained_xl
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models.adapters import adapted
-from diffucurate.generator.painter import paint
+from diffucurate.generator.painting.painter import paint
 from diffucurate.generator.recipe.model_options import LearnedWord, Lora, Setup
 from diffucurate.generator.text.class_mentions import find_phrases
 

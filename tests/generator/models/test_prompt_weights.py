@@ -14,7 +14,7 @@ from untrained import untrained_sd3, untrained_tokenizer, untrained_xl
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models.prompt_weights import weighted
-from diffucurate.generator.painter import Painting, paint
+from diffucurate.generator.painting.painter import Painting, paint
 from diffucurate.generator.recipe.model_options import LearnedWord, Setup
 from diffucurate.generator.text.class_mentions import find_phrases
 

@@ -12,7 +12,7 @@ from diffusers import StableDiffusionPipeline
 from diffucurate.generator import tiny
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.models.load import load_pipeline
-from diffucurate.generator.painter import paint
+from diffucurate.generator.painting.painter import paint
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.generator.tiny.train_autoencoder import image_batch, psnr

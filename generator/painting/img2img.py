@@ -14,10 +14,10 @@ from typing import Any
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting
 from PIL import Image
 
-from diffucurate.generator.blending import Blend
 from diffucurate.generator.errors import ModelError
 from diffucurate.generator.jobs.jobs import Job
-from diffucurate.generator.pictures import Picture
+from diffucurate.generator.painting.init_images import Picture
+from diffucurate.generator.painting.latent_blending import Blend
 from diffucurate.generator.recipe.init_image_config import REPLACE, TEXT
 
 #: Channels of a UNet that was made to inpaint: the latent, the mask, and the latent of the picture without the region.

@@ -20,12 +20,12 @@ from untrained import (
 )
 
 from diffucurate.generator.errors import ModelError, PictureError
-from diffucurate.generator.from_pictures import for_task
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.jobs.variations import altered
 from diffucurate.generator.models.load import nearest_size
-from diffucurate.generator.painter import Painting, Progress, paint
-from diffucurate.generator.pictures import SEAM, Picture, grown
+from diffucurate.generator.painting.img2img import for_task
+from diffucurate.generator.painting.init_images import SEAM, Picture, grown
+from diffucurate.generator.painting.painter import Painting, Progress, paint
 from diffucurate.generator.recipe.init_image import Region, Source
 from diffucurate.generator.recipe.model_options import Setup
 

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from diffucurate.generator.jobs.jobs import Job
-from diffucurate.generator.pictures import Picture, covered
+from diffucurate.generator.painting.init_images import Picture, covered
 
 
 class Blend:

@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.attention import AttentionTrace, TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution
-from diffucurate.generator.conditions import Conditions
 from diffucurate.generator.errors import ModelError, PictureError
-from diffucurate.generator.from_pictures import for_task, picture_arguments
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models.adapters import adapted
 from diffucurate.generator.models.load import check_size, default_batch, load_pipeline
 from diffucurate.generator.models.prompt_weights import weighted
-from diffucurate.generator.pictures import Picture
+from diffucurate.generator.painting.conditions import Conditions
+from diffucurate.generator.painting.img2img import for_task, picture_arguments
+from diffucurate.generator.painting.init_images import Picture
 from diffucurate.generator.progress import Progress
 
 __all__ = ["Conditions", "Painting", "Progress", "paint", "together"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffucurate.generator.errors import PictureError
-from diffucurate.generator.pictures import SEAM, Picture, covered, digest, grown, within
+from diffucurate.generator.painting.init_images import SEAM, Picture, covered, digest, grown, within
 
 
 def mask_of(shape: tuple[int, int], rows: slice, columns: slice) -> np.ndarray:

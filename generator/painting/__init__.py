@@ -1,0 +1,1 @@
+"""Jobs become images with class maps: text to image, img2img and inpainting."""
