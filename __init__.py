@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diffucurate.generator.captions.expansion import Expansion, expand_captions
+    from diffucurate.generator.expansion.expand import Expansion, expand_captions
     from diffucurate.generator.recipe.recipe import Recipe
     from diffucurate.plugin.compare import Comparison, compare
     from diffucurate.plugin.curate import curate
@@ -48,13 +48,13 @@ __all__ = [
 
 _HOMES = {
     "Comparison": "diffucurate.plugin.compare",
-    "Expansion": "diffucurate.generator.captions.expansion",
+    "Expansion": "diffucurate.generator.expansion.expand",
     "Provenance": "diffucurate.plugin.provenance",
     "Recipe": "diffucurate.generator.recipe.recipe",
     "Repainted": "diffucurate.plugin.repaint",
     "compare": "diffucurate.plugin.compare",
     "curate": "diffucurate.plugin.curate",
-    "expand_captions": "diffucurate.generator.captions.expansion",
+    "expand_captions": "diffucurate.generator.expansion.expand",
     "export": "diffucurate.plugin.export",
     "generate": "diffucurate.plugin.generate",
     "img2img": "diffucurate.plugin.from_images",

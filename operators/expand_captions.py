@@ -1,4 +1,4 @@
-"""Operator: more captions by a language model. Knows the form; ``generator.captions.expansion`` does the work."""
+"""Operator: more captions by a language model. Knows the form; ``generator.expansion.expand`` does the work."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class ExpandCaptions(LibraryOperator):
                 refuse(field, f"'{path}' is there already; name another, or replace it")
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        from diffucurate.generator.captions.expansion import expand_captions
+        from diffucurate.generator.expansion.expand import expand_captions
 
         made = expand_captions(
             captions_in(ctx.params), Path(given(ctx, "path", "")).expanduser(), model=given(ctx, "model", ""),

@@ -45,7 +45,7 @@ def expand_captions(
     terminal = terminal_of(context)
     given, classes = _given(captions, instances, recipe, class_)
     with terminal.progress("expand-captions") as progress:
-        from diffucurate.generator.captions.expansion import expand_captions as run
+        from diffucurate.generator.expansion.expand import expand_captions as run
 
         made = run(
             given, path, model=model, classes=classes, count=count, shots=shots, seed=seed, temperature=temperature,

@@ -18,10 +18,10 @@ from random import Random
 from typing import Any, NamedTuple, TypeAlias
 
 from diffucurate.generator.captions.config import captions_config
-from diffucurate.generator.captions.language_model import LanguageModel
 from diffucurate.generator.captions.prompts import CaptionPrompt, balanced, caption_prompts
-from diffucurate.generator.captions.written import UNFINISHED, caption_in, folded, problem
 from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.expansion.language_model import LanguageModel
+from diffucurate.generator.expansion.written import UNFINISHED, caption_in, folded, problem
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.recipe.checks import check_classes
 from diffucurate.generator.text.class_mentions import find_phrases

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from tiny_writer import CHAT
 
-from diffucurate.generator.captions.expansion import expand_captions
 from diffucurate.generator.captions.files import read_captions
-from diffucurate.generator.captions.language_model import LanguageModel
-from diffucurate.generator.captions.written import caption_in, folded, problem
 from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.expansion.expand import expand_captions
+from diffucurate.generator.expansion.language_model import LanguageModel
+from diffucurate.generator.expansion.written import caption_in, folded, problem
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.recipe.recipe import Recipe

@@ -1,0 +1,1 @@
+"""Captions that a language model writes, each class still named in them."""
