@@ -88,14 +88,14 @@ def fill(dataset: Any, count: int, folder: Path) -> None:
     import fiftyone as fo
     from PIL import Image
 
-    from diffucurate.plugin import fields, runs
-    from diffucurate.plugin.samples import declare_job_fields, declare_label_fields
+    from diffucurate.plugin.store import field_names, runs
+    from diffucurate.plugin.store.samples import declare_job_fields, declare_label_fields
 
     dataset.media_type = "image"
     declare_job_fields(dataset, ATTRIBUTES, CLASSES)
     for source in (A, B):
         declare_label_fields(dataset, source, CLASSES)
-    dataset.add_sample_field(fields.agreement(A, B), fo.FloatField)
+    dataset.add_sample_field(field_names.agreement(A, B), fo.FloatField)
     recipe = {
         "dataset": "benchmark", "classes": {name: [name] for name in CLASSES},
         "templates": ["a {colour} {object} on a {place} at {time}"],
@@ -117,10 +117,10 @@ def _documents(dataset: Any, count: int, image: str) -> Iterator[dict[str, Any]]
     import numpy as np
     from bson import Binary, ObjectId
 
-    from diffucurate.plugin import fields
+    from diffucurate.plugin.store import field_names
 
     rng, now = random.Random(0), datetime.now(UTC)
-    key, polygon = fields.evaluation(A, B), [[[i / 40, (i * 7 % 40) / 40] for i in range(40)]]
+    key, polygon = field_names.evaluation(A, B), [[[i / 40, (i * 7 % 40) / 40] for i in range(40)]]
     mask = Binary(fou.serialize_numpy_array(np.hypot(*np.mgrid[-20:20, -20:20]) < 20))
 
     def instances(number: int, match: str) -> list[dict[str, Any]]:
@@ -139,17 +139,21 @@ def _documents(dataset: Any, count: int, image: str) -> Iterator[dict[str, Any]]
         for source, match in ((A, "fp"), (B, "fn")):
             found = instances(rng.randint(1, 4), match)
             lines = [{"_id": ObjectId(), "_cls": "Polyline", "label": one["label"], "points": polygon} for one in found]
-            fields_of[fields.instances(source)] = {"_cls": "Detections", "detections": found}
-            fields_of[fields.polygons(source)] = {"_cls": "Polylines", "polylines": lines}
-            fields_of[fields.mask(source)] = {"_id": ObjectId(), "_cls": "Segmentation", "mask_path": "/nowhere.png"}
+            fields_of[field_names.instances(source)] = {"_cls": "Detections", "detections": found}
+            fields_of[field_names.polygons(source)] = {"_cls": "Polylines", "polylines": lines}
+            fields_of[field_names.mask(source)] = {
+                "_id": ObjectId(),
+                "_cls": "Segmentation",
+                "mask_path": "/nowhere.png",
+            }
         yield {
             "_id": ObjectId(), "filepath": image, "tags": [], "_media_type": "image",
             "_rand": rng.random(), "_dataset_id": dataset._doc.id, "created_at": now, "last_modified_at": now,
-            fields.JOB_ID: f"{index:016x}", fields.PROMPT: "a photo of a red car and a green tree on a road at noon",
-            fields.ATTRIBUTES: {
+            field_names.JOB_ID: f"{index:016x}", field_names.PROMPT: "a photo of a red car and a green tree on a road at noon",
+            field_names.ATTRIBUTES: {
                 "_cls": "DynamicEmbeddedDocument", **{name: rng.choice(values) for name, values in ATTRIBUTES.items()}
             },
-            fields.agreement(A, B): rng.random(), **fields_of,
+            field_names.agreement(A, B): rng.random(), **fields_of,
         }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from diffucurate.operators.curation.settings import AGREEMENT
 from diffucurate.operators.curation_panel import CurationPanel
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose_source, choose_target, given, refuse
-from diffucurate.plugin.sources import comparable, sources_in
+from diffucurate.plugin.store.label_sources import comparable, sources_in
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

@@ -16,7 +16,7 @@ from diffucurate.plugin.curate import CURATED, check_name, curate, curations
 from diffucurate.plugin.duplicates import embeddings_in, usual_distance
 from diffucurate.plugin.rules import Rules, classes_in, score_fields
 from diffucurate.plugin.selection import count
-from diffucurate.plugin.sources import comparable, instances_field
+from diffucurate.plugin.store.label_sources import comparable, instances_field
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

@@ -11,7 +11,7 @@ from typing import Any
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.plugin.sources import comparable
+from diffucurate.plugin.store.label_sources import comparable
 
 
 def given(ctx: ExecutionContext, name: str, default: Any = None) -> Any:

@@ -27,9 +27,9 @@ from diffucurate.operators.label_form import (
     settings_problem,
     show_preview,
 )
-from diffucurate.plugin import fields
-from diffucurate.plugin.classes import read_classes
 from diffucurate.plugin.label_plan import Plan, plan
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.classes import read_classes
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
@@ -224,7 +224,7 @@ class LabelImages(LibraryOperator):
                 if not found:
                     raise
                 raise DatasetError(f"labelled by {' and '.join(found)}, but not by {name}: {error}") from error
-            found[name] = samples.count(f"{fields.instances(name)}.detections")
+            found[name] = samples.count(f"{field_names.instances(name)}.detections")
         each = [f"by {name}: {count} instances" for name, count in found.items()]
         result = {
             "source": ", ".join(sources), "images": len(samples), "instances": sum(found.values()),
@@ -234,7 +234,7 @@ class LabelImages(LibraryOperator):
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         yield ctx.ops.reload_dataset()
-        shown = [fields.instances(name) for name in outcome.result["settings"]]
+        shown = [field_names.instances(name) for name in outcome.result["settings"]]
         yield ctx.ops.set_active_fields([*(field for field in ctx.active_fields or [] if field not in shown), *shown])
 
     def output(self, result: dict[str, Any]) -> types.Object:

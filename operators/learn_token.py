@@ -13,7 +13,7 @@ from diffucurate.generator.models.token_files import token_names, token_path
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose, choose_target, given, listed, refuse
 from diffucurate.operators.model_choice import ask_model
-from diffucurate.plugin.label_fields import learnable
+from diffucurate.plugin.store.label_fields import learnable
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

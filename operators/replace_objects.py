@@ -13,7 +13,7 @@ from diffucurate.generator.recipe.init_image_config import DEFAULT_MARGIN, REPLA
 from diffucurate.operators.forms import choose_target, given, listed, refuse
 from diffucurate.operators.from_images import FromImages
 from diffucurate.operators.picture_form import ask_prompt, ask_rest, in_form, show_outlook
-from diffucurate.plugin.label_fields import with_objects
+from diffucurate.plugin.store.label_fields import with_objects
 
 
 class ReplaceObjects(FromImages):

@@ -18,7 +18,7 @@ from diffucurate.generator.inversion.settings import LAYERS, Inversion
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose, choose_target, given, refuse
 from diffucurate.operators.model_choice import ask_model
-from diffucurate.plugin.label_fields import label_field, labels_of, with_objects
+from diffucurate.plugin.store.label_fields import label_field, labels_of, with_objects
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
@@ -191,8 +191,8 @@ def _settings(ctx: ExecutionContext) -> dict[str, Any]:
 
 def _pictures(form: types.Object, plot: Path | None, previews: list[Path]) -> None:
     """The loss and the last preview images, as far as they are there."""
-    from diffucurate.plugin.media import read_image
     from diffucurate.plugin.preview import data_uri
+    from diffucurate.plugin.store.media_files import read_image
 
     if plot is not None and plot.is_file():
         view = types.ImageView(width="480px")

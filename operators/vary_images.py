@@ -13,7 +13,7 @@ from diffucurate.generator.recipe.init_image_config import VARY
 from diffucurate.operators.forms import choose, choose_target, given
 from diffucurate.operators.from_images import FromImages
 from diffucurate.operators.picture_form import ask_prompt, ask_rest, in_form, show_outlook
-from diffucurate.plugin.sources import comparable
+from diffucurate.plugin.store.label_sources import comparable
 
 
 class VaryImages(FromImages):

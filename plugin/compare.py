@@ -16,12 +16,12 @@ import numpy as np
 from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, RecipeError
-from diffucurate.plugin import fields, runs
-from diffucurate.plugin.classes import read_classes
 from diffucurate.plugin.looks import place_fields
 from diffucurate.plugin.progress import Listener, Meter
-from diffucurate.plugin.samples import dataset_of
-from diffucurate.plugin.sources import instances_field
+from diffucurate.plugin.store import field_names, runs
+from diffucurate.plugin.store.classes import read_classes
+from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.samples import dataset_of
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def compare(
         raise DatasetError(f"no sample has labels of both '{a}' and '{b}'; label the same samples with both first")
     maskless = tuple(field for field in (field_a, field_b) if not _has_masks(labelled, field))
 
-    key, settings = fields.evaluation(a, b), {"a": a, "b": b, "iou": iou, "samples": count}
+    key, settings = field_names.evaluation(a, b), {"a": a, "b": b, "iou": iou, "samples": count}
     with runs.recorded(dataset, "compare", settings) as run:
         if key in dataset.list_evaluations():
             dataset.delete_evaluation(key)
@@ -119,7 +119,7 @@ def compare(
             compute_mAP=ranked, progress=_two_passes(Meter(progress, count), count) if progress else None,
         )  # fmt: skip
         scores = _agreements(labelled, field_a, field_b, key)
-        name = fields.agreement(a, b)
+        name = field_names.agreement(a, b)
         dataset.add_sample_field(name, fo.FloatField)
         labelled.set_values(name, scores)
 

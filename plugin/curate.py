@@ -14,11 +14,11 @@ import fiftyone as fo
 from bson import json_util
 
 from diffucurate.generator.errors import DatasetError, RecipeError
-from diffucurate.plugin import runs
 from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.rules import BoundRules, Limits, Rules
-from diffucurate.plugin.samples import dataset_of
 from diffucurate.plugin.selection import Count, select
+from diffucurate.plugin.store import runs
+from diffucurate.plugin.store.samples import dataset_of
 
 #: The tag and saved view that ``curate`` makes when no other name is given.
 CURATED = "curated"

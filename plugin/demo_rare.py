@@ -22,9 +22,9 @@ from diffucurate.generator.tiny.rare import (
     learned_piano,
     rare_caption,
 )
-from diffucurate.plugin import fields
 from diffucurate.plugin.demo import serve_app
-from diffucurate.plugin.media import media_folder, write_png
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.media_files import media_folder, write_png
 from diffucurate.plugin.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -138,10 +138,10 @@ def rendered_pianos(count: int = EXAMPLES) -> fo.Dataset:
 
 def measured(dataset: fo.Dataset, prompt: str) -> Found:
     """What the two label sources make of the images of one prompt."""
-    view = dataset.match(F(fields.PROMPT) == prompt)
+    view = dataset.match(F(field_names.PROMPT) == prompt)
     pianos, ious = 0, []
-    for sample in view.select_fields([fields.mask(ATTENTION), fields.mask(SEGMENTER)]):
-        seen, truth = (_pixels(sample[fields.mask(source)]) for source in (ATTENTION, SEGMENTER))
+    for sample in view.select_fields([field_names.mask(ATTENTION), field_names.mask(SEGMENTER)]):
+        seen, truth = (_pixels(sample[field_names.mask(source)]) for source in (ATTENTION, SEGMENTER))
         if truth.any():
             pianos += 1
             ious.append(np.count_nonzero(seen & truth) / np.count_nonzero(seen | truth))

@@ -9,7 +9,7 @@ from typing import Any
 from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.plugin.provenance import Provenance
-from diffucurate.plugin.runs import DONE, RUNNING, Record
+from diffucurate.plugin.store.runs import DONE, RUNNING, Record
 
 _TASKS = {
     "txt2img": "Image from text",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import fiftyone.core.odm as foo
 
 from diffucurate.generator.models.names import BUILT_IN
-from diffucurate.plugin import runs
+from diffucurate.plugin.store import runs
 
 if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe

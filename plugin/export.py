@@ -19,11 +19,11 @@ from PIL import Image
 
 from diffucurate.generator.errors import DatasetError, ExportError, RecipeError
 from diffucurate.generator.exports.splits import assign_splits
-from diffucurate.plugin import runs
-from diffucurate.plugin.classes import read_classes
 from diffucurate.plugin.progress import Listener, Meter
-from diffucurate.plugin.samples import dataset_of, instances_of
-from diffucurate.plugin.sources import instances_field
+from diffucurate.plugin.store import runs
+from diffucurate.plugin.store.classes import read_classes
+from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.samples import dataset_of, instances_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.exports.folder import ExportRecord

@@ -12,8 +12,8 @@ import fiftyone as fo
 from fiftyone import ViewField as F
 
 from diffucurate.plugin.export import existing_parent
-from diffucurate.plugin.samples import dataset_of
-from diffucurate.plugin.sources import instances_field
+from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.samples import dataset_of
 
 #: Bytes of one instance: (always, per pixel of the image's width). Measured on objects of a tenth of an image of 128
 #: to 1024 px; outlines grow with the width, and what is rough at the edges takes more.

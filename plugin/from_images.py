@@ -13,10 +13,10 @@ import fiftyone as fo
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.recipe.init_image_config import DEFAULT_MARGIN, REPLACE, VARY
 from diffucurate.generator.text.class_mentions import find_phrases
-from diffucurate.plugin.classes import read_classes
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.progress import Listener
-from diffucurate.plugin.samples import dataset_of
+from diffucurate.plugin.store.classes import read_classes
+from diffucurate.plugin.store.samples import dataset_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe
@@ -168,7 +168,7 @@ def _classes(
     dataset = dataset_of(samples)
     known = {name: list(phrases) for name, phrases in read_classes(dataset).items()}
     if content.get("objects"):
-        from diffucurate.plugin.label_fields import label_field, labels_of
+        from diffucurate.plugin.store.label_fields import label_field, labels_of
 
         names = labels_of(dataset, label_field(dataset, content["objects"]["field"]))
         known = {**{name: [name] for name in names}, **known}

@@ -15,14 +15,14 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.progress import Progress
-from diffucurate.plugin import fields, runs
 from diffucurate.plugin.captions import readable
-from diffucurate.plugin.classes import Phrases, extend_classes
 from diffucurate.plugin.looks import dress
 from diffucurate.plugin.paint import job_ids, paint_into
 from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.recipes import read_recipes
-from diffucurate.plugin.samples import declare_caption_fields, declare_job_fields, declare_label_fields
+from diffucurate.plugin.store import field_names, runs
+from diffucurate.plugin.store.classes import Phrases, extend_classes
+from diffucurate.plugin.store.samples import declare_caption_fields, declare_job_fields, declare_label_fields
 from diffucurate.plugin.target import find_target
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def prepare(
     dataset.persistent = True
     if dataset.media_type is None:
         dataset.media_type = "image"
-    dataset.info[fields.INFO] = {**dataset.info.get(fields.INFO, {}), "generated": True}
+    dataset.info[field_names.INFO] = {**dataset.info.get(field_names.INFO, {}), "generated": True}
     dataset.save()
     before = set(dataset.get_field_schema())
     unnamed = {name: [name] for name in others if name not in recipe.classes}

@@ -8,16 +8,16 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.progress import Progress
-from diffucurate.plugin import fields, runs
 from diffucurate.plugin.compare import compare
 from diffucurate.plugin.generate import SOURCE, prepare
-from diffucurate.plugin.label_fields import label_field, labels_of
 from diffucurate.plugin.paint import job_ids, note_failure, paint_into
 from diffucurate.plugin.picture_labels import CARRIED, PictureLabels, label_sources, own_labels
 from diffucurate.plugin.picture_plan import PicturePlan, plan_pictures, source_samples
 from diffucurate.plugin.pictures import PictureReader
 from diffucurate.plugin.progress import Listener
-from diffucurate.plugin.samples import dataset_of, declare_source_fields
+from diffucurate.plugin.store import field_names, runs
+from diffucurate.plugin.store.label_fields import label_field, labels_of
+from diffucurate.plugin.store.samples import dataset_of, declare_source_fields
 
 if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe, Size
@@ -79,7 +79,7 @@ def generate_from(
 def store_agreement(dataset: fo.Dataset, recipe: Recipe) -> None:
     """How far the new labels and those carried over agree, on all images of the dataset that have both."""
     if recipe.carry is not None:
-        compare(dataset.exists(fields.instances(CARRIED)), SOURCE, CARRIED)
+        compare(dataset.exists(field_names.instances(CARRIED)), SOURCE, CARRIED)
 
 
 def _check_plan(plan: PicturePlan, recipe: Recipe) -> None:

@@ -15,13 +15,13 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.labels.settings import SETTINGS, Settings, YoloSettings, check_settings
-from diffucurate.plugin import fields, runs
-from diffucurate.plugin.classes import Phrases, read_classes
 from diffucurate.plugin.label_saver import LabelSaver
 from diffucurate.plugin.label_workers import FromAttention, FromImages, FromYolo, Image, Worker
-from diffucurate.plugin.media import read_image
 from diffucurate.plugin.progress import Listener, Meter
-from diffucurate.plugin.samples import dataset_of, declare_refined
+from diffucurate.plugin.store import field_names, runs
+from diffucurate.plugin.store.classes import Phrases, read_classes
+from diffucurate.plugin.store.media_files import read_image
+from diffucurate.plugin.store.samples import dataset_of, declare_refined
 
 if TYPE_CHECKING:
     from diffucurate.generator.sources import LabelSource
@@ -175,7 +175,7 @@ def _check_source(source: str | LabelSource, settings: Mapping[str, Any]) -> str
             raise RecipeError(setting, value, f"source '{name}' does not take it; leave it out")
     if isinstance(source, str) and settings["settings"] is not None:
         check_settings(source, settings["settings"])
-    return fields.source(name)
+    return field_names.source(name)
 
 
 def _painter_of(samples: fo.Dataset | fo.DatasetView) -> str | None:
@@ -184,7 +184,11 @@ def _painter_of(samples: fo.Dataset | fo.DatasetView) -> str | None:
     Raises:
         RecipeError: several models did.
     """
-    models = samples.exists(fields.JOB_ID).distinct(fields.MODEL) if samples.has_sample_field(fields.JOB_ID) else []
+    models = (
+        samples.exists(field_names.JOB_ID).distinct(field_names.MODEL)
+        if samples.has_sample_field(field_names.JOB_ID)
+        else []
+    )
     if len(models) > 1:
         several = ", ".join(models)
         raise RecipeError("contrast", True, f"{several} painted these images; name the model that is to look at them")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import fiftyone as fo
 
-from diffucurate.plugin import fields
+from diffucurate.plugin.store import field_names
 
 
 class Plan(NamedTuple):
@@ -26,7 +26,9 @@ class Plan(NamedTuple):
 
 def plan(samples: fo.Dataset | fo.DatasetView, source: str) -> Plan:
     """What there is to do for ``source`` in ``samples``, which may be empty."""
-    return Plan(len(samples), _count(samples, fields.ATTENTION_MAPS), _count(samples, fields.instances(source)))
+    return Plan(
+        len(samples), _count(samples, field_names.ATTENTION_MAPS), _count(samples, field_names.instances(source))
+    )
 
 
 def _count(samples: fo.Dataset | fo.DatasetView, field: str) -> int:

@@ -11,14 +11,14 @@ from typing import Any
 
 import fiftyone as fo
 
-from diffucurate.plugin import fields
-from diffucurate.plugin.classes import Phrases, extend_classes
 from diffucurate.plugin.label_workers import Image, Result
 from diffucurate.plugin.looks import dress
-from diffucurate.plugin.media import media_folder, remove_files
-from diffucurate.plugin.samples import declare_heatmaps, declare_label_fields, with_classes
-from diffucurate.plugin.sources import compared
-from diffucurate.plugin.store import media_of, store_heatmaps, store_labels
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.classes import Phrases, extend_classes
+from diffucurate.plugin.store.label_files import media_of, store_heatmaps, store_labels
+from diffucurate.plugin.store.label_sources import compared
+from diffucurate.plugin.store.media_files import media_folder, remove_files
+from diffucurate.plugin.store.samples import declare_heatmaps, declare_label_fields, with_classes
 
 
 class LabelSaver:
@@ -28,7 +28,7 @@ class LabelSaver:
         self._dataset, self._source, self._run_key = dataset, source, run_key
         self._folder: Path = media_folder(dataset)
         self._stale = _agreements_with(dataset, source)
-        self._own = [fields.mask(source)]
+        self._own = [field_names.mask(source)]
         self._maps: list[str] = []
         self._classes: list[str] = []
         self._admit(wanted)
@@ -41,8 +41,8 @@ class LabelSaver:
         declare_label_fields(self._dataset, self._source, self._classes)
         if self._source == "attention":
             declare_heatmaps(self._dataset, classes)
-            heatmaps = [name for name in map(fields.heatmap, self._classes) if self._has(name)]
-            self._maps = [fields.ATTENTION_MAPS, *heatmaps]
+            heatmaps = [name for name in map(field_names.heatmap, self._classes) if self._has(name)]
+            self._maps = [field_names.ATTENTION_MAPS, *heatmaps]
         dress(self._dataset, self._source, before)
 
     def _has(self, name: str) -> bool:
@@ -52,7 +52,7 @@ class LabelSaver:
         if new := [name for name in result.labels.classes if name not in self._classes]:
             self._admit({name: [name] for name in new})
         sample = image.sample
-        job_id = sample[fields.JOB_ID] if self._has(fields.JOB_ID) else None
+        job_id = sample[field_names.JOB_ID] if self._has(field_names.JOB_ID) else None
         stem = f"{job_id or sample.id}-{self._run_key}"
         labels = with_classes(result.labels, self._classes)
         values: dict[str, Any] = dict.fromkeys(self._stale)
@@ -79,4 +79,4 @@ class LabelSaver:
 
 def _agreements_with(dataset: fo.Dataset, source: str) -> list[str]:
     """The fields of agreements that new labels of ``source`` make void."""
-    return [fields.agreement(*pair) for pair in compared(dataset) if source in pair]
+    return [field_names.agreement(*pair) for pair in compared(dataset) if source in pair]

@@ -18,11 +18,11 @@ from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.settings import LabelSettings, YoloSettings
 from diffucurate.generator.text.class_mentions import find_phrases
-from diffucurate.plugin import fields
-from diffucurate.plugin.classes import Phrases
-from diffucurate.plugin.media import read_maps
-from diffucurate.plugin.samples import prompt_of
-from diffucurate.plugin.store import Heatmaps, as_stored
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.classes import Phrases
+from diffucurate.plugin.store.label_files import Heatmaps, as_stored
+from diffucurate.plugin.store.media_files import read_maps
+from diffucurate.plugin.store.samples import prompt_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
@@ -132,7 +132,7 @@ class FromAttention:
     def _kept(self, sample: fo.Sample) -> Heatmaps | None:
         """The sample's maps; None where it has none, where tokens or contrast are to look, or where ``model`` was named
         and they lack a class it could find."""
-        path = sample[fields.ATTENTION_MAPS]
+        path = sample[field_names.ATTENTION_MAPS]
         if self._by_tokens is not None or self._contrast or path is None or not os.path.isfile(path):
             return None
         maps = read_maps(path)

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.models.token_files import token_path
-from diffucurate.plugin import fields, runs
-from diffucurate.plugin.classes import read_classes
-from diffucurate.plugin.label_fields import LabelField, learnable_field
-from diffucurate.plugin.media import read_image
 from diffucurate.plugin.progress import Listener, Meter
-from diffucurate.plugin.regions import things_in
-from diffucurate.plugin.samples import dataset_of
+from diffucurate.plugin.store import field_names, runs
+from diffucurate.plugin.store.classes import read_classes
+from diffucurate.plugin.store.label_fields import LabelField, learnable_field
+from diffucurate.plugin.store.label_objects import things_in
+from diffucurate.plugin.store.media_files import read_image
+from diffucurate.plugin.store.samples import dataset_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
@@ -86,7 +86,7 @@ def learn_token(
             raise DatasetError(f"'{sample.filepath}' cannot be read; leave it out") from None
         images.append(image)
         masks.append(masks_of(sample[field], (image.shape[0], image.shape[1]), trusted))
-        prompt = sample[fields.PROMPT] if sample.has_field(fields.PROMPT) else None
+        prompt = sample[field_names.PROMPT] if sample.has_field(field_names.PROMPT) else None
         prompts.append(prompt if isinstance(prompt, str) else None)
         ids.append(sample.id)
         meter.advance()

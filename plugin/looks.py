@@ -12,10 +12,10 @@ from typing import Any
 
 import fiftyone as fo
 
-from diffucurate.plugin import fields
-from diffucurate.plugin.classes import read_classes
 from diffucurate.plugin.colours import FAMILIES, HEAT_SCALE, family_of, heat_table, shades
 from diffucurate.plugin.sidebar import group_fields
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.classes import read_classes
 
 #: Share of the label in what is seen where labels lie over the image; the App's own 0.7 hides the image.
 OPACITY = 0.5
@@ -28,10 +28,10 @@ def dress(dataset: fo.Dataset, source: str, before: Iterable[str]) -> None:
     somebody wants them. ``before`` are the names of the fields there were before the source was declared.
     """
     known = set(before)
-    extra = [fields.mask(source), fields.polygons(source), *map(fields.heatmap, read_classes(dataset))]
+    extra = [field_names.mask(source), field_names.polygons(source), *map(field_names.heatmap, read_classes(dataset))]
     show_fields(
         dataset,
-        [name for name in (fields.instances(source),) if name not in known],
+        [name for name in (field_names.instances(source),) if name not in known],
         hidden=[name for name in extra if name not in known],
     )
     colour_classes(dataset, list(read_classes(dataset)), [source])
@@ -67,7 +67,7 @@ def colour_classes(dataset: fo.Dataset, classes: Sequence[str], sources: Iterabl
     families = _families(dataset)
     for source in sources:
         families.setdefault(source, family_of(source, families.values()))
-    facts = {**dataset.info.get(fields.INFO, {}), "colour_families": families}
+    facts = {**dataset.info.get(field_names.INFO, {}), "colour_families": families}
     scheme = dataset.app_config.color_scheme
     if scheme is None or scheme.id == facts.get("colour_scheme"):
         new = fo.ColorScheme(
@@ -85,7 +85,7 @@ def colour_classes(dataset: fo.Dataset, classes: Sequence[str], sources: Iterabl
             new.id = scheme.id
         dataset.app_config.color_scheme = new
         facts["colour_scheme"] = new.id
-    dataset.info[fields.INFO] = facts
+    dataset.info[field_names.INFO] = facts
     dataset.save()
 
 
@@ -103,7 +103,7 @@ def colours_in_app(dataset: fo.Dataset) -> dict[str, Any] | None:
 
 def _families(dataset: fo.Dataset) -> dict[str, str]:
     """Label source -> colour family, of those that have one."""
-    return dict(dataset.info.get(fields.INFO, {}).get("colour_families", {}))
+    return dict(dataset.info.get(field_names.INFO, {}).get("colour_families", {}))
 
 
 def _of_source(source: str, family: str, classes: Sequence[str]) -> list[Mapping[str, Any]]:
@@ -116,10 +116,10 @@ def _of_source(source: str, family: str, classes: Sequence[str]) -> list[Mapping
     by_id = {"maskTargetsColors": [{"intTarget": 1 + i, "color": colour} for i, colour in enumerate(colours)]}
     mark = {"fieldColor": FAMILIES[family][0]}
     entries: list[Mapping[str, Any]] = [
-        {"path": fields.instances(source), **mark, **by_label},
-        {"path": fields.polygons(source), **mark, **by_label},
-        {"path": fields.mask(source), **mark, **by_id},
+        {"path": field_names.instances(source), **mark, **by_label},
+        {"path": field_names.polygons(source), **mark, **by_label},
+        {"path": field_names.mask(source), **mark, **by_id},
     ]
     if source == "attention":
-        entries += [{"path": fields.heatmap(name), **mark} for name in classes]
+        entries += [{"path": field_names.heatmap(name), **mark} for name in classes]
     return entries

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, PictureError
-from diffucurate.plugin import fields
-from diffucurate.plugin.classes import Phrases
-from diffucurate.plugin.media import media_folder, write_png
 from diffucurate.plugin.progress import Listener
-from diffucurate.plugin.runs import Run
-from diffucurate.plugin.samples import job_fields
-from diffucurate.plugin.store import attention_fields
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.classes import Phrases
+from diffucurate.plugin.store.label_files import attention_fields
+from diffucurate.plugin.store.media_files import media_folder, write_png
+from diffucurate.plugin.store.runs import Run
+from diffucurate.plugin.store.samples import job_fields
 
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
@@ -101,7 +101,7 @@ def paint_into(
 
 def job_ids(dataset: fo.Dataset) -> set[str]:
     """The jobs that a dataset holds."""
-    return set(dataset.values(fields.JOB_ID)) if dataset.has_sample_field(fields.JOB_ID) else set()
+    return set(dataset.values(field_names.JOB_ID)) if dataset.has_sample_field(field_names.JOB_ID) else set()
 
 
 def note_failure(run: Run, sample_id: str, reason: str) -> None:

@@ -18,7 +18,7 @@ import fiftyone as fo
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.recipe.diffugen import ATTRIBUTES, LABELS
 from diffucurate.generator.text.suggest_classes import class_name
-from diffucurate.plugin import fields
+from diffucurate.plugin.store import field_names
 from diffucurate.plugin.target import unused_name
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ def dataset_of_folder(folder: str) -> fo.Dataset:
 def _dataset(root: Path) -> fo.Dataset:
     name = f"{root.parent.name}-{root.name}" if root.name in _TASKS and root.parent.name else root.name or "pictures"
     for other in fo.list_datasets():
-        if other.startswith(name) and fo.load_dataset(other).info.get(fields.INFO, {}).get("folder") == str(root):
+        if other.startswith(name) and fo.load_dataset(other).info.get(field_names.INFO, {}).get("folder") == str(root):
             return fo.load_dataset(other)
     dataset = fo.Dataset(unused_name(name), persistent=True)
-    dataset.info[fields.INFO] = {"folder": str(root)}
+    dataset.info[field_names.INFO] = {"folder": str(root)}
     dataset.mask_targets = {MASKS: _OBJECT}
     dataset.save()
     return dataset
@@ -109,9 +109,9 @@ def _said(path: Path) -> Iterator[tuple[str, Any]]:
         logger.warning("%s: not as DiffuGen writes it, so its image has no prompt and no objects (%s)", path, error)
         return
     attributes = {name: texts[name] for name in ATTRIBUTES.values() if name in texts}
-    yield fields.PROMPT, texts.get("prompt")
-    yield fields.TEMPLATE, texts.get("prompt_template")
-    yield fields.ATTRIBUTES, fo.DynamicEmbeddedDocument(**attributes)
+    yield field_names.PROMPT, texts.get("prompt")
+    yield field_names.TEMPLATE, texts.get("prompt_template")
+    yield field_names.ATTRIBUTES, fo.DynamicEmbeddedDocument(**attributes)
     yield LABELS, fo.Polylines(polylines=polylines)
 
 

@@ -21,13 +21,13 @@ from diffucurate.generator.recipe.init_image import Source
 from diffucurate.generator.recipe.init_image_config import Objects
 from diffucurate.generator.recipe.recipe import Recipe, Sample, Size
 from diffucurate.generator.text.templates import attributes_of, fill
-from diffucurate.plugin import fields, runs
-from diffucurate.plugin.label_fields import label_field
 from diffucurate.plugin.pictures import PictureReader
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.provenance import Origins
-from diffucurate.plugin.regions import names_in
-from diffucurate.plugin.samples import dataset_of
+from diffucurate.plugin.store import field_names, runs
+from diffucurate.plugin.store.label_fields import label_field
+from diffucurate.plugin.store.label_objects import names_in
+from diffucurate.plugin.store.samples import dataset_of
 
 #: What is counted while a plan is made.
 READ = "pictures read"
@@ -138,15 +138,15 @@ def source_samples(recipe: Recipe) -> fo.Dataset | fo.DatasetView:
     dataset_of(samples)  # refuses patches, videos and what is empty
     if source.samples is not None:
         samples = samples.select(source.samples, ordered=True)
-    if recipe.dataset == source.dataset and dataset.has_sample_field(fields.RUN_KEY):
+    if recipe.dataset == source.dataset and dataset.has_sample_field(field_names.RUN_KEY):
         own = [
             key
             for key in dataset.list_runs(method=runs.method("generate"))
             if dataset.get_run_info(key).config.settings.get("fingerprint") == recipe.fingerprint()
         ]
-        samples = samples.match(~F(fields.RUN_KEY).is_in(own)) if own else samples
+        samples = samples.match(~F(field_names.RUN_KEY).is_in(own)) if own else samples
     for name, values in (source.where or {}).items():
-        samples = samples.match(F(f"{fields.ATTRIBUTES}.{name}").is_in(values))
+        samples = samples.match(F(f"{field_names.ATTRIBUTES}.{name}").is_in(values))
         if not samples:
             raise DatasetError(f"no image of dataset '{source.dataset}' has {name} {' or '.join(values)}")
     return samples
@@ -161,9 +161,9 @@ def _items(
     objects = recipe.objects
     if objects is not None:
         return list(_objects(dataset, samples, objects, failed))
-    if not dataset.has_sample_field(fields.JOB_ID):
+    if not dataset.has_sample_field(field_names.JOB_ID):
         return [_Item(one) for one in ids]
-    prompts = zip(ids, *samples.values([fields.JOB_ID, fields.PROMPT]), strict=True)
+    prompts = zip(ids, *samples.values([field_names.JOB_ID, field_names.PROMPT]), strict=True)
     return [_Item(one, None, None if job_id is None else prompt) for one, job_id, prompt in prompts]
 
 
@@ -207,7 +207,7 @@ def _own_templates(recipe: Recipe, dataset: fo.Dataset, items: Sequence[_Item], 
             failed[sample.id] = f"{sample.filepath}: {error}; write templates for images that have none"
             continue
         # Whoever wrote it down may know more of a picture than its prompt says.
-        used.update(job.attributes, sample[fields.ATTRIBUTES].to_dict() if job.source else ())
+        used.update(job.attributes, sample[field_names.ATTRIBUTES].to_dict() if job.source else ())
         starts = [
             _Start(Choice(varied.prompt, varied.attributes, seed, size, index), template)
             for varied in refilled(job, origin, recipe.attributes)
@@ -229,11 +229,11 @@ def _painted_from(sample: fo.Sample, recipe: Recipe, dataset: str, origins: Orig
     Raises:
         DiffucurateError: nobody says, or the template cannot be filled.
     """
-    template = sample[fields.TEMPLATE] if sample.has_field(fields.TEMPLATE) else None
+    template = sample[field_names.TEMPLATE] if sample.has_field(field_names.TEMPLATE) else None
     if template is None:
         made = origins.provenance(sample)
         return made.job, made.recipe
-    document = sample[fields.ATTRIBUTES] if sample.has_field(fields.ATTRIBUTES) else None
+    document = sample[field_names.ATTRIBUTES] if sample.has_field(field_names.ATTRIBUTES) else None
     held = {} if document is None else document.to_dict()
     try:
         values = {name: held[name] for name in attributes_of(template)}

@@ -18,9 +18,9 @@ from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.painting.init_images import Picture, digest, grown
 from diffucurate.generator.recipe.init_image import Region, Source
 from diffucurate.generator.recipe.init_image_config import Objects
-from diffucurate.plugin.label_fields import LabelField, label_field
-from diffucurate.plugin.media import read_image
-from diffucurate.plugin.regions import Thing, things_in
+from diffucurate.plugin.store.label_fields import LabelField, label_field
+from diffucurate.plugin.store.label_objects import Thing, things_in
+from diffucurate.plugin.store.media_files import read_image
 
 #: Pictures kept in memory: those of a batch.
 _KEPT = 8

@@ -22,12 +22,12 @@ from diffucurate.generator.labels.drawing import draw
 from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings, Settings
-from diffucurate.plugin import fields
-from diffucurate.plugin.classes import Phrases, read_classes
 from diffucurate.plugin.colours import family_of, shades
 from diffucurate.plugin.label import wanted_classes
-from diffucurate.plugin.media import read_image, read_maps
-from diffucurate.plugin.samples import instances_of, prompt_of
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.classes import Phrases, read_classes
+from diffucurate.plugin.store.media_files import read_image, read_maps
+from diffucurate.plugin.store.samples import instances_of, prompt_of
 
 SOURCE = "attention"
 
@@ -74,7 +74,7 @@ def preview(
     if not isinstance(settings, LabelSettings):
         raise RecipeError("settings", settings, f"source '{SOURCE}' takes {LabelSettings.__name__}")
     dataset = sample.dataset
-    path = sample[fields.ATTENTION_MAPS] if dataset.has_sample_field(fields.ATTENTION_MAPS) else None
+    path = sample[field_names.ATTENTION_MAPS] if dataset.has_sample_field(field_names.ATTENTION_MAPS) else None
     if path is None or not os.path.isfile(path):
         raise DatasetError(
             f"{os.path.basename(sample.filepath)} keeps no heatmaps, so without a model there is nothing to preview; "
@@ -96,9 +96,9 @@ def preview(
 
 def first_with_maps(samples: fo.Dataset | fo.DatasetView) -> fo.Sample | None:
     """The first sample that keeps class maps, None where none does."""
-    if not samples.has_sample_field(fields.ATTENTION_MAPS):
+    if not samples.has_sample_field(field_names.ATTENTION_MAPS):
         return None
-    return next(iter(samples.exists(fields.ATTENTION_MAPS).limit(1)), None)
+    return next(iter(samples.exists(field_names.ATTENTION_MAPS).limit(1)), None)
 
 
 def class_colours(dataset: fo.Dataset, source: str, classes: Sequence[str]) -> dict[str, str]:
@@ -107,7 +107,7 @@ def class_colours(dataset: fo.Dataset, source: str, classes: Sequence[str]) -> d
     colours = dict(zip(known, shades(family_of(source), len(known)), strict=True))
     scheme = dataset.app_config.color_scheme
     for entry in (scheme.fields or []) if scheme is not None else []:
-        if entry.get("path") == fields.instances(source):
+        if entry.get("path") == field_names.instances(source):
             colours |= {pair["value"]: pair["color"] for pair in entry.get("valueColors") or []}
     return colours
 
@@ -123,7 +123,7 @@ def data_uri(pixels: NDArray[np.uint8], side: int) -> str:
 
 def _current(sample: fo.Sample, shape: tuple[int, int]) -> Labels | None:
     """The attention labels that the sample holds; classes that the person has renamed are kept."""
-    field = fields.instances(SOURCE)
+    field = field_names.instances(SOURCE)
     detections = sample[field] if sample.has_field(field) else None
     if detections is None:
         return None

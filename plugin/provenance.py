@@ -23,12 +23,12 @@ from diffucurate.generator.jobs.variations import altered, template_of
 from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.generator.recipe.init_image_config import Objects, SourceImages
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.plugin import fields, runs
-from diffucurate.plugin.caption_fields import caption_in
-from diffucurate.plugin.media import read_image
-from diffucurate.plugin.picture_fields import source_in
-from diffucurate.plugin.samples import dataset_of
-from diffucurate.plugin.sources import sources_in
+from diffucurate.plugin.store import field_names, runs
+from diffucurate.plugin.store.caption_document import caption_in
+from diffucurate.plugin.store.init_document import source_in
+from diffucurate.plugin.store.label_sources import sources_in
+from diffucurate.plugin.store.media_files import read_image
+from diffucurate.plugin.store.samples import dataset_of
 
 #: Part of a job -> the sample's field that holds it, where the names differ.
 _FIELD_OF = {"size": "metadata"}
@@ -215,21 +215,21 @@ class Origins:
         """As the function of that name; ``sample`` has all its fields."""
         run, recipe = self._run(sample)
         job, changed = self._job(sample, recipe, run.verb)
-        painted = sample[fields.PAINTED] if sample.has_field(fields.PAINTED) else None
+        painted = sample[field_names.PAINTED] if sample.has_field(field_names.PAINTED) else None
         return Provenance(
             sample_id=sample.id,
             job=job,
             recipe=recipe,
             run=run,
             conditions=Conditions(painted.device, painted.batch_size, painted.threads) if painted is not None else None,
-            source_id=sample[fields.SOURCE_ID],
+            source_id=sample[field_names.SOURCE_ID],
             labelled=tuple(self._labelled(sample, run.key)),
             changed=changed,
         )
 
     def _run(self, sample: fo.Sample) -> tuple[runs.Record, Recipe]:
-        key = sample[fields.RUN_KEY] if sample.has_field(fields.RUN_KEY) else None
-        if key is None or sample[fields.JOB_ID] is None:
+        key = sample[field_names.RUN_KEY] if sample.has_field(field_names.RUN_KEY) else None
+        if key is None or sample[field_names.JOB_ID] is None:
             raise DatasetError(
                 f"sample {sample.id} of dataset '{self._dataset.name}' was not painted by Diffucurate; "
                 "choose an image that 'generate' added"
@@ -241,7 +241,7 @@ class Origins:
 
     def _job(self, sample: fo.Sample, recipe: Recipe, verb: str) -> tuple[Job, tuple[str, ...]]:
         """What was painted, and the fields that say something else by now."""
-        told, wanted = _as_told(sample, recipe), sample[fields.JOB_ID]
+        told, wanted = _as_told(sample, recipe), sample[field_names.JOB_ID]
         if told.job_id == wanted:
             return told, ()
         for job in _candidates(told, recipe, verb):
@@ -251,13 +251,13 @@ class Origins:
                 return job, tuple(changed)
         raise DatasetError(
             f"sample {sample.id} was changed since it was painted: neither its fields nor its run "
-            f"'{sample[fields.RUN_KEY]}' lead to job {wanted}, so what was painted cannot be told"
+            f"'{sample[field_names.RUN_KEY]}' lead to job {wanted}, so what was painted cannot be told"
         )
 
     def _labelled(self, sample: fo.Sample, painted_by: str) -> Iterator[Labelling]:
         """By the names of the mask files, which end with the key of the run that wrote them."""
         for source in sources_in(self._dataset):
-            mask = sample[fields.mask(source)] if sample.has_field(fields.mask(source)) else None
+            mask = sample[field_names.mask(source)] if sample.has_field(field_names.mask(source)) else None
             key = Path(mask.mask_path).stem.rpartition("-")[2] if mask is not None and mask.mask_path else None
             if key is not None and key != painted_by:
                 kept = self._dataset.has_run(key)
@@ -266,20 +266,20 @@ class Origins:
 
 def _as_told(sample: fo.Sample, recipe: Recipe) -> Job:
     """The job that the sample's fields tell of now."""
-    prompt, attributes, caption = sample[fields.PROMPT] or "", sample[fields.ATTRIBUTES], caption_in(sample)
+    prompt, attributes, caption = sample[field_names.PROMPT] or "", sample[field_names.ATTRIBUTES], caption_in(sample)
     names = attributes.field_names if attributes is not None else ()
     return Job.of(
-        task=sample[fields.TASK],
+        task=sample[field_names.TASK],
         prompt=prompt,
-        negative_prompt=sample[fields.NEGATIVE_PROMPT] or "",
+        negative_prompt=sample[field_names.NEGATIVE_PROMPT] or "",
         phrases=phrases_of(prompt, recipe.classes, caption),
         attributes={name: attributes[name] for name in names if attributes[name] is not None},
-        seed=sample[fields.SEED],
+        seed=sample[field_names.SEED],
         # Metadata can be cleared and computed again at any time; without them the recipe still knows.
         size=_size_of(sample, recipe),
-        steps=sample[fields.STEPS],
-        guidance=sample[fields.GUIDANCE],
-        model=sample[fields.MODEL],
+        steps=sample[field_names.STEPS],
+        guidance=sample[field_names.GUIDANCE],
+        model=sample[field_names.MODEL],
         setup=recipe.setup,
         source=source_in(sample),
         caption=caption,

@@ -21,12 +21,12 @@ from diffucurate.generator.jobs.variations import altered, refilled
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.recipe.checks import check_attributes
 from diffucurate.generator.recipe.recipe import MAX_JOBS, Recipe
-from diffucurate.plugin import fields, runs
-from diffucurate.plugin.classes import extend_classes
 from diffucurate.plugin.paint import job_ids, paint_into
 from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.provenance import Origins, Provenance, Samples, painted_samples
-from diffucurate.plugin.samples import declare_job_fields, declare_label_fields
+from diffucurate.plugin.store import field_names, runs
+from diffucurate.plugin.store.classes import extend_classes
+from diffucurate.plugin.store.samples import declare_job_fields, declare_label_fields
 
 Values: TypeAlias = str | Sequence[str]
 Seeds: TypeAlias = int | list[int]
@@ -81,7 +81,7 @@ def regenerate(
         if part.todo:
             _paint(dataset, part, _counted(progress, done, total))
             done += len(part.todo)
-    return dataset.match(F(fields.JOB_ID).is_in([job.job_id for part in parts for job in part.wanted]))
+    return dataset.match(F(field_names.JOB_ID).is_in([job.job_id for part in parts for job in part.wanted]))
 
 
 def plan(
@@ -178,7 +178,9 @@ def _fresh(number: int, changed: Job, job: Job, used: dict[str, set[int]]) -> li
 def _used_seeds(dataset: fo.Dataset, without: str | None) -> dict[str, set[int]]:
     """Prompt -> the seeds that the dataset holds of it, those of the run ``without`` left out."""
     used: dict[str, set[int]] = {}
-    for prompt, seed, key in zip(*dataset.values([fields.PROMPT, fields.SEED, fields.RUN_KEY]), strict=True):
+    for prompt, seed, key in zip(
+        *dataset.values([field_names.PROMPT, field_names.SEED, field_names.RUN_KEY]), strict=True
+    ):
         if prompt is not None and seed is not None and (key is None or key != without):
             used.setdefault(prompt, set()).add(seed)
     return used

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import DatasetError, PictureError
 from diffucurate.generator.painting.conditions import Conditions
-from diffucurate.plugin.media import read_image, write_png
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.provenance import Origins, Provenance, Samples, painted_samples
+from diffucurate.plugin.store.media_files import read_image, write_png
 
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job

@@ -15,9 +15,9 @@ import fiftyone as fo
 from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, RecipeError
-from diffucurate.plugin import fields
-from diffucurate.plugin.classes import read_classes
-from diffucurate.plugin.sources import instances_field
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.classes import read_classes
+from diffucurate.plugin.store.label_sources import instances_field
 
 #: Least and greatest value of a score; None leaves that side open.
 Limits = tuple[float | None, float | None]
@@ -123,7 +123,7 @@ class BoundRules:
     def __init__(self, dataset: fo.Dataset, rules: Rules) -> None:
         self.dataset, self.rules = dataset, rules
         self.instances = instances_field(dataset, rules.source)
-        outlines = fields.polygons(rules.source)
+        outlines = field_names.polygons(rules.source)
         self.polygons = outlines if dataset.has_sample_field(outlines) else None
         self.agreement = None if rules.against is None else _agreement_field(dataset, rules.source, rules.against)
         self._check_classes()
@@ -132,10 +132,10 @@ class BoundRules:
             if name not in known:
                 there = f"there are {', '.join(known)}" if known else "there are none yet"
                 raise RecipeError(f"scores.{name}", name, f"the dataset has no such field of numbers; {there}")
-        areas = f"{self.instances}.detections.{fields.AREA}"
+        areas = f"{self.instances}.detections.{field_names.AREA}"
         if (rules.min_area is not None or rules.max_area is not None) and not dataset.has_sample_field(areas):
             raise DatasetError(
-                f"the instances in '{self.instances}' have no '{fields.AREA}'; label with source '{rules.source}' again"
+                f"the instances in '{self.instances}' have no '{field_names.AREA}'; label with source '{rules.source}' again"
             )
 
     def _check_classes(self) -> None:
@@ -188,8 +188,8 @@ class BoundRules:
         if rules.classes is not None:
             yield "classes", F("label").is_in(list(rules.classes))
         if rules.min_area is not None or rules.max_area is not None:
-            low = F(fields.AREA) >= (0 if rules.min_area is None else rules.min_area)
-            yield "area", low if rules.max_area is None else low & (F(fields.AREA) <= rules.max_area)
+            low = F(field_names.AREA) >= (0 if rules.min_area is None else rules.min_area)
+            yield "area", low if rules.max_area is None else low & (F(field_names.AREA) <= rules.max_area)
 
 
 def score_fields(dataset: fo.Dataset) -> list[str]:
@@ -204,7 +204,7 @@ def classes_in(dataset: fo.Dataset, instances: str) -> list[str]:
 
 def _agreement_field(dataset: fo.Dataset, source: str, against: str) -> str:
     """Either comparison of the two will do; the one that was asked for goes first."""
-    for name in (fields.agreement(source, against), fields.agreement(against, source)):
+    for name in (field_names.agreement(source, against), field_names.agreement(against, source)):
         if dataset.has_sample_field(name):
             return name
     raise DatasetError(f"sources '{source}' and '{against}' were not compared yet; run compare with both first")

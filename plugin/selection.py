@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 import fiftyone as fo
 from fiftyone import ViewField as F
 
-from diffucurate.plugin import fields
 from diffucurate.plugin.balance import surplus
 from diffucurate.plugin.duplicates import exact_duplicates, near_duplicates, usual_distance
 from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.rules import KEPT, UNLABELLED, BoundRules, Rules
-from diffucurate.plugin.samples import dataset_of
-from diffucurate.plugin.sources import compared
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.label_sources import compared
+from diffucurate.plugin.store.samples import dataset_of
 
 #: Sample id and the classes of its instances that pass.
 _Shown = tuple[str, list[str]]
@@ -149,7 +149,7 @@ def _ranked(samples: fo.Dataset | fo.DatasetView, bound: BoundRules) -> tuple[li
 
 def _latest_agreement(bound: BoundRules) -> str | None:
     pairs = (pair for pair in compared(bound.dataset) if bound.rules.source in pair)
-    return next((fields.agreement(*pair) for pair in pairs), None)
+    return next((field_names.agreement(*pair) for pair in pairs), None)
 
 
 def _duplicate_rules(rules: Rules) -> tuple[str, ...]:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 
 import fiftyone as fo
 
-from diffucurate.plugin import caption_fields, fields
-from diffucurate.plugin.classes import read_classes
-from diffucurate.plugin.picture_fields import PARTS
-from diffucurate.plugin.sources import compared
+from diffucurate.plugin.store import caption_document, field_names
+from diffucurate.plugin.store.classes import read_classes
+from diffucurate.plugin.store.init_document import PARTS
+from diffucurate.plugin.store.label_sources import compared
 
 PROMPT, QUALITY, DETAILS = "Prompt", "Quality", "Details"
 
@@ -21,13 +21,13 @@ PROMPT, QUALITY, DETAILS = "Prompt", "Quality", "Details"
 _SPELT = {"yolov8": "YOLOv8", "mask2former": "Mask2Former"}
 
 _PROMPT_FIELDS = (
-    fields.PROMPT, fields.NEGATIVE_PROMPT, fields.MODEL, fields.SEED, fields.STEPS, fields.GUIDANCE, fields.TASK,
+    field_names.PROMPT, field_names.NEGATIVE_PROMPT, field_names.MODEL, field_names.SEED, field_names.STEPS, field_names.GUIDANCE, field_names.TASK,
 )  # fmt: skip
-_SOURCE_FIELDS = tuple(f"{fields.SOURCE}.{part}" for part in PARTS)
-_CAPTION_FIELDS = tuple(f"{fields.CAPTION}.{part}" for part in caption_fields.PARTS)
+_SOURCE_FIELDS = tuple(f"{field_names.SOURCE}.{part}" for part in PARTS)
+_CAPTION_FIELDS = tuple(f"{field_names.CAPTION}.{part}" for part in caption_document.PARTS)
 _DETAIL_FIELDS = (
-    fields.JOB_ID, fields.RUN_KEY, fields.SOURCE_ID, *_SOURCE_FIELDS, *_CAPTION_FIELDS, fields.ATTENTION_MAPS,
-    *fields.PAINTED_PATHS,
+    field_names.JOB_ID, field_names.RUN_KEY, field_names.SOURCE_ID, *_SOURCE_FIELDS, *_CAPTION_FIELDS, field_names.ATTENTION_MAPS,
+    *field_names.PAINTED_PATHS,
 )  # fmt: skip
 
 #: FiftyOne's groups that ours follow.
@@ -57,24 +57,26 @@ def group_fields(dataset: fo.Dataset, sources: Iterable[str]) -> None:
 def _homes(dataset: fo.Dataset, sources: Iterable[str]) -> dict[str, list[str]]:
     """Group -> those fields of the dataset that belong there, both in the order in which they are shown."""
     schema = dataset.get_field_schema()
-    heatmaps = [fields.heatmap(name) for name in read_classes(dataset)]
+    heatmaps = [field_names.heatmap(name) for name in read_classes(dataset)]
     wanted: dict[str, Sequence[str]] = {}
     for source in sources:
-        own = [fields.instances(source), fields.mask(source), fields.polygons(source)]
+        own = [field_names.instances(source), field_names.mask(source), field_names.polygons(source)]
         wanted[_SPELT.get(source, source[:1].upper() + source[1:])] = own + heatmaps * (source == "attention")
     pairs = compared(dataset)
     scores = [name for name, field in schema.items() if isinstance(field, fo.FloatField) and name.endswith("_score")]
     wanted[PROMPT] = [*_PROMPT_FIELDS[:2], *_attributes(dataset), *_PROMPT_FIELDS[2:]]
-    wanted[QUALITY] = [*(fields.agreement(*pair) for pair in pairs), *scores]
-    counts = [f"{fields.evaluation(*pair)}_{kind}" for pair in pairs for kind in ("tp", "fp", "fn")]
+    wanted[QUALITY] = [*(field_names.agreement(*pair) for pair in pairs), *scores]
+    counts = [f"{field_names.evaluation(*pair)}_{kind}" for pair in pairs for kind in ("tp", "fp", "fn")]
     wanted[DETAILS] = [*_DETAIL_FIELDS, *counts]
     return {title: [path for path in paths if path.split(".")[0] in schema] for title, paths in wanted.items()}
 
 
 def _attributes(dataset: fo.Dataset) -> list[str]:
     """The paths of the prompts' attributes; the document that holds them is no entry of the sidebar."""
-    document = dataset.get_field(fields.ATTRIBUTES)
-    return [f"{fields.ATTRIBUTES}.{name}" for name in (document.get_field_schema() if document is not None else ())]
+    document = dataset.get_field(field_names.ATTRIBUTES)
+    return [
+        f"{field_names.ATTRIBUTES}.{name}" for name in (document.get_field_schema() if document is not None else ())
+    ]
 
 
 def _without(homes: dict[str, list[str]], dataset: fo.Dataset) -> list[fo.SidebarGroupDocument]:

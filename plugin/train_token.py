@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from diffucurate.generator.errors import DatasetError, PictureError, RecipeError
 from diffucurate.generator.inversion.files import WordFiles, word_name
 from diffucurate.generator.inversion.settings import SLOT, Inversion
-from diffucurate.plugin import runs
-from diffucurate.plugin.label_fields import LabelField, label_field, labels_of
-from diffucurate.plugin.media import read_image
 from diffucurate.plugin.paint import note_failure
 from diffucurate.plugin.progress import Listener
-from diffucurate.plugin.regions import Thing, things_in
-from diffucurate.plugin.samples import dataset_of
+from diffucurate.plugin.store import runs
+from diffucurate.plugin.store.label_fields import LabelField, label_field, labels_of
+from diffucurate.plugin.store.label_objects import Thing, things_in
+from diffucurate.plugin.store.media_files import read_image
+from diffucurate.plugin.store.samples import dataset_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.inversion.examples import Example

@@ -50,7 +50,7 @@ def img2img(
     with terminal.progress("img2img") as progress:
         samples = _samples(dataset, view, sample)
         from diffucurate.plugin.from_images import img2img as run
-        from diffucurate.plugin.samples import dataset_of
+        from diffucurate.plugin.store.samples import dataset_of
 
         before = _held(to or f"{dataset_of(samples).name}-varied")
         made = run(
@@ -87,7 +87,7 @@ def inpaint(
     with terminal.progress("inpaint") as progress:
         samples = _samples(dataset, view, sample)
         from diffucurate.plugin.from_images import inpaint as run
-        from diffucurate.plugin.samples import dataset_of
+        from diffucurate.plugin.store.samples import dataset_of
 
         before = _held(to or f"{dataset_of(samples).name}-inpainted")
         made = run(

@@ -10,11 +10,11 @@ from typing import Any
 
 import fiftyone as fo
 
-from diffucurate.plugin import fields
 from diffucurate.plugin.overview.bins import Histogram, bar_of
 from diffucurate.plugin.overview.instances import MATCHED, ONLY_A, ONLY_B
 from diffucurate.plugin.overview.pipeline import rows
-from diffucurate.plugin.sources import instances_field
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.label_sources import instances_field
 
 #: Points that a scatter shows at most; a browser draws these in no time.
 MOST_POINTS = 2000
@@ -55,7 +55,7 @@ class Disagreement:
 
 def agreement(samples: fo.Dataset | fo.DatasetView, a: str, b: str) -> Agreement:
     """The agreement of two sources that were compared."""
-    score = f"${fields.agreement(a, b)}"
+    score = f"${field_names.agreement(a, b)}"
     groups = rows(samples, [
         {"$project": {"_id": False, "score": score}},
         {"$group": {"_id": {"bar": bar_of("$score")}, "count": {"$sum": 1}, "sum": {"$sum": "$score"}}},
@@ -74,7 +74,7 @@ def scatter(samples: fo.Dataset | fo.DatasetView, a: str, b: str, source: str, *
     path = f"${instances_field(samples._dataset, source)}.detections.confidence"
     step = {"$ceil": {"$divide": ["$total", most]}}
     points = rows(samples, [
-        {"$project": {"score": f"${fields.agreement(a, b)}", "confidence": {"$avg": path}}},
+        {"$project": {"score": f"${field_names.agreement(a, b)}", "confidence": {"$avg": path}}},
         {"$match": {"score": {"$type": "number"}, "confidence": {"$type": "number"}}},
         {"$setWindowFields": {"sortBy": {"_id": 1}, "output": {"place": {"$documentNumber": {}}}}},
         {"$setWindowFields": {"output": {"total": {"$count": {}}}}},
@@ -92,7 +92,7 @@ def disagreements(
     samples: fo.Dataset | fo.DatasetView, a: str, b: str, *, skip: int = 0, limit: int = 6
 ) -> list[Disagreement]:
     """The images on which two sources agree least, from the ``skip``-th on; images without a score are left out."""
-    key, dataset = fields.evaluation(a, b), samples._dataset
+    key, dataset = field_names.evaluation(a, b), samples._dataset
     paths = {name: f"${instances_field(dataset, name)}.detections" for name in (a, b)}
 
     def labels(name: str, match: str) -> dict[str, Any]:
@@ -101,9 +101,9 @@ def disagreements(
         return {"$map": {"input": kept, "as": "it", "in": "$$it.label"}}
 
     found = rows(samples, [
-        {"$match": {fields.agreement(a, b): {"$type": "number"}}},
+        {"$match": {field_names.agreement(a, b): {"$type": "number"}}},
         {"$project": {
-            "score": f"${fields.agreement(a, b)}", "prompt": f"${fields.PROMPT}",
+            "score": f"${field_names.agreement(a, b)}", "prompt": f"${field_names.PROMPT}",
             "matched": {"$size": labels(a, MATCHED)}, "only_a": labels(a, ONLY_A), "only_b": labels(b, ONLY_B),
         }},
         {"$sort": {"score": 1, "_id": 1}},

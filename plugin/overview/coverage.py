@@ -10,8 +10,8 @@ import fiftyone as fo
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.templates import attributes_of, fixed_in
-from diffucurate.plugin import fields, runs
 from diffucurate.plugin.overview.pipeline import rows
+from diffucurate.plugin.store import field_names, runs
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class CrossTable:
 
 def attributes_in(dataset: fo.Dataset) -> list[str]:
     """The attributes that images of the dataset have, in the order in which recipes brought them."""
-    field = dataset.get_field(fields.ATTRIBUTES)
+    field = dataset.get_field(field_names.ATTRIBUTES)
     return [] if field is None else [name for name in field.get_field_schema() if name != "id"]
 
 
@@ -52,7 +52,7 @@ def recipes_in(dataset: fo.Dataset) -> list[Recipe]:
 
 def images_per_value(samples: fo.Dataset | fo.DatasetView, names: Sequence[str]) -> dict[str, dict[str, int]]:
     """Attribute -> value -> images, most frequent first; images without the attribute are not counted."""
-    counted = samples.aggregate([fo.CountValues(f"{fields.ATTRIBUTES}.{name}") for name in names])
+    counted = samples.aggregate([fo.CountValues(f"{field_names.ATTRIBUTES}.{name}") for name in names])
     return {
         name: dict(sorted(((v, n) for v, n in values.items() if v is not None), key=lambda item: (-item[1], item[0])))
         for name, values in zip(names, counted, strict=True)
@@ -62,7 +62,7 @@ def images_per_value(samples: fo.Dataset | fo.DatasetView, names: Sequence[str])
 def cross_table(samples: fo.Dataset | fo.DatasetView, x: str, y: str, recipes: Sequence[Recipe]) -> CrossTable:
     """Count the images of every combination of two attributes' values, those of ``recipes`` and all that occur."""
     groups = rows(samples, [
-        {"$project": {"_id": False, "x": f"${fields.ATTRIBUTES}.{x}", "y": f"${fields.ATTRIBUTES}.{y}"}},
+        {"$project": {"_id": False, "x": f"${field_names.ATTRIBUTES}.{x}", "y": f"${field_names.ATTRIBUTES}.{y}"}},
         {"$match": {"x": {"$type": "string"}, "y": {"$type": "string"}}},
         {"$group": {"_id": {"x": "$x", "y": "$y"}, "count": {"$sum": 1}}},
     ])  # fmt: skip

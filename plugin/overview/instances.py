@@ -11,10 +11,10 @@ from typing import Any
 
 import fiftyone as fo
 
-from diffucurate.plugin import fields
 from diffucurate.plugin.overview.bins import Histogram, bar_of
 from diffucurate.plugin.overview.pipeline import rows
-from diffucurate.plugin.sources import instances_field
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.label_sources import instances_field
 
 #: What FiftyOne's evaluation writes on an instance of ``a``, or of ``b``.
 MATCHED, ONLY_A, ONLY_B = "tp", "fp", "fn"
@@ -86,7 +86,7 @@ def matches(samples: fo.Dataset | fo.DatasetView, a: str, b: str) -> Matches:
     Raises:
         DatasetError: the dataset lacks one of the sources.
     """
-    key = fields.evaluation(a, b)
+    key = field_names.evaluation(a, b)
     sums: dict[str, _Sums] = defaultdict(_Sums)
     unmatched_yet = 0
     for source, alone in ((a, ONLY_A), (b, ONLY_B)):

@@ -28,7 +28,7 @@ from diffucurate.plugin.overview.coverage import (
 from diffucurate.plugin.overview.instances import Found, Matches, found, matches
 from diffucurate.plugin.rules import Rules
 from diffucurate.plugin.selection import Count, count
-from diffucurate.plugin.sources import comparable, compared
+from diffucurate.plugin.store.label_sources import comparable, compared
 
 #: Looks kept: one App shows one view at a time, and people go back and forth.
 KEPT = 8

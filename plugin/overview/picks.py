@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import fiftyone as fo
 from fiftyone import ViewField as F
 
-from diffucurate.plugin import fields
 from diffucurate.plugin.overview.bins import in_bar
 from diffucurate.plugin.overview.instances import MATCHED, ONLY_A, ONLY_B
-from diffucurate.plugin.sources import instances_field
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.label_sources import instances_field
 
 if TYPE_CHECKING:
     Samples: TypeAlias = fo.Dataset | fo.DatasetView
@@ -33,12 +33,12 @@ def with_confidence(samples: Samples, source: str, bar: int) -> fo.DatasetView:
 
 def with_agreement(samples: Samples, a: str, b: str, bar: int) -> fo.DatasetView:
     """Samples whose agreement falls into a bar of the histogram."""
-    return samples.match(in_bar(fields.agreement(a, b), bar))
+    return samples.match(in_bar(field_names.agreement(a, b), bar))
 
 
 def with_match(samples: Samples, a: str, b: str, label: str | None, kind: str | None) -> fo.DatasetView:
     """Samples with an instance of a class (or any) that is ``matched``, ``only_a`` or ``only_b`` (or any of these)."""
-    key = fields.evaluation(a, b)
+    key = field_names.evaluation(a, b)
     sides = {"matched": (a, MATCHED), "only_a": (a, ONLY_A), "only_b": (b, ONLY_B)}
     rules = []
     for source, match in sides.values() if kind is None else [sides[kind]]:
@@ -49,12 +49,12 @@ def with_match(samples: Samples, a: str, b: str, label: str | None, kind: str | 
 
 def with_attributes(samples: Samples, values: dict[str, str]) -> fo.DatasetView:
     """Samples with these values of these attributes."""
-    return samples.match(F.all([F(f"{fields.ATTRIBUTES}.{name}") == value for name, value in values.items()]))
+    return samples.match(F.all([F(f"{field_names.ATTRIBUTES}.{name}") == value for name, value in values.items()]))
 
 
 def least_agreeing(samples: Samples, a: str, b: str) -> fo.DatasetView:
     """The samples that have a score, those that agree least first."""
-    name = fields.agreement(a, b)
+    name = field_names.agreement(a, b)
     return samples.exists(name).sort_by(name)
 
 

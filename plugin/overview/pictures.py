@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffucurate.plugin import fields
-from diffucurate.plugin.media import read_image
 from diffucurate.plugin.overview.instances import MATCHED
-from diffucurate.plugin.sources import instances_field
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.media_files import read_image
 
 #: Height of each of the two images in pixels, and the gap between them.
 HEIGHT, GAP = 200, 6
@@ -33,7 +33,7 @@ def side_by_side(
 
     ``colours`` maps source -> ``#RRGGBB``. A sample whose file cannot be read is left out.
     """
-    key = fields.evaluation(a, b)
+    key = field_names.evaluation(a, b)
     names = {source: instances_field(samples._dataset, source) for source in (a, b)}
     pictures = {}
     for sample in samples.select(list(ids)).select_fields(list(names.values())):

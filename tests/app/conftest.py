@@ -84,12 +84,12 @@ def streets(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
     """Scenes with the heatmaps and class maps that painting leaves, but no labels yet."""
     import fiftyone as fo
 
-    from diffucurate.plugin import fields
-    from diffucurate.plugin.classes import extend_classes
     from diffucurate.plugin.looks import show_fields
-    from diffucurate.plugin.media import write_png
-    from diffucurate.plugin.samples import declare_heatmaps
-    from diffucurate.plugin.store import as_stored, store_heatmaps
+    from diffucurate.plugin.store import field_names
+    from diffucurate.plugin.store.classes import extend_classes
+    from diffucurate.plugin.store.label_files import as_stored, store_heatmaps
+    from diffucurate.plugin.store.media_files import write_png
+    from diffucurate.plugin.store.samples import declare_heatmaps
 
     declare_heatmaps(dataset, extend_classes(dataset, {name: [name] for name in CLASSES}))
     samples = []
@@ -102,7 +102,7 @@ def streets(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
         values = store_heatmaps(maps, scene.image.shape[:2], tmp_path, f"{index}-test")
         samples.append(fo.Sample(filepath=str(image), prompt=scene.caption, **values))
     dataset.add_samples(samples)
-    show_fields(dataset, [fields.heatmap(name) for name in CLASSES])
+    show_fields(dataset, [field_names.heatmap(name) for name in CLASSES])
     return dataset
 
 

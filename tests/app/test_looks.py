@@ -25,10 +25,10 @@ def quarters(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
     import fiftyone as fo
 
     from diffucurate.generator.labels.model import Instance, Labels
-    from diffucurate.plugin.classes import extend_classes
     from diffucurate.plugin.looks import dress
-    from diffucurate.plugin.media import write_png
-    from diffucurate.plugin.samples import HEATMAP_RANGE, declare_heatmaps, declare_label_fields, label_fields
+    from diffucurate.plugin.store.classes import extend_classes
+    from diffucurate.plugin.store.media_files import write_png
+    from diffucurate.plugin.store.samples import HEATMAP_RANGE, declare_heatmaps, declare_label_fields, label_fields
 
     classes, values, half = list(extend_classes(dataset, {"car": ["car"]})), {}, SIZE // 2
     for source, columns in (("attention", slice(half)), ("yolov8", slice(half, None))):

@@ -106,10 +106,10 @@ def painted(dataset: fo.Dataset, scenes: list[Scene], tmp_path: Path) -> fo.Data
     import fiftyone as fo
 
     from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps
-    from diffucurate.plugin.classes import extend_classes
-    from diffucurate.plugin.media import write_png
-    from diffucurate.plugin.samples import declare_heatmaps, declare_label_fields
-    from diffucurate.plugin.store import as_stored, store_heatmaps, store_labels
+    from diffucurate.plugin.store.classes import extend_classes
+    from diffucurate.plugin.store.label_files import as_stored, store_heatmaps, store_labels
+    from diffucurate.plugin.store.media_files import write_png
+    from diffucurate.plugin.store.samples import declare_heatmaps, declare_label_fields
 
     classes = list(extend_classes(dataset, {name: [name] for name in CLASSES}))
     declare_heatmaps(dataset, classes)
@@ -143,7 +143,7 @@ def twice_labelled(painted: fo.Dataset) -> fo.Dataset:
     """``painted`` with a second source, ``shifted``: the same instances but the last of each sample."""
     import fiftyone as fo
 
-    from diffucurate.plugin.samples import declare_label_fields
+    from diffucurate.plugin.store.samples import declare_label_fields
 
     declare_label_fields(painted, "shifted", CLASSES)
     for sample in painted:

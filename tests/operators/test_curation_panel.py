@@ -69,11 +69,11 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fo.Dataset]:
     import fiftyone as fo
     import numpy as np
 
-    from diffucurate.plugin import runs
-    from diffucurate.plugin.classes import extend_classes
     from diffucurate.plugin.compare import compare
-    from diffucurate.plugin.media import write_png
-    from diffucurate.plugin.samples import declare_job_fields, declare_label_fields
+    from diffucurate.plugin.store import runs
+    from diffucurate.plugin.store.classes import extend_classes
+    from diffucurate.plugin.store.media_files import write_png
+    from diffucurate.plugin.store.samples import declare_job_fields, declare_label_fields
 
     dataset = fo.Dataset()
     for source in ("attention", "shifted"):

@@ -25,9 +25,9 @@ def scenes() -> list[Scene]:
 @pytest.fixture(scope="session")
 def fill() -> Callable[..., None]:
     """Adds scenes with the Labels of some sources: ``fill(dataset, folder, scenes, truth=[...])``."""
-    from diffucurate.plugin.classes import extend_classes
-    from diffucurate.plugin.media import write_png
-    from diffucurate.plugin.samples import declare_label_fields, label_fields
+    from diffucurate.plugin.store.classes import extend_classes
+    from diffucurate.plugin.store.media_files import write_png
+    from diffucurate.plugin.store.samples import declare_label_fields, label_fields
 
     def fill(dataset: fo.Dataset, folder: Path, scenes: Sequence[Scene], **sources: Sequence[Labels | None]) -> None:
         import fiftyone as fo

@@ -15,10 +15,10 @@ from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.plugin.describe import of_image
 from diffucurate.plugin.generate import generate
-from diffucurate.plugin.media import read_maps
 from diffucurate.plugin.provenance import provenance, recipe_of
 from diffucurate.plugin.regenerate import regenerate
 from diffucurate.plugin.repaint import repaint
+from diffucurate.plugin.store.media_files import read_maps
 
 LONG = "a car on a road " * 20
 

@@ -10,12 +10,12 @@ from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.painting.painter import Conditions, Painting
 from diffucurate.generator.sources.attention import AttentionSource
-from diffucurate.plugin.classes import extend_classes
 from diffucurate.plugin.label import label
-from diffucurate.plugin.media import write_png
 from diffucurate.plugin.preview import preview
-from diffucurate.plugin.samples import declare_label_fields, instances_of
-from diffucurate.plugin.store import attention_fields
+from diffucurate.plugin.store.classes import extend_classes
+from diffucurate.plugin.store.label_files import attention_fields
+from diffucurate.plugin.store.media_files import write_png
+from diffucurate.plugin.store.samples import declare_label_fields, instances_of
 
 CLASSES = {"car": ("car",), "bus": ("bus",)}
 

@@ -22,7 +22,7 @@ def recipe(**changes: Any) -> Recipe:
 
 @pytest.fixture
 def record(dataset: fo.Dataset) -> Any:
-    from diffucurate.plugin import runs
+    from diffucurate.plugin.store import runs
 
     def record(seconds: float, added: int = 10, *, device: str = "cpu", **changes: Any) -> None:
         settings = {"recipe": recipe(**changes).model_dump(mode="json")}
@@ -64,7 +64,7 @@ def test_runs_that_painted_nothing_tell_nothing(record, dataset: fo.Dataset) -> 
 def test_the_runs_of_a_deleted_dataset_are_gone(dataset: fo.Dataset) -> None:
     import fiftyone as fo
 
-    from diffucurate.plugin import runs
+    from diffucurate.plugin.store import runs
 
     other = fo.Dataset()
     with runs.recorded(other, "generate", {"recipe": recipe().model_dump(mode="json")}) as run:

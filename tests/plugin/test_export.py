@@ -19,7 +19,7 @@ from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.plugin.export import export
 from diffucurate.plugin.export_size import estimate_size, in_units
-from diffucurate.plugin.samples import instances_of
+from diffucurate.plugin.store.samples import instances_of
 
 
 def odd_labels(shape: tuple[int, int]) -> Labels:
@@ -128,7 +128,7 @@ def test_only_an_earlier_export_is_ever_replaced(labelled, tmp_path):
 
 def test_users_own_ground_truth_can_be_exported(dataset, scenes, tmp_path):
     """Detections that other tools wrote: no classes of ours, no confidence, any label."""
-    from diffucurate.plugin.media import write_png
+    from diffucurate.plugin.store.media_files import write_png
 
     path = write_png(tmp_path / "a.png", scenes[0].image)
     mask = np.ones((16, 32), np.bool_)

@@ -17,12 +17,12 @@ from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.painting.init_images import SEAM, grown
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generate import generate
-from diffucurate.plugin.media import read_image
 from diffucurate.plugin.picture_plan import plan_pictures
 from diffucurate.plugin.pictures import PictureReader
 from diffucurate.plugin.provenance import provenance, recipe_of
 from diffucurate.plugin.regenerate import regenerate
 from diffucurate.plugin.repaint import repaint
+from diffucurate.plugin.store.media_files import read_image
 
 CAR, TREE = np.s_[30:50, 8:30], np.s_[10:50, 40:52]
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from diffucurate.generator.errors import DatasetError, ModelError, RecipeError
 from diffucurate.plugin.generate import generate
-from diffucurate.plugin.media import read_image, read_maps
+from diffucurate.plugin.store.media_files import read_image, read_maps
 
 
 @pytest.fixture

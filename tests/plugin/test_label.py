@@ -17,8 +17,8 @@ from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.plugin.compare import compare
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.label import label
-from diffucurate.plugin.media import media_folder, read_maps, write_png
-from diffucurate.plugin.samples import instances_of
+from diffucurate.plugin.store.media_files import media_folder, read_maps, write_png
+from diffucurate.plugin.store.samples import instances_of
 
 
 class Reference:

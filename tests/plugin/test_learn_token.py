@@ -15,12 +15,12 @@ from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.models.token_files import TOKENS_DIR_VARIABLE, token_names
 from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.generator.tiny.shapes import CLASSES
-from diffucurate.plugin import runs
-from diffucurate.plugin.classes import mask_targets
 from diffucurate.plugin.label import label
-from diffucurate.plugin.label_fields import LabelField, label_field, learnable_field
 from diffucurate.plugin.learn_token import learn_token, masks_of
-from diffucurate.plugin.media import read_maps
+from diffucurate.plugin.store import runs
+from diffucurate.plugin.store.classes import mask_targets
+from diffucurate.plugin.store.label_fields import LabelField, label_field, learnable_field
+from diffucurate.plugin.store.media_files import read_maps
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_tokens_that_do_not_fit(drawn: fo.Dataset, scenes: list[Scene], model_fo
 
 
 def test_a_class_without_pixels(dataset: fo.Dataset, tmp_path: Path, model_folder: str, folder: Path) -> None:
-    from diffucurate.plugin.media import write_png
+    from diffucurate.plugin.store.media_files import write_png
 
     image = write_png(tmp_path / "one.png", np.zeros((64, 64, 3), np.uint8))
     sample = fo.Sample(filepath=str(image), drawn=fo.Polylines(polylines=[fo.Polyline(label="car", points=[])]))

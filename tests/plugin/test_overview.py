@@ -37,7 +37,7 @@ def bars(fill: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) ->
     import fiftyone as fo
 
     from diffucurate.plugin.compare import compare
-    from diffucurate.plugin.samples import declare_job_fields
+    from diffucurate.plugin.store.samples import declare_job_fields
 
     dataset = fo.Dataset()
     declare_job_fields(dataset, ["colour", "time"], [])
@@ -211,8 +211,8 @@ def test_coverage(view: Any) -> None:
 
 
 def test_recipes_are_found_once_and_what_they_can_combine(bars: fo.Dataset) -> None:
-    from diffucurate.plugin import runs
     from diffucurate.plugin.overview.coverage import attributes_in, combinations_of, recipes_in
+    from diffucurate.plugin.store import runs
 
     first = {"dataset": "d", "classes": {"car": ["car"]}, "templates": ["a {colour} car at {time=dawn}", "a car"],
              "attributes": {"colour": ["red", "blue"]}}  # fmt: skip

@@ -16,10 +16,10 @@ from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.plugin.label import label
 from diffucurate.plugin.label_plan import Plan, plan
-from diffucurate.plugin.media import write_png
 from diffucurate.plugin.preview import class_colours, first_with_maps, preview
-from diffucurate.plugin.samples import declare_heatmaps, instances_of
-from diffucurate.plugin.store import as_stored, store_heatmaps
+from diffucurate.plugin.store.label_files import as_stored, store_heatmaps
+from diffucurate.plugin.store.media_files import write_png
+from diffucurate.plugin.store.samples import declare_heatmaps, instances_of
 
 STRICT = LabelSettings(floor=0.9, surround=0.0)
 
@@ -27,7 +27,7 @@ STRICT = LabelSettings(floor=0.9, surround=0.0)
 @pytest.fixture
 def streets(dataset, scenes, tmp_path) -> fo.Dataset:
     """Three scenes, of which the last two keep class maps drawn from their exact masks; nothing is labelled."""
-    from diffucurate.plugin.classes import extend_classes
+    from diffucurate.plugin.store.classes import extend_classes
 
     declare_heatmaps(dataset, extend_classes(dataset, {name: [name] for name in CLASSES}))
     for index, scene in enumerate(scenes[:3]):

@@ -10,10 +10,10 @@ import pytest
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.plugin.generate import generate
-from diffucurate.plugin.media import read_maps
 from diffucurate.plugin.provenance import provenance, recipe_of
 from diffucurate.plugin.regenerate import plan, regenerate
 from diffucurate.plugin.repaint import repaint
+from diffucurate.plugin.store.media_files import read_maps
 
 CAR, BUS = "a red car at noon", "a red bus at noon"
 

@@ -12,8 +12,8 @@ import torch
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.plugin.generate import generate
-from diffucurate.plugin.media import read_image, write_png
 from diffucurate.plugin.repaint import repaint
+from diffucurate.plugin.store.media_files import read_image, write_png
 
 
 @pytest.fixture(scope="module")

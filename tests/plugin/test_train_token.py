@@ -16,9 +16,9 @@ from diffucurate.generator.inversion.files import WORDS_DIR_VARIABLE
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.generator.tiny.shapes import CLASSES
-from diffucurate.plugin import runs
 from diffucurate.plugin.cli import run
 from diffucurate.plugin.generate import generate
+from diffucurate.plugin.store import runs
 from diffucurate.plugin.train_token import train_token
 
 QUICK: dict[str, Any] = {"steps": 2, "batch_size": 1, "preview_every": 0}
@@ -80,7 +80,7 @@ def test_objects_of_a_field(drawn: fo.Dataset, model_folder: str, folder: Path) 
 
 
 def test_cut_out_objects(drawn: fo.Dataset) -> None:
-    from diffucurate.plugin.regions import Thing
+    from diffucurate.plugin.store.label_objects import Thing
     from diffucurate.plugin.train_token import _cut_out
 
     image = np.arange(100 * 60 * 3, dtype=np.uint32).reshape(100, 60, 3).astype(np.uint8)

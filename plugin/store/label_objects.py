@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from diffucurate.generator.errors import PictureError
 from diffucurate.generator.labels.masks.components import components
 from diffucurate.generator.labels.polygons import polygons_to_mask
-from diffucurate.plugin.label_fields import LabelField
-from diffucurate.plugin.samples import from_detection
+from diffucurate.plugin.store.label_fields import LabelField
+from diffucurate.plugin.store.samples import from_detection
 
 
 class Thing(NamedTuple):

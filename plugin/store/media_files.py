@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from diffucurate.plugin.fields import INFO
+from diffucurate.plugin.store.field_names import INFO
 
 #: Overrides the folder below which datasets made from now on keep their media.
 MEDIA_DIR_VARIABLE = "DIFFUCURATE_MEDIA_DIR"

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
-from diffucurate.plugin import fields
-from diffucurate.plugin.sources import sources_in
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.label_sources import sources_in
 
 #: The kinds of labels that have pixels; of Detections only those with masks have.
 LEARNABLE = (fo.Detections, fo.Polylines, fo.Segmentation)
@@ -31,7 +31,7 @@ def label_field(dataset: fo.Dataset, name: str) -> LabelField:
     Raises:
         DatasetError: the dataset has neither, or does not say what a segmentation's ids mean.
     """
-    own = [fields.instances(name)] if name.isidentifier() and not name.startswith("_") else []
+    own = [field_names.instances(name)] if name.isidentifier() and not name.startswith("_") else []
     for path in (*own, name):
         if _kind(dataset.get_field(path)) in KINDS:
             return _described(dataset, path)
@@ -44,7 +44,9 @@ def with_objects(dataset: fo.Dataset) -> list[str]:
     """The names that ``label_field`` takes: label sources with instances first, then other fields, each in order."""
     schema = dataset.get_field_schema(ftype=fo.EmbeddedDocumentField)
     sources = sources_in(dataset)
-    ours = {name(source) for source in sources for name in (fields.instances, fields.polygons, fields.mask)}
+    ours = {
+        name(source) for source in sources for name in (field_names.instances, field_names.polygons, field_names.mask)
+    }
     return [
         *sources,
         *sorted(path for path, kind in schema.items() if kind.document_type in KINDS and path not in ours),

@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone as fo
 
 from diffucurate.generator.recipe.init_image import Region, Source
-from diffucurate.plugin import fields
+from diffucurate.plugin.store import field_names
 
 #: Path below ``fields.SOURCE`` -> its type; the last five are those of a replaced object.
 PARTS: dict[str, type[fo.Field]] = {
@@ -30,7 +30,7 @@ def source_document(source: Source | None) -> fo.DynamicEmbeddedDocument | None:
 
 def source_in(sample: fo.Sample) -> Source | None:
     """The ``Source`` that ``source_document`` wrote; None where the sample has none, or not all of it any more."""
-    document = sample[fields.SOURCE] if sample.has_field(fields.SOURCE) else None
+    document = sample[field_names.SOURCE] if sample.has_field(field_names.SOURCE) else None
     if document is None:
         return None
     found: dict[str, Any] = {name: document[name] if document.has_field(name) else None for name in PARTS}

@@ -19,10 +19,10 @@ MODEL = "model"
 ATTRIBUTES = "attributes"
 SOURCE_ID = "source_id"
 
-#: What an image was painted from, with all that is needed to find and check it (``plugin.picture_fields``).
+#: What an image was painted from, with all that is needed to find and check it (``plugin.store.init_document``).
 SOURCE = "source"
 
-#: The caption that the prompt was made of, and where that came from (``plugin.caption_fields``).
+#: The caption that the prompt was made of, and where that came from (``plugin.store.caption_document``).
 CAPTION = "caption"
 
 #: Device, batch size and threads of the painting: with the job, all that decides every bit of the image.

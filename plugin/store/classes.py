@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
-from diffucurate.plugin import fields
+from diffucurate.plugin.store import field_names
 
 #: Class -> the phrases that mean it.
 Phrases = Mapping[str, Sequence[str]]
@@ -22,7 +22,7 @@ MAX_CLASSES = 254
 
 def read_classes(dataset: fo.Dataset) -> dict[str, tuple[str, ...]]:
     """Class -> phrases in the order of the class ids; empty for a dataset that has none yet."""
-    listed = dataset.info.get(fields.INFO, {}).get("classes", [])
+    listed = dataset.info.get(field_names.INFO, {}).get("classes", [])
     return {item["name"]: tuple(item["phrases"]) for item in listed}
 
 
@@ -42,14 +42,14 @@ def extend_classes(dataset: fo.Dataset, classes: Mapping[str, Iterable[str]]) ->
         )
     owners: dict[str, str] = {}
     for name in merged:
-        other = owners.setdefault(fields.heatmap(name), name)
+        other = owners.setdefault(field_names.heatmap(name), name)
         if other != name:
-            field = fields.heatmap(name)
+            field = field_names.heatmap(name)
             raise DatasetError(f"classes '{other}' and '{name}' would share the field '{field}'; rename one")
     if merged != known:
-        facts = dict(dataset.info.get(fields.INFO, {}))
+        facts = dict(dataset.info.get(field_names.INFO, {}))
         facts["classes"] = [{"name": name, "phrases": list(phrases)} for name, phrases in merged.items()]
-        dataset.info[fields.INFO] = facts
+        dataset.info[field_names.INFO] = facts
         dataset.save()
     return merged
 

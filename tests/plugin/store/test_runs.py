@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from diffucurate.plugin import runs
+from diffucurate.plugin.store import runs
 
 SETTINGS = {"recipe": {"dataset": "x", "classes": {"car": ["car"]}}, "limit": None}
 

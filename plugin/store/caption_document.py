@@ -7,7 +7,7 @@ from typing import Any
 import fiftyone as fo
 
 from diffucurate.generator.captions.source import CaptionSource
-from diffucurate.plugin import fields
+from diffucurate.plugin.store import field_names
 
 #: Path below ``fields.CAPTION`` -> its type. A document's own ``id`` is taken, so a caption's has another name.
 PARTS: dict[str, type[fo.Field]] = {
@@ -27,7 +27,7 @@ def caption_document(caption: CaptionSource) -> fo.DynamicEmbeddedDocument:
 
 def caption_in(sample: fo.Sample) -> CaptionSource | None:
     """The ``CaptionSource`` that ``caption_document`` wrote; None where the sample has none, or no text."""
-    document = sample[fields.CAPTION] if sample.has_field(fields.CAPTION) else None
+    document = sample[field_names.CAPTION] if sample.has_field(field_names.CAPTION) else None
     if document is None:
         return None
     found: dict[str, Any] = {name: document[name] if document.has_field(name) else None for name in PARTS}

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.labels.model import Instance, Labels
-from diffucurate.plugin import caption_fields, fields
-from diffucurate.plugin.classes import mask_targets
-from diffucurate.plugin.picture_fields import PARTS, source_document
+from diffucurate.plugin.store import caption_document, field_names
+from diffucurate.plugin.store.classes import mask_targets
+from diffucurate.plugin.store.init_document import PARTS, source_document
 
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
@@ -34,12 +34,12 @@ FAINT_HEAT = 0.3
 HEATMAP_RANGE = (0, 255)
 
 _JOB_FIELDS: dict[str, type[fo.Field]] = {
-    fields.JOB_ID: fo.StringField, fields.RUN_KEY: fo.StringField, fields.TASK: fo.StringField,
-    fields.MODEL: fo.StringField, fields.PROMPT: fo.StringField, fields.NEGATIVE_PROMPT: fo.StringField,
-    fields.SEED: fo.IntField, fields.STEPS: fo.IntField, fields.GUIDANCE: fo.FloatField,
-    fields.SOURCE_ID: fo.StringField,
+    field_names.JOB_ID: fo.StringField, field_names.RUN_KEY: fo.StringField, field_names.TASK: fo.StringField,
+    field_names.MODEL: fo.StringField, field_names.PROMPT: fo.StringField, field_names.NEGATIVE_PROMPT: fo.StringField,
+    field_names.SEED: fo.IntField, field_names.STEPS: fo.IntField, field_names.GUIDANCE: fo.FloatField,
+    field_names.SOURCE_ID: fo.StringField,
 }  # fmt: skip
-_CONDITIONS = dict(zip(fields.PAINTED_PATHS, (fo.StringField, fo.IntField, fo.IntField), strict=True))
+_CONDITIONS = dict(zip(field_names.PAINTED_PATHS, (fo.StringField, fo.IntField, fo.IntField), strict=True))
 
 
 def dataset_of(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
@@ -71,13 +71,13 @@ def declare_job_fields(dataset: fo.Dataset, attributes: Iterable[str], classes: 
     Raises:
         DatasetError: a field of that name exists with another type.
     """
-    documents = dict.fromkeys((fields.ATTRIBUTES, fields.PAINTED), fo.DynamicEmbeddedDocument)
+    documents = dict.fromkeys((field_names.ATTRIBUTES, field_names.PAINTED), fo.DynamicEmbeddedDocument)
     _declare(dataset, {**_JOB_FIELDS, **documents})
-    _declare(dataset, {**_CONDITIONS, **{f"{fields.ATTRIBUTES}.{name}": fo.StringField for name in attributes}})
+    _declare(dataset, {**_CONDITIONS, **{f"{field_names.ATTRIBUTES}.{name}": fo.StringField for name in attributes}})
     declare_heatmaps(dataset, classes)
     # Partial: images that users add have no job id, and a plain unique index would allow only one such image.
-    only_strings = {fields.JOB_ID: {"$type": "string"}}
-    dataset.create_index(fields.JOB_ID, unique=True, partialFilterExpression=only_strings)
+    only_strings = {field_names.JOB_ID: {"$type": "string"}}
+    dataset.create_index(field_names.JOB_ID, unique=True, partialFilterExpression=only_strings)
 
 
 def declare_source_fields(dataset: fo.Dataset) -> None:
@@ -86,8 +86,8 @@ def declare_source_fields(dataset: fo.Dataset) -> None:
     Raises:
         DatasetError: a field of that name exists with another type.
     """
-    _declare(dataset, {fields.SOURCE: fo.DynamicEmbeddedDocument})
-    _declare(dataset, {f"{fields.SOURCE}.{name}": kind for name, kind in PARTS.items()})
+    _declare(dataset, {field_names.SOURCE: fo.DynamicEmbeddedDocument})
+    _declare(dataset, {f"{field_names.SOURCE}.{name}": kind for name, kind in PARTS.items()})
 
 
 def declare_caption_fields(dataset: fo.Dataset) -> None:
@@ -96,13 +96,16 @@ def declare_caption_fields(dataset: fo.Dataset) -> None:
     Raises:
         DatasetError: a field of that name exists with another type.
     """
-    _declare(dataset, {fields.CAPTION: fo.DynamicEmbeddedDocument})
-    _declare(dataset, {f"{fields.CAPTION}.{name}": kind for name, kind in caption_fields.PARTS.items()})
+    _declare(dataset, {field_names.CAPTION: fo.DynamicEmbeddedDocument})
+    _declare(dataset, {f"{field_names.CAPTION}.{name}": kind for name, kind in caption_document.PARTS.items()})
 
 
 def declare_heatmaps(dataset: fo.Dataset, classes: Iterable[str]) -> None:
     """Add the heatmap field of each class and the field for the raw maps' file."""
-    _declare(dataset, {fields.ATTENTION_MAPS: fo.StringField, **{fields.heatmap(name): fo.Heatmap for name in classes}})
+    _declare(
+        dataset,
+        {field_names.ATTENTION_MAPS: fo.StringField, **{field_names.heatmap(name): fo.Heatmap for name in classes}},
+    )
 
 
 def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str]) -> None:
@@ -111,12 +114,12 @@ def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str
     Raises:
         DatasetError: a field of that name exists with another type.
     """
-    mask, polygons, instances = fields.mask(source), fields.polygons(source), fields.instances(source)
+    mask, polygons, instances = field_names.mask(source), field_names.polygons(source), field_names.instances(source)
     _declare(dataset, {mask: fo.Segmentation, polygons: fo.Polylines, instances: fo.Detections})
     _declare(dataset, {
-        f"{polygons}.polylines.{fields.AREA}": fo.FloatField,
+        f"{polygons}.polylines.{field_names.AREA}": fo.FloatField,
         f"{polygons}.polylines.confidence": fo.FloatField,
-        f"{instances}.detections.{fields.AREA}": fo.FloatField,
+        f"{instances}.detections.{field_names.AREA}": fo.FloatField,
     })  # fmt: skip
     targets = mask_targets(classes)
     if dataset.mask_targets.get(mask) != targets:
@@ -130,7 +133,7 @@ def declare_refined(dataset: fo.Dataset, source: str) -> None:
     Raises:
         DatasetError: a field of that name exists with another type.
     """
-    _declare(dataset, {f"{fields.instances(source)}.detections.{fields.REFINED}": fo.BooleanField})
+    _declare(dataset, {f"{field_names.instances(source)}.detections.{field_names.REFINED}": fo.BooleanField})
 
 
 def _declare(dataset: fo.Dataset, kinds: Mapping[str, type[Any]]) -> None:
@@ -165,20 +168,20 @@ def job_fields(
     ``source_id`` is the sample of which this one is a variation.
     """
     return {
-        fields.JOB_ID: job.job_id,
-        fields.RUN_KEY: run_key,
-        fields.TASK: job.task,
-        fields.MODEL: job.model,
-        fields.PROMPT: job.prompt,
-        fields.NEGATIVE_PROMPT: job.negative_prompt,
-        fields.SEED: job.seed,
-        fields.STEPS: job.steps,
-        fields.GUIDANCE: job.guidance,
-        fields.ATTRIBUTES: fo.DynamicEmbeddedDocument(**job.attributes),
-        fields.PAINTED: None if conditions is None else fo.DynamicEmbeddedDocument(**asdict(conditions)),
-        fields.SOURCE_ID: source_id,
-        **({} if job.source is None else {fields.SOURCE: source_document(job.source)}),
-        **({} if job.caption is None else {fields.CAPTION: caption_fields.caption_document(job.caption)}),
+        field_names.JOB_ID: job.job_id,
+        field_names.RUN_KEY: run_key,
+        field_names.TASK: job.task,
+        field_names.MODEL: job.model,
+        field_names.PROMPT: job.prompt,
+        field_names.NEGATIVE_PROMPT: job.negative_prompt,
+        field_names.SEED: job.seed,
+        field_names.STEPS: job.steps,
+        field_names.GUIDANCE: job.guidance,
+        field_names.ATTRIBUTES: fo.DynamicEmbeddedDocument(**job.attributes),
+        field_names.PAINTED: None if conditions is None else fo.DynamicEmbeddedDocument(**asdict(conditions)),
+        field_names.SOURCE_ID: source_id,
+        **({} if job.source is None else {field_names.SOURCE: source_document(job.source)}),
+        **({} if job.caption is None else {field_names.CAPTION: caption_document.caption_document(job.caption)}),
     }
 
 
@@ -194,9 +197,11 @@ def heatmap_pixels(heatmap: NDArray[np.float32]) -> NDArray[np.uint8]:
 def label_fields(source: str, labels: Labels, mask_path: str) -> dict[str, fo.Label]:
     """The values of a label source's three fields; ``mask_path`` is where the semantic mask was written."""
     return {
-        fields.mask(source): fo.Segmentation(mask_path=mask_path),
-        fields.polygons(source): fo.Polylines(polylines=[to_polyline(instance) for instance in labels.instances]),
-        fields.instances(source): fo.Detections(detections=[to_detection(instance) for instance in labels.instances]),
+        field_names.mask(source): fo.Segmentation(mask_path=mask_path),
+        field_names.polygons(source): fo.Polylines(polylines=[to_polyline(instance) for instance in labels.instances]),
+        field_names.instances(source): fo.Detections(
+            detections=[to_detection(instance) for instance in labels.instances]
+        ),
     }
 
 
@@ -209,8 +214,8 @@ def to_detection(instance: Instance) -> fo.Detection:
         bounding_box=[x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height],
         mask=instance.mask[y0:y1, x0:x1],
         confidence=float(instance.confidence),
-        **{fields.AREA: instance.area / instance.mask.size},
-        **({fields.REFINED: True} if instance.refined else {}),
+        **{field_names.AREA: instance.area / instance.mask.size},
+        **({field_names.REFINED: True} if instance.refined else {}),
     )
 
 
@@ -229,7 +234,7 @@ def to_polyline(instance: Instance) -> fo.Polyline:
         closed=True,
         filled=True,
         confidence=float(instance.confidence),
-        **{fields.AREA: instance.area / instance.mask.size},
+        **{field_names.AREA: instance.area / instance.mask.size},
     )
 
 
@@ -273,7 +278,7 @@ def instances_of(detections: fo.Detections, shape: tuple[int, int]) -> list[Inst
 
 def prompt_of(sample: fo.Sample) -> str | None:
     """What the sample's image shows, where that is known."""
-    prompt = sample[fields.PROMPT] if sample.has_field(fields.PROMPT) else None
+    prompt = sample[field_names.PROMPT] if sample.has_field(field_names.PROMPT) else None
     return prompt if isinstance(prompt, str) else None
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffucurate.plugin.media import (
+from diffucurate.plugin.store.media_files import (
     media_folder,
     read_image,
     read_maps,

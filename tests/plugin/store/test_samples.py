@@ -7,8 +7,8 @@ import pytest
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.labels.model import Instance, Labels
-from diffucurate.plugin.classes import extend_classes, read_classes
-from diffucurate.plugin.samples import (
+from diffucurate.plugin.store.classes import extend_classes, read_classes
+from diffucurate.plugin.store.samples import (
     dataset_of,
     declare_job_fields,
     declare_label_fields,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
-from diffucurate.plugin import fields, runs
+from diffucurate.plugin.store import field_names, runs
 
-_SUFFIX = fields.instances("s").removeprefix("s")
+_SUFFIX = field_names.instances("s").removeprefix("s")
 
 
 def sources_in(dataset: fo.Dataset) -> list[str]:
@@ -31,7 +31,7 @@ def instances_field(dataset: fo.Dataset, name: str) -> str:
         DatasetError: the dataset has neither.
     """
     present = _detections(dataset)
-    own = fields.instances(name)
+    own = field_names.instances(name)
     for field in (own, name):
         if field in present:
             return field
@@ -46,7 +46,7 @@ def compared(dataset: fo.Dataset) -> list[tuple[str, str]]:
     keys = sorted(dataset.list_runs(method=runs.method("compare")), reverse=True)
     settings = (dataset.get_run_info(key).config.settings for key in keys)
     pairs = dict.fromkeys((made["a"], made["b"]) for made in settings)
-    return [pair for pair in pairs if dataset.has_sample_field(fields.agreement(*pair))]
+    return [pair for pair in pairs if dataset.has_sample_field(field_names.agreement(*pair))]
 
 
 def _detections(dataset: fo.Dataset) -> set[str]:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.labels.model import Labels
-from diffucurate.plugin import fields
-from diffucurate.plugin.classes import Phrases
-from diffucurate.plugin.media import write_maps, write_png
-from diffucurate.plugin.samples import HEATMAP_RANGE, heatmap_pixels, label_fields
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.classes import Phrases
+from diffucurate.plugin.store.media_files import write_maps, write_png
+from diffucurate.plugin.store.samples import HEATMAP_RANGE, heatmap_pixels, label_fields
 
 if TYPE_CHECKING:
     from diffucurate.generator.painting.painter import Painting
@@ -36,9 +36,9 @@ def store_heatmaps(heatmaps: Heatmaps, shape: tuple[int, int], folder: Path, ste
     from diffucurate.generator.labels.from_heatmaps import normalised_heatmaps
 
     maps = write_maps(folder / "maps" / f"{stem}.safetensors", heatmaps)
-    values: dict[str, Any] = {fields.ATTENTION_MAPS: str(maps)}
+    values: dict[str, Any] = {field_names.ATTENTION_MAPS: str(maps)}
     for name, heatmap in normalised_heatmaps(heatmaps, shape).items():
-        field = fields.heatmap(name)
+        field = field_names.heatmap(name)
         path = write_png(folder / field / f"{stem}.png", heatmap_pixels(heatmap))
         values[field] = fo.Heatmap(map_path=str(path), range=list(HEATMAP_RANGE))
     return values
@@ -46,7 +46,7 @@ def store_heatmaps(heatmaps: Heatmaps, shape: tuple[int, int], folder: Path, ste
 
 def store_labels(source: str, labels: Labels, folder: Path, stem: str) -> dict[str, Any]:
     """Write the semantic mask, and return the values of the source's fields."""
-    mask = write_png(folder / fields.mask(source) / f"{stem}.png", labels.semantic)
+    mask = write_png(folder / field_names.mask(source) / f"{stem}.png", labels.semantic)
     return label_fields(source, labels, str(mask))
 
 

@@ -1,0 +1,1 @@
+"""What is written to a dataset: field names, samples, labels, media files, runs."""
