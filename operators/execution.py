@@ -20,7 +20,7 @@ from fiftyone.operators.message import GeneratedMessage
 from diffucurate.generator.errors import DiffucurateError
 from diffucurate.operators.dialogs import dialog
 from diffucurate.operators.streaming import Abandoned, delegated_progress, streamed
-from diffucurate.plugin.looks import colours_in_app
+from diffucurate.plugin.appearance.scheme import colours_in_app
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

@@ -16,7 +16,7 @@ import numpy as np
 from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, RecipeError
-from diffucurate.plugin.looks import place_fields
+from diffucurate.plugin.appearance.scheme import place_fields
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import read_classes

@@ -15,8 +15,8 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.progress import Progress
+from diffucurate.plugin.appearance.scheme import dress
 from diffucurate.plugin.captions import readable
-from diffucurate.plugin.looks import dress
 from diffucurate.plugin.paint import job_ids, paint_into
 from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.recipes import read_recipes

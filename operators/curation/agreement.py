@@ -8,7 +8,7 @@ from fiftyone.operators import types
 
 from diffucurate.operators.curation import charts, pieces
 from diffucurate.operators.curation.settings import Comparison
-from diffucurate.plugin.overview.colours import source_colours
+from diffucurate.plugin.appearance.source_colours import source_colours
 from diffucurate.plugin.overview.instances import MatchRow
 from diffucurate.plugin.overview.look import Look
 

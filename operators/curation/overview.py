@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fiftyone.operators import types
 
 from diffucurate.operators.curation import charts, pieces
-from diffucurate.plugin.overview.colours import source_colours
+from diffucurate.plugin.appearance.source_colours import source_colours
 from diffucurate.plugin.overview.instances import Found
 from diffucurate.plugin.overview.look import Look
 

@@ -25,7 +25,7 @@ def quarters(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
     import fiftyone as fo
 
     from diffucurate.generator.labels.model import Instance, Labels
-    from diffucurate.plugin.looks import dress
+    from diffucurate.plugin.appearance.scheme import dress
     from diffucurate.plugin.store.classes import extend_classes
     from diffucurate.plugin.store.media_files import write_png
     from diffucurate.plugin.store.samples import HEATMAP_RANGE, declare_heatmaps, declare_label_fields, label_fields

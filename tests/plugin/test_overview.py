@@ -328,7 +328,7 @@ def test_many_ask_at_once_and_the_database_once(bars: fo.Dataset) -> None:
 
 
 def test_colours_follow_the_app(bars: fo.Dataset) -> None:
-    from diffucurate.plugin.overview.colours import source_colours
+    from diffucurate.plugin.appearance.source_colours import source_colours
 
     colours = source_colours(bars, ["attention", "yolov8", "ground_truth"])
     assert len(set(colours.values())) == 3

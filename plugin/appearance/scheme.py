@@ -1,8 +1,8 @@
 """How a dataset looks when the App opens: which fields are on, and the colours of each label source.
 
 Touches only what nobody has set: fields are switched on when they first appear, and a colour scheme that is
-not ours stays. All of it is kept in the dataset. Which colours there are is for ``plugin.colours``, where fields
-stand in the sidebar for ``plugin.sidebar``.
+not ours stays. All of it is kept in the dataset. Which colours there are is for ``plugin.appearance.palette``, where fields
+stand in the sidebar for ``plugin.appearance.sidebar``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 import fiftyone as fo
 
-from diffucurate.plugin.colours import FAMILIES, HEAT_SCALE, family_of, heat_table, shades
-from diffucurate.plugin.sidebar import group_fields
+from diffucurate.plugin.appearance.palette import FAMILIES, HEAT_SCALE, family_of, heat_table, shades
+from diffucurate.plugin.appearance.sidebar import group_fields
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import read_classes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fiftyone as fo
 import pytest
 
-from diffucurate.plugin.sidebar import group_fields
+from diffucurate.plugin.appearance.sidebar import group_fields
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.classes import extend_classes
 from diffucurate.plugin.store.samples import declare_job_fields, declare_label_fields

@@ -5,8 +5,8 @@ from __future__ import annotations
 import fiftyone as fo
 import pytest
 
-from diffucurate.plugin.colours import FAMILIES
-from diffucurate.plugin.looks import colour_classes, dress, show_fields
+from diffucurate.plugin.appearance.palette import FAMILIES
+from diffucurate.plugin.appearance.scheme import colour_classes, dress, show_fields
 from diffucurate.plugin.store.classes import extend_classes
 from diffucurate.plugin.store.samples import declare_heatmaps, declare_label_fields
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import fiftyone as fo
 
-from diffucurate.plugin.colours import FAMILIES, family_of
+from diffucurate.plugin.appearance.palette import FAMILIES, family_of
 from diffucurate.plugin.store import field_names
 
 

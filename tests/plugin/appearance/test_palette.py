@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from diffucurate.plugin.colours import FAMILIES, HEAT_SCALE, family_of, heat_table, shades
+from diffucurate.plugin.appearance.palette import FAMILIES, HEAT_SCALE, family_of, heat_table, shades
 
 #: What linear RGB becomes for full deuteranopia and protanopia: Machado, Oliveira and Fernandes, 2009.
 VISION = {

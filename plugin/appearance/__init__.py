@@ -1,0 +1,1 @@
+"""How a dataset looks in the App: colours, shown fields, sidebar groups."""
