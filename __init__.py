@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.generate import generate
     from diffucurate.plugin.label import label
     from diffucurate.plugin.learn_token import learn_token
-    from diffucurate.plugin.provenance import Provenance, provenance
+    from diffucurate.plugin.provenance.job_of_sample import Provenance, provenance
     from diffucurate.plugin.regenerate import regenerate
     from diffucurate.plugin.repaint import Repainted, repaint
     from diffucurate.plugin.train_token import train_token
@@ -49,7 +49,7 @@ __all__ = [
 _HOMES = {
     "Comparison": "diffucurate.plugin.compare",
     "Expansion": "diffucurate.generator.expansion.expand",
-    "Provenance": "diffucurate.plugin.provenance",
+    "Provenance": "diffucurate.plugin.provenance.job_of_sample",
     "Recipe": "diffucurate.generator.recipe.recipe",
     "Repainted": "diffucurate.plugin.repaint",
     "compare": "diffucurate.plugin.compare",
@@ -61,7 +61,7 @@ _HOMES = {
     "inpaint": "diffucurate.plugin.from_images",
     "label": "diffucurate.plugin.label",
     "learn_token": "diffucurate.plugin.learn_token",
-    "provenance": "diffucurate.plugin.provenance",
+    "provenance": "diffucurate.plugin.provenance.job_of_sample",
     "regenerate": "diffucurate.plugin.regenerate",
     "repaint": "diffucurate.plugin.repaint",
     "train_token": "diffucurate.plugin.train_token",

@@ -15,7 +15,7 @@ from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import given, has_dataset, refuse
 from diffucurate.operators.recipe_texts import split
 from diffucurate.plugin.estimate import in_words, pace
-from diffucurate.plugin.provenance import Origins, Provenance, painted_samples
+from diffucurate.plugin.provenance.job_of_sample import Origins, Provenance, painted_samples
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

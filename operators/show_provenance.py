@@ -1,4 +1,4 @@
-"""Operator: what made an image. Knows the form; ``plugin.provenance`` and ``plugin.repaint`` do the work."""
+"""Operator: what made an image. Knows the form; ``plugin.provenance.job_of_sample`` and ``plugin.repaint`` do the work."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import given, has_dataset, refuse
 from diffucurate.operators.generate_images import PASTED, GenerateImages
 from diffucurate.operators.recipe_params import as_text
-from diffucurate.plugin.describe import of_image, of_run
-from diffucurate.plugin.provenance import dataset_with, provenance, recipe_of
+from diffucurate.plugin.provenance.describe import of_image, of_run
+from diffucurate.plugin.provenance.job_of_sample import dataset_with, provenance, recipe_of
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

@@ -23,7 +23,7 @@ from diffucurate.generator.recipe.recipe import Recipe, Sample, Size
 from diffucurate.generator.text.templates import attributes_of, fill
 from diffucurate.plugin.pictures import PictureReader
 from diffucurate.plugin.progress import Listener, Meter
-from diffucurate.plugin.provenance import Origins
+from diffucurate.plugin.provenance.job_of_sample import Origins
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.label_fields import label_field
 from diffucurate.plugin.store.label_objects import names_in

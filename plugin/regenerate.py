@@ -23,7 +23,7 @@ from diffucurate.generator.recipe.checks import check_attributes
 from diffucurate.generator.recipe.recipe import MAX_JOBS, Recipe
 from diffucurate.plugin.paint import job_ids, paint_into
 from diffucurate.plugin.progress import Listener
-from diffucurate.plugin.provenance import Origins, Provenance, Samples, painted_samples
+from diffucurate.plugin.provenance.job_of_sample import Origins, Provenance, Samples, painted_samples
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import extend_classes
 from diffucurate.plugin.store.samples import declare_job_fields, declare_label_fields

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from diffucurate.generator.errors import DatasetError, PictureError
 from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.plugin.progress import Listener, Meter
-from diffucurate.plugin.provenance import Origins, Provenance, Samples, painted_samples
+from diffucurate.plugin.provenance.job_of_sample import Origins, Provenance, Samples, painted_samples
 from diffucurate.plugin.store.media_files import read_image, write_png
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ def provenance(
     terminal = terminal_of(context)
     with terminal.progress("provenance") as progress:
         found = chosen(samples_of(dataset), [sample]).first()
-        from diffucurate.plugin.describe import of_image, of_run
-        from diffucurate.plugin.provenance import provenance as run
+        from diffucurate.plugin.provenance.describe import of_image, of_run
+        from diffucurate.plugin.provenance.job_of_sample import provenance as run
         from diffucurate.plugin.repaint import repaint as paint_again
 
         made = run(found)

@@ -13,9 +13,9 @@ import pytest
 
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.jobs import jobs
-from diffucurate.plugin.describe import of_image
 from diffucurate.plugin.generate import generate
-from diffucurate.plugin.provenance import provenance, recipe_of
+from diffucurate.plugin.provenance.describe import of_image
+from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
 from diffucurate.plugin.regenerate import regenerate
 from diffucurate.plugin.repaint import repaint
 from diffucurate.plugin.store.media_files import read_maps

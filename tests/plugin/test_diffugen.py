@@ -21,7 +21,7 @@ from diffucurate.generator.recipe.pickled_embeddings import convert
 from diffucurate.plugin.cli import run
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.picture_folder import dataset_of_folder
-from diffucurate.plugin.provenance import provenance, recipe_of
+from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
 from diffucurate.plugin.regenerate import regenerate
 
 TEMPLATE = "a {view_point} view of a {object_name}++ at {time_of_day}, {weather_condition}"

@@ -19,7 +19,7 @@ from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.picture_plan import plan_pictures
 from diffucurate.plugin.pictures import PictureReader
-from diffucurate.plugin.provenance import provenance, recipe_of
+from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
 from diffucurate.plugin.regenerate import regenerate
 from diffucurate.plugin.repaint import repaint
 from diffucurate.plugin.store.media_files import read_image

@@ -10,7 +10,7 @@ import pytest
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.plugin.generate import generate
-from diffucurate.plugin.provenance import provenance, recipe_of
+from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
 from diffucurate.plugin.regenerate import plan, regenerate
 from diffucurate.plugin.repaint import repaint
 from diffucurate.plugin.store.media_files import read_maps

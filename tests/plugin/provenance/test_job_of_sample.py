@@ -13,7 +13,7 @@ from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.label import label
-from diffucurate.plugin.provenance import provenance, recipe_of
+from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
 
 
 def test_everything_that_made_a_sample(generated, model_folder):

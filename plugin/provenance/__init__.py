@@ -1,0 +1,1 @@
+"""What made an image, read back from its sample and its run."""
