@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from diffucurate.generator.expansion.expand import Expansion, expand_captions
     from diffucurate.generator.recipe.recipe import Recipe
-    from diffucurate.plugin.compare import Comparison, compare
-    from diffucurate.plugin.curate import curate
-    from diffucurate.plugin.export import export
+    from diffucurate.plugin.comparison.compare import Comparison, compare
+    from diffucurate.plugin.curation.curate import curate
+    from diffucurate.plugin.exporting.export import export
     from diffucurate.plugin.from_images import img2img, inpaint
     from diffucurate.plugin.generate import generate
     from diffucurate.plugin.label import label
@@ -47,15 +47,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Comparison": "diffucurate.plugin.compare",
+    "Comparison": "diffucurate.plugin.comparison.compare",
     "Expansion": "diffucurate.generator.expansion.expand",
     "Provenance": "diffucurate.plugin.provenance.job_of_sample",
     "Recipe": "diffucurate.generator.recipe.recipe",
     "Repainted": "diffucurate.plugin.repaint",
-    "compare": "diffucurate.plugin.compare",
-    "curate": "diffucurate.plugin.curate",
+    "compare": "diffucurate.plugin.comparison.compare",
+    "curate": "diffucurate.plugin.curation.curate",
     "expand_captions": "diffucurate.generator.expansion.expand",
-    "export": "diffucurate.plugin.export",
+    "export": "diffucurate.plugin.exporting.export",
     "generate": "diffucurate.plugin.generate",
     "img2img": "diffucurate.plugin.from_images",
     "inpaint": "diffucurate.plugin.from_images",

@@ -1,4 +1,4 @@
-"""Operator: compare the labels of any two sources or fields. Knows the form; ``plugin.compare`` does the work."""
+"""Operator: compare the labels of any two sources or fields. Knows the form; ``plugin.comparison.compare`` does the work."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class CompareSources(LibraryOperator):
                 refuse(inputs.get_property("b"), f"choose labels other than {a}")
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        from diffucurate.plugin.compare import compare
+        from diffucurate.plugin.comparison.compare import compare
 
         a, b = given(ctx, "a"), given(ctx, "b")
         comparison = compare(ctx.target_view(), a, b, progress=progress)

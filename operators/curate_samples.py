@@ -1,4 +1,4 @@
-"""Operator: keep the good samples by rules, with a live count. Knows the form; ``plugin.curate`` does the work."""
+"""Operator: keep the good samples by rules, with a live count. Knows the form; ``plugin.curation.curate`` does the work."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from diffucurate.generator.errors import DiffucurateError, RecipeError
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose, choose_source, choose_target, given, listed, refuse
 from diffucurate.operators.undo_curation import UndoCuration
-from diffucurate.plugin.curate import CURATED, check_name, curate, curations
-from diffucurate.plugin.duplicates import embeddings_in, usual_distance
-from diffucurate.plugin.rules import Rules, classes_in, score_fields
-from diffucurate.plugin.selection import count
+from diffucurate.plugin.curation.curate import CURATED, check_name, curate, curations
+from diffucurate.plugin.curation.duplicates import embeddings_in, usual_distance
+from diffucurate.plugin.curation.rules import Rules, classes_in, score_fields
+from diffucurate.plugin.curation.selection import count
 from diffucurate.plugin.store.label_sources import comparable, instances_field
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Operator: write labels for training. Knows the form; ``plugin.export`` does the work."""
+"""Operator: write labels for training. Knows the form; ``plugin.exporting.export`` does the work."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from diffucurate.generator.errors import DiffucurateError
 from diffucurate.generator.exports.splits import check_splits, parse_splits
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose, choose_source, choose_target, folder_error, given, refuse
-from diffucurate.plugin.export import check_folder, export
-from diffucurate.plugin.export_size import estimate_size, in_units
+from diffucurate.plugin.exporting.export import check_folder, export
+from diffucurate.plugin.exporting.size import estimate_size, in_units
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

@@ -10,7 +10,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.plugin.export_size import in_units
+from diffucurate.plugin.exporting.size import in_units
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

@@ -1,4 +1,4 @@
-"""Operator: take back a curation. Knows the form; ``plugin.curate`` does the work."""
+"""Operator: take back a curation. Knows the form; ``plugin.curation.curate`` does the work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import choose, given, has_dataset, refuse
-from diffucurate.plugin.curate import CURATED, Curation, curations, undo_curation
+from diffucurate.plugin.curation.curate import CURATED, Curation, curations, undo_curation
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

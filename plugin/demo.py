@@ -45,9 +45,9 @@ def run_demo(terminal: Terminal, out: Path, *, serve: bool, recipe: Path = RECIP
         from diffucurate.plugin.generate import generate
 
         dataset = generate(loaded, progress=progress)
-    from diffucurate.plugin.compare import compare
-    from diffucurate.plugin.curate import curate
-    from diffucurate.plugin.export import export
+    from diffucurate.plugin.comparison.compare import compare
+    from diffucurate.plugin.curation.curate import curate
+    from diffucurate.plugin.exporting.export import export
     from diffucurate.plugin.label import label
 
     with terminal.progress(f"label {B}") as progress:  # the attention labels were made while painting

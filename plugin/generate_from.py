@@ -8,7 +8,7 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.progress import Progress
-from diffucurate.plugin.compare import compare
+from diffucurate.plugin.comparison.compare import compare
 from diffucurate.plugin.generate import SOURCE, prepare
 from diffucurate.plugin.paint import job_ids, note_failure, paint_into
 from diffucurate.plugin.picture_labels import CARRIED, PictureLabels, label_sources, own_labels

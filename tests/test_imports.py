@@ -134,7 +134,7 @@ def compared(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
     import fiftyone as fo
     import numpy as np
 
-    from diffucurate.plugin.compare import compare
+    from diffucurate.plugin.comparison.compare import compare
     from diffucurate.plugin.store.classes import extend_classes
     from diffucurate.plugin.store.media_files import write_png
     from diffucurate.plugin.store.samples import declare_label_fields

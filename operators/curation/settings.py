@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from diffucurate.plugin.curation.rules import Rules
 from diffucurate.plugin.overview.look import Look, Pair
-from diffucurate.plugin.rules import Rules
 
 OVERVIEW, AGREEMENT, DISAGREEMENTS, COVERAGE = "overview", "agreement", "disagreements", "coverage"
 TABS = {OVERVIEW: "Overview", AGREEMENT: "Agreement", DISAGREEMENTS: "Disagreements", COVERAGE: "Coverage"}

@@ -23,7 +23,7 @@ def compare(
     terminal = terminal_of(context)
     with terminal.progress(f"compare {a} {b}") as progress:
         samples = samples_of(dataset)
-        from diffucurate.plugin.compare import compare as run
+        from diffucurate.plugin.comparison.compare import compare as run
 
         comparison = run(samples, a, b, progress=progress)
     show_comparison(terminal, comparison)

@@ -50,8 +50,8 @@ def curate(
     names = names_in(classes)
     with terminal.progress("curate") as progress:
         samples = samples_of(dataset)
-        from diffucurate.plugin.curate import curate as run
-        from diffucurate.plugin.curate import curations
+        from diffucurate.plugin.curation.curate import curate as run
+        from diffucurate.plugin.curation.curate import curations
 
         kept = run(
             samples, source=source, min_confidence=min_confidence, min_agreement=min_agreement, against=against,
@@ -76,7 +76,7 @@ def undo(
     """Take back a curation: its tag and saved view go, and what they replaced comes back."""
     terminal = terminal_of(context)
     samples = samples_of(dataset)
-    from diffucurate.plugin.curate import undo_curation as run
+    from diffucurate.plugin.curation.curate import undo_curation as run
 
     undone = run(samples, name)
     terminal.show(f"{dataset}: curation '{name}' is undone, its saved view {undone.view}")

@@ -36,8 +36,8 @@ def export(
     parts = None if splits is None else parse_splits(splits)
     with terminal.progress(f"export {format.value}") as progress:
         samples = samples_of(dataset, view)
-        from diffucurate.plugin.export import export as run
-        from diffucurate.plugin.export_size import estimate_size, in_units
+        from diffucurate.plugin.exporting.export import export as run
+        from diffucurate.plugin.exporting.size import estimate_size, in_units
 
         size = estimate_size(samples, out, format=format.value, source=source)
         terminal.say(f"about {in_units(size.total_bytes)}; {in_units(size.free_bytes)} are free there")

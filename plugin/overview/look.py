@@ -17,6 +17,8 @@ import fiftyone as fo
 from bson import json_util
 
 from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.plugin.curation.rules import Rules
+from diffucurate.plugin.curation.selection import Count, count
 from diffucurate.plugin.overview.agreement import Agreement, Disagreement, Scatter, agreement, disagreements, scatter
 from diffucurate.plugin.overview.coverage import (
     CrossTable,
@@ -26,8 +28,6 @@ from diffucurate.plugin.overview.coverage import (
     recipes_in,
 )
 from diffucurate.plugin.overview.instances import Found, Matches, found, matches
-from diffucurate.plugin.rules import Rules
-from diffucurate.plugin.selection import Count, count
 from diffucurate.plugin.store.label_sources import comparable, compared
 
 #: Looks kept: one App shows one view at a time, and people go back and forth.

@@ -27,7 +27,7 @@ def label_again_and_compare(dataset: fo.Dataset) -> None:
     """A second source that lacks the last instance of each sample, its comparison, and attributes of a recipe."""
     import fiftyone as fo
 
-    from diffucurate.plugin.compare import compare
+    from diffucurate.plugin.comparison.compare import compare
     from diffucurate.plugin.store import runs
     from diffucurate.plugin.store.classes import read_classes
     from diffucurate.plugin.store.samples import declare_job_fields, declare_label_fields

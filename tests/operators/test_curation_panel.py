@@ -69,7 +69,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fo.Dataset]:
     import fiftyone as fo
     import numpy as np
 
-    from diffucurate.plugin.compare import compare
+    from diffucurate.plugin.comparison.compare import compare
     from diffucurate.plugin.store import runs
     from diffucurate.plugin.store.classes import extend_classes
     from diffucurate.plugin.store.media_files import write_png
@@ -261,7 +261,7 @@ def test_instances_newer_than_the_comparison_are_said(event, changed: fo.Dataset
 
 
 def test_thresholds_are_counted_and_handed_to_curate(event, changed: fo.Dataset) -> None:
-    from diffucurate.plugin.curate import curate
+    from diffucurate.plugin.curation.curate import curate
 
     answer = event(changed, tab="agreement", min_confidence=0.3, min_agreement=0.4)
     form = answer.drawn["curate"]["view"]["params"]["form"]

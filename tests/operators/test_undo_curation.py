@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from diffucurate.plugin.curate import curate
+from diffucurate.plugin.curation.curate import curate
 
 if TYPE_CHECKING:
     import fiftyone as fo

@@ -14,7 +14,7 @@ from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.settings import LabelSettings, YoloSettings
 from diffucurate.generator.tiny import yolo_path
 from diffucurate.generator.tiny.scenes import Scene
-from diffucurate.plugin.compare import compare
+from diffucurate.plugin.comparison.compare import compare
 from diffucurate.plugin.generate import generate
 from diffucurate.plugin.label import label
 from diffucurate.plugin.store.media_files import media_folder, read_maps, write_png

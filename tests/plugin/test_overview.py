@@ -36,7 +36,7 @@ def bars(fill: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) ->
     """Seven samples: two sources, compared, with attributes, and two samples that lack labels."""
     import fiftyone as fo
 
-    from diffucurate.plugin.compare import compare
+    from diffucurate.plugin.comparison.compare import compare
     from diffucurate.plugin.store.samples import declare_job_fields
 
     dataset = fo.Dataset()

@@ -9,10 +9,10 @@ import fiftyone as fo
 import pytest
 
 from diffucurate.generator.errors import DatasetError, RecipeError
-from diffucurate.plugin.balance import surplus
-from diffucurate.plugin.curate import curate
-from diffucurate.plugin.rules import BoundRules, Rules
-from diffucurate.plugin.selection import Count, count
+from diffucurate.plugin.curation.class_limit import surplus
+from diffucurate.plugin.curation.curate import curate
+from diffucurate.plugin.curation.rules import BoundRules, Rules
+from diffucurate.plugin.curation.selection import Count, count
 
 CLASSES = ("car", "bus", "tree")
 

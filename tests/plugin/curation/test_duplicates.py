@@ -14,8 +14,8 @@ from PIL import Image, ImageEnhance
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.files.thumbnails import LENGTH, thumbnail
 from diffucurate.generator.tiny.scenes import Scene
-from diffucurate.plugin.curate import curate
-from diffucurate.plugin.duplicates import THUMBNAIL_DISTANCE, exact_duplicates, near_duplicates
+from diffucurate.plugin.curation.curate import curate
+from diffucurate.plugin.curation.duplicates import THUMBNAIL_DISTANCE, exact_duplicates, near_duplicates
 
 
 def compressed(image: Image.Image) -> Image.Image:

@@ -7,7 +7,7 @@ import pytest
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.tiny.scenes import Scene
-from diffucurate.plugin.compare import compare
+from diffucurate.plugin.comparison.compare import compare
 
 SHAPE = (32, 32)
 CLASSES = ("car", "bus")

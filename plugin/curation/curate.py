@@ -1,7 +1,7 @@
 """Picks the samples that are good enough: rules become a tag and a saved view, and can be undone. Deletes no sample.
 
 Before anything changes, what the name stood for until then is kept with the run. The rules are in
-``plugin.rules``, how samples are chosen by them in ``plugin.selection``.
+``plugin.curation.rules``, how samples are chosen by them in ``plugin.curation.selection``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import fiftyone as fo
 from bson import json_util
 
 from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.plugin.curation.rules import BoundRules, Limits, Rules
+from diffucurate.plugin.curation.selection import Count, select
 from diffucurate.plugin.progress import Listener
-from diffucurate.plugin.rules import BoundRules, Limits, Rules
-from diffucurate.plugin.selection import Count, select
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.samples import dataset_of
 
@@ -71,7 +71,7 @@ def curate(
         exact_duplicates: keep one of the images whose files are equal.
         near_duplicates: keep one of the images that are so near each other or nearer; True for the usual distance.
             On thumbnails 0 is the same and 1 black against white, on embeddings it is a cosine distance; see
-            ``plugin.duplicates``.
+            ``plugin.curation.duplicates``.
         embeddings: the field or similarity run that ``near_duplicates`` is measured on, thumbnails by default.
         view: the name of both tag and saved view, ``curated`` by default.
         progress: called while images are read, which only near-duplicates need.

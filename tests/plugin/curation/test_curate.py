@@ -7,7 +7,7 @@ from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.labels.model import Instance, Labels
-from diffucurate.plugin.curate import Undone, curate, curations, undo_curation
+from diffucurate.plugin.curation.curate import Undone, curate, curations, undo_curation
 from diffucurate.plugin.store import runs
 
 SHAPE = (20, 40)

@@ -17,8 +17,8 @@ from pycocotools.coco import COCO
 from diffucurate.generator.errors import DatasetError, ExportError, RecipeError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.tiny.shapes import CLASSES
-from diffucurate.plugin.export import export
-from diffucurate.plugin.export_size import estimate_size, in_units
+from diffucurate.plugin.exporting.export import export
+from diffucurate.plugin.exporting.size import estimate_size, in_units
 from diffucurate.plugin.store.samples import instances_of
 
 

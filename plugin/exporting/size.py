@@ -11,7 +11,7 @@ from pathlib import Path
 import fiftyone as fo
 from fiftyone import ViewField as F
 
-from diffucurate.plugin.export import existing_parent
+from diffucurate.plugin.exporting.export import existing_parent
 from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.samples import dataset_of
 

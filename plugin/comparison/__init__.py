@@ -1,0 +1,1 @@
+"""How far two label sources agree."""

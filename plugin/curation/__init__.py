@@ -1,0 +1,1 @@
+"""Which samples are kept: rules, limits per class, duplicates."""

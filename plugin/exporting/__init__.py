@@ -1,0 +1,1 @@
+"""Labels of a dataset or view, written as COCO or YOLO."""
