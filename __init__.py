@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.exporting.export import export
     from diffucurate.plugin.from_images import img2img, inpaint
     from diffucurate.plugin.generate import generate
-    from diffucurate.plugin.label import label
+    from diffucurate.plugin.labelling.label import label
     from diffucurate.plugin.learn_token import learn_token
     from diffucurate.plugin.provenance.job_of_sample import Provenance, provenance
     from diffucurate.plugin.regenerate import regenerate
@@ -59,7 +59,7 @@ _HOMES = {
     "generate": "diffucurate.plugin.generate",
     "img2img": "diffucurate.plugin.from_images",
     "inpaint": "diffucurate.plugin.from_images",
-    "label": "diffucurate.plugin.label",
+    "label": "diffucurate.plugin.labelling.label",
     "learn_token": "diffucurate.plugin.learn_token",
     "provenance": "diffucurate.plugin.provenance.job_of_sample",
     "regenerate": "diffucurate.plugin.regenerate",

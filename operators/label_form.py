@@ -95,7 +95,7 @@ def ask_settings(inputs: types.Object, ctx: ExecutionContext, source: str, *name
 
 def preview_sample(ctx: ExecutionContext, samples: fo.Dataset | fo.DatasetView) -> fo.Sample | None:
     """The sample a person points at, by selecting or opening it, else the first that keeps its heatmaps."""
-    from diffucurate.plugin.preview import first_with_maps
+    from diffucurate.plugin.labelling.preview import first_with_maps
 
     pointed = [*ctx.selected, *([ctx.current_sample] if ctx.current_sample else [])]
     chosen = ctx.dataset.select(pointed[:1])
@@ -105,7 +105,7 @@ def preview_sample(ctx: ExecutionContext, samples: fo.Dataset | fo.DatasetView) 
 def show_preview(inputs: types.Object, sample: fo.Sample | None, settings: Settings, classes: list[str] | None) -> None:
     """The sample's image, its labels now and those at the settings, side by side, or why there is nothing to show."""
     # What draws needs OpenCV, so it is imported where a preview is asked for; it loads no model.
-    from diffucurate.plugin.preview import data_uri, preview
+    from diffucurate.plugin.labelling.preview import data_uri, preview
 
     if sample is None:
         _say(inputs, "None of these images keeps its heatmaps; label them with attention first, then preview.")

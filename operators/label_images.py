@@ -1,4 +1,4 @@
-"""Operator: label images by one source or several. Knows the form; ``plugin.label`` does the work."""
+"""Operator: label images by one source or several. Knows the form; ``plugin.labelling.label`` does the work."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from diffucurate.operators.label_form import (
     settings_problem,
     show_preview,
 )
-from diffucurate.plugin.label_plan import Plan, plan
+from diffucurate.plugin.labelling.plan import Plan, plan
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import read_classes
 
@@ -203,7 +203,7 @@ class LabelImages(LibraryOperator):
             show_preview(inputs, sample, given_settings(ctx, "attention"), listed(given(ctx, "classes")))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        from diffucurate.plugin.label import label
+        from diffucurate.plugin.labelling.label import label
         from diffucurate.plugin.progress import step_of
 
         samples, sources = ctx.target_view(), _sources(ctx)

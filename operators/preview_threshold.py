@@ -1,6 +1,6 @@
 """Operator: attention labels of one sample at other settings, before a view is labelled with them.
 
-Knows the form; ``plugin.preview`` does the work. The picture follows the settings in the form itself; running it
+Knows the form; ``plugin.labelling.preview`` does the work. The picture follows the settings in the form itself; running it
 offers ``label_images`` with the same settings.
 """
 
@@ -46,7 +46,7 @@ class PreviewThreshold(LibraryOperator):
     def __call__(
         self, sample: fo.Sample, *, settings: LabelSettings | None = None, classes: list[str] | None = None
     ) -> Any:
-        """The same from Python: the objects that would be found; ``plugin.preview`` gives the pixels too."""
+        """The same from Python: the objects that would be found; ``plugin.labelling.preview`` gives the pixels too."""
         values = settings_params(SOURCE, settings) if settings is not None else {}
         return self.call(sample.dataset, {**values, "sample_id": sample.id, "classes": classes})
 
@@ -67,7 +67,7 @@ class PreviewThreshold(LibraryOperator):
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Use these settings"))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        from diffucurate.plugin.preview import preview
+        from diffucurate.plugin.labelling.preview import preview
 
         sample, settings, classes = _sample(ctx), given_settings(ctx, SOURCE), listed(given(ctx, "classes"))
         if sample is None:

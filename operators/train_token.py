@@ -191,7 +191,7 @@ def _settings(ctx: ExecutionContext) -> dict[str, Any]:
 
 def _pictures(form: types.Object, plot: Path | None, previews: list[Path]) -> None:
     """The loss and the last preview images, as far as they are there."""
-    from diffucurate.plugin.preview import data_uri
+    from diffucurate.plugin.labelling.preview import data_uri
     from diffucurate.plugin.store.media_files import read_image
 
     if plot is not None and plot.is_file():

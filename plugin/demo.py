@@ -48,7 +48,7 @@ def run_demo(terminal: Terminal, out: Path, *, serve: bool, recipe: Path = RECIP
     from diffucurate.plugin.comparison.compare import compare
     from diffucurate.plugin.curation.curate import curate
     from diffucurate.plugin.exporting.export import export
-    from diffucurate.plugin.label import label
+    from diffucurate.plugin.labelling.label import label
 
     with terminal.progress(f"label {B}") as progress:  # the attention labels were made while painting
         label(dataset, source=B, progress=progress)

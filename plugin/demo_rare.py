@@ -58,7 +58,7 @@ def run_demo_rare(terminal: Terminal, *, serve: bool, train: bool = False, image
         images: how many before, and how many after.
     """
     from diffucurate.plugin.generate import generate
-    from diffucurate.plugin.label import label
+    from diffucurate.plugin.labelling.label import label
 
     parts = learned_piano().recipe_parts()
     if train:

@@ -103,7 +103,7 @@ def label(
     settings = _settings(source.value, options)
     with terminal.progress(f"label {source.value}") as progress:
         samples = samples_of(dataset, view)
-        from diffucurate.plugin.label import label as run
+        from diffucurate.plugin.labelling.label import label as run
         from diffucurate.plugin.store.field_names import instances
 
         run(

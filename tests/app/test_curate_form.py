@@ -22,7 +22,7 @@ def streets(streets: fo.Dataset) -> fo.Dataset:
     """The scenes with labels, a score, and a copy of one image."""
     import fiftyone as fo
 
-    from diffucurate.plugin.label import label
+    from diffucurate.plugin.labelling.label import label
 
     streets.add_sample(fo.Sample(streets.first().filepath, attention_maps=streets.first().attention_maps))
     label(streets, source="attention")

@@ -15,7 +15,7 @@ from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.models.token_files import TOKENS_DIR_VARIABLE, token_names
 from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.generator.tiny.shapes import CLASSES
-from diffucurate.plugin.label import label
+from diffucurate.plugin.labelling.label import label
 from diffucurate.plugin.learn_token import learn_token, masks_of
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.classes import mask_targets

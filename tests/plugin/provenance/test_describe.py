@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diffucurate.generator.progress import Progress
-from diffucurate.plugin.label import label
+from diffucurate.plugin.labelling.label import label
 from diffucurate.plugin.provenance.describe import of_image, of_run
 from diffucurate.plugin.provenance.job_of_sample import provenance
 from diffucurate.plugin.regenerate import regenerate

@@ -15,8 +15,8 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.labels.settings import SETTINGS, Settings, YoloSettings, check_settings
-from diffucurate.plugin.label_saver import LabelSaver
-from diffucurate.plugin.label_workers import FromAttention, FromImages, FromYolo, Image, Worker
+from diffucurate.plugin.labelling.labellers import FromAttention, FromImages, FromYolo, Image, Worker
+from diffucurate.plugin.labelling.writer import LabelSaver
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import Phrases, read_classes

@@ -14,9 +14,9 @@ import pytest
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.tiny.shapes import CLASSES
-from diffucurate.plugin.label import label
-from diffucurate.plugin.label_plan import Plan, plan
-from diffucurate.plugin.preview import class_colours, first_with_maps, preview
+from diffucurate.plugin.labelling.label import label
+from diffucurate.plugin.labelling.plan import Plan, plan
+from diffucurate.plugin.labelling.preview import class_colours, first_with_maps, preview
 from diffucurate.plugin.store.label_files import as_stored, store_heatmaps
 from diffucurate.plugin.store.media_files import write_png
 from diffucurate.plugin.store.samples import declare_heatmaps, instances_of
@@ -117,7 +117,7 @@ def test_labels_from_kept_maps_load_no_model(streets):
     code = (
         "import sys, fiftyone as fo\n"
         "from diffucurate.generator.labels.settings import LabelSettings\n"
-        "from diffucurate.plugin.label import label\nfrom diffucurate.plugin.preview import preview\n"
+        "from diffucurate.plugin.labelling.label import label\nfrom diffucurate.plugin.labelling.preview import preview\n"
         "samples = fo.load_dataset(sys.argv[1]).exists('attention_maps')\n"
         "preview(samples.first())\nlabel(samples, source='attention', settings=LabelSettings(floor=0.6))\n"
         "sys.exit(str(sorted({'torch', 'diffusers', 'diffucurate.generator.models.load'} & set(sys.modules))))\n"

@@ -12,7 +12,7 @@ from typing import Any
 import fiftyone as fo
 
 from diffucurate.plugin.appearance.scheme import dress
-from diffucurate.plugin.label_workers import Image, Result
+from diffucurate.plugin.labelling.labellers import Image, Result
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases, extend_classes
 from diffucurate.plugin.store.label_files import media_of, store_heatmaps, store_labels

@@ -10,8 +10,8 @@ from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.painting.painter import Conditions, Painting
 from diffucurate.generator.sources.attention import AttentionSource
-from diffucurate.plugin.label import label
-from diffucurate.plugin.preview import preview
+from diffucurate.plugin.labelling.label import label
+from diffucurate.plugin.labelling.preview import preview
 from diffucurate.plugin.store.classes import extend_classes
 from diffucurate.plugin.store.label_files import attention_fields
 from diffucurate.plugin.store.media_files import write_png

@@ -23,7 +23,7 @@ from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings, Settings
 from diffucurate.plugin.appearance.palette import family_of, shades
-from diffucurate.plugin.label import wanted_classes
+from diffucurate.plugin.labelling.label import wanted_classes
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases, read_classes
 from diffucurate.plugin.store.media_files import read_image, read_maps

@@ -1,0 +1,1 @@
+"""Labels of images by a label source: planned, previewed, made and stored."""
