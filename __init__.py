@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from diffucurate.plugin.comparison.compare import Comparison, compare
     from diffucurate.plugin.curation.curate import curate
     from diffucurate.plugin.exporting.export import export
-    from diffucurate.plugin.from_images import img2img, inpaint
-    from diffucurate.plugin.generate import generate
+    from diffucurate.plugin.generation.generate import generate
+    from diffucurate.plugin.generation.img2img_inpaint import img2img, inpaint
+    from diffucurate.plugin.generation.regenerate import regenerate
+    from diffucurate.plugin.generation.repaint import Repainted, repaint
     from diffucurate.plugin.labelling.label import label
     from diffucurate.plugin.learn_token import learn_token
     from diffucurate.plugin.provenance.job_of_sample import Provenance, provenance
-    from diffucurate.plugin.regenerate import regenerate
-    from diffucurate.plugin.repaint import Repainted, repaint
     from diffucurate.plugin.train_token import train_token
 
 __version__ = "0.1.0"
@@ -51,19 +51,19 @@ _HOMES = {
     "Expansion": "diffucurate.generator.expansion.expand",
     "Provenance": "diffucurate.plugin.provenance.job_of_sample",
     "Recipe": "diffucurate.generator.recipe.recipe",
-    "Repainted": "diffucurate.plugin.repaint",
+    "Repainted": "diffucurate.plugin.generation.repaint",
     "compare": "diffucurate.plugin.comparison.compare",
     "curate": "diffucurate.plugin.curation.curate",
     "expand_captions": "diffucurate.generator.expansion.expand",
     "export": "diffucurate.plugin.exporting.export",
-    "generate": "diffucurate.plugin.generate",
-    "img2img": "diffucurate.plugin.from_images",
-    "inpaint": "diffucurate.plugin.from_images",
+    "generate": "diffucurate.plugin.generation.generate",
+    "img2img": "diffucurate.plugin.generation.img2img_inpaint",
+    "inpaint": "diffucurate.plugin.generation.img2img_inpaint",
     "label": "diffucurate.plugin.labelling.label",
     "learn_token": "diffucurate.plugin.learn_token",
     "provenance": "diffucurate.plugin.provenance.job_of_sample",
-    "regenerate": "diffucurate.plugin.regenerate",
-    "repaint": "diffucurate.plugin.repaint",
+    "regenerate": "diffucurate.plugin.generation.regenerate",
+    "repaint": "diffucurate.plugin.generation.repaint",
     "train_token": "diffucurate.plugin.train_token",
 }
 

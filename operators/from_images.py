@@ -27,7 +27,7 @@ class FromImages(LibraryOperator):
         """What the recipe says beside what all these forms have."""
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        from diffucurate.plugin.generate import generate
+        from diffucurate.plugin.generation.generate import generate
 
         recipe = recipe_of(ctx, self.TASK, self.more(ctx))
         before = len(fo.load_dataset(recipe.dataset)) if fo.dataset_exists(recipe.dataset) else 0

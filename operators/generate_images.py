@@ -1,6 +1,6 @@
 """Operator: paint and label the images of a recipe, which is built in the form, pasted or read from a file.
 
-Knows the form around the recipe; ``recipe_form`` draws the recipe's own fields, ``plugin.generate`` does the work.
+Knows the form around the recipe; ``recipe_form`` draws the recipe's own fields, ``plugin.generation.generate`` does the work.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from diffucurate.operators.recipe_form import (
     remember_classes,
     show_yaml,
 )
-from diffucurate.plugin.estimate import in_words, pace
-from diffucurate.plugin.recipes import recipes_in_text
+from diffucurate.plugin.generation.estimate import in_words, pace
+from diffucurate.plugin.generation.load_recipes import recipes_in_text
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
@@ -163,7 +163,7 @@ class GenerateImages(LibraryOperator):
         inputs.view("recipe_summary", types.Notice(label=plain(text), description=time))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        from diffucurate.plugin.generate import generate_all
+        from diffucurate.plugin.generation.generate import generate_all
 
         recipes = _recipes(ctx, paint=True)
         if not recipes:

@@ -1,6 +1,6 @@
 """What the forms of operators that paint from images share: model, strength, classes, where the new images go.
 
-Knows the form; ``plugin.from_images`` builds the recipe and says what is wrong with it.
+Knows the form; ``plugin.generation.img2img_inpaint`` builds the recipe and says what is wrong with it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from diffucurate.generator.errors import DiffucurateError, RecipeError
 from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.operators.forms import given, listed, refuse
 from diffucurate.operators.model_choice import model_warning
-from diffucurate.plugin.from_images import recipe_from
-from diffucurate.plugin.target import find_target
+from diffucurate.plugin.generation.img2img_inpaint import recipe_from
+from diffucurate.plugin.generation.target import find_target
 
 if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe

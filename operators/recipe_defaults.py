@@ -20,7 +20,7 @@ from diffucurate.operators.recipe_params import (
     used_attributes,
 )
 from diffucurate.operators.recipe_texts import joined, lines, split
-from diffucurate.plugin.target import unused_name
+from diffucurate.plugin.generation.target import unused_name
 
 #: What an attribute of that name begins with: words that the built-in model knows.
 _SUGGESTED = {

@@ -35,7 +35,7 @@ from diffucurate.operators.recipe_params import (
     place,
     remembered,
 )
-from diffucurate.plugin.target import find_target
+from diffucurate.plugin.generation.target import find_target
 
 PREVIEWED = 6
 

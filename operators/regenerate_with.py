@@ -1,4 +1,4 @@
-"""Operator: paint chosen images again with other seeds or attributes. ``plugin.regenerate`` does the work."""
+"""Operator: paint chosen images again with other seeds or attributes. ``plugin.generation.regenerate`` does the work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from diffucurate.operators.chosen import chosen_ids
 from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
 from diffucurate.operators.forms import given, has_dataset, refuse
 from diffucurate.operators.recipe_texts import split
-from diffucurate.plugin.estimate import in_words, pace
+from diffucurate.plugin.generation.estimate import in_words, pace
 from diffucurate.plugin.provenance.job_of_sample import Origins, Provenance, painted_samples
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class RegenerateWith(LibraryOperator):
     def _ask(
         self, inputs: types.Object, ctx: ExecutionContext, dataset: fo.Dataset, made: Sequence[Provenance]
     ) -> None:
-        from diffucurate.plugin.regenerate import plan_of
+        from diffucurate.plugin.generation.regenerate import plan_of
 
         seeds = self._ask_seeds(inputs, ctx, len(made))
         attributes = self._ask_attributes(inputs, made)
@@ -132,7 +132,7 @@ class RegenerateWith(LibraryOperator):
         )
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        from diffucurate.plugin.regenerate import regenerate
+        from diffucurate.plugin.generation.regenerate import regenerate
 
         samples = _chosen(ctx)
         before = set(ctx.dataset.values("id"))

@@ -1,4 +1,4 @@
-"""Operator: objects replaced by what a prompt names. Knows the form; ``plugin.generate`` does the work."""
+"""Operator: objects replaced by what a prompt names. Knows the form; ``plugin.generation.generate`` does the work."""
 
 from __future__ import annotations
 

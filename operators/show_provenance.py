@@ -1,4 +1,4 @@
-"""Operator: what made an image. Knows the form; ``plugin.provenance.job_of_sample`` and ``plugin.repaint`` do the work."""
+"""Operator: what made an image. Knows the form; ``plugin.provenance.job_of_sample`` and ``plugin.generation.repaint`` do the work."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class ShowProvenance(LibraryOperator):
         if not given(ctx, "repaint", True):  # in the App that is what the form's button says
             made = provenance(sample)
             return Outcome(made.warning or f"job {made.job.job_id} of run {made.run.key}", made.to_dict())
-        from diffucurate.plugin.repaint import repaint
+        from diffucurate.plugin.generation.repaint import repaint
 
         (result,) = repaint(sample, progress=progress)
         facts = {name: getattr(result, name) for name in ("identical", "restored", "different", "levels", "verdict")}

@@ -42,7 +42,7 @@ def run_demo(terminal: Terminal, out: Path, *, serve: bool, recipe: Path = RECIP
     loaded = Recipe.load(recipe)
     terminal.say(f"recipe: {recipe}")
     with terminal.progress("generate") as progress:
-        from diffucurate.plugin.generate import generate
+        from diffucurate.plugin.generation.generate import generate
 
         dataset = generate(loaded, progress=progress)
     from diffucurate.plugin.comparison.compare import compare

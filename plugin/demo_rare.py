@@ -57,7 +57,7 @@ def run_demo_rare(terminal: Terminal, *, serve: bool, train: bool = False, image
         train: learn the word anew from rendered pianos, instead of taking the one that comes with the package.
         images: how many before, and how many after.
     """
-    from diffucurate.plugin.generate import generate
+    from diffucurate.plugin.generation.generate import generate
     from diffucurate.plugin.labelling.label import label
 
     parts = learned_piano().recipe_parts()

@@ -49,7 +49,7 @@ def img2img(
     content = _content(strength, class_, change, model, size, seeds, steps, guidance)
     with terminal.progress("img2img") as progress:
         samples = _samples(dataset, view, sample)
-        from diffucurate.plugin.from_images import img2img as run
+        from diffucurate.plugin.generation.img2img_inpaint import img2img as run
         from diffucurate.plugin.store.samples import dataset_of
 
         before = _held(to or f"{dataset_of(samples).name}-varied")
@@ -86,7 +86,7 @@ def inpaint(
     labels = names_in(replace)
     with terminal.progress("inpaint") as progress:
         samples = _samples(dataset, view, sample)
-        from diffucurate.plugin.from_images import inpaint as run
+        from diffucurate.plugin.generation.img2img_inpaint import inpaint as run
         from diffucurate.plugin.store.samples import dataset_of
 
         before = _held(to or f"{dataset_of(samples).name}-inpainted")
@@ -114,7 +114,7 @@ def _samples(dataset: str, view: str | None, sample: list[str] | None) -> Any:
     import fiftyone as fo
 
     if os.path.isdir(dataset) and not fo.dataset_exists(dataset):
-        from diffucurate.plugin.picture_folder import dataset_of_folder
+        from diffucurate.plugin.generation.init_folder import dataset_of_folder
 
         dataset = dataset_of_folder(dataset).name
     samples = samples_of(dataset, view)

@@ -51,7 +51,7 @@ def generate(
 ) -> None:
     """Paint a recipe's images into its dataset; images that are there already are not made again."""
     terminal = terminal_of(context)
-    from diffucurate.plugin.recipes import read_recipes
+    from diffucurate.plugin.generation.load_recipes import read_recipes
 
     recipes = _sections(read_recipes(recipe, trust_pickle=trust_pickle), section)
     if model is not None:
@@ -60,7 +60,7 @@ def generate(
     with terminal.progress("generate") as progress:
         import fiftyone as fo
 
-        from diffucurate.plugin.generate import generate_all
+        from diffucurate.plugin.generation.generate import generate_all
 
         names = dict.fromkeys(one.dataset for one in recipes)
         before = {name: len(fo.load_dataset(name)) if fo.dataset_exists(name) else 0 for name in names}

@@ -22,9 +22,9 @@ def provenance(
     terminal = terminal_of(context)
     with terminal.progress("provenance") as progress:
         found = chosen(samples_of(dataset), [sample]).first()
+        from diffucurate.plugin.generation.repaint import repaint as paint_again
         from diffucurate.plugin.provenance.describe import of_image, of_run
         from diffucurate.plugin.provenance.job_of_sample import provenance as run
-        from diffucurate.plugin.repaint import repaint as paint_again
 
         made = run(found)
         again = paint_again(found, progress=progress)[0] if repaint else None

@@ -36,7 +36,7 @@ def regenerate(
         samples = samples_of(dataset, view)
         varied = samples if sample is None else chosen(samples, sample)
         before = set(samples._dataset.values("id"))
-        from diffucurate.plugin.regenerate import regenerate as run
+        from diffucurate.plugin.generation.regenerate import regenerate as run
 
         made = run(varied, seeds=new_seeds or listed, attributes=changes, progress=progress)
     added = [one for one in made.values("id") if one not in before]

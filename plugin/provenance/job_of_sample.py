@@ -1,7 +1,7 @@
 """What made a sample: its job, rebuilt from its fields and checked against its id, and the runs behind it.
 
 The id of a job is a hash of its whole content, so a rebuilt job is either exactly the one that was painted or
-known to differ. Knows nothing of models: painting again is ``plugin.repaint``'s.
+known to differ. Knows nothing of models: painting again is ``plugin.generation.repaint``'s.
 """
 
 from __future__ import annotations

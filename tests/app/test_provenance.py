@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.app, pytest.mark.slow]
 @pytest.fixture
 def painted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fo.Dataset]:
     """Two images of the built-in model."""
-    from diffucurate.plugin.generate import generate
+    from diffucurate.plugin.generation.generate import generate
 
     monkeypatch.setenv("DIFFUCURATE_MEDIA_DIR", str(tmp_path / "media"))
     dataset = generate({

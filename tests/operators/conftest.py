@@ -158,7 +158,7 @@ def noise(random_pipeline: Path) -> Iterator[fo.Dataset]:
     """Four painted images of noise: a red bus and a blue one, each with two seeds."""
     import fiftyone as fo
 
-    from diffucurate.plugin.generate import generate
+    from diffucurate.plugin.generation.generate import generate
 
     yield generate({
         "dataset": "noise", "model": str(random_pipeline), "size": [64, 64], "steps": 1, "seeds": 2,

@@ -76,7 +76,7 @@ def generated(model_folder: str, request: pytest.FixtureRequest) -> Iterator[fo.
     """Four painted images of noise: a car and a bus at noon, by template and attribute, each with two seeds."""
     import fiftyone as fo
 
-    from diffucurate.plugin.generate import generate
+    from diffucurate.plugin.generation.generate import generate
 
     name = f"generated-{abs(hash(request.node.nodeid)):x}"
     yield generate({

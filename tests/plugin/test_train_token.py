@@ -17,7 +17,7 @@ from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.plugin.cli import run
-from diffucurate.plugin.generate import generate
+from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.train_token import train_token
 

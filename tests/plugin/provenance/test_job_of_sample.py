@@ -11,7 +11,7 @@ from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.files.strict_yaml import write_yaml
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.plugin.generate import generate
+from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.labelling.label import label
 from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
 

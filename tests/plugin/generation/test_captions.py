@@ -13,11 +13,11 @@ import pytest
 
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.jobs import jobs
-from diffucurate.plugin.generate import generate
+from diffucurate.plugin.generation.generate import generate
+from diffucurate.plugin.generation.regenerate import regenerate
+from diffucurate.plugin.generation.repaint import repaint
 from diffucurate.plugin.provenance.describe import of_image
 from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
-from diffucurate.plugin.regenerate import regenerate
-from diffucurate.plugin.repaint import repaint
 from diffucurate.plugin.store.media_files import read_maps
 
 LONG = "a car on a road " * 20

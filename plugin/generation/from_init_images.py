@@ -9,11 +9,11 @@ import fiftyone as fo
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.progress import Progress
 from diffucurate.plugin.comparison.compare import compare
-from diffucurate.plugin.generate import SOURCE, prepare
-from diffucurate.plugin.paint import job_ids, note_failure, paint_into
-from diffucurate.plugin.picture_labels import CARRIED, PictureLabels, label_sources, own_labels
-from diffucurate.plugin.picture_plan import PicturePlan, plan_pictures, source_samples
-from diffucurate.plugin.pictures import PictureReader
+from diffucurate.plugin.generation.generate import SOURCE, prepare
+from diffucurate.plugin.generation.init_labels import CARRIED, PictureLabels, label_sources, own_labels
+from diffucurate.plugin.generation.init_plan import PicturePlan, plan_pictures, source_samples
+from diffucurate.plugin.generation.init_reader import PictureReader
+from diffucurate.plugin.generation.paint_and_store import job_ids, note_failure, paint_into
 from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.label_fields import label_field, labels_of

@@ -12,7 +12,7 @@ from killed import killed_while_writing
 from PIL import Image
 
 from diffucurate.generator.errors import DatasetError, ModelError, RecipeError
-from diffucurate.plugin.generate import generate
+from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.store.media_files import read_image, read_maps
 
 
@@ -160,7 +160,7 @@ def test_killed_run_is_completed_by_the_next(content, tmp_path):
     recipe = tmp_path / "recipe.json"
     recipe.write_text(json.dumps(content))
     # Five files for an image of one class: the 43rd is amid the second eight.
-    code = "from diffucurate.plugin.generate import generate\ngenerate(sys.argv[2], batch_size=2)"
+    code = "from diffucurate.plugin.generation.generate import generate\ngenerate(sys.argv[2], batch_size=2)"
     killed_while_writing(43, code, str(recipe))
     dataset = fo.load_dataset(content["dataset"])
     dataset.reload()

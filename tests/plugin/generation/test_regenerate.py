@@ -9,10 +9,10 @@ import fiftyone as fo
 import pytest
 
 from diffucurate.generator.errors import DatasetError, RecipeError
-from diffucurate.plugin.generate import generate
+from diffucurate.plugin.generation.generate import generate
+from diffucurate.plugin.generation.regenerate import plan, regenerate
+from diffucurate.plugin.generation.repaint import repaint
 from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
-from diffucurate.plugin.regenerate import plan, regenerate
-from diffucurate.plugin.repaint import repaint
 from diffucurate.plugin.store.media_files import read_maps
 
 CAR, BUS = "a red car at noon", "a red bus at noon"

@@ -27,7 +27,7 @@ from diffucurate.plugin.store.samples import job_fields
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.painting.painter import Painting
-    from diffucurate.plugin.pictures import PictureReader
+    from diffucurate.plugin.generation.init_reader import PictureReader
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from diffucurate.generator.recipe.init_image import Source
 from diffucurate.generator.recipe.init_image_config import Objects
 from diffucurate.generator.recipe.recipe import Recipe, Sample, Size
 from diffucurate.generator.text.templates import attributes_of, fill
-from diffucurate.plugin.pictures import PictureReader
+from diffucurate.plugin.generation.init_reader import PictureReader
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.provenance.job_of_sample import Origins
 from diffucurate.plugin.store import field_names, runs

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from diffucurate.generator.errors import DatasetError
-from diffucurate.plugin.generate import generate
-from diffucurate.plugin.repaint import repaint
+from diffucurate.plugin.generation.generate import generate
+from diffucurate.plugin.generation.repaint import repaint
 from diffucurate.plugin.store.media_files import read_image, write_png
 
 

@@ -19,10 +19,10 @@ from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.recipe.files import recipes_of
 from diffucurate.generator.recipe.pickled_embeddings import convert
 from diffucurate.plugin.cli import run
-from diffucurate.plugin.generate import generate
-from diffucurate.plugin.picture_folder import dataset_of_folder
+from diffucurate.plugin.generation.generate import generate
+from diffucurate.plugin.generation.init_folder import dataset_of_folder
+from diffucurate.plugin.generation.regenerate import regenerate
 from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
-from diffucurate.plugin.regenerate import regenerate
 
 TEMPLATE = "a {view_point} view of a {object_name}++ at {time_of_day}, {weather_condition}"
 

@@ -1,7 +1,7 @@
 """Recipe -> images with attention labels in a dataset.
 
 A job that has a sample is never painted again: a run that was killed goes on where it stopped, under its own
-key, and writes over what it left behind. How paintings become samples is ``plugin.paint``'s.
+key, and writes over what it left behind. How paintings become samples is ``plugin.generation.paint_and_store``'s.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import fiftyone as fo
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.progress import Progress
 from diffucurate.plugin.appearance.scheme import dress
-from diffucurate.plugin.captions import readable
-from diffucurate.plugin.paint import job_ids, paint_into
+from diffucurate.plugin.generation.captions import readable
+from diffucurate.plugin.generation.load_recipes import read_recipes
+from diffucurate.plugin.generation.paint_and_store import job_ids, paint_into
+from diffucurate.plugin.generation.target import find_target
 from diffucurate.plugin.progress import Listener
-from diffucurate.plugin.recipes import read_recipes
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import Phrases, extend_classes
 from diffucurate.plugin.store.samples import declare_caption_fields, declare_job_fields, declare_label_fields
-from diffucurate.plugin.target import find_target
 
 if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe
@@ -115,8 +115,8 @@ def _generate(
 
     existing = find_target(recipe.dataset)
     if recipe.source is not None:
-        from diffucurate.plugin.generate_from import generate_from
-        from diffucurate.plugin.picture_folder import with_dataset
+        from diffucurate.plugin.generation.from_init_images import generate_from
+        from diffucurate.plugin.generation.init_folder import with_dataset
 
         recipe = with_dataset(recipe)
         settings = _settings(recipe, limit)

@@ -16,12 +16,12 @@ from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.painting.init_images import SEAM, grown
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.plugin.generate import generate
-from diffucurate.plugin.picture_plan import plan_pictures
-from diffucurate.plugin.pictures import PictureReader
+from diffucurate.plugin.generation.generate import generate
+from diffucurate.plugin.generation.init_plan import plan_pictures
+from diffucurate.plugin.generation.init_reader import PictureReader
+from diffucurate.plugin.generation.regenerate import regenerate
+from diffucurate.plugin.generation.repaint import repaint
 from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
-from diffucurate.plugin.regenerate import regenerate
-from diffucurate.plugin.repaint import repaint
 from diffucurate.plugin.store.media_files import read_image
 
 CAR, TREE = np.s_[30:50, 8:30], np.s_[10:50, 40:52]
@@ -213,7 +213,7 @@ def test_a_picture_that_goes_while_others_are_painted(photos: fo.Dataset, quick:
             Image.new("RGB", (64, 64)).save(tmp_path / "1.png")
             (tmp_path / "2.png").unlink(missing_ok=True)
 
-    import diffucurate.plugin.pictures as module
+    import diffucurate.plugin.generation.init_reader as module
 
     kept, module._KEPT = module._KEPT, 1
     try:

@@ -21,7 +21,7 @@ from diffucurate.generator.jobs.variations import altered, refilled
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.recipe.checks import check_attributes
 from diffucurate.generator.recipe.recipe import MAX_JOBS, Recipe
-from diffucurate.plugin.paint import job_ids, paint_into
+from diffucurate.plugin.generation.paint_and_store import job_ids, paint_into
 from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.provenance.job_of_sample import Origins, Provenance, Samples, painted_samples
 from diffucurate.plugin.store import field_names, runs
@@ -200,8 +200,8 @@ def _listed(values: Values) -> list[str]:
 
 def _paint(dataset: fo.Dataset, part: Part, progress: Listener | None) -> None:
     from diffucurate.generator.models.load import load_pipeline
-    from diffucurate.plugin.picture_labels import PictureLabels
-    from diffucurate.plugin.pictures import PictureReader
+    from diffucurate.plugin.generation.init_labels import PictureLabels
+    from diffucurate.plugin.generation.init_reader import PictureReader
 
     pipe = load_pipeline(part.recipe.model)
     classes = extend_classes(dataset, part.recipe.classes)
@@ -217,7 +217,7 @@ def _paint(dataset: fo.Dataset, part: Part, progress: Listener | None) -> None:
             labels=labels, progress=progress,
         )  # fmt: skip
     if pictures is not None:
-        from diffucurate.plugin.generate_from import store_agreement
+        from diffucurate.plugin.generation.from_init_images import store_agreement
 
         store_agreement(dataset, part.recipe)
 

@@ -127,7 +127,7 @@ def _alike(made: Iterable[Provenance]) -> dict[tuple[object, Conditions], list[P
 def _paint(group: Sequence[Provenance], key: tuple[object, Conditions]) -> Iterator[Painting]:
     """Paint a group in batches of its size, the last one filled up with what is painted anyway."""
     from diffucurate.generator.painting.painter import paint
-    from diffucurate.plugin.pictures import PictureReader
+    from diffucurate.plugin.generation.init_reader import PictureReader
 
     conditions = key[1]
     jobs: list[Job] = [one.job for one in group]

@@ -18,8 +18,8 @@ import fiftyone as fo
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.recipe.diffugen import ATTRIBUTES, LABELS
 from diffucurate.generator.text.suggest_classes import class_name
+from diffucurate.plugin.generation.target import unused_name
 from diffucurate.plugin.store import field_names
-from diffucurate.plugin.target import unused_name
 
 if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.plugin.estimate import Pace, in_words, pace
+from diffucurate.plugin.generation.estimate import Pace, in_words, pace
 
 if TYPE_CHECKING:
     import fiftyone as fo

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from diffucurate.plugin.target import find_target, unused_name
+from diffucurate.plugin.generation.target import find_target, unused_name
 
 if TYPE_CHECKING:
     import fiftyone as fo

@@ -1,0 +1,1 @@
+"""Every verb that paints images into a dataset: generate, img2img, inpaint, regenerate, repaint."""
