@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from diffucurate.plugin.generation.regenerate import regenerate
     from diffucurate.plugin.generation.repaint import Repainted, repaint
     from diffucurate.plugin.labelling.label import label
-    from diffucurate.plugin.learn_token import learn_token
     from diffucurate.plugin.provenance.job_of_sample import Provenance, provenance
-    from diffucurate.plugin.train_token import train_token
+    from diffucurate.plugin.tokens.optimize import learn_token
+    from diffucurate.plugin.tokens.train import train_token
 
 __version__ = "0.1.0"
 
@@ -60,11 +60,11 @@ _HOMES = {
     "img2img": "diffucurate.plugin.generation.img2img_inpaint",
     "inpaint": "diffucurate.plugin.generation.img2img_inpaint",
     "label": "diffucurate.plugin.labelling.label",
-    "learn_token": "diffucurate.plugin.learn_token",
+    "learn_token": "diffucurate.plugin.tokens.optimize",
     "provenance": "diffucurate.plugin.provenance.job_of_sample",
     "regenerate": "diffucurate.plugin.generation.regenerate",
     "repaint": "diffucurate.plugin.generation.repaint",
-    "train_token": "diffucurate.plugin.train_token",
+    "train_token": "diffucurate.plugin.tokens.train",
 }
 
 

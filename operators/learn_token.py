@@ -1,4 +1,4 @@
-"""Operator: learn a class's token from samples with trusted masks. Knows the form; ``plugin.learn_token`` learns."""
+"""Operator: learn a class's token from samples with trusted masks. Knows the form; ``plugin.tokens.optimize`` learns."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class LearnToken(LibraryOperator):
         ask_model(inputs, ctx, "Will look for the class")
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        from diffucurate.plugin.learn_token import learn_token
+        from diffucurate.plugin.tokens.optimize import learn_token
 
         usable = learnable(ctx.dataset)
         field = given(ctx, "field", usable[0] if usable else None)

@@ -1,4 +1,4 @@
-"""Operator: teach a diffusion model a new word from samples. Knows the form; ``plugin.train_token`` does it.
+"""Operator: teach a diffusion model a new word from samples. Knows the form; ``plugin.tokens.train`` does it.
 
 Samples -> a word for prompts. Tokens that find a class in images are ``learn_token``'s.
 """
@@ -146,7 +146,7 @@ class TrainToken(LibraryOperator):
         _pictures(inputs, files.plot if done else None, files.latest_previews())
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        from diffucurate.plugin.train_token import train_token
+        from diffucurate.plugin.tokens.train import train_token
 
         field = given(ctx, "field", WHOLE)
         options = {name: given(ctx, name) for name in ("label", "crop") if given(ctx, name) is not None}

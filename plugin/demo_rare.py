@@ -111,7 +111,7 @@ def taught(progress: Listener | None = None, **changes: Any) -> dict[str, Any]:
     Returns:
         What a recipe says to use it.
     """
-    from diffucurate.plugin.train_token import train_token
+    from diffucurate.plugin.tokens.train import train_token
 
     learned = train_token(
         rendered_pianos(), PLACEHOLDER, caption_field="caption", name="demo-piano", model="tiny", overwrite=True,

@@ -37,7 +37,7 @@ def learn_token(
         samples = samples_of(dataset, view)
         if sample:
             samples = chosen(samples, sample)
-        from diffucurate.plugin.learn_token import learn_token as run
+        from diffucurate.plugin.tokens.optimize import learn_token as run
 
         learned = run(
             samples, field, names, name=name, model=model, device=device, overwrite=overwrite, progress=progress

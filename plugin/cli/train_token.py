@@ -63,7 +63,7 @@ def train_token(
         samples = samples_of(dataset, view)
         if sample:
             samples = chosen(samples, sample)
-        from diffucurate.plugin.train_token import train_token as run
+        from diffucurate.plugin.tokens.train import train_token as run
 
         learned = run(
             samples, placeholder, field=field, label=label, crop=crop, caption_field=caption_field, name=name,

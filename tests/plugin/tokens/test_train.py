@@ -19,7 +19,7 @@ from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.plugin.cli import run
 from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.store import runs
-from diffucurate.plugin.train_token import train_token
+from diffucurate.plugin.tokens.train import train_token
 
 QUICK: dict[str, Any] = {"steps": 2, "batch_size": 1, "preview_every": 0}
 
@@ -81,7 +81,7 @@ def test_objects_of_a_field(drawn: fo.Dataset, model_folder: str, folder: Path) 
 
 def test_cut_out_objects(drawn: fo.Dataset) -> None:
     from diffucurate.plugin.store.label_objects import Thing
-    from diffucurate.plugin.train_token import _cut_out
+    from diffucurate.plugin.tokens.train import _cut_out
 
     image = np.arange(100 * 60 * 3, dtype=np.uint32).reshape(100, 60, 3).astype(np.uint8)
     mask = np.zeros((100, 60), np.bool_)

@@ -1,7 +1,7 @@
 """Learns a new word from samples: whole images, or the objects of a label field (textual inversion).
 
 Knows FiftyOne's samples and labels; ``generator.inversion`` does the learning. Tokens by which attention finds a class
-in images that are there already are ``plugin.learn_token``'s.
+in images that are there already are ``plugin.tokens.optimize``'s.
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ from diffucurate.generator.models.token_files import TOKENS_DIR_VARIABLE, token_
 from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.plugin.labelling.label import label
-from diffucurate.plugin.learn_token import learn_token, masks_of
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.classes import mask_targets
 from diffucurate.plugin.store.label_fields import LabelField, label_field, learnable_field
 from diffucurate.plugin.store.media_files import read_maps
+from diffucurate.plugin.tokens.optimize import learn_token, masks_of
 
 
 @pytest.fixture

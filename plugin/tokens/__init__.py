@@ -1,0 +1,1 @@
+"""Words and class tokens that are learned from the images of a dataset."""
