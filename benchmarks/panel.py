@@ -55,14 +55,14 @@ def main() -> None:
 
 def measure(dataset: Any, repeats: int) -> None:
     from diffucurate.operators.curation.settings import TABS
-    from diffucurate.plugin.overview import look
+    from diffucurate.plugin.statistics import snapshot
 
     answer(dataset.name, "overview")  # FiftyOne's own first steps
     print(f"{'tab':<16} {'median':>8} {'slowest':>8}   (seconds; the goal is {GOAL_SECONDS})")
     for tab in TABS:
         seconds = []
         for _ in range(repeats):
-            look._looks.clear()
+            snapshot._looks.clear()
             start = time.perf_counter()
             answer(dataset.name, tab)
             seconds.append(time.perf_counter() - start)

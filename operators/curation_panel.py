@@ -1,7 +1,7 @@
 """Panel: the labels of the current view at a glance, and what to do about them.
 
 Knows when to draw which section, and the buttons that open forms; ``operators.curation`` holds the sections and what
-a click on a number does, ``plugin.overview`` works out the numbers. Drawn anew for every event that changes something.
+a click on a number does, ``plugin.statistics`` works out the numbers. Drawn anew for every event that changes something.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from diffucurate.operators.curation.settings import (
     TABS,
     Settings,
 )
-from diffucurate.plugin.overview.coverage import combinations_of
-from diffucurate.plugin.overview.look import Look, look_at
+from diffucurate.plugin.statistics.coverage import combinations_of
+from diffucurate.plugin.statistics.snapshot import Look, look_at
 
 #: What the App reports again and again without anything having changed.
 _TOLD = ("on_change", "on_change_view", "on_change_dataset", "choose")

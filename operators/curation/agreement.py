@@ -9,8 +9,8 @@ from fiftyone.operators import types
 from diffucurate.operators.curation import charts, pieces
 from diffucurate.operators.curation.settings import Comparison
 from diffucurate.plugin.appearance.source_colours import source_colours
-from diffucurate.plugin.overview.instances import MatchRow
-from diffucurate.plugin.overview.look import Look
+from diffucurate.plugin.statistics.counts import MatchRow
+from diffucurate.plugin.statistics.snapshot import Look
 
 if TYPE_CHECKING:
     from diffucurate.operators.curation_panel import CurationPanel

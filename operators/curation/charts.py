@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sized
 from typing import Any
 
-from diffucurate.plugin.overview.agreement import Scatter
-from diffucurate.plugin.overview.bins import BINS, Histogram, edges
-from diffucurate.plugin.overview.coverage import CrossTable
+from diffucurate.plugin.statistics.agreement import Scatter
+from diffucurate.plugin.statistics.coverage import CrossTable
+from diffucurate.plugin.statistics.histogram import BINS, Histogram, edges
 
 Chart = tuple[list[dict[str, Any]], dict[str, Any]]
 

@@ -1,6 +1,6 @@
 """What happens when a number, a bar, a dot or a cell is clicked: the grid shows the images behind it, and a way back.
 
-The base of the panel, which draws what can be clicked; ``plugin.overview.picks`` says which images those are.
+The base of the panel, which draws what can be clicked; ``plugin.statistics.drilldown`` says which images those are.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from fiftyone.operators.executor import ExecutionContext
 from diffucurate.generator.errors import DatasetError
 from diffucurate.operators.curation import agreement, overview
 from diffucurate.operators.curation.settings import Settings
-from diffucurate.plugin.overview import picks
-from diffucurate.plugin.overview.bins import edges
-from diffucurate.plugin.overview.look import Look, Pair, look_at
+from diffucurate.plugin.statistics import drilldown
+from diffucurate.plugin.statistics.histogram import edges
+from diffucurate.plugin.statistics.snapshot import Look, Pair, look_at
 
 
 class Clickable(foo.Panel):
@@ -34,7 +34,7 @@ class Clickable(foo.Panel):
         if not 0 <= row < len(labels):
             return  # the headings
         sources = [found[column - 1].source] if column else [each.source for each in found]
-        view = picks.with_class(look.view, sources, labels[row])
+        view = drilldown.with_class(look.view, sources, labels[row])
         self._show(ctx, view, f"{labels[row] or 'everything'} found by {' or '.join(sources)}")
 
     def pick_confidence(self, ctx: ExecutionContext) -> None:
@@ -42,7 +42,7 @@ class Clickable(foo.Panel):
         look, _ = self.now(ctx)
         source = overview.with_confidence(look.found)[ctx.params["trace_idx"]].source
         bar = ctx.params["idx"]
-        self._show(ctx, picks.with_confidence(look.view, source, bar), f"{source} with confidence {_span(bar)}")
+        self._show(ctx, drilldown.with_confidence(look.view, source, bar), f"{source} with confidence {_span(bar)}")
 
     def pick_match(self, ctx: ExecutionContext) -> None:
         """A number of the table of matches."""
@@ -53,13 +53,13 @@ class Clickable(foo.Panel):
             return
         kind = agreement.KINDS[column - 1] if column else None
         who = {"matched": "found by both", "only_a": f"found only by {a}", "only_b": f"found only by {b}", None: ""}
-        view = picks.with_match(look.view, a, b, labels[row], kind)
+        view = drilldown.with_match(look.view, a, b, labels[row], kind)
         self._show(ctx, view, f"{labels[row] or 'everything'} {who[kind] or f'of {a} or {b}'}")
 
     def pick_agreement(self, ctx: ExecutionContext) -> None:
         """A bar of the agreements."""
         (look, (a, b)), bar = self._pair(ctx), ctx.params["idx"]
-        self._show(ctx, picks.with_agreement(look.view, a, b, bar), f"agreement {_span(bar)}")
+        self._show(ctx, drilldown.with_agreement(look.view, a, b, bar), f"agreement {_span(bar)}")
 
     def pick_points(self, ctx: ExecutionContext) -> None:
         """Dots inside a box or a lasso. After a redraw the App reports an empty selection, which means nothing."""
@@ -70,21 +70,21 @@ class Clickable(foo.Panel):
     def pick_order(self, ctx: ExecutionContext) -> None:
         """All compared images, the worst first."""
         look, (a, b) = self._pair(ctx)
-        self._show(ctx, picks.least_agreeing(look.view, a, b), "the least agreement first")
+        self._show(ctx, drilldown.least_agreeing(look.view, a, b), "the least agreement first")
 
     def pick_value(self, ctx: ExecutionContext) -> None:
         """A bar of an attribute."""
         look, _ = self.now(ctx)
         name = ctx.params["path"].removeprefix("values_")
         value = list(look.images_per_value()[name])[ctx.params["idx"]]
-        self._show(ctx, picks.with_attributes(look.view, {name: value}), f"{name} {value}")
+        self._show(ctx, drilldown.with_attributes(look.view, {name: value}), f"{name} {value}")
 
     def pick_cell(self, ctx: ExecutionContext) -> None:
         """A cell of the table of combinations."""
         look, settings = self.now(ctx)
         values = dict(zip(settings.axes or (), (ctx.params["x"], ctx.params["y"]), strict=False))
         said = ", ".join(f"{name} {value}" for name, value in values.items())
-        self._show(ctx, picks.with_attributes(look.view, values), said)
+        self._show(ctx, drilldown.with_attributes(look.view, values), said)
 
     def back(self, ctx: ExecutionContext) -> None:
         """The view as it was before the first click."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fiftyone.operators import types
 
 from diffucurate.operators.curation import charts, pieces
-from diffucurate.plugin.overview.look import Look
+from diffucurate.plugin.statistics.snapshot import Look
 
 if TYPE_CHECKING:
     from diffucurate.operators.curation_panel import CurationPanel

@@ -11,9 +11,9 @@ from fiftyone.operators import types
 from diffucurate.operators.curation import pieces
 from diffucurate.operators.curation.settings import Comparison
 from diffucurate.plugin.appearance.source_colours import source_colours
-from diffucurate.plugin.overview.agreement import Disagreement
-from diffucurate.plugin.overview.look import Look, Pair
-from diffucurate.plugin.overview.pictures import HEIGHT, side_by_side
+from diffucurate.plugin.statistics.agreement import Disagreement
+from diffucurate.plugin.statistics.side_by_side import HEIGHT, side_by_side
+from diffucurate.plugin.statistics.snapshot import Look, Pair
 
 if TYPE_CHECKING:
     from diffucurate.operators.curation_panel import CurationPanel

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffucurate.plugin.curation.rules import Rules
-from diffucurate.plugin.overview.look import Look, Pair
+from diffucurate.plugin.statistics.snapshot import Look, Pair
 
 OVERVIEW, AGREEMENT, DISAGREEMENTS, COVERAGE = "overview", "agreement", "disagreements", "coverage"
 TABS = {OVERVIEW: "Overview", AGREEMENT: "Agreement", DISAGREEMENTS: "Disagreements", COVERAGE: "Coverage"}

@@ -69,8 +69,8 @@ def draw_around_everything(page: Page, chart: Locator) -> None:
 def test_from_nothing_to_every_number(page: Page, streets: fo.Dataset, screenshot: Callable[[str], Path]) -> None:
     from playwright.sync_api import expect
 
-    from diffucurate.plugin.overview import picks
-    from diffucurate.plugin.overview.agreement import agreement, scatter
+    from diffucurate.plugin.statistics import drilldown
+    from diffucurate.plugin.statistics.agreement import agreement, scatter
 
     page.set_viewport_size({"width": 1800, "height": 1100})
     counts, panel = page.locator('[data-cy="entry-counts"]'), page.locator('[data-cy="panel-content-curation"]')
@@ -106,7 +106,7 @@ def test_from_nothing_to_every_number(page: Page, streets: fo.Dataset, screensho
     screenshot("panel-overview")
 
     tab("Agreement")
-    behind = {name: len(picks.with_match(streets, "attention", "yolov8", name, "only_a")) for name in CLASSES}
+    behind = {name: len(drilldown.with_match(streets, "attention", "yolov8", name, "only_a")) for name in CLASSES}
     label = max((name for name in CLASSES if behind[name] < len(streets)), key=behind.__getitem__)
     assert behind[label] > 0
     cell = panel.locator("table tbody tr", has_text=label).locator("td").nth(2)

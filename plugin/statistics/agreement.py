@@ -10,9 +10,9 @@ from typing import Any
 
 import fiftyone as fo
 
-from diffucurate.plugin.overview.bins import Histogram, bar_of
-from diffucurate.plugin.overview.instances import MATCHED, ONLY_A, ONLY_B
-from diffucurate.plugin.overview.pipeline import rows
+from diffucurate.plugin.statistics.aggregate import rows
+from diffucurate.plugin.statistics.counts import MATCHED, ONLY_A, ONLY_B
+from diffucurate.plugin.statistics.histogram import Histogram, bar_of
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.label_sources import instances_field
 

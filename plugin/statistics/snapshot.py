@@ -19,15 +19,15 @@ from bson import json_util
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.curation.rules import Rules
 from diffucurate.plugin.curation.selection import Count, count
-from diffucurate.plugin.overview.agreement import Agreement, Disagreement, Scatter, agreement, disagreements, scatter
-from diffucurate.plugin.overview.coverage import (
+from diffucurate.plugin.statistics.agreement import Agreement, Disagreement, Scatter, agreement, disagreements, scatter
+from diffucurate.plugin.statistics.counts import Found, Matches, found, matches
+from diffucurate.plugin.statistics.coverage import (
     CrossTable,
     attributes_in,
     cross_table,
     images_per_value,
     recipes_in,
 )
-from diffucurate.plugin.overview.instances import Found, Matches, found, matches
 from diffucurate.plugin.store.label_sources import comparable, compared
 
 #: Looks kept: one App shows one view at a time, and people go back and forth.

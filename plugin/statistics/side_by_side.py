@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffucurate.plugin.overview.instances import MATCHED
+from diffucurate.plugin.statistics.counts import MATCHED
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.media_files import read_image

@@ -95,7 +95,7 @@ def _bar(value: float) -> int:
 
 
 def test_counts_and_confidences(view: Any) -> None:
-    from diffucurate.plugin.overview.instances import found
+    from diffucurate.plugin.statistics.counts import found
 
     for source in (A, B):
         result, loop = found(view, source), _instances(view, source)
@@ -107,7 +107,7 @@ def test_counts_and_confidences(view: Any) -> None:
 
 
 def test_matches(view: Any) -> None:
-    from diffucurate.plugin.overview.instances import matches
+    from diffucurate.plugin.statistics.counts import matches
 
     result = matches(view, A, B)
     ones, twos = _instances(view, A), _instances(view, B)
@@ -127,7 +127,7 @@ def _matches(instances: list[Any]) -> list[str | None]:
 
 
 def test_whole_dataset_matches_are_the_comparisons_own(bars: fo.Dataset) -> None:
-    from diffucurate.plugin.overview.instances import MatchRow, matches
+    from diffucurate.plugin.statistics.counts import MatchRow, matches
 
     result = matches(bars, A, B)
     assert {row.label: (row.matched, row.only_a, row.only_b) for row in result.classes} == {
@@ -138,7 +138,7 @@ def test_whole_dataset_matches_are_the_comparisons_own(bars: fo.Dataset) -> None
 
 
 def test_agreement(view: Any) -> None:
-    from diffucurate.plugin.overview.agreement import agreement
+    from diffucurate.plugin.statistics.agreement import agreement
 
     result = agreement(view, A, B)
     scores = [sample.agreement_one_two for sample in view]
@@ -150,7 +150,7 @@ def test_agreement(view: Any) -> None:
 
 
 def test_scatter(view: Any) -> None:
-    from diffucurate.plugin.overview.agreement import scatter
+    from diffucurate.plugin.statistics.agreement import scatter
 
     points = scatter(view, A, B, A)
     loop = {}
@@ -164,7 +164,7 @@ def test_scatter(view: Any) -> None:
 
 
 def test_scatter_of_many_shows_every_nth(bars: fo.Dataset) -> None:
-    from diffucurate.plugin.overview.agreement import scatter
+    from diffucurate.plugin.statistics.agreement import scatter
 
     everything = scatter(bars, A, B, A)
     some = scatter(bars, A, B, A, most=2)
@@ -173,7 +173,7 @@ def test_scatter_of_many_shows_every_nth(bars: fo.Dataset) -> None:
 
 
 def test_disagreements_come_worst_first_in_pages(view: Any) -> None:
-    from diffucurate.plugin.overview.agreement import disagreements
+    from diffucurate.plugin.statistics.agreement import disagreements
 
     compared = [sample for sample in view if sample.agreement_one_two is not None]
     loop = sorted(compared, key=lambda sample: (sample.agreement_one_two, sample.id))
@@ -189,7 +189,7 @@ def test_disagreements_come_worst_first_in_pages(view: Any) -> None:
 
 def test_coverage(view: Any) -> None:
     from diffucurate.generator.recipe.recipe import Recipe
-    from diffucurate.plugin.overview.coverage import cross_table, images_per_value
+    from diffucurate.plugin.statistics.coverage import cross_table, images_per_value
 
     pairs = Counter((s.attributes.colour, s.attributes.time) for s in view if s.attributes is not None)
     values = images_per_value(view, ["colour", "time"])
@@ -211,7 +211,7 @@ def test_coverage(view: Any) -> None:
 
 
 def test_recipes_are_found_once_and_what_they_can_combine(bars: fo.Dataset) -> None:
-    from diffucurate.plugin.overview.coverage import attributes_in, combinations_of, recipes_in
+    from diffucurate.plugin.statistics.coverage import attributes_in, combinations_of, recipes_in
     from diffucurate.plugin.store import runs
 
     first = {"dataset": "d", "classes": {"car": ["car"]}, "templates": ["a {colour} car at {time=dawn}", "a car"],
@@ -225,20 +225,20 @@ def test_recipes_are_found_once_and_what_they_can_combine(bars: fo.Dataset) -> N
 
 
 def test_bars_and_what_is_behind_them_agree(bars: fo.Dataset) -> None:
-    from diffucurate.plugin.overview import picks
-    from diffucurate.plugin.overview.agreement import agreement
-    from diffucurate.plugin.overview.bins import BINS
-    from diffucurate.plugin.overview.instances import found
+    from diffucurate.plugin.statistics import drilldown
+    from diffucurate.plugin.statistics.agreement import agreement
+    from diffucurate.plugin.statistics.counts import found
+    from diffucurate.plugin.statistics.histogram import BINS
 
     confidences = found(bars, B).confidence.counts
     scores = agreement(bars, A, B).histogram.counts
     for index in range(BINS):
-        view = picks.with_confidence(bars, B, index)
+        view = drilldown.with_confidence(bars, B, index)
         assert sum(_bar(one.confidence) == index for one in _instances(view, B)) == confidences[index]
-        assert len(picks.with_agreement(bars, A, B, index)) == scores[index]
+        assert len(drilldown.with_agreement(bars, A, B, index)) == scores[index]
         assert len(view) > 0 or confidences[index] == 0
     with pytest.raises(ValueError, match="none of 0 to 19"):
-        picks.with_agreement(bars, A, B, 20)
+        drilldown.with_agreement(bars, A, B, 20)
 
 
 @pytest.mark.parametrize(
@@ -257,14 +257,14 @@ def test_bars_and_what_is_behind_them_agree(bars: fo.Dataset) -> None:
     ],
 )
 def test_picks(bars: fo.Dataset, pick: Callable[..., Any], places: list[int]) -> None:
-    from diffucurate.plugin.overview import picks
+    from diffucurate.plugin.statistics import drilldown
 
     ids = bars.values("id")
-    assert sorted(pick(picks, bars).values("id")) == sorted(ids[place] for place in places)
+    assert sorted(pick(drilldown, bars).values("id")) == sorted(ids[place] for place in places)
 
 
 def test_pictures_mark_what_only_one_found(bars: fo.Dataset) -> None:
-    from diffucurate.plugin.overview.pictures import GAP, HEIGHT, side_by_side
+    from diffucurate.plugin.statistics.side_by_side import GAP, HEIGHT, side_by_side
 
     ids = bars.values("id")
     colours = {A: "#FF0000", B: "#0000FF"}
@@ -280,7 +280,7 @@ def test_pictures_mark_what_only_one_found(bars: fo.Dataset) -> None:
 
 
 def test_pictures_without_a_file_are_left_out(bars: fo.Dataset, tmp_path: Path) -> None:
-    from diffucurate.plugin.overview.pictures import side_by_side
+    from diffucurate.plugin.statistics.side_by_side import side_by_side
 
     sample = bars.first()
     path, sample.filepath = sample.filepath, str(tmp_path / "gone.png")
@@ -300,7 +300,7 @@ def _pixels(uri: str) -> np.ndarray:
 
 
 def test_a_look_lasts_until_something_changes(bars: fo.Dataset) -> None:
-    from diffucurate.plugin.overview.look import look_at
+    from diffucurate.plugin.statistics.snapshot import look_at
 
     first = look_at(bars.view())
     assert look_at(bars.view()) is first
@@ -320,7 +320,7 @@ def test_a_look_lasts_until_something_changes(bars: fo.Dataset) -> None:
 def test_many_ask_at_once_and_the_database_once(bars: fo.Dataset) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from diffucurate.plugin.overview.look import look_at
+    from diffucurate.plugin.statistics.snapshot import look_at
 
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: look_at(bars.skip(1)).found, range(8)))

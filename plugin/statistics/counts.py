@@ -11,8 +11,8 @@ from typing import Any
 
 import fiftyone as fo
 
-from diffucurate.plugin.overview.bins import Histogram, bar_of
-from diffucurate.plugin.overview.pipeline import rows
+from diffucurate.plugin.statistics.aggregate import rows
+from diffucurate.plugin.statistics.histogram import Histogram, bar_of
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.label_sources import instances_field
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import fiftyone as fo
 from fiftyone import ViewField as F
 
-from diffucurate.plugin.overview.bins import in_bar
-from diffucurate.plugin.overview.instances import MATCHED, ONLY_A, ONLY_B
+from diffucurate.plugin.statistics.counts import MATCHED, ONLY_A, ONLY_B
+from diffucurate.plugin.statistics.histogram import in_bar
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.label_sources import instances_field
 

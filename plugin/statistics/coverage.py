@@ -10,7 +10,7 @@ import fiftyone as fo
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.templates import attributes_of, fixed_in
-from diffucurate.plugin.overview.pipeline import rows
+from diffucurate.plugin.statistics.aggregate import rows
 from diffucurate.plugin.store import field_names, runs
 
 
