@@ -15,7 +15,7 @@ from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.painting.painter import paint
 from diffucurate.generator.sources.attention import AttentionSource
 from diffucurate.generator.tiny.rare import PLACEHOLDER, learned_piano
-from diffucurate.plugin.demo_rare import rare_recipe
+from diffucurate.plugin.cli.run_demo_rare import rare_recipe
 
 TARGET = Path(__file__).parent / "images" / "pianos.png"
 IMAGES, ZOOM, MARGIN, WHITE, YELLOW = 6, 2, 8, 255, (255, 200, 0)

@@ -1,7 +1,7 @@
 """The rare thing of the tiny world, the piano: renders to learn a word from, how it is learned, and what was learned.
 
 No training of the built-in model ever saw one. Settings were chosen on renders and paintings other than those that
-are reported on: see ``plugin.demo_rare``.
+are reported on: see ``plugin.cli.run_demo_rare``.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.plugin.terminal import Terminal
+from diffucurate.plugin.cli.terminal import Terminal
 
 DONE, USER_INPUT, OTHER = 0, 1, 2
 TRACEBACK = "DIFFUCURATE_TRACEBACK"

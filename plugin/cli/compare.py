@@ -8,7 +8,7 @@ import typer
 
 from diffucurate.plugin.cli.app import DatasetArgument, Json, app, terminal_of
 from diffucurate.plugin.cli.datasets import samples_of
-from diffucurate.plugin.terminal import Terminal, table
+from diffucurate.plugin.cli.terminal import Terminal, table
 
 
 @app.command()

@@ -21,6 +21,6 @@ def demo(
 ) -> None:
     """Go the whole way once, from a recipe to a curated and exported dataset, with the built-in model."""
     terminal = terminal_of(context)
-    from diffucurate.plugin.demo import run_demo
+    from diffucurate.plugin.cli.run_demo import run_demo
 
     run_demo(terminal, out, serve=serve and terminal.interactive)

@@ -23,6 +23,6 @@ def demo_rare(
 ) -> None:
     """Paint a thing that the built-in model never saw, before and after a word for it was learned, and count."""
     terminal = terminal_of(context)
-    from diffucurate.plugin.demo_rare import run_demo_rare
+    from diffucurate.plugin.cli.run_demo_rare import run_demo_rare
 
     run_demo_rare(terminal, serve=serve and terminal.interactive, train=train, images=images)

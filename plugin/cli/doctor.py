@@ -20,14 +20,14 @@ def doctor(
     """Check database, devices, versions, weights and plugin, with a remedy for each thing that is wrong."""
     terminal = terminal_of(context)
     if missing_database_package:
-        from diffucurate.plugin.database import missing_package
+        from diffucurate.plugin.environment.database import missing_package
 
         package = missing_package()
         if package:
             terminal.show(package)
         terminal.result({"missing_database_package": package})
         return
-    from diffucurate.plugin.doctor import checks
+    from diffucurate.plugin.environment.doctor import checks
 
     found = []
     for check in checks():

@@ -10,7 +10,7 @@ import typer
 from diffucurate.generator.errors import RecipeError
 from diffucurate.plugin.cli.app import Json, app, names_in, terminal_of, values_in
 from diffucurate.plugin.cli.datasets import chosen, samples_of
-from diffucurate.plugin.terminal import Terminal
+from diffucurate.plugin.cli.terminal import Terminal
 
 Images = Annotated[str, typer.Argument(metavar="DATASET", help="Name of a FiftyOne dataset, or a folder of images.")]
 To = Annotated[str | None, typer.Option(help="The dataset to add to; DATASET-varied or -inpainted if left out.")]

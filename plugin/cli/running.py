@@ -12,7 +12,7 @@ import typer
 
 from diffucurate.generator.errors import DiffucurateError, RecipeError
 from diffucurate.plugin.cli.app import DONE, OTHER, TRACEBACK, USER_INPUT, app
-from diffucurate.plugin.terminal import Terminal
+from diffucurate.plugin.cli.terminal import Terminal
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -22,10 +22,10 @@ from diffucurate.generator.tiny.rare import (
     learned_piano,
     rare_caption,
 )
-from diffucurate.plugin.demo import serve_app
+from diffucurate.plugin.cli.run_demo import serve_app
+from diffucurate.plugin.cli.terminal import Terminal
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.media_files import media_folder, write_png
-from diffucurate.plugin.terminal import Terminal
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

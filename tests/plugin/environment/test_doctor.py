@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from diffucurate.plugin import database, doctor
 from diffucurate.plugin.cli import run
+from diffucurate.plugin.environment import database, doctor
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from diffucurate.generator.sources.yolov8 import YoloSource
 from diffucurate.generator.tiny import rare_yolo_path
 from diffucurate.generator.tiny.rare import EXAMPLES, PLACEHOLDER, SETTINGS, learned_piano, rare_caption
 from diffucurate.plugin.cli import run
-from diffucurate.plugin.demo_rare import DATASET, EXAMPLES_DATASET, prompt_of, rare_recipe, taught
+from diffucurate.plugin.cli.run_demo_rare import DATASET, EXAMPLES_DATASET, prompt_of, rare_recipe, taught
 
 
 def test_what_it_ships_with_was_learned_as_it_says() -> None:

@@ -14,11 +14,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from diffucurate.plugin import database
+from diffucurate.plugin.environment import database
 
 PLUGIN = "@diffucurate/diffucurate"
 #: The folder that FiftyOne has to find in its plugins folder.
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Check(NamedTuple):

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.cli.compare import show_comparison
-from diffucurate.plugin.doctor import PLUGIN, ROOT
-from diffucurate.plugin.terminal import Terminal
+from diffucurate.plugin.cli.terminal import Terminal
+from diffucurate.plugin.environment.doctor import PLUGIN, ROOT
 
 if TYPE_CHECKING:
     import fiftyone as fo

@@ -15,7 +15,7 @@ from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
 from diffucurate.generator.tiny.words import PLACES, TIMES, vocabulary
-from diffucurate.plugin.demo import RECIPE
+from diffucurate.plugin.cli.run_demo import RECIPE
 
 
 def test_the_recipe_speaks_the_built_in_models_language() -> None:
