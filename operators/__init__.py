@@ -9,7 +9,6 @@ from diffucurate.operators.cancel_run import CancelRun
 from diffucurate.operators.compare_sources import CompareSources
 from diffucurate.operators.curate_samples import CurateSamples
 from diffucurate.operators.curation_panel import CurationPanel
-from diffucurate.operators.execution import LibraryOperator
 from diffucurate.operators.expand_captions import ExpandCaptions
 from diffucurate.operators.export_samples import ExportSamples
 from diffucurate.operators.generate_images import GenerateImages
@@ -19,6 +18,7 @@ from diffucurate.operators.preview_threshold import PreviewThreshold
 from diffucurate.operators.regenerate_with import RegenerateWith
 from diffucurate.operators.release_models import ReleaseModels
 from diffucurate.operators.replace_objects import ReplaceObjects
+from diffucurate.operators.runtime.operator import LibraryOperator
 from diffucurate.operators.show_provenance import ShowProvenance
 from diffucurate.operators.train_token import TrainToken
 from diffucurate.operators.undo_curation import UndoCuration

@@ -8,9 +8,9 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.operators import under_way
-from diffucurate.operators.execution import LibraryOperator, Messages, Outcome, is_from_app
-from diffucurate.operators.forms import choose, given
+from diffucurate.operators.forms.fields import choose, given
+from diffucurate.operators.runtime import running
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, is_from_app
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
@@ -34,7 +34,7 @@ class CancelRun(LibraryOperator):
 
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
         inputs = types.Object()
-        running = {run.key: run.title for run in under_way.runs()}
+        running = {run.key: run.title for run in running.runs()}
         if running and (named := given(ctx, "run")):
             running.setdefault(named, "A run that is over already")  # its button may be pressed that moment
         if running:
@@ -49,5 +49,5 @@ class CancelRun(LibraryOperator):
         return iter(()) if is_from_app(ctx) else result
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        told = under_way.cancel(given(ctx, "run"))
+        told = running.cancel(given(ctx, "run"))
         return Outcome(f"{told} runs were told to stop", {"runs": told})

@@ -11,8 +11,8 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.operators.curation.settings import AGREEMENT
 from diffucurate.operators.curation_panel import CurationPanel
-from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import choose_source, choose_target, given, refuse
+from diffucurate.operators.forms.fields import choose_source, choose_target, given, refuse
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.store.label_sources import comparable, sources_in
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError, RecipeError
-from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import choose, choose_source, choose_target, given, listed, refuse
+from diffucurate.operators.forms.fields import choose, choose_source, choose_target, given, listed, refuse
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.operators.undo_curation import UndoCuration
 from diffucurate.plugin.curation.curate import CURATED, check_name, curate, curations
 from diffucurate.plugin.curation.duplicates import embeddings_in, usual_distance

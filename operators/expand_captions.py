@@ -14,11 +14,11 @@ from diffucurate.generator.captions.prompts import caption_prompts
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.models.names import downloaded_writers, locate_writer
 from diffucurate.generator.recipe.checks import check_classes
-from diffucurate.operators.caption_form import ask_captions
-from diffucurate.operators.caption_params import captions_in
-from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import given, refuse
-from diffucurate.operators.recipe_params import classes_of, tags_of
+from diffucurate.operators.forms.caption_params import captions_in
+from diffucurate.operators.forms.captions import ask_captions
+from diffucurate.operators.forms.fields import given, refuse
+from diffucurate.operators.forms.recipe_params import classes_of, tags_of
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

@@ -11,8 +11,8 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError
 from diffucurate.generator.exports.splits import check_splits, parse_splits
-from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import choose, choose_source, choose_target, folder_error, given, refuse
+from diffucurate.operators.forms.fields import choose, choose_source, choose_target, folder_error, given, refuse
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.exporting.export import check_folder, export
 from diffucurate.plugin.exporting.size import estimate_size, in_units
 

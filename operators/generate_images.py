@@ -16,12 +16,11 @@ from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.files.strict_yaml import read_text
 from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.operators import recipe_params
-from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import given, refuse
-from diffucurate.operators.model_choice import model_warning
-from diffucurate.operators.recipe_defaults import fields_of
-from diffucurate.operators.recipe_form import (
+from diffucurate.operators.forms import recipe_params
+from diffucurate.operators.forms.fields import given, refuse
+from diffucurate.operators.forms.model import model_warning
+from diffucurate.operators.forms.recipe_defaults import fields_of
+from diffucurate.operators.forms.recipe_form import (
     MONOSPACE,
     advanced_switch,
     build_recipe,
@@ -30,6 +29,7 @@ from diffucurate.operators.recipe_form import (
     remember_classes,
     show_yaml,
 )
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.generation.estimate import in_words, pace
 from diffucurate.plugin.generation.load_recipes import recipes_in_text
 

@@ -15,9 +15,8 @@ from diffucurate.generator.errors import DatasetError, DiffucurateError, ModelEr
 from diffucurate.generator.labels.settings import SETTINGS, Settings
 from diffucurate.generator.models.names import downloaded_models, downloaded_segmenters, locate, locate_segmenter
 from diffucurate.generator.models.token_files import existing_token, token_names
-from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import choose_target, given, listed, refuse
-from diffucurate.operators.label_form import (
+from diffucurate.operators.forms.fields import choose_target, given, listed, refuse
+from diffucurate.operators.forms.label_settings import (
     NAMES,
     ask_settings,
     given_settings,
@@ -27,6 +26,7 @@ from diffucurate.operators.label_form import (
     settings_problem,
     show_preview,
 )
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.labelling.plan import Plan, plan
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import read_classes

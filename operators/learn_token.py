@@ -10,9 +10,9 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.models.token_files import token_names, token_path
-from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import choose, choose_target, given, listed, refuse
-from diffucurate.operators.model_choice import ask_model
+from diffucurate.operators.forms.fields import choose, choose_target, given, listed, refuse
+from diffucurate.operators.forms.model import ask_model
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.store.label_fields import learnable
 
 if TYPE_CHECKING:

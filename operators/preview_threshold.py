@@ -15,9 +15,8 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.labels.settings import LabelSettings
-from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import given, has_dataset, listed
-from diffucurate.operators.label_form import (
+from diffucurate.operators.forms.fields import given, has_dataset, listed
+from diffucurate.operators.forms.label_settings import (
     ask_settings,
     given_settings,
     in_words,
@@ -27,6 +26,7 @@ from diffucurate.operators.label_form import (
     settings_problem,
     show_preview,
 )
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

@@ -10,10 +10,10 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError, DiffucurateError, RecipeError
-from diffucurate.operators.chosen import chosen_ids
-from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import given, has_dataset, refuse
-from diffucurate.operators.recipe_texts import split
+from diffucurate.operators.forms.fields import given, has_dataset, refuse
+from diffucurate.operators.forms.recipe_texts import split
+from diffucurate.operators.forms.selection import chosen_ids
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.generation.estimate import in_words, pace
 from diffucurate.plugin.provenance.job_of_sample import Origins, Provenance, painted_samples
 

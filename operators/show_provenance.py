@@ -10,11 +10,11 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError
-from diffucurate.operators.chosen import chosen_sample
-from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import given, has_dataset, refuse
+from diffucurate.operators.forms.fields import given, has_dataset, refuse
+from diffucurate.operators.forms.recipe_params import as_text
+from diffucurate.operators.forms.selection import chosen_sample
 from diffucurate.operators.generate_images import PASTED, GenerateImages
-from diffucurate.operators.recipe_params import as_text
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.provenance.describe import of_image, of_run
 from diffucurate.plugin.provenance.job_of_sample import dataset_with, provenance, recipe_of
 

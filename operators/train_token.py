@@ -15,9 +15,9 @@ from fiftyone.operators.executor import ExecutionContext
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.inversion.files import WordFiles, word_name
 from diffucurate.generator.inversion.settings import LAYERS, Inversion
-from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import choose, choose_target, given, refuse
-from diffucurate.operators.model_choice import ask_model
+from diffucurate.operators.forms.fields import choose, choose_target, given, refuse
+from diffucurate.operators.forms.model import ask_model
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.store.label_fields import label_field, labels_of, with_objects
 
 if TYPE_CHECKING:

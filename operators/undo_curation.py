@@ -9,8 +9,8 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import choose, given, has_dataset, refuse
+from diffucurate.operators.forms.fields import choose, given, has_dataset, refuse
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.curation.curate import CURATED, Curation, curations, undo_curation
 
 if TYPE_CHECKING:

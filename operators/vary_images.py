@@ -10,9 +10,9 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.recipe.init_image_config import VARY
-from diffucurate.operators.forms import choose, choose_target, given
-from diffucurate.operators.from_images import FromImages
-from diffucurate.operators.picture_form import ask_prompt, ask_rest, in_form, show_outlook
+from diffucurate.operators.forms.fields import choose, choose_target, given
+from diffucurate.operators.forms.init_images import ask_prompt, ask_rest, in_form, show_outlook
+from diffucurate.operators.runtime.image_task import FromImages
 from diffucurate.plugin.store.label_sources import comparable
 
 

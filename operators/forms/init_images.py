@@ -13,8 +13,8 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError, RecipeError
 from diffucurate.generator.jobs.image_count import images_of
-from diffucurate.operators.forms import given, listed, refuse
-from diffucurate.operators.model_choice import model_warning
+from diffucurate.operators.forms.fields import given, listed, refuse
+from diffucurate.operators.forms.model import model_warning
 from diffucurate.plugin.generation.img2img_inpaint import recipe_from
 from diffucurate.plugin.generation.target import find_target
 

@@ -9,7 +9,7 @@ from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.tiny import words
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
-from diffucurate.operators.recipe_params import (
+from diffucurate.operators.forms.recipe_params import (
     BUILTIN,
     EXAMPLE,
     classes_found,
@@ -19,7 +19,7 @@ from diffucurate.operators.recipe_params import (
     tags_of,
     used_attributes,
 )
-from diffucurate.operators.recipe_texts import joined, lines, split
+from diffucurate.operators.forms.recipe_texts import joined, lines, split
 from diffucurate.plugin.generation.target import unused_name
 
 #: What an attribute of that name begins with: words that the built-in model knows.

@@ -18,8 +18,8 @@ from fiftyone.operators.executor import ExecutionContext
 from fiftyone.operators.message import GeneratedMessage
 
 from diffucurate.generator.errors import DiffucurateError
-from diffucurate.operators.dialogs import dialog
-from diffucurate.operators.streaming import Abandoned, delegated_progress, streamed
+from diffucurate.operators.runtime.dialogs import dialog
+from diffucurate.operators.runtime.streaming import Abandoned, delegated_progress, streamed
 from diffucurate.plugin.appearance.scheme import colours_in_app
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError, RecipeError
 from diffucurate.generator.labels.settings import SETTINGS, Settings, limits, settings_of
-from diffucurate.operators.forms import given, refuse
+from diffucurate.operators.forms.fields import given, refuse
 
 if TYPE_CHECKING:
     import fiftyone as fo

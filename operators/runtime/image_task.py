@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import fiftyone as fo
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.operators.execution import LibraryOperator, Messages, Outcome
-from diffucurate.operators.forms import given
-from diffucurate.operators.picture_form import recipe_of
+from diffucurate.operators.forms.fields import given
+from diffucurate.operators.forms.init_images import recipe_of
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener

@@ -6,7 +6,7 @@ import fiftyone as fo
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError
-from diffucurate.operators.forms import given
+from diffucurate.operators.forms.fields import given
 
 
 def chosen_sample(ctx: ExecutionContext) -> fo.Sample:

@@ -19,8 +19,8 @@ from diffucurate.generator.recipe.recipe import MAX_SIDE, Recipe
 from diffucurate.generator.text.class_mentions import phrase_forms
 from diffucurate.generator.text.suggest_classes import class_name, likely_classes
 from diffucurate.generator.text.templates import attributes_of
-from diffucurate.operators.caption_params import caption_params, captions_in
-from diffucurate.operators.recipe_texts import (
+from diffucurate.operators.forms.caption_params import caption_params, captions_in
+from diffucurate.operators.forms.recipe_texts import (
     joined,
     lines,
     loras_of,

@@ -16,7 +16,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 from fiftyone.operators.message import GeneratedMessage
 
-from diffucurate.operators.under_way import UnderWay, under_way
+from diffucurate.operators.runtime.running import UnderWay, under_way
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Progress

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.operators.recipe_form import plain
-from diffucurate.operators.recipe_params import (
+from diffucurate.operators.forms.recipe_form import plain
+from diffucurate.operators.forms.recipe_params import (
     EXAMPLE,
     as_text,
     classes_of,
@@ -20,7 +20,7 @@ from diffucurate.operators.recipe_params import (
     remembered,
     tags_of,
 )
-from diffucurate.operators.recipe_texts import joined, split
+from diffucurate.operators.forms.recipe_texts import joined, split
 
 if TYPE_CHECKING:
     import fiftyone as fo

@@ -9,7 +9,7 @@ from typing import Any
 
 from fiftyone.operators import types
 
-from diffucurate.operators.forms import choose
+from diffucurate.operators.forms.fields import choose
 
 WAYS = {
     "append": "The names of their classes, painted too (Dataset Diffusion)",

@@ -11,8 +11,8 @@ from fiftyone.operators.executor import ExecutionContext, Executor
 
 from diffucurate.generator.errors import LabelError
 from diffucurate.generator.progress import Progress
-from diffucurate.operators.execution import LibraryOperator, Outcome
-from diffucurate.operators.streaming import in_words
+from diffucurate.operators.runtime.operator import LibraryOperator, Outcome
+from diffucurate.operators.runtime.streaming import in_words
 
 if TYPE_CHECKING:
     import fiftyone as fo

@@ -10,8 +10,8 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import ModelError
 from diffucurate.generator.models.names import downloaded_models, locate
-from diffucurate.operators.forms import given, refuse
-from diffucurate.operators.recipe_params import BUILTIN, HUB, LOCAL
+from diffucurate.operators.forms.fields import given, refuse
+from diffucurate.operators.forms.recipe_params import BUILTIN, HUB, LOCAL
 
 _WHAT = {
     BUILTIN: "Small and quick, nothing to download. It paints simple street scenes of "

@@ -18,11 +18,11 @@ from diffucurate.generator.jobs.image_count import images_of, some_prompts
 from diffucurate.generator.recipe.checks import check_templates
 from diffucurate.generator.recipe.model_options import SCHEDULERS
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.operators.caption_form import ask_captions, ask_class_prompt
-from diffucurate.operators.forms import choose, refuse
-from diffucurate.operators.model_choice import choose_model
-from diffucurate.operators.recipe_defaults import Fields
-from diffucurate.operators.recipe_params import (
+from diffucurate.operators.forms.captions import ask_captions, ask_class_prompt
+from diffucurate.operators.forms.fields import choose, refuse
+from diffucurate.operators.forms.model import choose_model
+from diffucurate.operators.forms.recipe_defaults import Fields
+from diffucurate.operators.forms.recipe_params import (
     CAPTIONS,
     CLASSES_FOUND,
     CURRENT,

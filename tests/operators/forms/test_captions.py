@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.operators.recipe_params import as_text, mapping_of, params_of
+from diffucurate.operators.forms.recipe_params import as_text, mapping_of, params_of
 
 WRITTEN = {"recipe_from": "built", "prompts_from": "captions", "captions": "a red car on a {beach}\ntwo buses at night"}
 

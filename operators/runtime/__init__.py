@@ -1,0 +1,1 @@
+"""How operators run: immediately, streamed, delegated, cancelled."""
