@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def measure(dataset: Any, repeats: int) -> None:
-    from diffucurate.operators.curation.settings import TABS
+    from diffucurate.operators.panel.state import TABS
     from diffucurate.plugin.statistics import snapshot
 
     answer(dataset.name, "overview")  # FiftyOne's own first steps

@@ -8,12 +8,12 @@ from __future__ import annotations
 from diffucurate.operators.cancel_run import CancelRun
 from diffucurate.operators.compare_sources import CompareSources
 from diffucurate.operators.curate_samples import CurateSamples
-from diffucurate.operators.curation_panel import CurationPanel
 from diffucurate.operators.expand_captions import ExpandCaptions
 from diffucurate.operators.export_samples import ExportSamples
 from diffucurate.operators.generate_images import GenerateImages
 from diffucurate.operators.label_images import LabelImages
 from diffucurate.operators.learn_token import LearnToken
+from diffucurate.operators.panel.panel import CurationPanel
 from diffucurate.operators.preview_threshold import PreviewThreshold
 from diffucurate.operators.regenerate_with import RegenerateWith
 from diffucurate.operators.release_models import ReleaseModels

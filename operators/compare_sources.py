@@ -9,9 +9,9 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.operators.curation.settings import AGREEMENT
-from diffucurate.operators.curation_panel import CurationPanel
 from diffucurate.operators.forms.fields import choose_source, choose_target, given, refuse
+from diffucurate.operators.panel.panel import CurationPanel
+from diffucurate.operators.panel.state import AGREEMENT
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.store.label_sources import comparable, sources_in
 

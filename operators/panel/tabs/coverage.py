@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from fiftyone.operators import types
 
-from diffucurate.operators.curation import charts, pieces
+from diffucurate.operators.panel import charts, widgets
 from diffucurate.plugin.statistics.snapshot import Look
 
 if TYPE_CHECKING:
-    from diffucurate.operators.curation_panel import CurationPanel
+    from diffucurate.operators.panel.panel import CurationPanel
 
 #: Combinations that are named one by one; the table shows the others.
 NAMED = 8
@@ -20,7 +20,7 @@ def section(panel: types.Object, look: Look, axes: tuple[str, str] | None, event
     """Images per value of every attribute, then a table of two of them with what is missing."""
     for name, counts in look.images_per_value().items():
         data, layout = charts.images_per_value(counts)
-        pieces.chart(
+        widgets.chart(
             panel, f"values_{name}", data, layout, width=260, height=charts.rows_high(counts), label=name,
             description=f"{len(counts)} values" if len(counts) != 1 else "1 value",
             on_click=events.pick_value,
@@ -31,24 +31,24 @@ def section(panel: types.Object, look: Look, axes: tuple[str, str] | None, event
 
 def _combinations(panel: types.Object, look: Look, axes: tuple[str, str], events: CurationPanel) -> None:
     x, y = axes
-    pieces.text(panel, "combinations", "### Combinations of two attributes")
+    widgets.text(panel, "combinations", "### Combinations of two attributes")
     names = {name: name for name in look.attributes}
-    pieces.choice(panel, "x", "Across", names, events.choose)
-    pieces.choice(panel, "y", "Down", {name: name for name in names if name != x}, events.choose)
+    widgets.choice(panel, "x", "Across", names, events.choose)
+    widgets.choice(panel, "y", "Down", {name: name for name in names if name != x}, events.choose)
     table = look.cross_table(x, y)
     data, layout = charts.cross_table(table)
-    pieces.chart(
+    widgets.chart(
         panel, "cells", data, layout, height=charts.rows_high(table.ys, each=34, least=160),
         label=f"Images per {y} and {x}", description="Click a cell to see its images", on_click=events.pick_cell,
     )  # fmt: skip
     missing = look.cross_table(x, y, whole=True).missing
     if not missing:
-        pieces.text(panel, "missing", f"Every combination of {x} and {y} that the recipes ask for has an image.")
+        widgets.text(panel, "missing", f"Every combination of {x} and {y} that the recipes ask for has an image.")
         return
     some = "; ".join(f"{second}, {first}" for first, second in missing[:NAMED])
     more = f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""
     have = "combination has" if len(missing) == 1 else "combinations have"
-    pieces.text(panel, "missing", f"**{len(missing):,} {have} no image in the whole dataset:** {some}{more}.")
-    pieces.button(
+    widgets.text(panel, "missing", f"**{len(missing):,} {have} no image in the whole dataset:** {some}{more}.")
+    widgets.button(
         panel, "generate_missing", "Generate what is missing", events.generate_missing, icon="auto_awesome", main=True
     )

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from fiftyone.operators import types
 
-from diffucurate.operators.curation import charts, pieces
+from diffucurate.operators.panel import charts, widgets
 from diffucurate.plugin.appearance.source_colours import source_colours
 from diffucurate.plugin.statistics.counts import Found
 from diffucurate.plugin.statistics.snapshot import Look
 
 if TYPE_CHECKING:
-    from diffucurate.operators.curation_panel import CurationPanel
+    from diffucurate.operators.panel.panel import CurationPanel
 
 #: The last row of tables; no class may be called so.
 ALL = "All classes"
@@ -37,16 +37,16 @@ def section(panel: types.Object, look: Look, events: CurationPanel) -> None:
     """Counts per class and source, and a histogram of confidence."""
     found = look.found
     headline = " · ".join(f"{each.source}: **{each.instances:,}** objects" for each in found)
-    pieces.text(panel, "totals", f"**{look.images:,}** {'image' if look.images == 1 else 'images'} · {headline}")
+    widgets.text(panel, "totals", f"**{look.images:,}** {'image' if look.images == 1 else 'images'} · {headline}")
     events.actions(panel, look)
-    pieces.new_row(panel, "row_of_numbers")
+    widgets.new_row(panel, "row_of_numbers")
     columns = {"label": "Class"} | {each.source: each.source for each in found}
     rows = [
         {"label": label} | {each.source: f"{each.classes.get(label, 0):,}" for each in found}
         for label in classes_of(found)
     ]
     rows.append({"label": ALL} | {each.source: f"{each.instances:,}" for each in found})
-    pieces.table(
+    widgets.table(
         panel, "classes", columns, rows, width=320, label="Objects per class",
         description="Click a number to see its images", on_click=events.pick_class,
     )  # fmt: skip
@@ -56,7 +56,7 @@ def section(panel: types.Object, look: Look, events: CurationPanel) -> None:
             {each.source: each.confidence for each in sure},
             source_colours(look.dataset, look.sources), x="confidence", y="objects",
         )  # fmt: skip
-        pieces.chart(
+        widgets.chart(
             panel, "confidence", data, layout, width=320, height=320, label="Confidence",
             description="How sure each source is of its objects. Click a bar to see its images",
             on_click=events.pick_confidence,

@@ -15,8 +15,8 @@ from bson import json_util
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError
-from diffucurate.operators.curation import agreement, overview
-from diffucurate.operators.curation.settings import Settings
+from diffucurate.operators.panel.state import Settings
+from diffucurate.operators.panel.tabs import agreement, overview
 from diffucurate.plugin.statistics import drilldown
 from diffucurate.plugin.statistics.histogram import edges
 from diffucurate.plugin.statistics.snapshot import Look, Pair, look_at

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from fiftyone.operators import types
 
-from diffucurate.operators.curation import pieces
-from diffucurate.operators.curation.settings import Comparison
+from diffucurate.operators.panel import widgets
+from diffucurate.operators.panel.state import Comparison
 from diffucurate.plugin.appearance.source_colours import source_colours
 from diffucurate.plugin.statistics.agreement import Disagreement
 from diffucurate.plugin.statistics.side_by_side import HEIGHT, side_by_side
 from diffucurate.plugin.statistics.snapshot import Look, Pair
 
 if TYPE_CHECKING:
-    from diffucurate.operators.curation_panel import CurationPanel
+    from diffucurate.operators.panel.panel import CurationPanel
 
 #: Images on a page.
 PAGE = 6
@@ -29,11 +29,11 @@ def section(panel: types.Object, look: Look, one: Comparison, number: int, event
     first = number * PAGE
     page = look.disagreements(one.pair, first, PAGE)
     shown = f"{first + 1:,} to {first + len(page):,} of {total:,} images" if page else "No more images"
-    pieces.text(panel, "shown", f"**{shown}**, those on which {a} and {b} agree least first")
-    pieces.button(panel, "previous", "Previous", events.turn, icon="chevron_left", disabled=not first, by=-1)
-    pieces.button(panel, "next", "Next", events.turn, icon="chevron_right", disabled=first + PAGE >= total, by=1)
-    pieces.button(panel, "order", "Show the grid in this order", events.pick_order, icon="sort")
-    pieces.new_row(panel, "row_of_images")
+    widgets.text(panel, "shown", f"**{shown}**, those on which {a} and {b} agree least first")
+    widgets.button(panel, "previous", "Previous", events.turn, icon="chevron_left", disabled=not first, by=-1)
+    widgets.button(panel, "next", "Next", events.turn, icon="chevron_right", disabled=first + PAGE >= total, by=1)
+    widgets.button(panel, "order", "Show the grid in this order", events.pick_order, icon="sort")
+    widgets.new_row(panel, "row_of_images")
     colours = source_colours(look.dataset, look.sources)
     pictures = side_by_side(look.view, [each.id for each in page], a, b, colours)
     for index, each in enumerate(page):
@@ -60,7 +60,7 @@ def _card(
         lines.append(f"*{each.prompt}*")
     card.str("words", default="  \n".join(lines), view=types.MarkdownView())
     card.btn("open", "Open", icon="open_in_full", on_click=events.open_sample, params={"id": each.id})
-    view = types.GridView(gap=1, componentsProps=pieces.item(400, maxWidth="640px", **frame))
+    view = types.GridView(gap=1, componentsProps=widgets.item(400, maxWidth="640px", **frame))
     panel.define_property(name, card, view=view)
 
 

@@ -1,6 +1,6 @@
 """Panel: the labels of the current view at a glance, and what to do about them.
 
-Knows when to draw which section, and the buttons that open forms; ``operators.curation`` holds the sections and what
+Knows when to draw which section, and the buttons that open forms; ``operators.panel`` holds the sections and what
 a click on a number does, ``plugin.statistics`` works out the numbers. Drawn anew for every event that changes something.
 """
 
@@ -16,9 +16,9 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError
 from diffucurate.generator.recipe.subset import as_yaml, recipe_for_missing
-from diffucurate.operators.curation import agreement, coverage, disagreements, overview, pieces
-from diffucurate.operators.curation.clicks import Clickable
-from diffucurate.operators.curation.settings import (
+from diffucurate.operators.panel import widgets
+from diffucurate.operators.panel.actions import Clickable
+from diffucurate.operators.panel.state import (
     AGREEMENT,
     BETWEEN,
     COVERAGE,
@@ -27,6 +27,7 @@ from diffucurate.operators.curation.settings import (
     TABS,
     Settings,
 )
+from diffucurate.operators.panel.tabs import agreement, coverage, disagreements, overview
 from diffucurate.plugin.statistics.coverage import combinations_of
 from diffucurate.plugin.statistics.snapshot import Look, look_at
 
@@ -79,15 +80,15 @@ class CurationPanel(Clickable):
     # What is drawn
 
     def render(self, ctx: ExecutionContext) -> types.Property:
-        panel, view = pieces.page()
+        panel, view = widgets.page()
         problem = _problem(ctx)
         if problem is None:
             self._draw(panel, ctx)
         else:
             heading, sentence, action = problem
-            pieces.advice(panel, "advice", heading, sentence)
+            widgets.advice(panel, "advice", heading, sentence)
             if action is not None:
-                pieces.button(panel, "do_it", **action | {"on_click": getattr(self, action["on_click"])}, main=True)
+                widgets.button(panel, "do_it", **action | {"on_click": getattr(self, action["on_click"])}, main=True)
         ctx.panel.state.stamp = _stamp(ctx)
         return types.Property(panel, view=view)
 
@@ -108,11 +109,11 @@ class CurationPanel(Clickable):
         panel.enum("tab", tabs.values(), view=tabs, on_change=self.choose)
         picked = ctx.panel.state.picked
         if picked:
-            pieces.text(panel, "now_shown", f"The grid shows **{picked}**.", width=200, alignSelf="center")
-            pieces.button(panel, "back", "Back to the view before", self.back, icon="undo")
+            widgets.text(panel, "now_shown", f"The grid shows **{picked}**.", width=200, alignSelf="center")
+            widgets.button(panel, "back", "Back to the view before", self.back, icon="undo")
         if settings.tab in (AGREEMENT, DISAGREEMENTS) and len(look.pairs) > 1:
             pairs = {BETWEEN.join(pair): BETWEEN.join(pair) for pair in look.pairs}
-            pieces.choice(panel, "pair", "Compare", pairs, self.choose)
+            widgets.choice(panel, "pair", "Compare", pairs, self.choose)
 
     def _section(self, panel: types.Object, look: Look, settings: Settings) -> None:
         if settings.tab == COVERAGE:
@@ -154,19 +155,19 @@ class CurationPanel(Clickable):
         self, panel: types.Object, heading: str, sentence: str, label: str, operator: str, *, icon: str,
         form: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        pieces.advice(panel, "advice", heading, sentence)
-        pieces.button(panel, "do_it", label, self.ask, icon=icon, main=True, operator=operator, form=form or {})
+        widgets.advice(panel, "advice", heading, sentence)
+        widgets.button(panel, "do_it", label, self.ask, icon=icon, main=True, operator=operator, form=form or {})
 
     def actions(self, panel: types.Object, look: Look) -> None:
         """The buttons that open the operators' forms."""
-        pieces.button(panel, "generate", "Generate", self.ask, icon="auto_awesome", operator="generate_images")
-        pieces.button(panel, "label", "Label", self.ask, icon="label", operator="label_images")
+        widgets.button(panel, "generate", "Generate", self.ask, icon="auto_awesome", operator="generate_images")
+        widgets.button(panel, "label", "Label", self.ask, icon="label", operator="label_images")
         if len(look.sources) > 1:
             a, b = look.pairs[0] if look.pairs else look.sources[:2]
-            pieces.button(panel, "compare", "Compare", self.ask, icon="compare", operator="compare_sources",
+            widgets.button(panel, "compare", "Compare", self.ask, icon="compare", operator="compare_sources",
                           form={"a": a, "b": b})  # fmt: skip
-        pieces.button(panel, "curate", "Curate", self.ask, icon="filter_alt", operator="curate_samples")
-        pieces.button(panel, "export", "Export", self.ask, icon="file_download", operator="export_samples")
+        widgets.button(panel, "curate", "Curate", self.ask, icon="filter_alt", operator="curate_samples")
+        widgets.button(panel, "export", "Export", self.ask, icon="file_download", operator="export_samples")
 
     # What can be clicked
 

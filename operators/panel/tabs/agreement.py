@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from fiftyone.operators import types
 
-from diffucurate.operators.curation import charts, pieces
-from diffucurate.operators.curation.settings import Comparison
+from diffucurate.operators.panel import charts, widgets
+from diffucurate.operators.panel.state import Comparison
 from diffucurate.plugin.appearance.source_colours import source_colours
 from diffucurate.plugin.statistics.counts import MatchRow
 from diffucurate.plugin.statistics.snapshot import Look
 
 if TYPE_CHECKING:
-    from diffucurate.operators.curation_panel import CurationPanel
+    from diffucurate.operators.panel.panel import CurationPanel
 
 #: The table's columns after the class, which say what a click on one of them looks for.
 KINDS = ("matched", "only_a", "only_b", None)
@@ -24,19 +24,19 @@ def section(panel: types.Object, look: Look, one: Comparison, events: CurationPa
     a, b = one.pair
     matches, scores = look.matches(one.pair), look.agreement(one.pair)
     mean = "not known" if scores.mean is None else f"{scores.mean:.0%}"
-    pieces.text(panel, "mean", f"Mean agreement of {a} and {b}: **{mean}** on **{scores.histogram.total:,}** images")
+    widgets.text(panel, "mean", f"Mean agreement of {a} and {b}: **{mean}** on **{scores.histogram.total:,}** images")
     if matches.unmatched_yet or scores.histogram.without:
         behind = [
             f"{matches.unmatched_yet:,} objects" if matches.unmatched_yet else "",
             f"{scores.histogram.without:,} images" if scores.histogram.without else "",
         ]
         said = " and ".join(part for part in behind if part)
-        pieces.text(panel, "behind", f"{said} came after the comparison and are left out here.")
-        pieces.button(panel, "again", "Compare again", events.ask, icon="compare", operator="compare_sources",
+        widgets.text(panel, "behind", f"{said} came after the comparison and are left out here.")
+        widgets.button(panel, "again", "Compare again", events.ask, icon="compare", operator="compare_sources",
                       form={"a": a, "b": b})  # fmt: skip
-    pieces.new_row(panel, "row_of_numbers")
+    widgets.new_row(panel, "row_of_numbers")
     columns = {"label": "Class", "matched": "Both", "only_a": f"Only {a}", "only_b": f"Only {b}", "iou": "Mean IoU"}
-    pieces.table(
+    widgets.table(
         panel, "matches", columns, [_row(row) for row in (*matches.classes, matches.overall)], width=400,
         label="Objects that both found, or only one",
         description="Click a number to see its images. IoU says how far two outlines overlap: 1 is the same",
@@ -45,7 +45,7 @@ def section(panel: types.Object, look: Look, one: Comparison, events: CurationPa
     data, layout = charts.histograms(
         {"agreement": scores.histogram}, {"agreement": charts.SHARED}, x="agreement", y="images"
     )
-    pieces.chart(
+    widgets.chart(
         panel, "scores", data, layout, width=320, label="Agreement",
         description="1: both found the same; 0: nothing in common. Click a bar to see its images",
         on_click=events.pick_agreement,
@@ -68,16 +68,16 @@ def _scatter(panel: types.Object, look: Look, one: Comparison, events: CurationP
         points, colour, x=f"mean confidence of {one.source}", y="agreement",
         low_x=one.min_confidence, low_y=one.min_agreement,
     )  # fmt: skip
-    pieces.chart(
+    widgets.chart(
         panel, "points", data, layout, width=320, height=340, label="Confidence against agreement",
         description=f"A dot for {shown}. Draw around some to see them", on_selected=events.pick_points,
     )  # fmt: skip
 
 
 def _thresholds(panel: types.Object, look: Look, one: Comparison, events: CurationPanel) -> None:
-    room = pieces.item(200, maxWidth="320px", px=1)
-    pieces.text(panel, "rules_title", "### Keep the good ones")
-    pieces.choice(panel, "source", "Labels to judge", {s: s for s in one.pair}, events.choose)
+    room = widgets.item(200, maxWidth="320px", px=1)
+    widgets.text(panel, "rules_title", "### Keep the good ones")
+    widgets.choice(panel, "source", "Labels to judge", {s: s for s in one.pair}, events.choose)
     for name, label, value in (
         ("min_confidence", "Minimum confidence", one.min_confidence),
         ("min_agreement", "Minimum agreement", one.min_agreement),
@@ -88,9 +88,9 @@ def _thresholds(panel: types.Object, look: Look, one: Comparison, events: Curati
         )  # fmt: skip
         panel.float(name, min=0, max=1, view=slider, on_change=events.choose)
     counted = look.kept(one.rules)
-    pieces.text(panel, "kept", f"**{counted.headline()}.** {counted.reasons()}")
+    widgets.text(panel, "kept", f"**{counted.headline()}.** {counted.reasons()}")
     rules = one.rules
-    pieces.button(
+    widgets.button(
         panel, "curate", "Curate by these", events.ask, icon="filter_alt", main=True, operator="curate_samples",
         form={"source": rules.source, "against": rules.against, "min_confidence": rules.min_confidence,
               "min_agreement": rules.min_agreement},

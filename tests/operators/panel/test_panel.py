@@ -271,7 +271,7 @@ def test_thresholds_are_counted_and_handed_to_curate(event, changed: fo.Dataset)
 
 
 def test_disagreements_side_by_side_in_pages(event, compared: fo.Dataset, monkeypatch) -> None:
-    from diffucurate.operators.curation import disagreements
+    from diffucurate.operators.panel.tabs import disagreements
 
     monkeypatch.setattr(disagreements, "PAGE", 3)
     answer = event(compared, tab="disagreements")

@@ -1,0 +1,1 @@
+"""The tabs of the Curation panel, one module each."""
