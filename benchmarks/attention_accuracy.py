@@ -296,9 +296,13 @@ def main() -> None:
         "--seed", type=int, default=REPORT_SEED, help=f"of the scenes; choose settings on {SELECT_SEED}"
     )
     parser.add_argument(
-        "--steps", type=int, nargs="+", action="append", metavar="STEP",
+        "--steps",
+        type=int,
+        nargs="+",
+        action="append",
+        metavar="STEP",
         help="the noise steps of the passes, may be given again for another table (default: 200, and 100 200 300)",
-    )  # fmt: skip
+    )
     parser.add_argument("--guidance", type=float, default=5.0, help="of painted images")
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write every figure there")

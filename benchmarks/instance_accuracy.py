@@ -116,8 +116,9 @@ def by_diffugen(scene: Scene, maps: Maps) -> list[Found]:
 
 def true_ious(found: Sequence[Found], truth: Sequence[Found]) -> list[float]:
     """The best IoU of each object found with a true object of its class."""
-    return [max((iou(thing.mask, true.mask) for true in truth if true.label == thing.label), default=0.0)
-            for thing in found]  # fmt: skip
+    return [
+        max((iou(thing.mask, true.mask) for true in truth if true.label == thing.label), default=0.0) for thing in found
+    ]
 
 
 def ap50(
@@ -200,8 +201,10 @@ def touching_pairs(truth: Sequence[Found]) -> list[tuple[Found, Found]]:
 
 def told_apart(pair: tuple[Found, Found], found: Sequence[Found]) -> bool:
     """Whether each of the two has an object of its own, IoU 0.5 or more."""
-    mine = [{n for n, thing in enumerate(found) if thing.label == true.label and iou(thing.mask, true.mask) >= 0.5}
-            for true in pair]  # fmt: skip
+    mine = [
+        {n for n, thing in enumerate(found) if thing.label == true.label and iou(thing.mask, true.mask) >= 0.5}
+        for true in pair
+    ]
     return all(mine) and len(mine[0] | mine[1]) > 1
 
 
@@ -242,18 +245,28 @@ def on_painted(count: int, model: str) -> dict[str, dict[str, float]]:
     ]
     found = {
         counted: [
-            [Found(one.label, one.mask, one.confidence) for one in labels_from_maps(
-                painting.heatmaps, painting.image, recipe.classes, painting.job.prompt, LabelSettings(counted=counted)
-            ).instances]
+            [
+                Found(one.label, one.mask, one.confidence)
+                for one in labels_from_maps(
+                    painting.heatmaps,
+                    painting.image,
+                    recipe.classes,
+                    painting.job.prompt,
+                    LabelSettings(counted=counted),
+                ).instances
+            ]
             for painting in paintings
         ]
         for counted in (False, True)
-    }  # fmt: skip
+    }
     rows = {
         f"count {'believed' if counted else 'ignored'}": measure(things, truths) for counted, things in found.items()
     }
-    cut = [len(truth) >= 2 for before, after, truth in zip(found[False], found[True], truths, strict=True)
-           if len(after) > len(before)]  # fmt: skip
+    cut = [
+        len(truth) >= 2
+        for before, after, truth in zip(found[False], found[True], truths, strict=True)
+        if len(after) > len(before)
+    ]
     rows["count believed"] |= {"cut": float(len(cut)), "rightly": float(sum(cut))}
     return rows
 

@@ -97,10 +97,11 @@ def fill(dataset: Any, count: int, folder: Path) -> None:
         declare_label_fields(dataset, source, CLASSES)
     dataset.add_sample_field(field_names.agreement(A, B), fo.FloatField)
     recipe = {
-        "dataset": "benchmark", "classes": {name: [name] for name in CLASSES},
+        "dataset": "benchmark",
+        "classes": {name: [name] for name in CLASSES},
         "templates": ["a {colour} {object} on a {place} at {time}"],
         "attributes": {name: list(values) for name, values in ATTRIBUTES.items()},
-    }  # fmt: skip
+    }
     with runs.recorded(dataset, "generate", {"recipe": recipe}):
         pass
     with runs.recorded(dataset, "compare", {"a": A, "b": B}):
@@ -126,13 +127,21 @@ def _documents(dataset: Any, count: int, image: str) -> Iterator[dict[str, Any]]
     def instances(number: int, match: str) -> list[dict[str, Any]]:
         return [
             {
-                "_id": ObjectId(), "_cls": "Detection", "attributes": {}, "tags": [], "label": rng.choice(CLASSES),
-                "bounding_box": [0.1, 0.2, 0.3, 0.4], "mask": mask, "confidence": rng.random(), "area": 0.1,
+                "_id": ObjectId(),
+                "_cls": "Detection",
+                "attributes": {},
+                "tags": [],
+                "label": rng.choice(CLASSES),
+                "bounding_box": [0.1, 0.2, 0.3, 0.4],
+                "mask": mask,
+                "confidence": rng.random(),
+                "area": 0.1,
                 key: "tp" if (shared := rng.random() < 0.7) else match,
-                f"{key}_id": "", f"{key}_iou": rng.uniform(0.5, 1) if shared else None,
+                f"{key}_id": "",
+                f"{key}_iou": rng.uniform(0.5, 1) if shared else None,
             }
             for _ in range(number)
-        ]  # fmt: skip
+        ]
 
     for index in range(count):
         fields_of: dict[str, Any] = {}
@@ -147,14 +156,23 @@ def _documents(dataset: Any, count: int, image: str) -> Iterator[dict[str, Any]]
                 "mask_path": "/nowhere.png",
             }
         yield {
-            "_id": ObjectId(), "filepath": image, "tags": [], "_media_type": "image",
-            "_rand": rng.random(), "_dataset_id": dataset._doc.id, "created_at": now, "last_modified_at": now,
-            field_names.JOB_ID: f"{index:016x}", field_names.PROMPT: "a photo of a red car and a green tree on a road at noon",
+            "_id": ObjectId(),
+            "filepath": image,
+            "tags": [],
+            "_media_type": "image",
+            "_rand": rng.random(),
+            "_dataset_id": dataset._doc.id,
+            "created_at": now,
+            "last_modified_at": now,
+            field_names.JOB_ID: f"{index:016x}",
+            field_names.PROMPT: "a photo of a red car and a green tree on a road at noon",
             field_names.ATTRIBUTES: {
-                "_cls": "DynamicEmbeddedDocument", **{name: rng.choice(values) for name, values in ATTRIBUTES.items()}
+                "_cls": "DynamicEmbeddedDocument",
+                **{name: rng.choice(values) for name, values in ATTRIBUTES.items()},
             },
-            field_names.agreement(A, B): rng.random(), **fields_of,
-        }  # fmt: skip
+            field_names.agreement(A, B): rng.random(),
+            **fields_of,
+        }
 
 
 if __name__ == "__main__":

@@ -57,19 +57,30 @@ def model(side: int) -> Any:
         write_tokenizer_files(Path(folder))
         words = CLIPTokenizer.from_pretrained(folder, model_max_length=77)
     unet = UNet2DConditionModel(
-        sample_size=side // 8, block_out_channels=(80, 160, 320, 320), cross_attention_dim=192, attention_head_dim=8,
+        sample_size=side // 8,
+        block_out_channels=(80, 160, 320, 320),
+        cross_attention_dim=192,
+        attention_head_dim=8,
         norm_num_groups=16,
-    )  # fmt: skip
+    )
     text = CLIPTextModel(
         CLIPTextConfig(
-            vocab_size=len(words), hidden_size=192, intermediate_size=768, num_hidden_layers=4, num_attention_heads=4,
-            bos_token_id=words.bos_token_id, eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id,
+            vocab_size=len(words),
+            hidden_size=192,
+            intermediate_size=768,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            bos_token_id=words.bos_token_id,
+            eos_token_id=words.eos_token_id,
+            pad_token_id=words.pad_token_id,
         )
-    )  # fmt: skip
+    )
     vae = AutoencoderKL(
-        down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4,
-        block_out_channels=[32, 64, 64, 64], sample_size=side,
-    )  # fmt: skip
+        down_block_types=["DownEncoderBlock2D"] * 4,
+        up_block_types=["UpDecoderBlock2D"] * 4,
+        block_out_channels=[32, 64, 64, 64],
+        sample_size=side,
+    )
     schedule = DDIMScheduler(steps_offset=1, clip_sample=False)
     pipe = StableDiffusionPipeline(vae, text, words, unet, schedule, None, None, requires_safety_checker=False)
     pipe.set_progress_bar_config(disable=True)
@@ -86,9 +97,20 @@ def work(task: str, count: int, side: int, steps: int, strength: float) -> tuple
         region = Region("truth", str(seed), "thing", 0.3, str(seed)) if task == "inpaint" else None
         source = Source("scenes", str(seed), str(seed), strength, region)
         jobs.append(
-            Job.of(task=task, prompt=PROMPT, negative_prompt="", phrases={"car": ("car",)}, attributes={}, seed=seed,
-                   size=(side, side), steps=steps, guidance=GUIDANCE, model="random", source=source)
-        )  # fmt: skip
+            Job.of(
+                task=task,
+                prompt=PROMPT,
+                negative_prompt="",
+                phrases={"car": ("car",)},
+                attributes={},
+                seed=seed,
+                size=(side, side),
+                steps=steps,
+                guidance=GUIDANCE,
+                model="random",
+                source=source,
+            )
+        )
     return jobs, pictures
 
 
@@ -112,12 +134,15 @@ def plain(pipe: Any, jobs: Sequence[Job], pictures: Sequence[Picture], batch: in
         some, given = jobs[first : first + batch], pictures[first : first + batch]
         masks = [Image.fromarray(picture.mask) for picture in given if picture.mask is not None]
         pipe(
-            [job.prompt for job in some], image=[Image.fromarray(picture.image) for picture in given],
-            strength=jobs[0].source.strength if jobs[0].source else 1.0, num_inference_steps=jobs[0].steps,
-            guidance_scale=GUIDANCE, generator=[torch.Generator("cpu").manual_seed(job.seed) for job in some],
+            [job.prompt for job in some],
+            image=[Image.fromarray(picture.image) for picture in given],
+            strength=jobs[0].source.strength if jobs[0].source else 1.0,
+            num_inference_steps=jobs[0].steps,
+            guidance_scale=GUIDANCE,
+            generator=[torch.Generator("cpu").manual_seed(job.seed) for job in some],
             output_type="np",
             **({"mask_image": masks, "width": jobs[0].size[0], "height": jobs[0].size[1]} if masks else {}),
-        )  # fmt: skip
+        )
     return now() - start
 
 
@@ -134,8 +159,10 @@ def main() -> None:
 
     torch.set_num_threads(options.threads)
     pipe, figures = model(options.side), {}
-    print(f"{default_device()[0]}; {options.images} images of {options.side} px and {options.steps} steps, at once "
-          f"{options.batch}; {options.rounds} rounds\n")  # fmt: skip
+    print(
+        f"{default_device()[0]}; {options.images} images of {options.side} px and {options.steps} steps, at once "
+        f"{options.batch}; {options.rounds} rounds\n"
+    )
     print("| task | ours, s per image | diffusers, s per image | ratio, median (quartiles) | untraced |")
     print("|---|---|---|---|---|")
     for task, strength, kind in (

@@ -41,9 +41,16 @@ def ours(pipe: Any, scenes: Sequence[Scene], steps: int, batch: int) -> float:
     """Steps per second."""
     examples = [Example(scene.image, None, rare_caption(scene.caption)) for scene in scenes]
     settings = Inversion(
-        placeholder=PLACEHOLDER, vectors=VECTORS, steps=steps, batch_size=batch, learning_rate=RATE, flip=False,
-        schedule="constant", weight_decay=0.01, preview_every=0,
-    )  # fmt: skip
+        placeholder=PLACEHOLDER,
+        vectors=VECTORS,
+        steps=steps,
+        batch_size=batch,
+        learning_rate=RATE,
+        flip=False,
+        schedule="constant",
+        weight_decay=0.01,
+        preview_every=0,
+    )
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         learn_word(pipe, examples, settings, WordFiles.of("word", folder))

@@ -75,10 +75,13 @@ def _sd(channels: tuple[int, ...], width: int) -> dict[str, Any]:
     """The layout of Stable Diffusion 1.x: cross-attention everywhere but on the coarsest level."""
     levels = len(channels) - 1
     return {
-        "block_out_channels": channels, "cross_attention_dim": width, "attention_head_dim": 8, "layers_per_block": 2,
+        "block_out_channels": channels,
+        "cross_attention_dim": width,
+        "attention_head_dim": 8,
+        "layers_per_block": 2,
         "down_block_types": ("CrossAttnDownBlock2D",) * levels + ("DownBlock2D",),
         "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * levels,
-    }  # fmt: skip
+    }
 
 
 SIZES = {

@@ -138,10 +138,14 @@ class ExpandCaptions(LibraryOperator):
         from diffucurate.generator.expansion.expand import expand_captions
 
         made = expand_captions(
-            captions_in(ctx.params), Path(given(ctx, "path", "")).expanduser(), model=given(ctx, "model", ""),
-            classes=classes_of(given(ctx, "classes")), overwrite=bool(given(ctx, "overwrite", False)),
-            progress=progress, **{name: given(ctx, name, default) for name, default in _NUMBERS.items()},
-        )  # fmt: skip
+            captions_in(ctx.params),
+            Path(given(ctx, "path", "")).expanduser(),
+            model=given(ctx, "model", ""),
+            classes=classes_of(given(ctx, "classes")),
+            overwrite=bool(given(ctx, "overwrite", False)),
+            progress=progress,
+            **{name: given(ctx, name, default) for name, default in _NUMBERS.items()},
+        )
         wanted = given(ctx, "count", _NUMBERS["count"])
         message = f"{len(made.captions)} captions of {wanted} written to '{made.path}'"
         result = {"path": str(made.path), "captions": len(made.captions), "not_kept": made.remark}

@@ -70,9 +70,14 @@ class LabelImages(LibraryOperator):
         with a prompt; see ``call``."""
         sources = [source] if isinstance(source, str) else list(source)
         params: dict[str, Any] = {
-            "source": sources, "weights": weights, "model": model, "refiner": refiner, "tokens": tokens,
-            "contrast": contrast, "classes": classes,
-        }  # fmt: skip
+            "source": sources,
+            "weights": weights,
+            "model": model,
+            "refiner": refiner,
+            "tokens": tokens,
+            "contrast": contrast,
+            "classes": classes,
+        }
         for name, values in (settings or {}).items():
             params |= settings_params(name, values)
         return self.call(samples, params, delegate=delegate)
@@ -140,9 +145,10 @@ class LabelImages(LibraryOperator):
         """Folded away until they are asked for, or one of them is wrong."""
         problems = _problems(ctx, sources)
         inputs.bool(
-            "show_settings", default=False,
+            "show_settings",
+            default=False,
             view=types.SwitchView(label="Show settings", description="Good for most images as they are"),
-        )  # fmt: skip
+        )
         if not given(ctx, "show_settings", False) and not problems:
             return
         for name in sources:
@@ -153,51 +159,62 @@ class LabelImages(LibraryOperator):
                 ask_settings(inputs, ctx, name, "min_area", "min_share", "min_confidence", "counted")
                 models = [types.Choice(model, label=model) for model in downloaded_models()]
                 inputs.str(
-                    "model", label="Model", view=types.AutocompleteView(choices=models),
+                    "model",
+                    label="Model",
+                    view=types.AutocompleteView(choices=models),
                     description="Looks at images without heatmaps, and at those whose heatmaps lack a class of their "
                     "prompt: 'owner/name' on Hugging Face, or the full path of a folder or .safetensors file. "
                     "Where empty, the built-in model looks at images without heatmaps.",
-                )  # fmt: skip
+                )
                 self._tokens(inputs)
                 inputs.bool(
-                    "contrast", default=True,
+                    "contrast",
+                    default=True,
                     view=types.SwitchView(
-                        label="Contrast", description="A model that looks at an image with a prompt is asked again "
+                        label="Contrast",
+                        description="A model that looks at an image with a prompt is asked again "
                         "without each class: finds more of an object, and takes longer",
                     ),
-                )  # fmt: skip
+                )
                 segmenters = [types.Choice(model, label=model) for model in downloaded_segmenters()]
                 inputs.str(
-                    "refiner", label="Outline refiner", view=types.AutocompleteView(choices=segmenters),
+                    "refiner",
+                    label="Outline refiner",
+                    view=types.AutocompleteView(choices=segmenters),
                     description="A Segment Anything model that draws each object again, and is followed where it "
                     "agrees with attention: 'owner/name' on Hugging Face, such as facebook/sam-vit-base, or the full "
                     "path of a folder. Where empty, outlines stay as attention drew them. The preview does without it.",
-                )  # fmt: skip
+                )
             elif name == "yolov8":
                 ask_settings(inputs, ctx, name)
                 inputs.str(
-                    "weights", label="Weights",
+                    "weights",
+                    label="Weights",
                     description="Full path of a YOLO segmentation checkpoint (.pt); the built-in one where empty",
-                )  # fmt: skip
+                )
         for param in problems.keys() & inputs.properties.keys():
             refuse(inputs.properties[param], problems[param])
 
     def _tokens(self, inputs: types.Object) -> None:
         names = token_names()
         inputs.list(
-            "tokens", types.String(), label="Learned tokens",
+            "tokens",
+            types.String(),
+            label="Learned tokens",
             description="Help words to find their classes, see 'Learn token'; all images are then looked at again. "
             f"There are: {', '.join(names) or 'none yet'}",
             view=types.AutocompleteView(choices=[types.Choice(name, label=name) for name in names]),
-        )  # fmt: skip
+        )
 
     def _preview(self, inputs: types.Object, ctx: ExecutionContext, samples: fo.Dataset | fo.DatasetView) -> None:
         inputs.bool(
-            "preview_on", default=False,
+            "preview_on",
+            default=False,
             view=types.SwitchView(
-                label="Preview on one image", description="The selected image, else the first one; nothing is saved",
+                label="Preview on one image",
+                description="The selected image, else the first one; nothing is saved",
             ),
-        )  # fmt: skip
+        )
         if given(ctx, "preview_on", False) and settings_problem(ctx, "attention") is None:
             sample = preview_sample(ctx, samples)
             show_preview(inputs, sample, given_settings(ctx, "attention"), listed(given(ctx, "classes")))
@@ -227,9 +244,11 @@ class LabelImages(LibraryOperator):
             found[name] = samples.count(f"{field_names.instances(name)}.detections")
         each = [f"by {name}: {count} instances" for name, count in found.items()]
         result = {
-            "source": ", ".join(sources), "images": len(samples), "instances": sum(found.values()),
+            "source": ", ".join(sources),
+            "images": len(samples),
+            "instances": sum(found.values()),
             "settings": {name: chosen.model_dump() for name, chosen in settings.items()},
-        }  # fmt: skip
+        }
         return Outcome(f"{len(samples)} images labelled {', '.join(each)}", result)
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:

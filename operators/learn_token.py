@@ -59,9 +59,13 @@ class LearnToken(LibraryOperator):
     def _what(self, inputs: types.Object, ctx: ExecutionContext, usable: list[str]) -> None:
         first = usable[0]
         field = choose(
-            inputs, "field", {name: name for name in usable}, label="Masks", default=first,
+            inputs,
+            "field",
+            {name: name for name in usable},
+            label="Masks",
+            default=first,
             description="The field whose masks are right; images without a value in it are left out",
-        )  # fmt: skip
+        )
         chosen = given(ctx, "field", first)
         if chosen not in usable:
             refuse(field, f"the dataset has no masks '{chosen}' any more; choose others")
@@ -74,18 +78,21 @@ class LearnToken(LibraryOperator):
             advice = "One to five of each class will do; every object of the class has to be in its masks."
             inputs.view("images", types.Notice(label=f"Learned from {images}", description=advice))
         inputs.list(
-            "classes", types.String(), label="Classes",
+            "classes",
+            types.String(),
+            label="Classes",
             description="What to learn; where empty, all that the masks show. Classes learned together learn to tell "
             "each other apart.",
-        )  # fmt: skip
+        )
 
     def _as(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         there = ", ".join(token_names()) or "none yet"
         field = inputs.str(
-            "name", label="Name",
+            "name",
+            label="Name",
             description="What to call the token; where empty, its class. With several classes, what their names begin "
             f"with. There are: {there}",
-        )  # fmt: skip
+        )
         name = given(ctx, "name")
         if name is not None:
             try:
@@ -103,15 +110,22 @@ class LearnToken(LibraryOperator):
         if field is None:
             raise DatasetError("this dataset holds no masks yet; draw some in the App first")
         learned = learn_token(
-            ctx.target_view(), field, listed(given(ctx, "classes")), name=given(ctx, "name"),
-            model=given(ctx, "model"), overwrite=bool(given(ctx, "overwrite", False)), progress=progress,
-        )  # fmt: skip
+            ctx.target_view(),
+            field,
+            listed(given(ctx, "classes")),
+            name=given(ctx, "name"),
+            model=given(ctx, "model"),
+            overwrite=bool(given(ctx, "overwrite", False)),
+            progress=progress,
+        )
         images = len(next(iter(learned.values())).provenance.samples)
         found = [f"{name} (IoU {token.provenance.iou:.2f})" for name, token in learned.items()]
         result = {
-            "field": field, "images": images, "tokens": ", ".join(learned),
+            "field": field,
+            "images": images,
+            "tokens": ", ".join(learned),
             "iou": {name: round(token.provenance.iou, 3) for name, token in learned.items()},
-        }  # fmt: skip
+        }
         return Outcome(f"Learned from {images} image{'' if images == 1 else 's'}: {', '.join(found)}", result)
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:

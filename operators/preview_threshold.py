@@ -74,10 +74,13 @@ class PreviewThreshold(LibraryOperator):
             raise DatasetError("no image keeps its heatmaps; label images with attention first")
         found = preview(sample, settings, classes).labels.instances
         result = {
-            "sample": sample.id, "image": sample.filename, "instances": len(found),
+            "sample": sample.id,
+            "image": sample.filename,
+            "instances": len(found),
             "found": [{"label": thing.label, "confidence": round(thing.confidence, 3)} for thing in found],
-            "settings": settings.model_dump(), "classes": classes,
-        }  # fmt: skip
+            "settings": settings.model_dump(),
+            "classes": classes,
+        }
         return Outcome(f"{objects(len(found))} in {sample.filename} with these settings", result)
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:

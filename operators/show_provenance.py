@@ -62,9 +62,17 @@ class ShowProvenance(LibraryOperator):
         except DiffucurateError:
             return  # a prompt that names no class: no recipe leads to it alone
         rare = (
-            "negative_prompt", "scheduler", "loras", "tokens", "prompt_weights",
-            "source", "objects", "strength", "carry", "captions",
-        )  # fmt: skip
+            "negative_prompt",
+            "scheduler",
+            "loras",
+            "tokens",
+            "prompt_weights",
+            "source",
+            "objects",
+            "strength",
+            "carry",
+            "captions",
+        )
         unused = [name for name in rare if not getattr(recipe, name)]
         content = recipe.model_dump(mode="json", exclude={"sample", "task", *unused}, exclude_none=True)
         inputs.btn(

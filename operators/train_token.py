@@ -61,16 +61,25 @@ class TrainToken(LibraryOperator):
 
     def _word(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         inputs.str(
-            "placeholder", label="Word", required=True,
+            "placeholder",
+            label="Word",
+            required=True,
             description="How prompts will write it, as in <piano>; nothing that the model knows already",
-        )  # fmt: skip
+        )
         inputs.str("name", label="Name", description="What to call its files; the word's letters where empty")
         inputs.bool("overwrite", default=False, label="Begin anew where a word of that name is there")
 
     def _what(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         fields = {WHOLE: "Whole images", **{name: f"Objects in {name}" for name in with_objects(ctx.dataset)}}
-        prop = choose(inputs, "field", fields, label="Learn", default=WHOLE, required=False,
-                      description="What of the samples the word is to mean; 3 to 50 images or objects")  # fmt: skip
+        prop = choose(
+            inputs,
+            "field",
+            fields,
+            label="Learn",
+            default=WHOLE,
+            required=False,
+            description="What of the samples the word is to mean; 3 to 50 images or objects",
+        )
         field = given(ctx, "field", WHOLE)
         if field not in fields:
             refuse(prop, f"the dataset has no labels '{field}' any more; choose others")
@@ -79,16 +88,31 @@ class TrainToken(LibraryOperator):
             if not labels:
                 refuse(prop, f"no image here has objects in '{field}'; select some that have")
                 return
-            choose(inputs, "label", {name: name for name in labels}, label="Class", default=labels[0], required=False,
-                   description="Which of its classes the word is to mean")  # fmt: skip
-            inputs.bool("crop", default=True, label="Cut each object out",
-                        description="Else whole images are learned, and masks say where the object is")  # fmt: skip
+            choose(
+                inputs,
+                "label",
+                {name: name for name in labels},
+                label="Class",
+                default=labels[0],
+                required=False,
+                description="Which of its classes the word is to mean",
+            )
+            inputs.bool(
+                "crop",
+                default=True,
+                label="Cut each object out",
+                description="Else whole images are learned, and masks say where the object is",
+            )
         if field == WHOLE or given(ctx, "crop", True) is False:
             texts = [name for name, kind in ctx.dataset.get_field_schema().items() if isinstance(kind, fo.StringField)]
             view = types.AutocompleteView(choices=[types.Choice(name, label=name) for name in texts])
-            inputs.str("caption_field", label="Captions", view=view,
-                       description="A field with a text for each image, in which {} or the class stands for the word; "
-                       "where empty, general ones")  # fmt: skip
+            inputs.str(
+                "caption_field",
+                label="Captions",
+                view=view,
+                description="A field with a text for each image, in which {} or the class stands for the word; "
+                "where empty, general ones",
+            )
 
     def _how(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         space = types.TextFieldView(space=4)
@@ -96,11 +120,20 @@ class TrainToken(LibraryOperator):
         inputs.int("vectors", label="Vectors", default=1, view=space)
         inputs.str("initializer", label="Starts from", view=space, description="Words such as car")
         layers = {
-            NO_LORA: "The word alone", "text": "How the model reads text", "attention": "All of its attention",
+            NO_LORA: "The word alone",
+            "text": "How the model reads text",
+            "attention": "All of its attention",
             "all": "Its convolutions too",
-        }  # fmt: skip
-        choose(inputs, "lora", layers, label="What is learned beside the word", default=NO_LORA, required=False,
-               description="A LoRA, for things that the model cannot paint whatever it is told")  # fmt: skip
+        }
+        choose(
+            inputs,
+            "lora",
+            layers,
+            label="What is learned beside the word",
+            default=NO_LORA,
+            required=False,
+            description="A LoRA, for things that the model cannot paint whatever it is told",
+        )
         inputs.bool("show_more", default=False, label="More settings")
         if given(ctx, "show_more"):
             self._more(inputs, ctx)
@@ -109,13 +142,16 @@ class TrainToken(LibraryOperator):
     def _more(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         space, usual = types.TextFieldView(space=4), Inversion.model_fields
         for name, label in (
-            ("learning_rate", "Learning rate"), ("outside", "Weight outside of masks"),
-        ):  # fmt: skip
+            ("learning_rate", "Learning rate"),
+            ("outside", "Weight outside of masks"),
+        ):
             inputs.float(name, label=label, default=usual[name].default, view=space)
         for name, label in (
-            ("batch_size", "Images per step"), ("seed", "Seed"), ("checkpoint_every", "Steps between checkpoints"),
+            ("batch_size", "Images per step"),
+            ("seed", "Seed"),
+            ("checkpoint_every", "Steps between checkpoints"),
             ("preview_every", "Steps between previews"),
-        ):  # fmt: skip
+        ):
             inputs.int(name, label=label, default=usual[name].default, view=space)
         inputs.str("preview_prompt", label="Prompt of previews", default=usual["preview_prompt"].default)
         inputs.bool("flip", default=True, label="Learn from mirror images too")
@@ -152,15 +188,25 @@ class TrainToken(LibraryOperator):
         options = {name: given(ctx, name) for name in ("label", "crop") if given(ctx, name) is not None}
         settings = _settings(ctx)
         learned = train_token(
-            ctx.target_view(), settings.pop("placeholder"), field=None if field == WHOLE else field,
-            **({} if field == WHOLE else options), caption_field=given(ctx, "caption_field"), name=given(ctx, "name"),
-            model=given(ctx, "model"), overwrite=bool(given(ctx, "overwrite", False)), progress=progress, **settings,
-        )  # fmt: skip
+            ctx.target_view(),
+            settings.pop("placeholder"),
+            field=None if field == WHOLE else field,
+            **({} if field == WHOLE else options),
+            caption_field=given(ctx, "caption_field"),
+            name=given(ctx, "name"),
+            model=given(ctx, "model"),
+            overwrite=bool(given(ctx, "overwrite", False)),
+            progress=progress,
+            **settings,
+        )
         result = {
-            "word": learned.placeholder, "file": str(learned.path), "steps": len(learned.losses),
-            "loss": round(learned.loss, 4), "plot": str(learned.plot),
+            "word": learned.placeholder,
+            "file": str(learned.path),
+            "steps": len(learned.losses),
+            "loss": round(learned.loss, 4),
+            "plot": str(learned.plot),
             "previews": [str(path) for path in learned.previews],
-        }  # fmt: skip
+        }
         if learned.lora is not None:
             result["lora"] = str(learned.lora)
         message = f"Learned {learned.placeholder} in {len(learned.losses)} steps, loss {learned.loss:.4f}"

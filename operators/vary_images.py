@@ -52,9 +52,13 @@ class VaryImages(FromImages):
             present = {name: name for name in comparable(ctx.dataset)}
             if present:
                 choose(
-                    inputs, "carry", present, label="Keep labels", required=False,
+                    inputs,
+                    "carry",
+                    present,
+                    label="Keep labels",
+                    required=False,
                     description="These labels are carried over too, and compared with the new ones",
-                )  # fmt: skip
+                )
             ask_rest(inputs, ctx, strength="0.6", ending="varied")
             show_outlook(inputs, ctx, self.TASK, self.more(ctx))
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Paint"))

@@ -57,11 +57,25 @@ def pytest_configure(config: pytest.Config) -> None:
     (root / "db").mkdir()
     port = _free_port()
     server = subprocess.Popen(
-        [_mongod(), "--dbpath", str(root / "db"), "--port", str(port), "--bind_ip", "127.0.0.1",
-         "--logpath", str(root / "mongod.log"), "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [
+            _mongod(),
+            "--dbpath",
+            str(root / "db"),
+            "--port",
+            str(port),
+            "--bind_ip",
+            "127.0.0.1",
+            "--logpath",
+            str(root / "mongod.log"),
+            "--nounixsocket",
+            "--wiredTigerCacheSizeGB",
+            "0.25",
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C in the terminal ends the tests first, the server after them
-    )  # fmt: skip
+    )
 
     def stop() -> None:
         server.terminate()

@@ -77,8 +77,12 @@ def python(*parts: str, **environment: str) -> str:
     script = "\n".join(textwrap.dedent(part) for part in parts)
     done = subprocess.run(
         [sys.executable, "-c", script],
-        capture_output=True, text=True, check=False, timeout=120, env={**os.environ, **environment},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, **environment},
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip().splitlines()[-1]
 
@@ -171,8 +175,17 @@ def test_wheel_imports_and_stays_light(installed: Path) -> None:
 
 
 def test_editable_install_maps_the_folders(clean_copy: Path, tmp_path: Path) -> None:
-    pip("install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(tmp_path),
-        "-e", str(clean_copy))  # fmt: skip
+    pip(
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--target",
+        str(tmp_path),
+        "-e",
+        str(clean_copy),
+    )
     add = f"""
         sys.meta_path[:] = [PathFinder if f is Forgetful else f for f in sys.meta_path]
         import site
@@ -253,8 +266,12 @@ def fiftyone(*arguments: str, **environment: str) -> str:
     """What FiftyOne's own command says."""
     done = subprocess.run(
         [str(Path(sysconfig.get_path("scripts")) / "fiftyone"), *arguments],
-        capture_output=True, text=True, check=False, timeout=280, env={**os.environ, **environment},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+        env={**os.environ, **environment},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -44,9 +44,19 @@ def save_writer(folder: Path) -> Path:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokens, eos_token=END, unk_token=UNKNOWN, pad_token=END)
     torch.manual_seed(0)
     config = GPT2Config(
-        vocab_size=len(tokenizer), n_positions=128, n_embd=64, n_layer=1, n_head=4, initializer_range=0.1,
-        eos_token_id=0, bos_token_id=0, pad_token_id=0, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        n_positions=128,
+        n_embd=64,
+        n_layer=1,
+        n_head=4,
+        initializer_range=0.1,
+        eos_token_id=0,
+        bos_token_id=0,
+        pad_token_id=0,
+        resid_pdrop=0,
+        embd_pdrop=0,
+        attn_pdrop=0,
+    )
     model = GPT2LMHeadModel(config)
     known = write_captions(_STEPS * _BATCH, seed=0)
     texts = [f"Captions of photographs:\n{', '.join(labels)}: {text}\n{END}" for labels, text in known]

@@ -67,9 +67,7 @@ def untrained_pipeline(
     torch.manual_seed(0)
     text_encoder, unet = _clip(tokenizer, width), _unet(channels, width, inputs)
     schedule = DDIMScheduler(steps_offset=1, clip_sample=False, prediction_type=prediction)
-    pipe = kind(
-        _autoencoder(side), text_encoder, tokenizer, unet, schedule, None, None, requires_safety_checker=False
-    )  # fmt: skip
+    pipe = kind(_autoencoder(side), text_encoder, tokenizer, unet, schedule, None, None, requires_safety_checker=False)
     return _ready(pipe, unet, (".attn2.to_q", ".attn2.to_k"))
 
 
@@ -83,12 +81,24 @@ def save_untrained(folder: Path) -> Path:
 def untrained_xl(tokenizer: CLIPTokenizer, other: CLIPTokenizer) -> Any:
     """Stable Diffusion XL: two text encoders of different widths, and what it is told of the image's size."""
     torch.manual_seed(0)
-    unet = _unet((32, 64), 24 + 40, 4, addition_embed_type="text_time", addition_time_embed_dim=8,
-                 projection_class_embeddings_input_dim=6 * 8 + 40)  # fmt: skip
+    unet = _unet(
+        (32, 64),
+        24 + 40,
+        4,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 40,
+    )
     pipe = StableDiffusionXLPipeline(
-        _autoencoder(128), _clip(tokenizer, 24), _clip(other, 40, CLIPTextModelWithProjection), tokenizer, other, unet,
-        DDIMScheduler(steps_offset=1, clip_sample=False), add_watermarker=False,
-    )  # fmt: skip
+        _autoencoder(128),
+        _clip(tokenizer, 24),
+        _clip(other, 40, CLIPTextModelWithProjection),
+        tokenizer,
+        other,
+        unet,
+        DDIMScheduler(steps_offset=1, clip_sample=False),
+        add_watermarker=False,
+    )
     return _ready(pipe, unet, (".attn2.to_q", ".attn2.to_k"))
 
 
@@ -99,15 +109,31 @@ def untrained_sd3(
     ``channels``, without which diffusers does not inpaint."""
     torch.manual_seed(0)
     transformer = SD3Transformer2DModel(
-        sample_size=16, patch_size=2, in_channels=channels, out_channels=channels, num_layers=layers,
-        attention_head_dim=8, num_attention_heads=2, joint_attention_dim=32, caption_projection_dim=16,
-        pooled_projection_dim=12 + 16, pos_embed_max_size=24, dual_attention_layers=dual, qk_norm=norm,
-    )  # fmt: skip
+        sample_size=16,
+        patch_size=2,
+        in_channels=channels,
+        out_channels=channels,
+        num_layers=layers,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        caption_projection_dim=16,
+        pooled_projection_dim=12 + 16,
+        pos_embed_max_size=24,
+        dual_attention_layers=dual,
+        qk_norm=norm,
+    )
     pipe = StableDiffusion3Pipeline(
-        transformer, FlowMatchEulerDiscreteScheduler(), _autoencoder(128, channels),
-        _clip(tokenizer, 12, CLIPTextModelWithProjection), tokenizer,
-        _clip(tokenizer, 16, CLIPTextModelWithProjection), tokenizer, _t5(32), untrained_t5_tokenizer(),
-    )  # fmt: skip
+        transformer,
+        FlowMatchEulerDiscreteScheduler(),
+        _autoencoder(128, channels),
+        _clip(tokenizer, 12, CLIPTextModelWithProjection),
+        tokenizer,
+        _clip(tokenizer, 16, CLIPTextModelWithProjection),
+        tokenizer,
+        _t5(32),
+        untrained_t5_tokenizer(),
+    )
     return _ready(pipe, transformer, (".attn.to_q", ".attn.add_k_proj", ".attn.norm_q", ".attn.norm_added_k"))
 
 
@@ -115,13 +141,25 @@ def untrained_flux(tokenizer: CLIPTokenizer, *, layers: int = 4) -> Any:
     """Flux: CLIP for one vector, T5 for the words, rotary positions, guidance as a number."""
     torch.manual_seed(0)
     transformer = FluxTransformer2DModel(
-        in_channels=16, num_layers=layers, num_single_layers=1, attention_head_dim=8, num_attention_heads=2,
-        joint_attention_dim=32, pooled_projection_dim=12, guidance_embeds=True, axes_dims_rope=(2, 2, 4),
-    )  # fmt: skip
+        in_channels=16,
+        num_layers=layers,
+        num_single_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        pooled_projection_dim=12,
+        guidance_embeds=True,
+        axes_dims_rope=(2, 2, 4),
+    )
     pipe = FluxPipeline(
-        FlowMatchEulerDiscreteScheduler(), _autoencoder(128), _clip(tokenizer, 12), tokenizer, _t5(32),
-        untrained_t5_tokenizer(), transformer,
-    )  # fmt: skip
+        FlowMatchEulerDiscreteScheduler(),
+        _autoencoder(128),
+        _clip(tokenizer, 12),
+        tokenizer,
+        _t5(32),
+        untrained_t5_tokenizer(),
+        transformer,
+    )
     return _ready(pipe, transformer, (".attn.norm_q", ".attn.norm_added_k"))
 
 
@@ -129,9 +167,17 @@ def untrained_pixart() -> Any:
     """PixArt: T5 alone, read by cross-attention in every block."""
     torch.manual_seed(0)
     transformer = PixArtTransformer2DModel(
-        sample_size=16, num_layers=2, patch_size=2, attention_head_dim=8, num_attention_heads=2, in_channels=4,
-        out_channels=8, caption_channels=32, cross_attention_dim=16, use_additional_conditions=False,
-    )  # fmt: skip
+        sample_size=16,
+        num_layers=2,
+        patch_size=2,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        in_channels=4,
+        out_channels=8,
+        caption_channels=32,
+        cross_attention_dim=16,
+        use_additional_conditions=False,
+    )
     pipe = PixArtAlphaPipeline(
         untrained_t5_tokenizer(), _t5(32), _autoencoder(128), transformer, DDIMScheduler(clip_sample=False)
     )
@@ -140,21 +186,34 @@ def untrained_pixart() -> Any:
 
 def _unet(channels: tuple[int, ...], width: int, inputs: int, **more: Any) -> UNet2DConditionModel:
     return UNet2DConditionModel(
-        sample_size=16, block_out_channels=channels, layers_per_block=1, cross_attention_dim=width, in_channels=inputs,
+        sample_size=16,
+        block_out_channels=channels,
+        layers_per_block=1,
+        cross_attention_dim=width,
+        in_channels=inputs,
         down_block_types=("CrossAttnDownBlock2D",) * len(channels),
-        up_block_types=("CrossAttnUpBlock2D",) * len(channels), attention_head_dim=4, norm_num_groups=8, **more,
-    )  # fmt: skip
+        up_block_types=("CrossAttnUpBlock2D",) * len(channels),
+        attention_head_dim=4,
+        norm_num_groups=8,
+        **more,
+    )
 
 
 def _clip(tokenizer: CLIPTokenizer, width: int, kind: type = CLIPTextModel) -> Any:
     return kind(
         CLIPTextConfig(
-            vocab_size=len(tokenizer), hidden_size=width, intermediate_size=2 * width, num_hidden_layers=2,
-            num_attention_heads=4, max_position_embeddings=tokenizer.model_max_length, projection_dim=width,
-            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+            vocab_size=len(tokenizer),
+            hidden_size=width,
+            intermediate_size=2 * width,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=tokenizer.model_max_length,
+            projection_dim=width,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
-    )  # fmt: skip
+    )
 
 
 def _t5(width: int) -> T5EncoderModel:
@@ -165,10 +224,15 @@ def _t5(width: int) -> T5EncoderModel:
 def _autoencoder(side: int, channels: int = 4) -> AutoencoderKL:
     levels = (side // 16).bit_length()
     return AutoencoderKL(
-        down_block_types=["DownEncoderBlock2D"] * levels, up_block_types=["UpDecoderBlock2D"] * levels,
-        block_out_channels=[8] * levels, norm_num_groups=4, sample_size=side, mid_block_add_attention=False,
-        shift_factor=0.0, latent_channels=channels,
-    )  # fmt: skip
+        down_block_types=["DownEncoderBlock2D"] * levels,
+        up_block_types=["UpDecoderBlock2D"] * levels,
+        block_out_channels=[8] * levels,
+        norm_num_groups=4,
+        sample_size=side,
+        mid_block_add_attention=False,
+        shift_factor=0.0,
+        latent_channels=channels,
+    )
 
 
 def _ready(pipe: Any, model: torch.nn.Module, sharpened: tuple[str, ...]) -> Any:

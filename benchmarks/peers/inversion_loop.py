@@ -41,8 +41,13 @@ class UsualLoop:
         noise = torch.randn_like(latents)
         steps = torch.randint(self._schedule.config["num_train_timesteps"], (count,), device=latents.device)
         noisy = self._schedule.add_noise(latents, noise, steps)
-        ids = pipe.tokenizer(list(captions), padding="max_length", truncation=True,
-                             max_length=pipe.tokenizer.model_max_length, return_tensors="pt").input_ids  # fmt: skip
+        ids = pipe.tokenizer(
+            list(captions),
+            padding="max_length",
+            truncation=True,
+            max_length=pipe.tokenizer.model_max_length,
+            return_tensors="pt",
+        ).input_ids
         states = pipe.text_encoder(ids.to(latents.device))[0]
         predicted = pipe.unet(noisy, steps, states).sample
         kind = self._schedule.config["prediction_type"]

@@ -82,9 +82,15 @@ class LanguageModel:
         with torch.random.fork_rng(devices), torch.inference_mode():
             torch.manual_seed(seed)
             made = self._model.generate(
-                **inputs, do_sample=True, temperature=temperature, top_p=0.95, top_k=0, max_new_tokens=most_tokens,
-                pad_token_id=self._tokenizer.pad_token_id, stopping_criteria=None if self.chats else [self._line_ends],
-            )  # fmt: skip
+                **inputs,
+                do_sample=True,
+                temperature=temperature,
+                top_p=0.95,
+                top_k=0,
+                max_new_tokens=most_tokens,
+                pad_token_id=self._tokenizer.pad_token_id,
+                stopping_criteria=None if self.chats else [self._line_ends],
+            )
         return [self._written(row[length:].tolist()) for row in made]
 
     def _encoded(self, prompts: Sequence[str]) -> Any:

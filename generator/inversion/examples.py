@@ -62,9 +62,7 @@ class Prepared:
         """Some of the views, by their indices."""
         there = chosen.to(self.means.device)
         captions = tuple(self.captions[index] for index in chosen.tolist())
-        return Prepared(
-            self.means[there], self.deviations[there], self.weights[there], captions, self.boxes[chosen]
-        )  # fmt: skip
+        return Prepared(self.means[there], self.deviations[there], self.weights[there], captions, self.boxes[chosen])
 
 
 def check_count(count: int) -> None:

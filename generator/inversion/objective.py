@@ -22,8 +22,10 @@ def noise_schedule(pipe: Any) -> DDPMScheduler:
     config = pipe.scheduler.config
     kind = config.get("prediction_type")
     if kind not in ("epsilon", "v_prediction", "sample"):
-        raise ModelError(f"{type(pipe).__name__} learns no words: its sampler {type(pipe.scheduler).__name__} does not "
-                         "say whether the model predicts noise, velocity or the image")  # fmt: skip
+        raise ModelError(
+            f"{type(pipe).__name__} learns no words: its sampler {type(pipe.scheduler).__name__} does not "
+            "say whether the model predicts noise, velocity or the image"
+        )
     return DDPMScheduler.from_config(config)
 
 
@@ -61,8 +63,9 @@ def _target(schedule: DDPMScheduler, clean: Tensor, noise: Tensor, steps: Tensor
 
 def _condition(pipe: Any, prompts: Sequence[str], batch: Prepared) -> dict[str, Any]:
     """What the UNet is told, exactly as the pipeline itself reads prompts."""
-    encoded = pipe.encode_prompt(list(prompts), device=pipe.device, num_images_per_prompt=1,
-                                 do_classifier_free_guidance=False)  # fmt: skip
+    encoded = pipe.encode_prompt(
+        list(prompts), device=pipe.device, num_images_per_prompt=1, do_classifier_free_guidance=False
+    )
     if getattr(pipe, "text_encoder_2", None) is None:
         return {"encoder_hidden_states": encoded[0]}
     states, _, pooled, _ = encoded

@@ -161,10 +161,13 @@ class _Run:
         """Write the word, and the low-rank changes beside it."""
         files, settings = self._files, self._settings
         facts = {
-            **self._about, "placeholder": settings.placeholder, "steps": settings.steps,
-            "settings": settings.model_dump(mode="json"), "loss": self._recent(),
+            **self._about,
+            "placeholder": settings.placeholder,
+            "steps": settings.steps,
+            "settings": settings.model_dump(mode="json"),
+            "loss": self._recent(),
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        }  # fmt: skip
+        }
         lora = None if settings.lora is None else save_low_rank(self._pipe, files.lora)
         save_tensors(files.word, self._word.tensors(), facts)
         previews = tuple(files.latest_previews())
@@ -199,10 +202,12 @@ class _Run:
         prompt = with_word(settings.preview_prompt, settings.placeholder)
         with torch.no_grad(), _mixed(self._pipe):
             images = self._pipe(
-                [prompt] * settings.previews, num_inference_steps=_PREVIEW_STEPS, guidance_scale=_PREVIEW_GUIDANCE,
+                [prompt] * settings.previews,
+                num_inference_steps=_PREVIEW_STEPS,
+                guidance_scale=_PREVIEW_GUIDANCE,
                 generator=[torch.Generator().manual_seed(settings.seed + k) for k in range(settings.previews)],
                 output_type="np",
-            ).images  # fmt: skip
+            ).images
         return list((images * 255).round().astype(np.uint8))
 
     def _save(self) -> None:
@@ -220,9 +225,11 @@ def _begun(
 ) -> dict[str, Any]:
     """What identifies the run, and the step at which it stands: that of a checkpoint that can be gone on from."""
     run = {
-        "settings": settings.preparation(), "examples": [one.digest() for one in examples],
-        "model": type(pipe).__name__, "step": 0,
-    }  # fmt: skip
+        "settings": settings.preparation(),
+        "examples": [one.digest() for one in examples],
+        "model": type(pipe).__name__,
+        "step": 0,
+    }
     found = read_about(files.checkpoint)
     if found is not None and {**found, "step": 0} == run and not overwrite:
         if found["step"] < settings.steps or (found["step"] == settings.steps and not files.word.exists()):

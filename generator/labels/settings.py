@@ -40,17 +40,23 @@ class LabelSettings(_Settings):
     #: Least value of such a map that can belong to an object; Otsu's threshold counts where it is higher. Chosen
     #: with the others (from 0.7 to 0.8 within 0.01).
     floor: float = Field(
-        default=0.75, ge=0, le=1, title="Threshold",
+        default=0.75,
+        ge=0,
+        le=1,
+        title="Threshold",
         description="How much heat a pixel needs, compared with the hottest one of its class. "
         "Higher keeps only the core of each object, lower takes in its surroundings.",
-    )  # fmt: skip
+    )
     #: How far from a pixel the image's edges count for its heat, as a share of the square root of the image's area.
     #: 0: outlines stay as coarse as the maps.
     edge_reach: float = Field(
-        default=0.125, ge=0, le=0.5, title="Edge reach",
+        default=0.125,
+        ge=0,
+        le=0.5,
+        title="Edge reach",
         description="How far away an edge of the image can pull an object's outline towards it, as a share of the "
         "image's side. 0 leaves outlines as blurred as the heatmaps are.",
-    )  # fmt: skip
+    )
     #: Colours within reach that vary less than this (variance, of colours in [0, 1]) hold no edge.
     edge_contrast: float = Field(default=1e-5, ge=1e-6, le=1)
     #: Otsu's threshold is taken again around each object: reach beyond it, in square roots of its area. 0: not.
@@ -73,24 +79,31 @@ class LabelSettings(_Settings):
     max_hole: float = Field(default=0.05, ge=0, le=1)
     #: Smallest object, as a share of the image's area.
     min_area: float = Field(
-        default=0.002, ge=0, le=1, title="Smallest object",
+        default=0.002,
+        ge=0,
+        le=1,
+        title="Smallest object",
         description="Share of the image that an object must cover: 0.01 is a hundredth of the image.",
-    )  # fmt: skip
+    )
     #: Smallest object, as a share of the area of its class's largest one in the image.
     min_share: float = Field(
-        default=0.15, ge=0, le=1, title="Smallest part",
+        default=0.15,
+        ge=0,
+        le=1,
+        title="Smallest part",
         description="How large an object must be compared with the largest one of its class in the image.",
-    )  # fmt: skip
+    )
     #: Objects of lower confidence are left out.
     min_confidence: float = Field(
         default=0.0, ge=0, le=1, title="Least confidence", description="Objects that are less certain are left out."
     )
     #: Only where the image is given, since its colours are the first hint.
     counted: bool = Field(
-        default=True, title="Believe the prompt's count",
+        default=True,
+        title="Believe the prompt's count",
         description="Where the prompt says 'two cars' and one is found, slight hints are enough to cut that in two. "
         "Turn it off where images hold fewer than their prompts say.",
-    )  # fmt: skip
+    )
     #: Least IoU with attention's mask that a refiner's mask needs to take its place. Chosen on rendered scenes set
     #: aside for it, with made-up refiners: 0.55 takes 87 of 100 exact masks and 4 of 100 that are twice as large.
     #: Above one half, no two objects that are apart can take the same mask.
@@ -106,9 +119,12 @@ class YoloSettings(_Settings):
     )
     #: Of two detections of a class whose boxes overlap by more (IoU), the less confident is left out.
     max_overlap: float = Field(
-        default=0.7, ge=0, le=1, title="Largest overlap",
+        default=0.7,
+        ge=0,
+        le=1,
+        title="Largest overlap",
         description="Where two objects of a class overlap by more than this share, only the more certain one is kept.",
-    )  # fmt: skip
+    )
 
 
 DEFAULT_SETTINGS = LabelSettings()

@@ -252,8 +252,10 @@ def _report(batch: Sequence[Job], trace: AttentionTrace, result: Any) -> None:
         if absent := [label for label in missing if label in job.phrases]:  # other jobs' class prompts name others
             logger.warning(
                 "job %s: no map for %s, whose words are beyond the end of what the text encoder reads; "
-                "use a shorter prompt", job.job_id, ", ".join(absent),
-            )  # fmt: skip
+                "use a shorter prompt",
+                job.job_id,
+                ", ".join(absent),
+            )
     for job, flagged in zip(batch, getattr(result, "nsfw_content_detected", None) or [], strict=False):
         if flagged:
             logger.warning("job %s: the model's safety checker blacked the image out", job.job_id)

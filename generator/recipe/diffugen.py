@@ -60,17 +60,29 @@ def recipe_contents(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     classes = classes_in(config, {**{name: f"{REPLACE}.{name}" for name in replaced}, **named})
     made = []
     if TEXT in sections:
-        made.append({
-            **_shared(config, text, TEXT), "classes": mentioned(classes, prompts, attributes), "templates": prompts,
-            "attributes": attributes, **_words(text), **_seeds(text),
-        })  # fmt: skip
+        made.append(
+            {
+                **_shared(config, text, TEXT),
+                "classes": mentioned(classes, prompts, attributes),
+                "templates": prompts,
+                "attributes": attributes,
+                **_words(text),
+                **_seeds(text),
+            }
+        )
     if VARY in sections:
         section = sections[VARY]
         changes = _attributes(section, VARY, prompts)
-        made.append({
-            **_shared(config, section, VARY), "classes": classes, "attributes": changes, "strength": STRENGTH,
-            "source": _source(config, section, VARY), **_words(text),
-        })  # fmt: skip
+        made.append(
+            {
+                **_shared(config, section, VARY),
+                "classes": classes,
+                "attributes": changes,
+                "strength": STRENGTH,
+                "source": _source(config, section, VARY),
+                **_words(text),
+            }
+        )
     views: list[str | None] = [*(attributes.get("view_point") or _listed(text, "view_points", TEXT))]
     used = None if not prompts else set(attributes)
     grown = with_replacements(classes, replaced)
@@ -97,10 +109,14 @@ def _replacing(
     replaced = {"classes": named_like(name, classes)} if own else {}
     known = {key: values for key, values in where.items() if not own or used is None or key in used}
     return {
-        **_shared(config, section, REPLACE), **_size(config), "classes": mentioned(classes, [template], attributes),
-        "templates": [template], "attributes": attributes, "source": {**source, "where": known or None},
+        **_shared(config, section, REPLACE),
+        **_size(config),
+        "classes": mentioned(classes, [template], attributes),
+        "templates": [template],
+        "attributes": attributes,
+        "source": {**source, "where": known or None},
         "objects": {"field": "attention" if own else LABELS, **replaced},
-    }  # fmt: skip
+    }
 
 
 def _shared(config: Mapping[str, Any], section: Mapping[str, Any], task: str) -> dict[str, Any]:

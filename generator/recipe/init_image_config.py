@@ -82,8 +82,12 @@ def check_pictures(recipe: Any) -> None:
     Raises:
         RecipeError: it is not so.
     """
-    takes = {"source": recipe.task != TEXT, "strength": recipe.task != TEXT, "objects": recipe.task == REPLACE,
-             "carry": recipe.task == VARY}  # fmt: skip
+    takes = {
+        "source": recipe.task != TEXT,
+        "strength": recipe.task != TEXT,
+        "objects": recipe.task == REPLACE,
+        "carry": recipe.task == VARY,
+    }
     tasks = {"objects": REPLACE, "carry": VARY}
     for field, allowed in takes.items():
         if getattr(recipe, field) is not None and not allowed:

@@ -170,9 +170,18 @@ class AttentionSource:
     ) -> list[Heatmaps]:
         """The maps of a batch of images that are all worked on at one size."""
         found = gather(
-            pipe, images, [row.prompt for row in rows], self.classes, embeddings(self._tokens),
-            [row.tokens for row in rows], size, self._timesteps, self._seed, self._trace, contrast,
-        )  # fmt: skip
+            pipe,
+            images,
+            [row.prompt for row in rows],
+            self.classes,
+            embeddings(self._tokens),
+            [row.tokens for row in rows],
+            size,
+            self._timesteps,
+            self._seed,
+            self._trace,
+            contrast,
+        )
         return [{label: self._weighed(label, evidence) for label in evidence.words} for evidence in found]
 
     def _weighed(self, label: str, evidence: Evidence) -> NDArray[np.float32]:

@@ -265,8 +265,10 @@ def _scaled(colour: RGB, factors: tuple[float, float, float]) -> RGB:
 def _weathered(colour: RGB, weather: str, share: float, time: str) -> RGB:
     """``colour`` seen through the weather; ``share`` 1 for the far backdrop, less for near objects."""
     tints: dict[str, tuple[RGB, float]] = {
-        "fog": ((205, 208, 212), 0.62), "rain": ((95, 108, 130), 0.45), "snow": ((235, 240, 248), 0.50),
-    }  # fmt: skip
+        "fog": ((205, 208, 212), 0.62),
+        "rain": ((95, 108, 130), 0.45),
+        "snow": ((235, 240, 248), 0.50),
+    }
     if weather not in tints:
         return colour
     tint, strength = tints[weather]

@@ -37,9 +37,14 @@ def build_tokenizer(folder: Path) -> CLIPTokenizer:
     """The tiny world's tokenizer; its files are written into ``folder``."""
     write_tokenizer_files(folder)
     return CLIPTokenizer(
-        str(folder / "vocab.json"), str(folder / "merges.txt"), unk_token=END, bos_token=START, eos_token=END,
-        pad_token=END, model_max_length=CONTEXT_LENGTH,
-    )  # fmt: skip
+        str(folder / "vocab.json"),
+        str(folder / "merges.txt"),
+        unk_token=END,
+        bos_token=START,
+        eos_token=END,
+        pad_token=END,
+        model_max_length=CONTEXT_LENGTH,
+    )
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -79,10 +84,16 @@ def build_unet(latent_channels: int, channels: tuple[int, ...] = (64, 128)) -> U
 def build_scheduler() -> DDIMScheduler:
     """v-prediction with zero terminal SNR, so that pure noise is what sampling starts from in truth."""
     return DDIMScheduler(
-        beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, prediction_type="v_prediction",
-        rescale_betas_zero_snr=True, timestep_spacing="trailing", steps_offset=1, clip_sample=False,
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        steps_offset=1,
+        clip_sample=False,
         set_alpha_to_one=True,
-    )  # fmt: skip
+    )
 
 
 class LatentPool:
@@ -225,9 +236,14 @@ def train_diffusion(
         sums = {"loss": sums["loss"] + error.item(), "leak": sums["leak"] + leaked.item(), "steps": sums["steps"] + 1}
         if step % 50 == 0:
             curve.add(
-                step=step, images=step * batch, scenes=pool.count, minutes=clock.minutes(), rate=rate,
-                loss=sums["loss"] / sums["steps"], leak=sums["leak"] / sums["steps"],
-            )  # fmt: skip
+                step=step,
+                images=step * batch,
+                scenes=pool.count,
+                minutes=clock.minutes(),
+                rate=rate,
+                loss=sums["loss"] / sums["steps"],
+                leak=sums["leak"] / sums["steps"],
+            )
             sums = dict.fromkeys(sums, 0)
         if clock.minutes() - last_saved > 3 or not clock.running():
             last_saved = clock.minutes()
@@ -241,6 +257,12 @@ def pipeline(
     """The parts as a standard ``StableDiffusionPipeline``."""
     vae.register_to_config(_name_or_path="tiny")  # not the folder of the machine it was trained on
     return StableDiffusionPipeline(
-        vae=vae, unet=learner.unet, text_encoder=learner.text_encoder, tokenizer=tokenizer, scheduler=scheduler,
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
+        vae=vae,
+        unet=learner.unet,
+        text_encoder=learner.text_encoder,
+        tokenizer=tokenizer,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )

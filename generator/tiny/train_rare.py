@@ -72,10 +72,22 @@ def train_rare_yolo(
     # ultralytics drops to one thread on small machines when it starts to train.
     model.add_callback("on_train_start", lambda trainer: torch.set_num_threads(threads))
     model.train(
-        data=str(data), imgsz=128, epochs=epochs, batch=16, device=device, amp=False, workers=0,
-        project=str(folder), name="yolo", exist_ok=True, plots=False, verbose=False, cache="ram", close_mosaic=1,
+        data=str(data),
+        imgsz=128,
+        epochs=epochs,
+        batch=16,
+        device=device,
+        amp=False,
+        workers=0,
+        project=str(folder),
+        name="yolo",
+        exist_ok=True,
+        plots=False,
+        verbose=False,
+        cache="ram",
+        close_mosaic=1,
         seed=0,
-    )  # fmt: skip
+    )
     best = folder / "yolo" / "weights" / "best.pt"
     figures = validate_yolo(best, data, device=device)
     pack_checkpoint(best, target)

@@ -51,13 +51,24 @@ def validate_yolo(checkpoint: Path, data: Path, *, device: str = "cpu") -> dict[
     from ultralytics import YOLO
 
     metrics = YOLO(checkpoint).val(
-        data=str(data), split="test", imgsz=128, batch=16, device=device, workers=0, plots=False, verbose=False,
-        project=str(data.parent), name="test", exist_ok=True,
-    )  # fmt: skip
+        data=str(data),
+        split="test",
+        imgsz=128,
+        batch=16,
+        device=device,
+        workers=0,
+        plots=False,
+        verbose=False,
+        project=str(data.parent),
+        name="test",
+        exist_ok=True,
+    )
     return {
-        "box_map50": float(metrics.box.map50), "box_map": float(metrics.box.map),
-        "mask_map50": float(metrics.seg.map50), "mask_map": float(metrics.seg.map),
-    }  # fmt: skip
+        "box_map50": float(metrics.box.map50),
+        "box_map": float(metrics.box.map),
+        "mask_map50": float(metrics.seg.map50),
+        "mask_map": float(metrics.seg.map),
+    }
 
 
 def train_yolo(
@@ -77,10 +88,23 @@ def train_yolo(
     # ultralytics drops to one thread on small machines when it starts to train.
     model.add_callback("on_train_start", lambda trainer: torch.set_num_threads(threads))
     model.train(
-        data=str(data), imgsz=128, epochs=epochs, batch=16, device=device, amp=False, workers=0,
-        project=str(folder), name="yolo", exist_ok=True, plots=False, verbose=False, pretrained=False, cache="ram",
-        close_mosaic=2, seed=0,
-    )  # fmt: skip
+        data=str(data),
+        imgsz=128,
+        epochs=epochs,
+        batch=16,
+        device=device,
+        amp=False,
+        workers=0,
+        project=str(folder),
+        name="yolo",
+        exist_ok=True,
+        plots=False,
+        verbose=False,
+        pretrained=False,
+        cache="ram",
+        close_mosaic=2,
+        seed=0,
+    )
     best = folder / "yolo" / "weights" / "best.pt"
     figures = validate_yolo(best, data, device=device)
     Curve(folder / "yolo.jsonl").add(scenes=scenes, epochs=epochs, **figures)

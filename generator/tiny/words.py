@@ -69,9 +69,15 @@ def vocabulary() -> list[str]:
     """Every word a caption or a prompt of the tiny world can be expected to hold, without repeats."""
     nouns = [*CLASSES, *SYNONYMS.values()]
     words = [
-        *nouns, *(plural(noun) for noun in nouns), *COLOURS, *PLACES, *TIMES, *WEATHERS, *NUMBERS.values(),
+        *nouns,
+        *(plural(noun) for noun in nouns),
+        *COLOURS,
+        *PLACES,
+        *TIMES,
+        *WEATHERS,
+        *NUMBERS.values(),
         *(word for word in FILLERS if word.isalpha()),
-    ]  # fmt: skip
+    ]
     return list(dict.fromkeys(words))
 
 

@@ -46,8 +46,13 @@ def ask_rest(inputs: types.Object, ctx: ExecutionContext, *, strength: str, endi
         default=strength,
         view=types.TextFieldView(space=4),
     )
-    inputs.int("seeds", label="Images of each", description="Each with a seed of its own", default=1,
-               view=types.TextFieldView(space=4))  # fmt: skip
+    inputs.int(
+        "seeds",
+        label="Images of each",
+        description="Each with a seed of its own",
+        default=1,
+        view=types.TextFieldView(space=4),
+    )
     inputs.int("steps", label="Steps", default=20, view=types.TextFieldView(space=4))
     inputs.str(
         "classes",
@@ -75,11 +80,18 @@ def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Reci
             raise RecipeError("attributes", text, "give an attribute and its values, as in time=night,dusk")
         changes.setdefault(name.strip(), []).extend(value.strip() for value in values.split(","))
     return recipe_from(
-        ctx.target_view(), task, dataset=given(ctx, "dataset"), prompt=given(ctx, "prompt", ()),
-        classes=listed(given(ctx, "classes")), attributes=changes,
-        strength=_strengths(given(ctx, "strength")), seeds=given(ctx, "seeds"), steps=given(ctx, "steps"),
-        model=given(ctx, "model"), **more,
-    )  # fmt: skip
+        ctx.target_view(),
+        task,
+        dataset=given(ctx, "dataset"),
+        prompt=given(ctx, "prompt", ()),
+        classes=listed(given(ctx, "classes")),
+        attributes=changes,
+        strength=_strengths(given(ctx, "strength")),
+        seeds=given(ctx, "seeds"),
+        steps=given(ctx, "steps"),
+        model=given(ctx, "model"),
+        **more,
+    )
 
 
 def show_outlook(inputs: types.Object, ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> None:

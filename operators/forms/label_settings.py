@@ -83,9 +83,12 @@ def ask_settings(inputs: types.Object, ctx: ExecutionContext, source: str, *name
             value = given(ctx, param, field.default)
             label = f"{field.title}: {value:.2f}" if isinstance(value, int | float) else field.title
             view = types.SliderView(
-                label=label, description=field.description, label_position="top", value_precision=2,
+                label=label,
+                description=field.description,
+                label_position="top",
+                value_precision=2,
                 value_label_display="auto",
-            )  # fmt: skip
+            )
             inputs.float(param, default=field.default, min=least, max=most, view=view)
         else:
             inputs.float(param, label=field.title, description=field.description, default=field.default)

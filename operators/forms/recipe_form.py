@@ -252,9 +252,7 @@ def _advanced(inputs: types.Object, defaults: Mapping[str, Any]) -> None:
         ("loras", "LoRAs", "File or hub id, with a scale if it is not 1, such as /home/me/style.safetensors=0.8"),
     ):
         view = types.AutocompleteView(choices=[], allow_duplicates=False)
-        inputs.list(
-            name, types.String(), label=label, description=description, default=defaults.get(name), view=view
-        )  # fmt: skip
+        inputs.list(name, types.String(), label=label, description=description, default=defaults.get(name), view=view)
     choose(
         inputs,
         "scheduler",

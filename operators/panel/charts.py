@@ -32,15 +32,21 @@ def histograms(counted: Mapping[str, Histogram], colours: Mapping[str, str], *, 
     spans = [f"{low:.2f} to {high:.2f}" for low, high in map(edges, range(BINS))]
     traces = [
         {
-            "type": "bar", "name": name, "x": centres, "y": list(histogram.counts), "customdata": spans,
-            "marker": {"color": colours[name]}, "hovertemplate": "%{customdata}: %{y}<extra>" + name + "</extra>",
+            "type": "bar",
+            "name": name,
+            "x": centres,
+            "y": list(histogram.counts),
+            "customdata": spans,
+            "marker": {"color": colours[name]},
+            "hovertemplate": "%{customdata}: %{y}<extra>" + name + "</extra>",
         }
         for name, histogram in counted.items()
-    ]  # fmt: skip
+    ]
     layout = _BARE | {
-        "xaxis": _axis(x, range=[0, 1], dtick=0.2, showgrid=False), "yaxis": _axis(y, rangemode="tozero"),
+        "xaxis": _axis(x, range=[0, 1], dtick=0.2, showgrid=False),
+        "yaxis": _axis(y, rangemode="tozero"),
         "barmode": "group",
-    }  # fmt: skip
+    }
     if len(traces) > 1:
         layout |= {"showlegend": True, "legend": {"orientation": "h", "x": 0, "y": 1.16}}
     return traces, layout
@@ -49,31 +55,43 @@ def histograms(counted: Mapping[str, Histogram], colours: Mapping[str, str], *, 
 def scatter(points: Scatter, colour: str, *, x: str, y: str, low_x: float, low_y: float) -> Chart:
     """One dot per image, and a line at each threshold; dots can be selected with a box or a lasso."""
     trace = {
-        "type": "scattergl", "mode": "markers", "name": "images", "ids": list(points.ids),
-        "x": [round(value, 4) for value in points.confidences], "y": [round(value, 4) for value in points.agreements],
+        "type": "scattergl",
+        "mode": "markers",
+        "name": "images",
+        "ids": list(points.ids),
+        "x": [round(value, 4) for value in points.confidences],
+        "y": [round(value, 4) for value in points.agreements],
         "marker": {"color": colour, "size": 7, "opacity": 0.65},
         "hovertemplate": f"{x} %{{x:.2f}}<br>{y} %{{y:.2f}}<extra></extra>",
-    }  # fmt: skip
+    }
     line = {"type": "line", "line": {"color": MARK, "width": 1.5, "dash": "dot"}}
     layout = _BARE | {
-        "xaxis": _axis(x, range=[-0.02, 1.02], dtick=0.2), "yaxis": _axis(y, range=[-0.04, 1.04], dtick=0.2),
-        "dragmode": "lasso", "hovermode": "closest",
+        "xaxis": _axis(x, range=[-0.02, 1.02], dtick=0.2),
+        "yaxis": _axis(y, range=[-0.04, 1.04], dtick=0.2),
+        "dragmode": "lasso",
+        "hovermode": "closest",
         "modebar": {"remove": ["zoom", "pan", "zoomIn", "zoomOut", "autoScale", "resetScale", "toImage"]},
         "shapes": [
             {**line, "x0": low_x, "x1": low_x, "y0": 0, "y1": 1, "yref": "paper"},
             {**line, "y0": low_y, "y1": low_y, "x0": 0, "x1": 1, "xref": "paper"},
         ],
-    }  # fmt: skip
+    }
     return [trace], layout
 
 
 def images_per_value(counts: Mapping[str, int]) -> Chart:
     """Horizontal bars, the first on top."""
     trace = {
-        "type": "bar", "orientation": "h", "y": list(counts), "x": list(counts.values()), "name": "images",
-        "marker": {"color": SHARED}, "text": [str(count) for count in counts.values()], "textposition": "auto",
+        "type": "bar",
+        "orientation": "h",
+        "y": list(counts),
+        "x": list(counts.values()),
+        "name": "images",
+        "marker": {"color": SHARED},
+        "text": [str(count) for count in counts.values()],
+        "textposition": "auto",
         "hovertemplate": "%{y}: %{x} images<extra></extra>",
-    }  # fmt: skip
+    }
     layout = _BARE | {
         "margin": {"t": 4, "l": 20, "r": 12, "b": 20},
         "xaxis": _axis(None, showgrid=False, showticklabels=False, rangemode="tozero", zeroline=False),
@@ -87,17 +105,27 @@ def cross_table(table: CrossTable) -> Chart:
     shades = [[count or None for count in row] for row in table.counts]
     cells = {"x": list(table.xs), "y": list(table.ys)}
     trace = {
-        "type": "heatmap", **cells, "z": shades, "colorscale": _SHADES, "showscale": False, "xgap": 2, "ygap": 2,
-        "hoverongaps": False, "hovertemplate": "%{y}, %{x}: %{z} images<extra></extra>",
-    }  # fmt: skip
+        "type": "heatmap",
+        **cells,
+        "z": shades,
+        "colorscale": _SHADES,
+        "showscale": False,
+        "xgap": 2,
+        "ygap": 2,
+        "hoverongaps": False,
+        "hovertemplate": "%{y}, %{x}: %{z} images<extra></extra>",
+    }
     numbers = [
         {
-            "x": x, "y": y, "text": str(count), "showarrow": False,
+            "x": x,
+            "y": y,
+            "text": str(count),
+            "showarrow": False,
             "font": {"color": MARK if count == 0 else "#FFFFFF", "size": 12},
         }
         for y, row in zip(table.ys, table.counts, strict=True)
         for x, count in zip(table.xs, row, strict=True)
-    ]  # fmt: skip
+    ]
     layout = _BARE | {
         "margin": {"t": 12, "l": 20, "r": 12, "b": 20},
         "xaxis": _axis(table.x, type="category", showgrid=False, range=[-0.5, len(table.xs) - 0.5]),

@@ -121,40 +121,65 @@ class CurationPanel(Clickable):
                 coverage.section(panel, look, settings.axes, self)
             else:
                 self._advise(
-                    panel, "No attributes", "These images were not made from a recipe with attributes. Generate some "
+                    panel,
+                    "No attributes",
+                    "These images were not made from a recipe with attributes. Generate some "
                     "with a recipe, and this tab shows which of its combinations are missing.",
-                    "Generate images", "generate_images", icon="auto_awesome",
-                )  # fmt: skip
+                    "Generate images",
+                    "generate_images",
+                    icon="auto_awesome",
+                )
         elif not look.sources:
             self._advise(
-                panel, "No labels yet", f"{look.images:,} images wait for labels. Let a label source find the "
+                panel,
+                "No labels yet",
+                f"{look.images:,} images wait for labels. Let a label source find the "
                 "objects in them; then this panel shows what it found.",
-                "Label images", "label_images", icon="label",
-            )  # fmt: skip
+                "Label images",
+                "label_images",
+                icon="label",
+            )
         elif settings.tab not in (AGREEMENT, DISAGREEMENTS):
             overview.section(panel, look, self)
         elif len(look.sources) == 1:
             other = next(source for source in ("yolov8", "attention") if source != look.sources[0])
             self._advise(
-                panel, "Only one label source", f"So far only {look.sources[0]} has labelled these images. Label "
+                panel,
+                "Only one label source",
+                f"So far only {look.sources[0]} has labelled these images. Label "
                 "them with another source, and compare the two.",
-                "Label with another source", "label_images", icon="label", form={"source": other},
-            )  # fmt: skip
+                "Label with another source",
+                "label_images",
+                icon="label",
+                form={"source": other},
+            )
         elif settings.comparison is None:
             a, b = look.sources[:2]
             self._advise(
-                panel, "Not compared yet", f"{a} and {b} have labelled these images, but nobody knows yet how far "
-                "they agree.", f"Compare {a} and {b}", "compare_sources", icon="compare", form={"a": a, "b": b},
-            )  # fmt: skip
+                panel,
+                "Not compared yet",
+                f"{a} and {b} have labelled these images, but nobody knows yet how far they agree.",
+                f"Compare {a} and {b}",
+                "compare_sources",
+                icon="compare",
+                form={"a": a, "b": b},
+            )
         elif settings.tab == AGREEMENT:
             agreement.section(panel, look, settings.comparison, self)
         else:
             disagreements.section(panel, look, settings.comparison, settings.page, self)
 
     def _advise(
-        self, panel: types.Object, heading: str, sentence: str, label: str, operator: str, *, icon: str,
+        self,
+        panel: types.Object,
+        heading: str,
+        sentence: str,
+        label: str,
+        operator: str,
+        *,
+        icon: str,
         form: dict[str, Any] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         widgets.advice(panel, "advice", heading, sentence)
         widgets.button(panel, "do_it", label, self.ask, icon=icon, main=True, operator=operator, form=form or {})
 
@@ -164,8 +189,9 @@ class CurationPanel(Clickable):
         widgets.button(panel, "label", "Label", self.ask, icon="label", operator="label_images")
         if len(look.sources) > 1:
             a, b = look.pairs[0] if look.pairs else look.sources[:2]
-            widgets.button(panel, "compare", "Compare", self.ask, icon="compare", operator="compare_sources",
-                          form={"a": a, "b": b})  # fmt: skip
+            widgets.button(
+                panel, "compare", "Compare", self.ask, icon="compare", operator="compare_sources", form={"a": a, "b": b}
+            )
         widgets.button(panel, "curate", "Curate", self.ask, icon="filter_alt", operator="curate_samples")
         widgets.button(panel, "export", "Export", self.ask, icon="file_download", operator="export_samples")
 

@@ -33,9 +33,11 @@ class Comparison:
         """The thresholds as rules of a curation."""
         a, b = self.pair
         return Rules(
-            source=self.source, against=b if self.source == a else a,
-            min_confidence=self.min_confidence, min_agreement=self.min_agreement,
-        )  # fmt: skip
+            source=self.source,
+            against=b if self.source == a else a,
+            min_confidence=self.min_confidence,
+            min_agreement=self.min_agreement,
+        )
 
 
 @dataclass(frozen=True)

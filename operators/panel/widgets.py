@@ -50,10 +50,15 @@ def button(
 ) -> None:
     """A button as wide as its label; the ``main`` one of a section is filled."""
     panel.btn(
-        name, label, icon=icon, on_click=on_click, params=params, disabled=disabled,
+        name,
+        label,
+        icon=icon,
+        on_click=on_click,
+        params=params,
+        disabled=disabled,
         variant="contained" if main else "outlined",
         componentsProps={"item": {"sx": {"width": "auto"}}, "button": {"sx": {"whiteSpace": "nowrap"}}},
-    )  # fmt: skip
+    )
 
 
 def new_row(panel: types.Object, name: str) -> None:
@@ -88,13 +93,15 @@ def table(
 ) -> None:
     """``rows`` under ``columns`` (key -> heading); a click tells the handler row and column."""
     view = types.TableView(
-        label=label, description=description, on_click_cell=on_click,
+        label=label,
+        description=description,
+        on_click_cell=on_click,
         componentsProps={
             **item(width),
             "table": {"sx": {"minWidth": 0}},
             "tableBodyRow": {"sx": {"cursor": "pointer", "&:hover": {"backgroundColor": "action.hover"}}},
         },
-    )  # fmt: skip
+    )
     for key, heading in columns.items():
         view.add_column(key, label=heading)
     panel.list(name, types.Object(), default=[dict(row) for row in rows], view=view)
@@ -116,11 +123,16 @@ def chart(
     """A Plotly chart of ``height`` pixels."""
     handlers = {"on_click": on_click, "on_selected": on_selected}
     panel.plot(
-        name, data=[dict(trace) for trace in data], layout=dict(layout), label=label, description=description,
+        name,
+        data=[dict(trace) for trace in data],
+        layout=dict(layout),
+        label=label,
+        description=description,
         config={"displaylogo": False, "scrollZoom": False, "responsive": True, "displayModeBar": bool(on_selected)},
-        height=f"{height}px", componentsProps=item(width, height="auto"),
+        height=f"{height}px",
+        componentsProps=item(width, height="auto"),
         **{key: call for key, call in handlers.items() if call},
-    )  # fmt: skip
+    )
 
 
 def advice(panel: types.Object, name: str, heading: str, sentence: str) -> None:

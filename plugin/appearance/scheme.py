@@ -96,9 +96,12 @@ def colours_in_app(dataset: fo.Dataset) -> dict[str, Any] | None:
         return None
     # It spells some names as Python does, and hands on the others as they are to the App, which spells them its way.
     return {
-        "color_by": scheme.color_by, "color_pool": scheme.color_pool, "opacity": scheme.opacity,
-        "fields": scheme.fields, "defaultColorscale": scheme.default_colorscale,
-    }  # fmt: skip
+        "color_by": scheme.color_by,
+        "color_pool": scheme.color_pool,
+        "opacity": scheme.opacity,
+        "fields": scheme.fields,
+        "defaultColorscale": scheme.default_colorscale,
+    }
 
 
 def _families(dataset: fo.Dataset) -> dict[str, str]:

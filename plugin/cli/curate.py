@@ -54,11 +54,22 @@ def curate(
         from diffucurate.plugin.curation.curate import curations
 
         kept = run(
-            samples, source=source, min_confidence=min_confidence, min_agreement=min_agreement, against=against,
-            classes=names, min_area=min_area, max_area=max_area, scores=scores, max_per_class=max_per_class,
-            exact_duplicates=exact_duplicates, near_duplicates=near_duplicates or False, embeddings=embeddings,
-            view=view, progress=progress,
-        )  # fmt: skip
+            samples,
+            source=source,
+            min_confidence=min_confidence,
+            min_agreement=min_agreement,
+            against=against,
+            classes=names,
+            min_area=min_area,
+            max_area=max_area,
+            scores=scores,
+            max_per_class=max_per_class,
+            exact_duplicates=exact_duplicates,
+            near_duplicates=near_duplicates or False,
+            embeddings=embeddings,
+            view=view,
+            progress=progress,
+        )
     made = next(curation for curation in curations(kept._dataset) if curation.name == kept.name)
     terminal.show(f"{dataset}: {len(kept)} of {len(samples)} images kept, saved as view '{kept.name}'")
     if made.count is not None and made.count.removed:

@@ -48,16 +48,31 @@ def expand_captions(
         from diffucurate.generator.expansion.expand import expand_captions as run
 
         made = run(
-            given, path, model=model, classes=classes, count=count, shots=shots, seed=seed, temperature=temperature,
-            most_words=most_words, batch_size=batch_size, device=device, overwrite=overwrite, progress=progress,
-        )  # fmt: skip
+            given,
+            path,
+            model=model,
+            classes=classes,
+            count=count,
+            shots=shots,
+            seed=seed,
+            temperature=temperature,
+            most_words=most_words,
+            batch_size=batch_size,
+            device=device,
+            overwrite=overwrite,
+            progress=progress,
+        )
     terminal.show(f"{made.path}: {len(made.captions)} captions of {count}")
     if made.remark:
         terminal.say(made.remark)
-    terminal.result({
-        "path": str(made.path), "captions": len(made.captions), "classes": dict(made.classes),
-        "dropped": dict(made.dropped),
-    })  # fmt: skip
+    terminal.result(
+        {
+            "path": str(made.path),
+            "captions": len(made.captions),
+            "classes": dict(made.classes),
+            "dropped": dict(made.dropped),
+        }
+    )
 
 
 def _given(

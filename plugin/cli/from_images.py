@@ -54,9 +54,16 @@ def img2img(
 
         before = _held(to or f"{dataset_of(samples).name}-varied")
         made = run(
-            samples, prompt=prompt or (), carry=carry, dataset=to, limit=limit, batch_size=batch_size, device=device,
-            progress=progress, **content,
-        )  # fmt: skip
+            samples,
+            prompt=prompt or (),
+            carry=carry,
+            dataset=to,
+            limit=limit,
+            batch_size=batch_size,
+            device=device,
+            progress=progress,
+            **content,
+        )
     _show(terminal, made, before)
 
 
@@ -91,9 +98,18 @@ def inpaint(
 
         before = _held(to or f"{dataset_of(samples).name}-inpainted")
         made = run(
-            samples, field, prompt, instances=which, replace=labels, dataset=to, limit=limit, batch_size=batch_size,
-            device=device, progress=progress, **content,
-        )  # fmt: skip
+            samples,
+            field,
+            prompt,
+            instances=which,
+            replace=labels,
+            dataset=to,
+            limit=limit,
+            batch_size=batch_size,
+            device=device,
+            progress=progress,
+            **content,
+        )
     _show(terminal, made, before)
 
 
@@ -103,10 +119,15 @@ def _content(
 ) -> dict[str, Any]:  # fmt: skip
     """The options that were given, as the library takes them."""
     found = {
-        "strength": _strengths(strength), "attributes": dict(values_in(text) for text in change or ()) or None,
-        "classes": dict(_class(text) for text in classes or ()) or None, "model": model, "size": _size(size),
-        "seeds": seeds, "steps": steps, "guidance": guidance,
-    }  # fmt: skip
+        "strength": _strengths(strength),
+        "attributes": dict(values_in(text) for text in change or ()) or None,
+        "classes": dict(_class(text) for text in classes or ()) or None,
+        "model": model,
+        "size": _size(size),
+        "seeds": seeds,
+        "steps": steps,
+        "guidance": guidance,
+    }
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -96,10 +96,16 @@ def label(
     terminal = terminal_of(context)
     names = names_in(classes)
     options = {
-        "threshold": threshold, "cut": cut, "edge_reach": edge_reach, "min_area": min_area, "min_share": min_share,
-        "min_confidence": min_confidence, "min_agreement": min_agreement, "counted": counted,
+        "threshold": threshold,
+        "cut": cut,
+        "edge_reach": edge_reach,
+        "min_area": min_area,
+        "min_share": min_share,
+        "min_confidence": min_confidence,
+        "min_agreement": min_agreement,
+        "counted": counted,
         "max_overlap": max_overlap,
-    }  # fmt: skip
+    }
     settings = _settings(source.value, options)
     with terminal.progress(f"label {source.value}") as progress:
         samples = samples_of(dataset, view)

@@ -44,10 +44,17 @@ def learn_token(
         )
     for token, made in learned.items():
         terminal.show(f"{token}: finds {made.label}, IoU {made.provenance.iou:.2f} where it was learned")
-    terminal.result({
-        "dataset": dataset,
-        "tokens": [
-            {"name": token, "class": made.label, "iou": made.provenance.iou, "samples": len(made.provenance.samples)}
-            for token, made in learned.items()
-        ],
-    })  # fmt: skip
+    terminal.result(
+        {
+            "dataset": dataset,
+            "tokens": [
+                {
+                    "name": token,
+                    "class": made.label,
+                    "iou": made.provenance.iou,
+                    "samples": len(made.provenance.samples),
+                }
+                for token, made in learned.items()
+            ],
+        }
+    )

@@ -73,10 +73,14 @@ def run_demo(terminal: Terminal, out: Path, *, serve: bool, recipe: Path = RECIP
         terminal.show(f"{format.upper()}: {folder}")
     terminal.result(
         {
-            "dataset": dataset.name, "samples": len(dataset), "kept": len(kept), "view": kept.name,
-            "comparison": comparison.to_dict(), "exports": exports,
+            "dataset": dataset.name,
+            "samples": len(dataset),
+            "kept": len(kept),
+            "view": kept.name,
+            "comparison": comparison.to_dict(),
+            "exports": exports,
         }
-    )  # fmt: skip
+    )
     if serve:
         serve_app(terminal, dataset)
     else:

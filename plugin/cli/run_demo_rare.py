@@ -82,11 +82,14 @@ def run_demo_rare(terminal: Terminal, *, serve: bool, train: bool = False, image
         terminal.show(f"Attention's pixels of '{PLACEHOLDER}' and the segmenter's have a mean IoU of {after:.2f}.")
     terminal.result(
         {
-            "dataset": dataset.name, "recipe": parts,
-            **{name: {**found[word]._asdict(), "share": found[word].share}
-               for name, word in (("before", "piano"), ("after", PLACEHOLDER))},
+            "dataset": dataset.name,
+            "recipe": parts,
+            **{
+                name: {**found[word]._asdict(), "share": found[word].share}
+                for name, word in (("before", "piano"), ("after", PLACEHOLDER))
+            },
         }
-    )  # fmt: skip
+    )
     if serve:
         serve_app(terminal, dataset)
     else:
@@ -100,9 +103,15 @@ def prompt_of(word: str) -> str:
 def rare_recipe(word: str, images: int, **parts: Any) -> Recipe:
     """Images of one word on a road, each with a seed of its own."""
     return Recipe(
-        dataset=DATASET, model="tiny", size=(128, 128), steps=20, seeds=images, classes={"piano": [word]},
-        templates=[prompt_of(word)], **parts,
-    )  # fmt: skip
+        dataset=DATASET,
+        model="tiny",
+        size=(128, 128),
+        steps=20,
+        seeds=images,
+        classes={"piano": [word]},
+        templates=[prompt_of(word)],
+        **parts,
+    )
 
 
 def taught(progress: Listener | None = None, **changes: Any) -> dict[str, Any]:
@@ -114,9 +123,15 @@ def taught(progress: Listener | None = None, **changes: Any) -> dict[str, Any]:
     from diffucurate.plugin.tokens.train import train_token
 
     learned = train_token(
-        rendered_pianos(), PLACEHOLDER, caption_field="caption", name="demo-piano", model="tiny", overwrite=True,
-        progress=progress, **{**SETTINGS, **changes},
-    )  # fmt: skip
+        rendered_pianos(),
+        PLACEHOLDER,
+        caption_field="caption",
+        name="demo-piano",
+        model="tiny",
+        overwrite=True,
+        progress=progress,
+        **{**SETTINGS, **changes},
+    )
     return learned.recipe_parts()
 
 

@@ -104,9 +104,12 @@ class Terminal:
             yield _lines(title, self.say, notes)
             return
         columns = (
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
             TextColumn("{task.fields[pace]}"),
-        )  # fmt: skip
+        )
         with Progress(*columns, console=console) as bar:
             task = bar.add_task(title, total=None, pace="")
 

@@ -54,11 +54,17 @@ def train_token(
     """Teach a diffusion model a new word from 3 to 50 samples, to use in recipes; stopped, the same call goes on."""
     terminal = terminal_of(context)
     settings: dict[str, Any] = {
-        "initializer": initializer, "vectors": vectors, "steps": steps, "batch_size": batch_size,
-        "learning_rate": learning_rate, "outside": outside, "preview_every": preview_every, "seed": seed,
+        "initializer": initializer,
+        "vectors": vectors,
+        "steps": steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "outside": outside,
+        "preview_every": preview_every,
+        "seed": seed,
         "captions": caption[0] if caption and caption[0] in ("thing", "style") else caption,
         "lora": _low_rank(lora, rank, lora_rate),
-    }  # fmt: skip
+    }
     with terminal.progress("train-token") as progress:
         samples = samples_of(dataset, view)
         if sample:
@@ -66,10 +72,19 @@ def train_token(
         from diffucurate.plugin.tokens.train import train_token as run
 
         learned = run(
-            samples, placeholder, field=field, label=label, crop=crop, caption_field=caption_field, name=name,
-            model=model, device=device, overwrite=overwrite, progress=progress,
+            samples,
+            placeholder,
+            field=field,
+            label=label,
+            crop=crop,
+            caption_field=caption_field,
+            name=name,
+            model=model,
+            device=device,
+            overwrite=overwrite,
+            progress=progress,
             **{key: value for key, value in settings.items() if value is not None},
-        )  # fmt: skip
+        )
     terminal.show(f"{placeholder}: loss {learned.loss:.4f} after {len(learned.losses)} steps")
     terminal.show(f"word: {learned.path}")
     if learned.lora is not None:
@@ -77,10 +92,17 @@ def train_token(
     terminal.show(f"loss: {learned.plot}")
     for path in learned.previews:
         terminal.show(f"preview: {path}")
-    terminal.result({
-        "dataset": dataset, "placeholder": placeholder, "recipe": learned.recipe_parts(), "loss": learned.loss,
-        "steps": len(learned.losses), "plot": learned.plot, "previews": learned.previews,
-    })  # fmt: skip
+    terminal.result(
+        {
+            "dataset": dataset,
+            "placeholder": placeholder,
+            "recipe": learned.recipe_parts(),
+            "loss": learned.loss,
+            "steps": len(learned.losses),
+            "plot": learned.plot,
+            "previews": learned.previews,
+        }
+    )
 
 
 def _low_rank(layers: str | None, rank: int | None, rate: float | None) -> dict[str, Any] | None:

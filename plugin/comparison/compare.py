@@ -115,9 +115,15 @@ def compare(
         # Average precision needs an order of a's instances; ground truth, say, has none.
         ranked = labelled.count(f"{field_a}.detections") == labelled.count(f"{field_a}.detections.confidence")
         results = labelled.evaluate_detections(
-            field_a, gt_field=field_b, eval_key=key, method="coco", iou=iou, use_masks=not maskless,
-            compute_mAP=ranked, progress=_two_passes(Meter(progress, count), count) if progress else None,
-        )  # fmt: skip
+            field_a,
+            gt_field=field_b,
+            eval_key=key,
+            method="coco",
+            iou=iou,
+            use_masks=not maskless,
+            compute_mAP=ranked,
+            progress=_two_passes(Meter(progress, count), count) if progress else None,
+        )
         scores = _agreements(labelled, field_a, field_b, key)
         name = field_names.agreement(a, b)
         dataset.add_sample_field(name, fo.FloatField)
@@ -175,21 +181,28 @@ def _rows(results: Any, order: Sequence[str], ranked: bool) -> tuple[ComparisonR
     labels = [*(name for name in order if name in seen), *sorted(seen.difference(order))]
     return tuple(
         ComparisonRow(
-            label, len(matches[label]), only_a[label], only_b[label],
+            label,
+            len(matches[label]),
+            only_a[label],
+            only_b[label],
             float(np.mean(matches[label])) if matches[label] else None,
             _known(results.mAP(classes=[label])) if ranked else None,
         )
         for label in labels
-    )  # fmt: skip
+    )
 
 
 def _overall(results: Any, rows: Sequence[ComparisonRow], ranked: bool) -> ComparisonRow:
     matched = sum(row.matched for row in rows)
     total_iou = sum(row.mean_iou * row.matched for row in rows if row.mean_iou is not None)
     return ComparisonRow(
-        "all", matched, sum(row.only_a for row in rows), sum(row.only_b for row in rows),
-        total_iou / matched if matched else None, _known(results.mAP()) if ranked else None,
-    )  # fmt: skip
+        "all",
+        matched,
+        sum(row.only_a for row in rows),
+        sum(row.only_b for row in rows),
+        total_iou / matched if matched else None,
+        _known(results.mAP()) if ranked else None,
+    )
 
 
 def _known(average_precision: float) -> float | None:

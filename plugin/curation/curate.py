@@ -87,10 +87,19 @@ def curate(
     """
     name = CURATED if view is None else view.strip()
     rules = Rules(
-        source=source, min_confidence=min_confidence, min_agreement=min_agreement, against=against, classes=classes,
-        min_area=min_area, max_area=max_area, scores=scores or {}, max_per_class=max_per_class,
-        exact_duplicates=exact_duplicates, near_duplicates=near_duplicates, embeddings=embeddings,
-    )  # fmt: skip
+        source=source,
+        min_confidence=min_confidence,
+        min_agreement=min_agreement,
+        against=against,
+        classes=classes,
+        min_area=min_area,
+        max_area=max_area,
+        scores=scores or {},
+        max_per_class=max_per_class,
+        exact_duplicates=exact_duplicates,
+        near_duplicates=near_duplicates,
+        embeddings=embeddings,
+    )
     dataset = dataset_of(samples)
     bound = BoundRules(dataset, rules)
     check_name(dataset, name)

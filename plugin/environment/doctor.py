@@ -34,10 +34,16 @@ def checks() -> Iterator[Check]:
     """Every check in turn, the quick ones first; a check that breaks is a finding, not an end."""
     yield _python()
     every: tuple[tuple[str, Callable[[], Check]], ...] = (
-        ("packages", _packages), ("opencv", _opencv), ("ultralytics", _ultralytics), ("compel", _compel),
-        ("database", _database), ("device", _device), ("built-in model", _built_in_model),
-        ("built-in YOLO", _built_in_yolo), ("plugin", _plugin),
-    )  # fmt: skip
+        ("packages", _packages),
+        ("opencv", _opencv),
+        ("ultralytics", _ultralytics),
+        ("compel", _compel),
+        ("database", _database),
+        ("device", _device),
+        ("built-in model", _built_in_model),
+        ("built-in YOLO", _built_in_yolo),
+        ("plugin", _plugin),
+    )
     for name, check in every:
         try:
             yield check()

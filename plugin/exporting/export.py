@@ -122,9 +122,12 @@ def export(
     unreadable: list[str] = []
     meter = Meter(progress, len(ids))
     settings = {
-        "folder": str(folder), "format": format, "source": source, "samples": len(samples),
+        "folder": str(folder),
+        "format": format,
+        "source": source,
+        "samples": len(samples),
         "splits": None if splits is None else dict(splits),
-    }  # fmt: skip
+    }
     with runs.recorded(dataset, "export", settings) as run:
         write = {"coco": write_coco, "yolo": write_yolo}[format]
         try:
@@ -134,9 +137,14 @@ def export(
                 raise ExportError(f"none of the {len(ids)} images can be read, such as {unreadable[0]}") from error
             raise
         summary = ExportSummary(
-            str(folder), format, source, dict(written.images), dict(written.instances),
-            len(samples) - len(ids), unreadable,
-        )  # fmt: skip
+            str(folder),
+            format,
+            source,
+            dict(written.images),
+            dict(written.instances),
+            len(samples) - len(ids),
+            unreadable,
+        )
         run.facts |= summary.to_dict()
     if unreadable:
         logger.warning("left out %d images that cannot be read: %s", len(unreadable), ", ".join(unreadable))

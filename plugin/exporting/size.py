@@ -58,9 +58,14 @@ def estimate_size(
     dataset = dataset_of(samples)
     field = instances_field(dataset, source)
     labelled = samples.match(F(field) != None)  # noqa: E711  (a database expression)
-    size, width, instances, images = labelled.aggregate([
-        fo.Mean("metadata.size_bytes"), fo.Mean("metadata.width"), fo.Count(f"{field}.detections"), fo.Count(),
-    ])  # fmt: skip
+    size, width, instances, images = labelled.aggregate(
+        [
+            fo.Mean("metadata.size_bytes"),
+            fo.Mean("metadata.width"),
+            fo.Count(f"{field}.detections"),
+            fo.Count(),
+        ]
+    )
     paths = labelled.limit(_FILES_MEASURED).values("filepath")
     always, per_pixel = _BYTES_PER_INSTANCE[format]
     labels = images * _BYTES_PER_IMAGE + instances * (always + per_pixel * (width or _USUAL_WIDTH))

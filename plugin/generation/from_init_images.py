@@ -70,9 +70,17 @@ def generate_from(
             note_failure(run, sample_id, reason)
             _tell(progress, len(todo), reason)
         paint_into(
-            dataset, todo, run, pipe=pipe, classes=classes, batch_size=batch_size, source_ids=plan.source_ids,
-            pictures=reader, labels=PictureLabels(recipe, reader), progress=progress,
-        )  # fmt: skip
+            dataset,
+            todo,
+            run,
+            pipe=pipe,
+            classes=classes,
+            batch_size=batch_size,
+            source_ids=plan.source_ids,
+            pictures=reader,
+            labels=PictureLabels(recipe, reader),
+            progress=progress,
+        )
     store_agreement(dataset, recipe)
 
 

@@ -120,9 +120,7 @@ def _generate(
 
         recipe = with_dataset(recipe)
         settings = _settings(recipe, limit)
-        generate_from(
-            recipe, existing, settings, limit=limit, batch_size=batch_size, device=device, progress=progress
-        )  # fmt: skip
+        generate_from(recipe, existing, settings, limit=limit, batch_size=batch_size, device=device, progress=progress)
         return fo.load_dataset(recipe.dataset)
     jobs = jobs_of(recipe)[:limit]
     done = job_ids(existing) if existing is not None else set()

@@ -116,9 +116,11 @@ def inpaint(
         RecipeError, ModelError, DatasetError: as ``generate``.
     """
     objects = {
-        "field": field, "instances": instances if isinstance(instances, str) else list(instances),
-        "classes": None if replace is None else list(replace), "margin": float(margin),
-    }  # fmt: skip
+        "field": field,
+        "instances": instances if isinstance(instances, str) else list(instances),
+        "classes": None if replace is None else list(replace),
+        "margin": float(margin),
+    }
     more = {"attributes": attributes, "strength": strength, "objects": objects, **content}
     recipe = recipe_from(samples, REPLACE, dataset=dataset, prompt=prompt, classes=classes, **more)
     return generate(recipe, limit=limit, batch_size=batch_size, device=device, progress=progress)
@@ -146,14 +148,16 @@ def recipe_from(
     if isinstance(content.get("size"), tuple):
         content["size"] = list(content["size"])
     chosen = {"samples": samples.values("id")} if isinstance(samples, fo.DatasetView) else {}
-    return Recipe.from_mapping({
-        **{name: value for name, value in content.items() if value is not None},
-        "dataset": dataset or f"{source.name}-{_ENDINGS[task]}",
-        "task": task,
-        "source": {"dataset": source.name, **chosen},
-        "classes": _classes(samples, templates, classes, content),
-        "templates": templates,
-    })  # fmt: skip
+    return Recipe.from_mapping(
+        {
+            **{name: value for name, value in content.items() if value is not None},
+            "dataset": dataset or f"{source.name}-{_ENDINGS[task]}",
+            "task": task,
+            "source": {"dataset": source.name, **chosen},
+            "classes": _classes(samples, templates, classes, content),
+            "templates": templates,
+        }
+    )
 
 
 def _classes(

@@ -213,9 +213,16 @@ def _paint(dataset: fo.Dataset, part: Part, progress: Listener | None) -> None:
     with runs.recorded(dataset, "regenerate", part.settings, key=part.key) as run:
         run.facts["asked"] = len(part.wanted)
         paint_into(
-            dataset, part.todo, run, pipe=pipe, classes=classes, source_ids=part.source_ids, pictures=pictures,
-            labels=labels, progress=progress,
-        )  # fmt: skip
+            dataset,
+            part.todo,
+            run,
+            pipe=pipe,
+            classes=classes,
+            source_ids=part.source_ids,
+            pictures=pictures,
+            labels=labels,
+            progress=progress,
+        )
     if pictures is not None:
         from diffucurate.plugin.generation.from_init_images import store_agreement
 

@@ -95,9 +95,13 @@ def label(
             meanwhile.
     """
     given = {
-        "weights": weights, "model": model, "refiner": refiner, "settings": settings, "tokens": tokens,
+        "weights": weights,
+        "model": model,
+        "refiner": refiner,
+        "settings": settings,
+        "tokens": tokens,
         "contrast": contrast,
-    }  # fmt: skip
+    }
     name = _check_source(source, given)
     dataset = dataset_of(samples)
     wanted = wanted_classes(dataset, classes)
@@ -118,12 +122,17 @@ def label(
             settings = worker.settings
 
     record = {
-        "source": name, "classes": list(wanted), "model": model,
+        "source": name,
+        "classes": list(wanted),
+        "model": model,
         "weights": None if weights is None else os.fspath(weights),
         "refiner": None if refiner is None else os.fspath(refiner),
-        "tokens": list(tokens) if tokens else None, "contrast": contrast,
-        "settings": None if settings is None else settings.model_dump(), "device": device, "samples": len(samples),
-    }  # fmt: skip
+        "tokens": list(tokens) if tokens else None,
+        "contrast": contrast,
+        "settings": None if settings is None else settings.model_dump(),
+        "device": device,
+        "samples": len(samples),
+    }
     with _deletion_named(dataset.name), runs.recorded(dataset, "label", record) as run:
         saver = LabelSaver(dataset, name, wanted, run.key)
         if refiner is not None:

@@ -56,10 +56,13 @@ class Disagreement:
 def agreement(samples: fo.Dataset | fo.DatasetView, a: str, b: str) -> Agreement:
     """The agreement of two sources that were compared."""
     score = f"${field_names.agreement(a, b)}"
-    groups = rows(samples, [
-        {"$project": {"_id": False, "score": score}},
-        {"$group": {"_id": {"bar": bar_of("$score")}, "count": {"$sum": 1}, "sum": {"$sum": "$score"}}},
-    ])  # fmt: skip
+    groups = rows(
+        samples,
+        [
+            {"$project": {"_id": False, "score": score}},
+            {"$group": {"_id": {"bar": bar_of("$score")}, "count": {"$sum": 1}, "sum": {"$sum": "$score"}}},
+        ],
+    )
     histogram = Histogram.of({group["bar"]: group["count"] for group in groups})
     total = sum(group["sum"] for group in groups)
     return Agreement(histogram, total / histogram.total if histogram.total else None)
@@ -73,13 +76,16 @@ def scatter(samples: fo.Dataset | fo.DatasetView, a: str, b: str, source: str, *
     """
     path = f"${instances_field(samples._dataset, source)}.detections.confidence"
     step = {"$ceil": {"$divide": ["$total", most]}}
-    points = rows(samples, [
-        {"$project": {"score": f"${field_names.agreement(a, b)}", "confidence": {"$avg": path}}},
-        {"$match": {"score": {"$type": "number"}, "confidence": {"$type": "number"}}},
-        {"$setWindowFields": {"sortBy": {"_id": 1}, "output": {"place": {"$documentNumber": {}}}}},
-        {"$setWindowFields": {"output": {"total": {"$count": {}}}}},
-        {"$match": {"$expr": {"$eq": [{"$mod": [{"$subtract": ["$place", 1]}, step]}, 0]}}},
-    ])  # fmt: skip
+    points = rows(
+        samples,
+        [
+            {"$project": {"score": f"${field_names.agreement(a, b)}", "confidence": {"$avg": path}}},
+            {"$match": {"score": {"$type": "number"}, "confidence": {"$type": "number"}}},
+            {"$setWindowFields": {"sortBy": {"_id": 1}, "output": {"place": {"$documentNumber": {}}}}},
+            {"$setWindowFields": {"output": {"total": {"$count": {}}}}},
+            {"$match": {"$expr": {"$eq": [{"$mod": [{"$subtract": ["$place", 1]}, step]}, 0]}}},
+        ],
+    )
     return Scatter(
         tuple(str(point["_id"]) for point in points),
         tuple(point["confidence"] for point in points),
@@ -100,16 +106,24 @@ def disagreements(
         kept = {"$filter": {"input": detections, "as": "it", "cond": {"$eq": [f"$$it.{key}", match]}}}
         return {"$map": {"input": kept, "as": "it", "in": "$$it.label"}}
 
-    found = rows(samples, [
-        {"$match": {field_names.agreement(a, b): {"$type": "number"}}},
-        {"$project": {
-            "score": f"${field_names.agreement(a, b)}", "prompt": f"${field_names.PROMPT}",
-            "matched": {"$size": labels(a, MATCHED)}, "only_a": labels(a, ONLY_A), "only_b": labels(b, ONLY_B),
-        }},
-        {"$sort": {"score": 1, "_id": 1}},
-        {"$skip": skip},
-        {"$limit": limit},
-    ])  # fmt: skip
+    found = rows(
+        samples,
+        [
+            {"$match": {field_names.agreement(a, b): {"$type": "number"}}},
+            {
+                "$project": {
+                    "score": f"${field_names.agreement(a, b)}",
+                    "prompt": f"${field_names.PROMPT}",
+                    "matched": {"$size": labels(a, MATCHED)},
+                    "only_a": labels(a, ONLY_A),
+                    "only_b": labels(b, ONLY_B),
+                }
+            },
+            {"$sort": {"score": 1, "_id": 1}},
+            {"$skip": skip},
+            {"$limit": limit},
+        ],
+    )
     return [
         Disagreement(
             str(row["_id"]), row["score"], row.get("prompt"), row["matched"], tuple(row["only_a"]), tuple(row["only_b"])

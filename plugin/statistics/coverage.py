@@ -61,11 +61,14 @@ def images_per_value(samples: fo.Dataset | fo.DatasetView, names: Sequence[str])
 
 def cross_table(samples: fo.Dataset | fo.DatasetView, x: str, y: str, recipes: Sequence[Recipe]) -> CrossTable:
     """Count the images of every combination of two attributes' values, those of ``recipes`` and all that occur."""
-    groups = rows(samples, [
-        {"$project": {"_id": False, "x": f"${field_names.ATTRIBUTES}.{x}", "y": f"${field_names.ATTRIBUTES}.{y}"}},
-        {"$match": {"x": {"$type": "string"}, "y": {"$type": "string"}}},
-        {"$group": {"_id": {"x": "$x", "y": "$y"}, "count": {"$sum": 1}}},
-    ])  # fmt: skip
+    groups = rows(
+        samples,
+        [
+            {"$project": {"_id": False, "x": f"${field_names.ATTRIBUTES}.{x}", "y": f"${field_names.ATTRIBUTES}.{y}"}},
+            {"$match": {"x": {"$type": "string"}, "y": {"$type": "string"}}},
+            {"$group": {"_id": {"x": "$x", "y": "$y"}, "count": {"$sum": 1}}},
+        ],
+    )
     counts = {(group["x"], group["y"]): group["count"] for group in groups}
     asked = dict.fromkeys(pair for recipe in recipes for pair in combinations_of(recipe, x, y))
     xs = tuple(dict.fromkeys([*(pair[0] for pair in asked), *sorted(pair[0] for pair in counts)]))

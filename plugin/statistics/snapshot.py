@@ -136,7 +136,11 @@ def _key(view: fo.DatasetView) -> str:
     collection = dataset._sample_collection
     newest = collection.find_one({}, {"last_modified_at": True, "_id": False}, sort=[("last_modified_at", -1)])
     facts = [
-        str(dataset._doc.id), dataset.last_modified_at, newest, collection.estimated_document_count(),
-        dataset._doc.runs and sorted(dataset._doc.runs), view._serialize(include_uuids=False),
-    ]  # fmt: skip
+        str(dataset._doc.id),
+        dataset.last_modified_at,
+        newest,
+        collection.estimated_document_count(),
+        dataset._doc.runs and sorted(dataset._doc.runs),
+        view._serialize(include_uuids=False),
+    ]
     return hashlib.sha256(json.dumps(facts, default=json_util.default, sort_keys=True).encode()).hexdigest()

@@ -116,11 +116,14 @@ def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str
     """
     mask, polygons, instances = field_names.mask(source), field_names.polygons(source), field_names.instances(source)
     _declare(dataset, {mask: fo.Segmentation, polygons: fo.Polylines, instances: fo.Detections})
-    _declare(dataset, {
-        f"{polygons}.polylines.{field_names.AREA}": fo.FloatField,
-        f"{polygons}.polylines.confidence": fo.FloatField,
-        f"{instances}.detections.{field_names.AREA}": fo.FloatField,
-    })  # fmt: skip
+    _declare(
+        dataset,
+        {
+            f"{polygons}.polylines.{field_names.AREA}": fo.FloatField,
+            f"{polygons}.polylines.confidence": fo.FloatField,
+            f"{instances}.detections.{field_names.AREA}": fo.FloatField,
+        },
+    )
     targets = mask_targets(classes)
     if dataset.mask_targets.get(mask) != targets:
         dataset.mask_targets[mask] = targets

@@ -124,9 +124,13 @@ def _server(plugins: Path, folder: Path, *dataset: str) -> Iterator[str]:
     environment = {"FIFTYONE_PLUGINS_DIR": str(plugins), "DIFFUCURATE_MEDIA_DIR": str(folder / "media")}
     with log.open("w") as output:
         server = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(SERVER), str(port), *dataset], env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-c", textwrap.dedent(SERVER), str(port), *dataset],
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
             _wait_for(address, server, log)
             yield address
@@ -155,9 +159,12 @@ def browser(chromium: str, tmp_path: Path) -> Iterator[BrowserContext]:
     expect.set_options(timeout=120_000)  # torch is imported, models are loaded
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            str(tmp_path / "browser"), executable_path=chromium, args=list(FLAGS),
-            viewport={"width": 1440, "height": 900}, device_scale_factor=1,
-        )  # fmt: skip
+            str(tmp_path / "browser"),
+            executable_path=chromium,
+            args=list(FLAGS),
+            viewport={"width": 1440, "height": 900},
+            device_scale_factor=1,
+        )
         context.set_default_timeout(120_000)
         context.add_init_script("window.IS_PLAYWRIGHT = true")  # no promotional popover, which swallows clicks
         yield context

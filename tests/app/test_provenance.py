@@ -24,12 +24,17 @@ def painted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[fo.Data
     from diffucurate.plugin.generation.generate import generate
 
     monkeypatch.setenv("DIFFUCURATE_MEDIA_DIR", str(tmp_path / "media"))
-    dataset = generate({
-        "dataset": "traced-streets", "size": [128, 128], "steps": 8, "seeds": [3],
-        "classes": {"car": ["car", "sedan"], "bus": ["bus"]},
-        "templates": ["a {colour} {object} on a road at {time}"],
-        "attributes": {"object": ["sedan", "bus"], "colour": ["red"], "time": ["noon"]},
-    })  # fmt: skip
+    dataset = generate(
+        {
+            "dataset": "traced-streets",
+            "size": [128, 128],
+            "steps": 8,
+            "seeds": [3],
+            "classes": {"car": ["car", "sedan"], "bus": ["bus"]},
+            "templates": ["a {colour} {object} on a road at {time}"],
+            "attributes": {"object": ["sedan", "bus"], "colour": ["red"], "time": ["noon"]},
+        }
+    )
     yield dataset
     dataset.delete()
 

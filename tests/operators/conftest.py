@@ -160,9 +160,16 @@ def noise(random_pipeline: Path) -> Iterator[fo.Dataset]:
 
     from diffucurate.plugin.generation.generate import generate
 
-    yield generate({
-        "dataset": "noise", "model": str(random_pipeline), "size": [64, 64], "steps": 1, "seeds": 2,
-        "classes": {"vehicle": ["bus", "coach"]},
-        "templates": ["a {colour} bus"], "attributes": {"colour": ["red", "blue"]},
-    })  # fmt: skip
+    yield generate(
+        {
+            "dataset": "noise",
+            "model": str(random_pipeline),
+            "size": [64, 64],
+            "steps": 1,
+            "seeds": 2,
+            "classes": {"vehicle": ["bus", "coach"]},
+            "templates": ["a {colour} bus"],
+            "attributes": {"colour": ["red", "blue"]},
+        }
+    )
     fo.delete_dataset("noise")

@@ -93,9 +93,15 @@ class Form:
 
         self.uri, self.operator = PREFIX + name, foo.get_operator(PREFIX + name)
         self.request = {
-            "dataset_name": dataset, "filters": {}, "extended": None, "view": [], "selected": [],
-            "current_sample": None, **state, "params": params,
-        }  # fmt: skip
+            "dataset_name": dataset,
+            "filters": {},
+            "extended": None,
+            "view": [],
+            "selected": [],
+            "current_sample": None,
+            **state,
+            "params": params,
+        }
         for _ in range(2):  # a default can unfold fields that have defaults of their own
             self.fields = self._resolve()
             self.request["params"] = with_defaults(self.fields, self.request["params"])

@@ -44,8 +44,10 @@ def test_run_stores_agreement_and_shows_a_table(app, twice_labelled: fo.Dataset)
     steps = app.stream("compare_sources", twice_labelled, a="attention", b="shifted")
     told = dict(steps)
     assert [name for name, params in steps if "progress" not in params.get("results", {})] == [
-        "reload_dataset", "open_panel", "show_output",
-    ]  # fmt: skip
+        "reload_dataset",
+        "open_panel",
+        "show_output",
+    ]
     assert (told["open_panel"]["name"], told["open_panel"]["state"]) == ("curation", {"state": {"tab": "agreement"}})
     result = told["show_output"]["results"]
     total = twice_labelled.count("attention_instances.detections")

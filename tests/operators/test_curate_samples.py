@@ -104,10 +104,17 @@ def test_all_rules_reach_the_library(app, scored: fo.Dataset) -> None:
     import fiftyone.operators as foo
 
     rules = {
-        "min_confidence": 0.01, "min_agreement": 0.2, "against": "shifted", "classes": ["car", "tree", "house", "bus"],
-        "min_area": 0.001, "max_area": 0.9, "scores": {"uniqueness": [0.05, None]}, "max_per_class": 3,
-        "exact_duplicates": True, "near_duplicates": 0.02,
-    }  # fmt: skip
+        "min_confidence": 0.01,
+        "min_agreement": 0.2,
+        "against": "shifted",
+        "classes": ["car", "tree", "house", "bus"],
+        "min_area": 0.001,
+        "max_area": 0.9,
+        "scores": {"uniqueness": [0.05, None]},
+        "max_per_class": 3,
+        "exact_duplicates": True,
+        "near_duplicates": 0.02,
+    }
     result = foo.get_operator(f"@diffucurate/diffucurate/{NAME}")(scored, source="attention", **rules)
     scored.reload()
     (key,) = [key for key in scored.list_runs() if key.startswith("curate")]

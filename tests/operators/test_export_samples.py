@@ -51,8 +51,9 @@ def test_form_says_how_much_it_will_be(app, painted: fo.Dataset, tmp_path: Path,
     monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
     view = app.form("export_samples", painted, source="attention", out_dir=str(tmp_path / "new"))["size"]["view"]
     assert (view["name"], view["description"]) == (
-        "Warning", "Only 1 bytes are free there; choose a folder on another disk.",
-    )  # fmt: skip
+        "Warning",
+        "Only 1 bytes are free there; choose a folder on another disk.",
+    )
 
 
 @pytest.mark.parametrize(

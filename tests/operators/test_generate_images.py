@@ -98,13 +98,17 @@ def test_all_sections_of_a_diffugen_config(app, random_pipeline: Path, tmp_path:
     torch.save({"<piano>": torch.ones(16)}, tmp_path / "piano.pt")
     section = {"stable_diffusion_model": str(random_pipeline), "times_of_day": ["night"]}
     config = {
-        "dataset_name": "theirs", "dataset_classes": ["car"], "steps": 2, "image_size": {"width": 64, "height": 64},
+        "dataset_name": "theirs",
+        "dataset_classes": ["car"],
+        "steps": 2,
+        "image_size": {"width": 64, "height": 64},
         "txt2img": {
-            **section, "prompts": ["a car at {time_of_day} <piano>"],
+            **section,
+            "prompts": ["a car at {time_of_day} <piano>"],
             "textual_inversion": {"weights": str(tmp_path / "piano.pt"), "keyword": "<piano>"},
         },
         "img2img": {**section, "source_dataset": "out/theirs/txt2img", "times_of_day": ["noon"]},
-    }  # fmt: skip
+    }
     ask = {"recipe_from": "pasted", "recipe": json.dumps(config)}
     form = app.form("generate_images", None, **ask)
     assert form["recipe_summary"]["view"]["label"].endswith("labelled as car. Then those for 'theirs-img2img'.")

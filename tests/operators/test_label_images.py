@@ -136,8 +136,11 @@ def test_app_run_labels_and_shows_the_labels(app, painted: fo.Dataset) -> None:
     told = app.stream("label_images", painted, source="attention")
     assert told[0][1]["results"] == {"progress": 0}
     assert [name for name, params in told if "progress" not in params.get("results", {})] == [
-        "reload_dataset", "set_active_fields", "set_color_scheme", "show_output",
-    ]  # fmt: skip
+        "reload_dataset",
+        "set_active_fields",
+        "set_color_scheme",
+        "show_output",
+    ]
     found = painted.count("attention_instances.detections")
     assert found >= len(painted)
     assert app.said(told) == ("Success", f"{len(painted)} images labelled by attention: {found} instances")
@@ -158,9 +161,10 @@ def test_both_sources_at_once_with_their_settings(app, painted: fo.Dataset) -> N
     assert shown["yolov8_settings"]["default"].startswith("least confidence 0.6")
     assert dict(told)["set_active_fields"]["fields"][-2:] == ["attention_instances", "yolov8_instances"]
     recorded = [painted.get_run_info(key).config.settings for key in painted.list_runs()]
-    assert {run["source"]: run["settings"][name] for run, name in zip(
-        sorted(recorded, key=lambda run: run["source"]), ("floor", "min_confidence"), strict=True
-    )} == {"attention": 0.8, "yolov8": 0.6}  # fmt: skip
+    assert {
+        run["source"]: run["settings"][name]
+        for run, name in zip(sorted(recorded, key=lambda run: run["source"]), ("floor", "min_confidence"), strict=True)
+    } == {"attention": 0.8, "yolov8": 0.6}
 
 
 def test_what_is_done_is_said_when_a_later_source_fails(app, painted: fo.Dataset, tmp_path: Path) -> None:

@@ -79,10 +79,16 @@ def generated(model_folder: str, request: pytest.FixtureRequest) -> Iterator[fo.
     from diffucurate.plugin.generation.generate import generate
 
     name = f"generated-{abs(hash(request.node.nodeid)):x}"
-    yield generate({
-        "dataset": name, "model": model_folder, "size": [64, 64], "steps": 1, "seeds": 2,
-        "classes": {"car": ["car", "sedan"], "bus": ["bus"]},
-        "templates": ["a {colour} {object} at {time=noon}"],
-        "attributes": {"object": ["car", "bus"], "colour": ["red"]},
-    })  # fmt: skip
+    yield generate(
+        {
+            "dataset": name,
+            "model": model_folder,
+            "size": [64, 64],
+            "steps": 1,
+            "seeds": 2,
+            "classes": {"car": ["car", "sedan"], "bus": ["bus"]},
+            "templates": ["a {colour} {object} at {time=noon}"],
+            "attributes": {"object": ["car", "bus"], "colour": ["red"]},
+        }
+    )
     fo.delete_dataset(name)

@@ -143,8 +143,10 @@ def learn_tokens(
         learned[label] = ClassToken(label, torch.stack([tokens[0], tokens[1 + index]]), about)
     guides = [prompt or usual for prompt in known]
     plain, contrasted = _calibrations(pipe, images, masks, guides, learned, classes, settings, timesteps, seed)
-    return {label: replace(token, calibration=plain.get(label), contrasted=contrasted.get(label))
-            for label, token in learned.items()}  # fmt: skip
+    return {
+        label: replace(token, calibration=plain.get(label), contrasted=contrasted.get(label))
+        for label, token in learned.items()
+    }
 
 
 def _calibrations(
@@ -164,9 +166,18 @@ def _calibrations(
     kept: dict[str, list[tuple[int, Evidence]]] = defaultdict(list)
     for size, indices in _batches(pipe, images):
         found = gather(
-            pipe, [images[k] for k in indices], [prompts[k] for k in indices], classes, embeddings(tokens),
-            [named[k] for k in indices], size, timesteps, seed, settings, True,
-        )  # fmt: skip
+            pipe,
+            [images[k] for k in indices],
+            [prompts[k] for k in indices],
+            classes,
+            embeddings(tokens),
+            [named[k] for k in indices],
+            size,
+            timesteps,
+            seed,
+            settings,
+            True,
+        )
         for k, evidence in zip(indices, found, strict=True):
             for label in evidence.words.keys() & evidence.tokens.keys() & masks[k].keys():
                 kept[label].append((k, evidence))
@@ -293,9 +304,13 @@ def _fit(views: Sequence[_View], words: Tensor, pull: float) -> tuple[Tensor, fl
     tokens = words.clone().requires_grad_()
     count = sum(view.shares.shape[0] for view in views)
     optimiser = torch.optim.LBFGS(
-        [tokens], max_iter=_EVALUATIONS, max_eval=_EVALUATIONS, history_size=_HISTORY, line_search_fn="strong_wolfe",
+        [tokens],
+        max_iter=_EVALUATIONS,
+        max_eval=_EVALUATIONS,
+        history_size=_HISTORY,
+        line_search_fn="strong_wolfe",
         tolerance_change=1e-6,
-    )  # fmt: skip
+    )
 
     def evaluate() -> Tensor:
         optimiser.zero_grad()

@@ -111,9 +111,11 @@ class Family(ABC):
         looked at, (texts, tokens) bool; None where all can."""
         with torch.no_grad():
             encoded = self.pipe.encode_prompt(
-                prompt=list(texts), device=self.pipe._execution_device, num_images_per_prompt=1,
+                prompt=list(texts),
+                device=self.pipe._execution_device,
+                num_images_per_prompt=1,
                 do_classifier_free_guidance=False,
-            )  # fmt: skip
+            )
         return encoded[0], None
 
     def text_states(self, states: Tensor) -> Tensor:

@@ -83,9 +83,9 @@ def contrasts(
         some = rows[start : start + len(prompts)]
         own = torch.tensor([row.image for row in some], device=latents.device)
         changed = look(pipe, latents[own], [row.prompt for row in some], timesteps, seed)
-        lengths = torch.stack([
-            (full[own].float() - less.float()).norm(dim=1) for full, less in zip(predicted, changed, strict=True)
-        ])  # fmt: skip
+        lengths = torch.stack(
+            [(full[own].float() - less.float()).norm(dim=1) for full, less in zip(predicted, changed, strict=True)]
+        )
         means = lengths.mean(dim=(2, 3), keepdim=True)
         for row, plane in zip(some, (lengths / means.clamp(min=1e-12)).mean(dim=0).cpu().numpy(), strict=True):
             found[row.image][row.label] = plane

@@ -32,24 +32,40 @@ def section(panel: types.Object, look: Look, one: Comparison, events: CurationPa
         ]
         said = " and ".join(part for part in behind if part)
         widgets.text(panel, "behind", f"{said} came after the comparison and are left out here.")
-        widgets.button(panel, "again", "Compare again", events.ask, icon="compare", operator="compare_sources",
-                      form={"a": a, "b": b})  # fmt: skip
+        widgets.button(
+            panel,
+            "again",
+            "Compare again",
+            events.ask,
+            icon="compare",
+            operator="compare_sources",
+            form={"a": a, "b": b},
+        )
     widgets.new_row(panel, "row_of_numbers")
     columns = {"label": "Class", "matched": "Both", "only_a": f"Only {a}", "only_b": f"Only {b}", "iou": "Mean IoU"}
     widgets.table(
-        panel, "matches", columns, [_row(row) for row in (*matches.classes, matches.overall)], width=400,
+        panel,
+        "matches",
+        columns,
+        [_row(row) for row in (*matches.classes, matches.overall)],
+        width=400,
         label="Objects that both found, or only one",
         description="Click a number to see its images. IoU says how far two outlines overlap: 1 is the same",
         on_click=events.pick_match,
-    )  # fmt: skip
+    )
     data, layout = charts.histograms(
         {"agreement": scores.histogram}, {"agreement": charts.SHARED}, x="agreement", y="images"
     )
     widgets.chart(
-        panel, "scores", data, layout, width=320, label="Agreement",
+        panel,
+        "scores",
+        data,
+        layout,
+        width=320,
+        label="Agreement",
         description="1: both found the same; 0: nothing in common. Click a bar to see its images",
         on_click=events.pick_agreement,
-    )  # fmt: skip
+    )
     _scatter(panel, look, one, events)
     _thresholds(panel, look, one, events)
 
@@ -65,13 +81,24 @@ def _scatter(panel: types.Object, look: Look, one: Comparison, events: CurationP
     shown = f"{len(points.ids):,} of {points.total:,} images" if len(points.ids) < points.total else "each image"
     colour = source_colours(look.dataset, look.sources)[one.source]
     data, layout = charts.scatter(
-        points, colour, x=f"mean confidence of {one.source}", y="agreement",
-        low_x=one.min_confidence, low_y=one.min_agreement,
-    )  # fmt: skip
+        points,
+        colour,
+        x=f"mean confidence of {one.source}",
+        y="agreement",
+        low_x=one.min_confidence,
+        low_y=one.min_agreement,
+    )
     widgets.chart(
-        panel, "points", data, layout, width=320, height=340, label="Confidence against agreement",
-        description=f"A dot for {shown}. Draw around some to see them", on_selected=events.pick_points,
-    )  # fmt: skip
+        panel,
+        "points",
+        data,
+        layout,
+        width=320,
+        height=340,
+        label="Confidence against agreement",
+        description=f"A dot for {shown}. Draw around some to see them",
+        on_selected=events.pick_points,
+    )
 
 
 def _thresholds(panel: types.Object, look: Look, one: Comparison, events: CurationPanel) -> None:
@@ -83,15 +110,28 @@ def _thresholds(panel: types.Object, look: Look, one: Comparison, events: Curati
         ("min_agreement", "Minimum agreement", one.min_agreement),
     ):
         slider = types.SliderView(
-            label=f"{label}: {value:.2f}", label_position="top", value_label_display="auto", value_precision=2,
+            label=f"{label}: {value:.2f}",
+            label_position="top",
+            value_label_display="auto",
+            value_precision=2,
             componentsProps=room,
-        )  # fmt: skip
+        )
         panel.float(name, min=0, max=1, view=slider, on_change=events.choose)
     counted = look.kept(one.rules)
     widgets.text(panel, "kept", f"**{counted.headline()}.** {counted.reasons()}")
     rules = one.rules
     widgets.button(
-        panel, "curate", "Curate by these", events.ask, icon="filter_alt", main=True, operator="curate_samples",
-        form={"source": rules.source, "against": rules.against, "min_confidence": rules.min_confidence,
-              "min_agreement": rules.min_agreement},
-    )  # fmt: skip
+        panel,
+        "curate",
+        "Curate by these",
+        events.ask,
+        icon="filter_alt",
+        main=True,
+        operator="curate_samples",
+        form={
+            "source": rules.source,
+            "against": rules.against,
+            "min_confidence": rules.min_confidence,
+            "min_agreement": rules.min_agreement,
+        },
+    )

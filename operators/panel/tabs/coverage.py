@@ -21,10 +21,16 @@ def section(panel: types.Object, look: Look, axes: tuple[str, str] | None, event
     for name, counts in look.images_per_value().items():
         data, layout = charts.images_per_value(counts)
         widgets.chart(
-            panel, f"values_{name}", data, layout, width=260, height=charts.rows_high(counts), label=name,
+            panel,
+            f"values_{name}",
+            data,
+            layout,
+            width=260,
+            height=charts.rows_high(counts),
+            label=name,
             description=f"{len(counts)} values" if len(counts) != 1 else "1 value",
             on_click=events.pick_value,
-        )  # fmt: skip
+        )
     if axes is not None:
         _combinations(panel, look, axes, events)
 
@@ -38,9 +44,15 @@ def _combinations(panel: types.Object, look: Look, axes: tuple[str, str], events
     table = look.cross_table(x, y)
     data, layout = charts.cross_table(table)
     widgets.chart(
-        panel, "cells", data, layout, height=charts.rows_high(table.ys, each=34, least=160),
-        label=f"Images per {y} and {x}", description="Click a cell to see its images", on_click=events.pick_cell,
-    )  # fmt: skip
+        panel,
+        "cells",
+        data,
+        layout,
+        height=charts.rows_high(table.ys, each=34, least=160),
+        label=f"Images per {y} and {x}",
+        description="Click a cell to see its images",
+        on_click=events.pick_cell,
+    )
     missing = look.cross_table(x, y, whole=True).missing
     if not missing:
         widgets.text(panel, "missing", f"Every combination of {x} and {y} that the recipes ask for has an image.")

@@ -48,9 +48,11 @@ def _card(
     card = types.Object()
     if picture is not None:
         image = types.ImageView(
-            operator=events.open_sample, params={"id": each.id}, alt=f"{a} on the left, {b} on the right",
+            operator=events.open_sample,
+            params={"id": each.id},
+            alt=f"{a} on the left, {b} on the right",
             componentsProps={"image": {"style": {"cursor": "pointer", "maxWidth": "100%", "maxHeight": HEIGHT}}},
-        )  # fmt: skip
+        )
         card.str("picture", default=picture, view=image)
     lines = [f"**{each.agreement:.0%} agreement** · left {a}, right {b}"]
     lines += [f"Only {source}: {_listed(labels)}" for source, labels in ((a, each.only_a), (b, each.only_b)) if labels]

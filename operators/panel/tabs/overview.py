@@ -47,17 +47,31 @@ def section(panel: types.Object, look: Look, events: CurationPanel) -> None:
     ]
     rows.append({"label": ALL} | {each.source: f"{each.instances:,}" for each in found})
     widgets.table(
-        panel, "classes", columns, rows, width=320, label="Objects per class",
-        description="Click a number to see its images", on_click=events.pick_class,
-    )  # fmt: skip
+        panel,
+        "classes",
+        columns,
+        rows,
+        width=320,
+        label="Objects per class",
+        description="Click a number to see its images",
+        on_click=events.pick_class,
+    )
     sure = with_confidence(found)
     if sure:
         data, layout = charts.histograms(
             {each.source: each.confidence for each in sure},
-            source_colours(look.dataset, look.sources), x="confidence", y="objects",
-        )  # fmt: skip
+            source_colours(look.dataset, look.sources),
+            x="confidence",
+            y="objects",
+        )
         widgets.chart(
-            panel, "confidence", data, layout, width=320, height=320, label="Confidence",
+            panel,
+            "confidence",
+            data,
+            layout,
+            width=320,
+            height=320,
+            label="Confidence",
             description="How sure each source is of its objects. Click a bar to see its images",
             on_click=events.pick_confidence,
-        )  # fmt: skip
+        )

@@ -50,9 +50,7 @@ def reference(pipe: Any, concepts: list[str], read: list[int], call: dict[str, A
         states.append(pipe.text_encoder_2(padded)[0][0, : len(ids) - 1].mean(dim=0))
     rows = len(call["hidden_states"])
     concept = model.context_embedder(torch.stack(states)).repeat(rows, 1, 1)
-    modulation = model.time_text_embed(
-        1000 * call["timestep"], 1000 * call["guidance"], 0 * call["pooled_projections"]
-    )  # fmt: skip
+    modulation = model.time_text_embed(1000 * call["timestep"], 1000 * call["guidance"], 0 * call["pooled_projections"])
     blocks: list[dict[str, Any]] = [{} for _ in model.transformer_blocks]
     handles = []
     for block, seen in zip(model.transformer_blocks, blocks, strict=True):

@@ -273,10 +273,15 @@ def test_negative_prompts_encoded_first(made: Callable[[str], Any], name: str, o
             encoded = {text: pipe.encode_prompt([text], *others) for text in order}
             car, bus = encoded["a car"], encoded["a bus"]
             pipe(
-                prompt_embeds=car[0], pooled_prompt_embeds=car[2],
-                negative_prompt_embeds=bus[0], negative_pooled_prompt_embeds=bus[2],
-                num_inference_steps=1, width=128, height=96, generator=torch.Generator().manual_seed(1),
-            )  # fmt: skip
+                prompt_embeds=car[0],
+                pooled_prompt_embeds=car[2],
+                negative_prompt_embeds=bus[0],
+                negative_pooled_prompt_embeds=bus[2],
+                num_inference_steps=1,
+                width=128,
+                height=96,
+                generator=torch.Generator().manual_seed(1),
+            )
         found.append(trace.maps()[0])
     assert [list(maps) for maps in found] == [["car"], ["car"]]
     assert np.array_equal(found[0]["car"], found[1]["car"])
@@ -436,9 +441,7 @@ def test_flux_with_a_picture_to_go_by(made: Callable[[str], Any]) -> None:
         torch.no_grad(),
         AttentionTrace(pipe, CLASSES, prompts=PROMPTS, settings=PLAIN) as trace,
     ):
-        pipe.transformer(
-            latents, states, pooled, torch.tensor([0.5, 0.5]), where, places, torch.tensor([3.5, 3.5])
-        )  # fmt: skip
+        pipe.transformer(latents, states, pooled, torch.tensor([0.5, 0.5]), where, places, torch.tensor([3.5, 3.5]))
     wanted = expected(calls, 2, family.tokens)
     assert_same(trace.maps(), [{label: heat[:48] for label, heat in maps.items()} for maps in wanted])
 
@@ -499,10 +502,15 @@ def test_everything_is_put_back(made: Callable[[str], Any], name: str) -> None:
 
 def test_models_of_another_kind() -> None:
     pipe = DDPMPipeline(
-        UNet2DModel(sample_size=8, block_out_channels=(8, 8), norm_num_groups=4,
-                    down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2),
+        UNet2DModel(
+            sample_size=8,
+            block_out_channels=(8, 8),
+            norm_num_groups=4,
+            down_block_types=("DownBlock2D",) * 2,
+            up_block_types=("UpBlock2D",) * 2,
+        ),
         None,
-    )  # fmt: skip
+    )
     with pytest.raises(ModelError) as raised:
         AttentionTrace(pipe, CLASSES)
     assert str(raised.value) == (

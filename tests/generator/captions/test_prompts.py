@@ -81,9 +81,13 @@ def test_a_caption_is_the_same_job_as_its_prompt_in_a_template() -> None:
 
 def test_what_is_counted() -> None:
     captions = [
-        "a car", "a cat", "a  car", {"caption": "a dog", "classes": ["hot dog", "dog"]},
-        {"caption": "a hydrant", "classes": ["fire hydrant", "hot dog"]}, {"caption": "dogs", "classes": []},
-    ]  # fmt: skip
+        "a car",
+        "a cat",
+        "a  car",
+        {"caption": "a dog", "classes": ["hot dog", "dog"]},
+        {"caption": "a hydrant", "classes": ["fire hydrant", "hot dog"]},
+        {"caption": "dogs", "classes": []},
+    ]
     made = recipe(captions).captions
     assert made is not None
     count = caption_prompts(made, CLASSES).counted

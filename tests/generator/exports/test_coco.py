@@ -47,8 +47,9 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     coco = COCO(str(summary.annotations["train"]))
     assert [coco.cats[index]["name"] for index in (1, 2)] == ["a", "b"]
     assert [(image["file_name"], image["width"], image["height"]) for image in coco.imgs.values()] == [
-        ("one.png", 64, 48), ("none.png", 64, 48),
-    ]  # fmt: skip
+        ("one.png", 64, 48),
+        ("none.png", 64, 48),
+    ]
     assert (tmp_path / "out/images/train/none.png").is_file()
     assert coco.getAnnIds(imgIds=[2]) == []
     for annotation, instance, mask in zip(coco.loadAnns(coco.getAnnIds()), instances, masks, strict=True):

@@ -139,8 +139,9 @@ def test_confidences_are_kept_beside(tmp_path: Path) -> None:
     with (tmp_path / "out/scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["split"], row["image"], row["row"], row["class"], float(row["confidence"])) for row in rows] == [
-        ("val", "x.png", "0", "a", 0.25), ("val", "x.png", "1", "b", 1.0),
-    ]  # fmt: skip
+        ("val", "x.png", "0", "a", 0.25),
+        ("val", "x.png", "1", "b", 1.0),
+    ]
 
 
 @pytest.mark.parametrize(

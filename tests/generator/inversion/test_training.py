@@ -65,9 +65,18 @@ def weights(pipe: Any) -> dict[str, torch.Tensor]:
 def painted(pipe: Any, setup: Setup) -> Any:
     prompt = f"a {WORD} on a road"
     job = Job.of(
-        task="txt2img", prompt=prompt, negative_prompt="", phrases=find_phrases(prompt, {"piano": [WORD]}),
-        attributes={}, seed=5, size=(SIDE, SIDE), steps=2, guidance=1.0, model="tiny", setup=setup,
-    )  # fmt: skip
+        task="txt2img",
+        prompt=prompt,
+        negative_prompt="",
+        phrases=find_phrases(prompt, {"piano": [WORD]}),
+        attributes={},
+        seed=5,
+        size=(SIDE, SIDE),
+        steps=2,
+        guidance=1.0,
+        model="tiny",
+        setup=setup,
+    )
     (painting,) = paint([job], pipe=pipe)
     return painting
 
@@ -170,8 +179,13 @@ def test_low_rank_changes_are_files_for_recipes(
     lines = [json.loads(line) for line in (tmp_path / "piano" / "loss.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2]
     assert sorted(path.name for path in (tmp_path / "piano").iterdir()) == [
-        "checkpoint.safetensors", "loss.jsonl", "loss.png", "piano-lora.safetensors", "piano.safetensors", "previews",
-    ]  # fmt: skip
+        "checkpoint.safetensors",
+        "loss.jsonl",
+        "loss.png",
+        "piano-lora.safetensors",
+        "piano.safetensors",
+        "previews",
+    ]
 
 
 def test_views_of_an_example(make: Callable[..., Any], pianos: list[Scene]) -> None:

@@ -47,10 +47,18 @@ def test_templates_times_attributes_times_seeds() -> None:
 def test_what_a_job_says() -> None:
     job = jobs(recipe(seeds=[7], negative_prompt="blurry", size=[64, 128], steps=9, guidance=2, model="some/model"))[0]
     assert job == Job(
-        job_id=job.job_id, task="txt2img", prompt="a red car on a road", negative_prompt="blurry",
-        phrases={"car": ("car",)}, attributes={"object": "car", "colour": "red", "place": "road"}, seed=7,
-        size=(64, 128), steps=9, guidance=2.0, model="some/model",
-    )  # fmt: skip
+        job_id=job.job_id,
+        task="txt2img",
+        prompt="a red car on a road",
+        negative_prompt="blurry",
+        phrases={"car": ("car",)},
+        attributes={"object": "car", "colour": "red", "place": "road"},
+        seed=7,
+        size=(64, 128),
+        steps=9,
+        guidance=2.0,
+        model="some/model",
+    )
     assert isinstance(job.guidance, float)
     with pytest.raises(FrozenInstanceError):
         job.seed = 3  # type: ignore[misc]
@@ -84,8 +92,9 @@ def test_the_id_is_16_hex_digits_over_every_other_field() -> None:
     assert len(ids) == len(OTHER) and job.job_id not in ids
     # The order in which mappings and phrases are listed changes nothing.
     same = {
-        "phrases": {"bus": ("bus",), "car": ("sedan", "car")}, "attributes": {"c": "d", "a": "b"},
-    }  # fmt: skip
+        "phrases": {"bus": ("bus",), "car": ("sedan", "car")},
+        "attributes": {"c": "d", "a": "b"},
+    }
     assert Job.of(**{**CONTENT, **same}).job_id == job.job_id
 
 
@@ -116,8 +125,9 @@ def test_random_seeds_are_the_same_each_time() -> None:
 def test_negative_prompts_are_filled_too() -> None:
     made = jobs(recipe(negative_prompt="blurry {place}", seeds=1))
     assert {(job.attributes["place"], job.negative_prompt) for job in made} == {
-        ("road", "blurry road"), ("beach", "blurry beach"),
-    }  # fmt: skip
+        ("road", "blurry road"),
+        ("beach", "blurry beach"),
+    }
 
 
 def test_the_same_in_every_process() -> None:
@@ -130,11 +140,14 @@ def test_the_same_in_every_process() -> None:
     mapping = {**BASE, "sample": {"count": 9, "seed": 4}}
     outputs = {
         subprocess.run(
-            [sys.executable, "-c", code, json.dumps(mapping)], check=True, capture_output=True, text=True,
+            [sys.executable, "-c", code, json.dumps(mapping)],
+            check=True,
+            capture_output=True,
+            text=True,
             env={"PYTHONHASHSEED": seed},
         ).stdout
         for seed in ("1", "2")
-    }  # fmt: skip
+    }
     assert outputs == {f"{[job.job_id for job in jobs(Recipe.from_mapping(mapping))]}\n"}
 
 

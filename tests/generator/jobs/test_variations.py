@@ -19,8 +19,10 @@ CAR, BUS, STONE, BRACES, *_, NOTHING = jobs(RECIPE)
 
 def test_the_template_is_found_again_with_all_its_attributes_open():
     assert [template_of(job, RECIPE) for job in (CAR, BRACES, NOTHING)] == [
-        "a {object} at {time}", "{{a}} {object}", "nothing",
-    ]  # fmt: skip
+        "a {object} at {time}",
+        "{{a}} {object}",
+        "nothing",
+    ]
     with pytest.raises(RecipeError, match="no template"):
         template_of(altered(CAR, prompt="a cat"), RECIPE)
 

@@ -98,8 +98,9 @@ def test_redrawn_objects_keep_class_confidence_and_place() -> None:
     before = labels_of(Instance("car", MASK, 0.4), Instance("tree", box(0, 20, 10, 30), 0.9))
     after = refined(before, [np.stack([PART, OBJECT]), np.stack([GROUP])], 0.5)
     assert [(thing.label, thing.confidence, thing.refined) for thing in after.instances] == [
-        ("car", 0.4, True), ("tree", 0.9, False),
-    ]  # fmt: skip
+        ("car", 0.4, True),
+        ("tree", 0.9, False),
+    ]
     assert np.array_equal(after.instances[0].mask, OBJECT)
     assert np.array_equal(after.instances[1].mask, before.instances[1].mask)
     assert np.array_equal(after.semantic, np.where(OBJECT, 1, 0) + np.where(box(0, 20, 10, 30), 2, 0))

@@ -27,9 +27,18 @@ CLASSES = {"piano": [WORD], "car": ["car"]}
 
 def job(setup: Setup = Setup(), prompt: str = f"a {WORD} beside a car", **content: Any) -> Job:  # noqa: B008 - frozen
     values = {
-        "task": "txt2img", "prompt": prompt, "negative_prompt": "", "phrases": find_phrases(prompt, CLASSES),
-        "attributes": {}, "seed": 5, "size": (128, 128), "steps": 2, "guidance": 1.0, "model": "tiny", "setup": setup,
-    }  # fmt: skip
+        "task": "txt2img",
+        "prompt": prompt,
+        "negative_prompt": "",
+        "phrases": find_phrases(prompt, CLASSES),
+        "attributes": {},
+        "seed": 5,
+        "size": (128, 128),
+        "steps": 2,
+        "guidance": 1.0,
+        "model": "tiny",
+        "setup": setup,
+    }
     return Job.of(**{**values, **content})
 
 
@@ -113,13 +122,15 @@ def test_what_does_not_fit_is_said(make_pipe: Callable[..., Any], tokenizer: Any
         (pipe, Setup(loras=(Lora(path=missing),)), "loras[0].path", "cannot be loaded as a LoRA"),
         (pipe, Setup(tokens=(LearnedWord(path=missing, placeholder=WORD),)), "tokens[0].path", "cannot be read"),
         (
-            pipe, Setup(tokens=(LearnedWord(path=str(tmp_path / "text.safetensors"), placeholder=WORD),)),
-            "tokens[0].path", "cannot be read",
+            pipe,
+            Setup(tokens=(LearnedWord(path=str(tmp_path / "text.safetensors"), placeholder=WORD),)),
+            "tokens[0].path",
+            "cannot be read",
         ),
         (pipe, Setup(tokens=(wide,)), "tokens[0].path", "its vectors are 7 wide, this model's are"),
         (pipe, Setup(tokens=(two,)), "tokens[0].path", "it is for 2 text encoders, this model has 1"),
         (pipe, Setup(tokens=(good, taken)), "tokens[1].placeholder", "has this word already"),
-    ]  # fmt: skip
+    ]
     for one, setup, field, said in cases:
         before = state(one) if hasattr(one, "unet") else None
         with pytest.raises(RecipeError) as raised, adapted(one, setup):

@@ -25,12 +25,20 @@ LONG = ", ".join(["a big tree at night in fog"] * 8)
 def paintings(pipe: Any, prompts: list[str], setup: Setup | None = None, negative: str = "") -> list[Painting]:
     jobs = [
         Job.of(
-            task="txt2img", prompt=prompt, negative_prompt=negative, phrases=find_phrases(prompt, CLASSES),
-            attributes={}, seed=5, size=(128, 128), steps=2, guidance=4.0, model="tiny",
+            task="txt2img",
+            prompt=prompt,
+            negative_prompt=negative,
+            phrases=find_phrases(prompt, CLASSES),
+            attributes={},
+            seed=5,
+            size=(128, 128),
+            steps=2,
+            guidance=4.0,
+            model="tiny",
             setup=Setup(prompt_weights=True) if setup is None else setup,
         )
         for prompt in prompts
-    ]  # fmt: skip
+    ]
     return list(paint(jobs, pipe=pipe, batch_size=len(jobs)))
 
 

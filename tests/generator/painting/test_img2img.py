@@ -60,9 +60,18 @@ def job(task: str, seed: int, strength: float, size: tuple[int, int] = (96, 96))
     region = Region("truth", "1", "tree", 0.0, "b") if task == "inpaint" else None
     source = Source("photos", "1", "a", strength, region)
     return Job.of(
-        task=task, prompt="a red car", negative_prompt="", phrases={"car": ("car",)}, attributes={}, seed=seed,
-        size=size, steps=4, guidance=4.0, model="some", source=source,
-    )  # fmt: skip
+        task=task,
+        prompt="a red car",
+        negative_prompt="",
+        phrases={"car": ("car",)},
+        attributes={},
+        seed=seed,
+        size=size,
+        steps=4,
+        guidance=4.0,
+        model="some",
+        source=source,
+    )
 
 
 def painted(pipe: Any, task: str, count: int, strength: float, batch_size: int = 8) -> list[Painting]:
@@ -106,8 +115,10 @@ def test_weights_in_prompts_count_where_images_start_from_pictures(
     assert not np.array_equal(plain.image, weighted.image) and weighted.heatmaps["car"].max() > 0
 
 
-@pytest.mark.parametrize(("kind", "task"), [("sd-inpainting", "img2img"), ("sd-inpainting", "txt2img"),
-                                            ("pixart", "img2img"), ("pixart", "inpaint")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [("sd-inpainting", "img2img"), ("sd-inpainting", "txt2img"), ("pixart", "img2img"), ("pixart", "inpaint")],
+)
 def test_models_that_cannot(pipe_of: Callable[[str], Any], kind: str, task: str) -> None:
     with pytest.raises(ModelError, match="can only inpaint" if kind == "sd-inpainting" else "diffusers has no"):
         for_task(pipe_of(kind), task, 0.5)
@@ -150,8 +161,14 @@ def test_a_job_without_its_picture_is_left_out_and_counted(pipe_of: Callable[[st
         return PICTURES[job.task]
 
     todo = [job("img2img", seed, 0.5) for seed in range(4)]
-    done = paint(todo, pipe=pipe_of("sd"), batch_size=2, pictures=picture, on_batch=reports.append,
-                 on_failure=lambda job, error: failed.append((job.seed, str(error))))  # fmt: skip
+    done = paint(
+        todo,
+        pipe=pipe_of("sd"),
+        batch_size=2,
+        pictures=picture,
+        on_batch=reports.append,
+        on_failure=lambda job, error: failed.append((job.seed, str(error))),
+    )
     assert [one.job.seed for one in done] == [1, 2]
     assert failed == [(0, "it is gone"), (3, "it is gone")] and [one.done for one in reports] == [2, 4]
     with pytest.raises(PictureError, match="it is gone"):

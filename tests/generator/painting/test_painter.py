@@ -21,9 +21,17 @@ PROMPTS = ["a red car", "a bus and two sedans", "a tree", "a car at night", "a b
 
 def job(prompt: str, **content: Any) -> Job:
     values = {
-        "task": "txt2img", "prompt": prompt, "negative_prompt": "", "phrases": find_phrases(prompt, CLASSES),
-        "attributes": {}, "seed": 5, "size": (128, 128), "steps": 1, "guidance": 4.0, "model": "tiny",
-    }  # fmt: skip
+        "task": "txt2img",
+        "prompt": prompt,
+        "negative_prompt": "",
+        "phrases": find_phrases(prompt, CLASSES),
+        "attributes": {},
+        "seed": 5,
+        "size": (128, 128),
+        "steps": 1,
+        "guidance": 4.0,
+        "model": "tiny",
+    }
     return Job.of(**{**values, **content})
 
 
@@ -70,9 +78,14 @@ def test_an_image_does_not_depend_on_its_batch(pipe: Any) -> None:
 def test_an_image_is_the_pipelines_own(pipe: Any) -> None:
     (painting,) = paint([job("a red car", seed=11, negative_prompt="fog")], pipe=pipe)
     image = pipe(
-        "a red car", negative_prompt="fog", num_inference_steps=1, guidance_scale=4.0, width=128, height=128,
+        "a red car",
+        negative_prompt="fog",
+        num_inference_steps=1,
+        guidance_scale=4.0,
+        width=128,
+        height=128,
         generator=torch.Generator().manual_seed(11),
-    ).images[0]  # fmt: skip
+    ).images[0]
     assert np.array_equal(painting.image, np.asarray(image))
 
 
@@ -184,9 +197,14 @@ def test_no_progress_bar(pipe: Any, capfd: pytest.CaptureFixture[str]) -> None:
 def test_painting_equals_the_trace(pipe: Any) -> None:
     with AttentionTrace(pipe, CLASSES) as trace:
         pipe(
-            "a red car", num_inference_steps=1, guidance_scale=4.0, width=128, height=128, output_type="latent",
+            "a red car",
+            num_inference_steps=1,
+            guidance_scale=4.0,
+            width=128,
+            height=128,
+            output_type="latent",
             generator=torch.Generator().manual_seed(0),
-        )  # fmt: skip
+        )
     (painting,) = paint(JOBS[:1], pipe=pipe)
     assert np.array_equal(painting.heatmaps["car"], trace.maps()[0]["car"])
 
@@ -194,9 +212,11 @@ def test_painting_equals_the_trace(pipe: Any) -> None:
 @pytest.mark.parametrize("family", ["xl", "sd3", "flux", "pixart"])
 def test_other_families(tokenizer: Any, family: str) -> None:
     makers = {
-        "xl": lambda one: untrained_xl(one, one), "sd3": untrained_sd3, "flux": untrained_flux,
+        "xl": lambda one: untrained_xl(one, one),
+        "sd3": untrained_sd3,
+        "flux": untrained_flux,
         "pixart": lambda _: untrained_pixart(),
-    }  # fmt: skip
+    }
     pipe = makers[family](tokenizer)
     paintings = list(paint([job(prompt, size=(96, 128)) for prompt in PROMPTS[:3]], pipe=pipe, batch_size=2))
     assert [list(painting.heatmaps) for painting in paintings] == [["car"], ["car", "bus"], []]

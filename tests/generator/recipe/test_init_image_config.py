@@ -10,8 +10,12 @@ from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.files.strict_yaml import write_yaml
 from diffucurate.generator.recipe.recipe import Recipe
 
-PLAIN: dict[str, Any] = {"dataset": "d", "classes": {"car": ["car"]}, "templates": ["a {colour} car"],
-                         "attributes": {"colour": ["red"]}}  # fmt: skip
+PLAIN: dict[str, Any] = {
+    "dataset": "d",
+    "classes": {"car": ["car"]},
+    "templates": ["a {colour} car"],
+    "attributes": {"colour": ["red"]},
+}
 VARIED = {**PLAIN, "task": "img2img", "source": {"dataset": "photos"}}
 REPLACED = {**VARIED, "task": "inpaint", "objects": {"field": "truth"}}
 

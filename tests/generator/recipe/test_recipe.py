@@ -271,8 +271,11 @@ def test_phrases_are_found_wherever_a_prompt_puts_them_together(
     many = {f"f{i}": [f"filler{i}x{j}" for j in range(50)] for i in range(6)}
     template += "".join(f" {{{name}}}" for name in many)  # 50 ** 6 prompts: they must not be tried one by one
     mapping = {
-        "dataset": "d", "templates": [template], "attributes": {**attributes, **many}, "sample": {"count": 5},
-    }  # fmt: skip
+        "dataset": "d",
+        "templates": [template],
+        "attributes": {**attributes, **many},
+        "sample": {"count": 5},
+    }
     Recipe.from_mapping({**mapping, "classes": {"fire_truck": ["fire truck"]}})
     error = complaint({**mapping, "classes": {"fire_truck": ["fire lorry"]}})
     assert error.field == "classes.fire_truck"

@@ -38,8 +38,10 @@ def test_what_a_template_is_about(template: str, classes: list[str]) -> None:
 def test_values_that_mean_the_same_share_a_class() -> None:
     values = ["fire truck", "fire-truck", "Fire trucks", "été", "犬", "background", "car", "cars"]
     assert likely_classes(["a {object}", "the {object}"], {"object": values}) == {
-        "fire_truck": ["fire truck"], "ete": ["été"], "car": ["car"],
-    }  # fmt: skip
+        "fire_truck": ["fire truck"],
+        "ete": ["été"],
+        "car": ["car"],
+    }
 
 
 @pytest.mark.parametrize(

@@ -219,9 +219,12 @@ def test_a_recipe_that_was_handed_over_is_taken_apart(form) -> None:
 
 def test_what_a_pasted_recipe_says_of_rare_things_is_shown_or_kept(form) -> None:
     rare = {
-        "size": [[64, 96], [96, 64]], "loras": [{"path": "a.safetensors", "scale": 0.5}], "prompt_weights": True,
-        "tokens": [{"path": "p.safetensors", "placeholder": "<p>"}], "seeds": {"count": 3, "highest": 9, "seed": 2},
-    }  # fmt: skip
+        "size": [[64, 96], [96, 64]],
+        "loras": [{"path": "a.safetensors", "scale": 0.5}],
+        "prompt_weights": True,
+        "tokens": [{"path": "p.safetensors", "placeholder": "<p>"}],
+        "seeds": {"count": 3, "highest": 9, "seed": 2},
+    }
     text = as_text({**EXAMPLE, **rare})
     fields = form(recipe=text)
     assert problems(fields) == {} and "kept" not in fields and "left_behind" not in fields
@@ -229,9 +232,13 @@ def test_what_a_pasted_recipe_says_of_rare_things_is_shown_or_kept(form) -> None
         name: fields[name]["default"] for name in ("height", "more_sizes", "prompt_weights", "tokens", "loras", "seeds")
     }
     assert found == {
-        "height": 96, "more_sizes": "96x64", "prompt_weights": True, "tokens": ["<p>=p.safetensors"],
-        "loras": ["a.safetensors=0.5"], "seeds": "3 random from 0 to 9, mix 2",
-    }  # fmt: skip
+        "height": 96,
+        "more_sizes": "96x64",
+        "prompt_weights": True,
+        "tokens": ["<p>=p.safetensors"],
+        "loras": ["a.safetensors=0.5"],
+        "seeds": "3 random from 0 to 9, mix 2",
+    }
     pictures = {"task": "img2img", "source": {"dataset": "photos"}, "strength": [0.4, 0.8], "carry": "truth"}
     own = {"templates": [], "attributes": {"time": ["night"]}, "size": "source"}
     for content in ({**EXAMPLE, **pictures}, {**EXAMPLE, **pictures, **own, "classes": {"car": ["car"]}}):

@@ -32,14 +32,19 @@ def event(app):
     from fiftyone.operators.executor import execute_or_delegate_operator
 
     def send(
-        dataset: fo.Dataset | None, method: str = "on_load", *, view: Any = None, params: dict[str, Any] | None = None,
+        dataset: fo.Dataset | None,
+        method: str = "on_load",
+        *,
+        view: Any = None,
+        params: dict[str, Any] | None = None,
         **state: Any,
-    ) -> Answer:  # fmt: skip
+    ) -> Answer:
         request = {
-            "dataset_name": None if dataset is None else dataset.name, "filters": {},
+            "dataset_name": None if dataset is None else dataset.name,
+            "filters": {},
             "view": [] if view is None else view._serialize(),
             "params": {"__method__": method, "panel_id": "p", "panel_state": state, **(params or {})},
-        }  # fmt: skip
+        }
         result = asyncio.run(execute_or_delegate_operator(URI, request))
         assert result.error is None, result.error
         drawn, told = None, {}
@@ -83,11 +88,18 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fo.Dataset]:
 
     def found(bars: tuple[tuple[int, int], ...], *, last: bool) -> fo.Detections:
         labels = ["car"] * (len(bars) - 1) + ["bus"]
-        return fo.Detections(detections=[
-            fo.Detection(label=label, bounding_box=[left / 32, 0, (right - left) / 32, 1], confidence=right / 32,
-                         mask=np.ones((32, right - left), np.bool_), area=(right - left) / 32)
-            for label, (left, right) in list(zip(labels, bars, strict=True))[: len(bars) - (not last)]
-        ])  # fmt: skip
+        return fo.Detections(
+            detections=[
+                fo.Detection(
+                    label=label,
+                    bounding_box=[left / 32, 0, (right - left) / 32, 1],
+                    confidence=right / 32,
+                    mask=np.ones((32, right - left), np.bool_),
+                    area=(right - left) / 32,
+                )
+                for label, (left, right) in list(zip(labels, bars, strict=True))[: len(bars) - (not last)]
+            ]
+        )
 
     dataset.add_samples(
         fo.Sample(str(image), attention_instances=found(bars, last=True), shifted_instances=found(bars, last=False))
@@ -97,8 +109,12 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fo.Dataset]:
     sample = dataset.first()
     sample["attributes"] = fo.DynamicEmbeddedDocument(colour="red", time="noon")
     sample.save()
-    recipe = {"dataset": "d", "classes": {"car": ["car"]}, "templates": ["a {colour} car at {time}"],
-              "attributes": {"colour": ["red", "blue"], "time": ["noon", "night"]}}  # fmt: skip
+    recipe = {
+        "dataset": "d",
+        "classes": {"car": ["car"]},
+        "templates": ["a {colour} car at {time}"],
+        "attributes": {"colour": ["red", "blue"], "time": ["noon", "night"]},
+    }
     with runs.recorded(dataset, "generate", {"recipe": recipe}):
         pass
     yield dataset
@@ -312,5 +328,11 @@ def test_missing_combinations_go_to_the_form_as_a_recipe(event, compared: fo.Dat
 def test_choices_that_are_gone_give_way(event, compared: fo.Dataset) -> None:
     answer = event(compared, tab="gone", pair="a and b", source="c", x="weather", y="colour", page=-3)
     chosen = {name: answer.state[name] for name in ("tab", "pair", "source", "x", "y", "page")}
-    assert chosen == {"tab": "overview", "pair": "attention and shifted", "source": "attention", "x": "colour",
-                      "y": "time", "page": 0}  # fmt: skip
+    assert chosen == {
+        "tab": "overview",
+        "pair": "attention and shifted",
+        "source": "attention",
+        "x": "colour",
+        "y": "time",
+        "page": 0,
+    }

@@ -42,8 +42,11 @@ def launched(app: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         service = subprocess.Popen(
             [str(Path(sysconfig.get_path("scripts")) / "fiftyone"), "delegated", "launch"],
             env={**os.environ, "FIFTYONE_PLUGINS_DIR": fo.config.plugins_dir, "OMP_NUM_THREADS": "1"},
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         yield log
         # To all of its processes, as a terminal would. A shell that starts pytest in the background makes its children
         # deaf to Ctrl-C, and then only this ends them.

@@ -47,8 +47,11 @@ def command(fiftyone_is_there: None, capfd: pytest.CaptureFixture[str]) -> Calla
 def in_a_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "diffucurate.plugin.cli", *arguments],
-        capture_output=True, text=True, check=False, env={**os.environ, **environment},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
 
 
 @pytest.fixture
@@ -60,10 +63,14 @@ def model(model_folder: str) -> Path:
 def recipe(model: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     path = tmp_path / "recipe.yaml"
     mapping = {
-        "dataset": f"cli {abs(hash(request.node.nodeid))}", "model": str(model), "size": [64, 64], "steps": 2,
-        "classes": {"car": ["car"], "tree": ["tree"]}, "templates": ["a {colour} car and a tree"],
+        "dataset": f"cli {abs(hash(request.node.nodeid))}",
+        "model": str(model),
+        "size": [64, 64],
+        "steps": 2,
+        "classes": {"car": ["car"], "tree": ["tree"]},
+        "templates": ["a {colour} car and a tree"],
         "attributes": {"colour": ["red", "blue", "white"]},
-    }  # fmt: skip
+    }
     path.write_text(yaml.safe_dump(mapping))
     return path
 
@@ -174,9 +181,13 @@ def test_a_wrong_recipe_names_field_value_and_remedy(command: Callable[..., Outc
     remedy = "this is not a key of a recipe; did you mean 'steps'?"
     assert code == 1 and document == {
         "error": {
-            "type": "RecipeError", "message": f"stepz: 3 - {remedy}", "field": "stepz", "value": 3, "remedy": remedy,
+            "type": "RecipeError",
+            "message": f"stepz: 3 - {remedy}",
+            "field": "stepz",
+            "value": 3,
+            "remedy": remedy,
         }
-    }  # fmt: skip
+    }
 
 
 def test_a_view_that_is_not_there(command: Callable[..., Outcome], dataset: Any) -> None:
@@ -260,10 +271,13 @@ def test_ctrl_c_keeps_what_was_made(recipe: Path, delete_afterwards: None) -> No
     recipe.write_text(yaml.safe_dump({**mapping, "seeds": 200, "steps": 20}))
     arguments = [sys.executable, "-m", "diffucurate.plugin.cli", "generate", str(recipe), "--batch-size", "2"]
     running = subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         # A shell that runs the tests in the background has them ignore Ctrl-C, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
     assert running.stderr is not None
     try:
         # The first line tells of a batch that may still be on its way to the dataset.
@@ -394,9 +408,22 @@ def test_compare_curate_export(
     assert (code, kept) == (0, {"dataset": dataset.name, "view": "same", "kept": 3, "samples": 6}), err
 
     code, fewer, err = command(
-        "curate", dataset.name, "--source", "truth", "--view", "few", "--max-per-class", 1, "--near-duplicates", 0.01,
-        "--exact-duplicates", "--score", "agreement_truth_moved=0.5:", "--max-area", 0.9,
-    )  # fmt: skip
+        "curate",
+        dataset.name,
+        "--source",
+        "truth",
+        "--view",
+        "few",
+        "--max-per-class",
+        1,
+        "--near-duplicates",
+        0.01,
+        "--exact-duplicates",
+        "--score",
+        "agreement_truth_moved=0.5:",
+        "--max-area",
+        0.9,
+    )
     assert (code, 0 < fewer["kept"] <= 3) == (0, True), err
     code, undone, err = command("undo", dataset.name, "few")
     assert (code, undone["untagged"], undone["view"]) == (0, fewer["kept"], "removed"), err
@@ -404,9 +431,18 @@ def test_compare_curate_export(
     for format in ("coco", "yolo"):
         out = tmp_path / format
         code, summary, err = command(
-            "export", dataset.name, out, "--format", format, "--source", "truth", "--view", "same",
-            "--splits", "train=0.67,val=0.33",
-        )  # fmt: skip
+            "export",
+            dataset.name,
+            out,
+            "--format",
+            format,
+            "--source",
+            "truth",
+            "--view",
+            "same",
+            "--splits",
+            "train=0.67,val=0.33",
+        )
         assert code == 0 and summary["dataset"] == dataset.name and sum(summary["images"].values()) == 3, err
         assert len(list(out.rglob("*.png"))) == 3
     code, document, _ = command("export", dataset.name, tmp_path / "coco", "--format", "coco", "--source", "truth")
@@ -449,13 +485,35 @@ def test_img2img_and_inpaint(
 
     add_scenes(scenes[:2], truth=[labels_of(scene, 0) for scene in scenes[:2]])
     options = ("--model", model, "--steps", 2, "--size", "64x64")
-    code, made, _ = command("img2img", dataset.name, "--prompt", "a {colour} car", "--change", "colour=red,blue",
-                            "--strength", "0.5,1", "--carry", "truth", *options)  # fmt: skip
+    code, made, _ = command(
+        "img2img",
+        dataset.name,
+        "--prompt",
+        "a {colour} car",
+        "--change",
+        "colour=red,blue",
+        "--strength",
+        "0.5,1",
+        "--carry",
+        "truth",
+        *options,
+    )
     assert (code, made["dataset"], made["added"]) == (0, f"{dataset.name}-varied", 4)
     varied = fo.load_dataset(made["dataset"])
     assert sorted(varied.values("id")) == sorted(made["samples"]) and varied.count("carried_instances.detections")
-    code, made, err = command("inpaint", dataset.name, "--field", "truth", "--prompt", "a red sedan", "--class",
-                              "sedan=sedan,red sedan", "--to", f"{dataset.name}-new", *options)  # fmt: skip
+    code, made, err = command(
+        "inpaint",
+        dataset.name,
+        "--field",
+        "truth",
+        "--prompt",
+        "a red sedan",
+        "--class",
+        "sedan=sedan,red sedan",
+        "--to",
+        f"{dataset.name}-new",
+        *options,
+    )
     assert (code, made["added"]) == (0, 2), err
     for name in (varied.name, f"{dataset.name}-new"):
         fo.delete_dataset(name)

@@ -24,11 +24,13 @@ def crowd() -> fo.Dataset:
     for index in range(120):
         found = [
             fo.Detection(
-                label=chance.choice(CLASSES), bounding_box=[0, 0, 0.5, 0.5], area=chance.randrange(33) / 32,
+                label=chance.choice(CLASSES),
+                bounding_box=[0, 0, 0.5, 0.5],
+                area=chance.randrange(33) / 32,
                 confidence=chance.choice([None, *(step / 16 for step in range(17))]),
             )
             for _ in range(chance.randrange(4))
-        ]  # fmt: skip
+        ]
         samples.append(
             fo.Sample(
                 f"{index}.png",
@@ -51,9 +53,14 @@ def random_rules(chance: random.Random) -> dict[str, object]:
     agreement = {"against": "other", "min_agreement": chance.choice([0.0, 0.25, 0.5])}
     scores = {"uniqueness": chance.choice([(0.25, None), (None, 0.5), (0.25, 0.5)]), "views": (1, None)}
     candidates = [
-        agreement, {"min_confidence": chance.choice([0.0, 0.25, 0.5])}, {"classes": chance.sample(CLASSES, 2)},
-        {"min_area": 0.125}, {"max_area": 0.75}, {"scores": scores}, {"max_per_class": chance.choice([1, 5, 20])},
-    ]  # fmt: skip
+        agreement,
+        {"min_confidence": chance.choice([0.0, 0.25, 0.5])},
+        {"classes": chance.sample(CLASSES, 2)},
+        {"min_area": 0.125},
+        {"max_area": 0.75},
+        {"scores": scores},
+        {"max_per_class": chance.choice([1, 5, 20])},
+    ]
     return {name: value for part in candidates if chance.random() < 0.5 for name, value in part.items()}
 
 

@@ -112,8 +112,17 @@ def test_a_check_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> No
     def broken() -> Any:
         raise OSError("the disk\nis gone")
 
-    for name in ("_packages", "_opencv", "_ultralytics", "_compel", "_database", "_device", "_built_in_model",
-                 "_built_in_yolo", "_plugin"):  # fmt: skip
+    for name in (
+        "_packages",
+        "_opencv",
+        "_ultralytics",
+        "_compel",
+        "_database",
+        "_device",
+        "_built_in_model",
+        "_built_in_yolo",
+        "_plugin",
+    ):
         monkeypatch.setattr(doctor, name, broken)
     found = list(doctor.checks())
     assert len(found) == 10 and {check.detail for check in found[1:]} == {"OSError: the disk is gone"}

@@ -34,7 +34,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             {"id": 902, "image_id": 12, "caption": "a beach at sunset"},
             {"id": 903, "image_id": 12, "caption": LONG},
         ],
-    }  # fmt: skip
+    }
     instances = {
         "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "bus"}, {"id": 3, "name": "kite"}],
         "annotations": [{"id": n, "image_id": 11 + n // 2, "category_id": c} for n, c in enumerate((1, 2, 2, 3))],
@@ -47,9 +47,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def content(files: dict[str, str]) -> dict[str, Any]:
     return {
-        "dataset": "captioned", "model": "tiny", "size": [128, 128], "steps": 4,
-        "classes": {"car": ["car"], "bus": ["bus", "coach"]}, "captions": files,
-    }  # fmt: skip
+        "dataset": "captioned",
+        "model": "tiny",
+        "size": [128, 128],
+        "steps": 4,
+        "classes": {"car": ["car"], "bus": ["bus", "coach"]},
+        "captions": files,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +83,11 @@ def test_labels_by_the_class_prompt(captioned: fo.Dataset, notes: list[str]) -> 
 def test_where_the_caption_came_from(captioned: fo.Dataset, files: dict[str, str]) -> None:
     made = captioned.first().caption
     assert (made.text, made.file, made.caption_id, made.image_id) == (
-        "a red car on a {road} at noon", files["path"], "901", "11",
-    )  # fmt: skip
+        "a red car on a {road} at noon",
+        files["path"],
+        "901",
+        "11",
+    )
     assert (list(made.classes), made.class_prompt) == (["car", "bus"], "a photo of a car and a bus")
     assert captioned.match({"caption.image_id": "12"}).count() == 1
     told = of_image(provenance(captioned.first()))

@@ -32,24 +32,40 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str,
     """One with all three sections, quick to paint; its datasets are deleted afterwards."""
     name = f"diffugen-{abs(hash(request.node.nodeid)):x}"
     yield {
-        "dataset_name": name, "dataset_root": str(tmp_path), "image_format": "png", "steps": 2,
-        "image_size": {"width": 64, "height": 64}, "dataset_classes": ["car", "bus", "tram"],
-        "dataset_to_model_class_map": {"car": "car", "bus": "bus", "tram": "bus"}, "unsupervised": False,
+        "dataset_name": name,
+        "dataset_root": str(tmp_path),
+        "image_format": "png",
+        "steps": 2,
+        "image_size": {"width": 64, "height": 64},
+        "dataset_classes": ["car", "bus", "tram"],
+        "dataset_to_model_class_map": {"car": "car", "bus": "bus", "tram": "bus"},
+        "unsupervised": False,
         "txt2img": {
-            "stable_diffusion_model": "nobody/no-such-model", "seed_range": {"min": 5, "max": 99},
-            "seed_count_per_prompt": 1, "object_names": ["car", "bus"], "view_points": ["rear"],
-            "times_of_day": ["noon"], "sky_conditions": ["clear"], "weather_conditions": ["good"],
-            "prompts": [TEMPLATE], "negative_prompt": "(blurry, odd:1.4), low",
+            "stable_diffusion_model": "nobody/no-such-model",
+            "seed_range": {"min": 5, "max": 99},
+            "seed_count_per_prompt": 1,
+            "object_names": ["car", "bus"],
+            "view_points": ["rear"],
+            "times_of_day": ["noon"],
+            "sky_conditions": ["clear"],
+            "weather_conditions": ["good"],
+            "prompts": [TEMPLATE],
+            "negative_prompt": "(blurry, odd:1.4), low",
         },
         "img2img": {
-            "stable_diffusion_model": "nobody/no-such-model", "source_dataset": f"{tmp_path}/{name}/txt2img",
-            "times_of_day": ["noon", "night"], "sky_conditions": ["cloudy"], "weather_conditions": ["good", "rain"],
+            "stable_diffusion_model": "nobody/no-such-model",
+            "source_dataset": f"{tmp_path}/{name}/txt2img",
+            "times_of_day": ["noon", "night"],
+            "sky_conditions": ["cloudy"],
+            "weather_conditions": ["good", "rain"],
         },
         "inpaint": {
-            "stable_diffusion_model": "nobody/no-such-inpainting", "source_dataset": f"{tmp_path}/{name}/txt2img",
-            "car": ["yellow camper"], "tram": ["red tram"],
+            "stable_diffusion_model": "nobody/no-such-inpainting",
+            "source_dataset": f"{tmp_path}/{name}/txt2img",
+            "car": ["yellow camper"],
+            "tram": ["red tram"],
         },
-    }  # fmt: skip
+    }
     for made in (name, f"{name}-img2img", f"{name}-inpaint", "theirs-txt2img"):
         if fo.dataset_exists(made):
             fo.delete_dataset(made)
@@ -65,8 +81,13 @@ def theirs(tmp_path: Path) -> Path:
     for index, name in enumerate(("car", "bus", "car")):
         pixels = np.random.default_rng(index).integers(0, 256, (64, 64, 3), np.uint8)
         Image.fromarray(pixels).save(root / "images" / "0001" / f"{index}.png")
-        values = {"view_point": "rear", "object_name": name, "time_of_day": "noon", "sky_condition": "clear",
-                  "weather_condition": "good"}  # fmt: skip
+        values = {
+            "view_point": "rear",
+            "object_name": name,
+            "time_of_day": "noon",
+            "sky_condition": "clear",
+            "weather_condition": "good",
+        }
         details = {"seed": index, "steps": 50, "prompt": TEMPLATE.format(**values), "prompt_template": TEMPLATE}
         labels = [{"score": 0.9, "class_id": 0, "bounding_polygon": square}]
         content = json.dumps({"prompt_details": {**details, **values}, "labels": labels})
@@ -132,10 +153,15 @@ def test_any_folder_of_pictures_with_masks(
     theirs: Path, model_folder: str, config: dict[str, Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
     content = {
-        "dataset": f"{config['dataset_name']}-inpaint", "task": "inpaint", "source": {"folder": str(theirs)},
-        "objects": {"field": "masks"}, "classes": {"bus": ["bus"]}, "templates": ["a bus"], "model": model_folder,
+        "dataset": f"{config['dataset_name']}-inpaint",
+        "task": "inpaint",
+        "source": {"folder": str(theirs)},
+        "objects": {"field": "masks"},
+        "classes": {"bus": ["bus"]},
+        "templates": ["a bus"],
+        "model": model_folder,
         "steps": 2,
-    }  # fmt: skip
+    }
     made = generate(content)
     assert len(made) == 1 and made.first().source.label == "object"
     folder = str(theirs / "images" / "0001")
@@ -167,9 +193,11 @@ class Anything:
 def test_words_in_pickles_need_no_trust(tmp_path: Path, layout: str) -> None:
     vectors = torch.arange(8.0).reshape(2, 4)
     content = {
-        "diffusers": {"<piano>": vectors[0]}, "web ui": {"string_to_param": {"*": vectors}, "name": "piano", "step": 3},
-        "xl": {"clip_l": vectors, "clip_g": vectors[:, :2]}, "bare": vectors,
-    }[layout]  # fmt: skip
+        "diffusers": {"<piano>": vectors[0]},
+        "web ui": {"string_to_param": {"*": vectors}, "name": "piano", "step": 3},
+        "xl": {"clip_l": vectors, "clip_g": vectors[:, :2]},
+        "bare": vectors,
+    }[layout]
     torch.save(content, tmp_path / "piano.pt")
     path = convert("tokens[0].path", str(tmp_path / "piano.pt"), tmp_path / "words")
     found = load_file(path)
@@ -217,8 +245,9 @@ def test_a_config_with_a_pickled_word(config: dict[str, Any], model_folder: str,
     torch.save({"<piano>": torch.ones(16)}, tmp_path / "piano.pt")
     config["txt2img"] |= {
         "textual_inversion": {"weights": str(tmp_path / "piano.pt"), "keyword": "<piano>"},
-        "prompts": ["a {object_name} on a <piano>++"], "stable_diffusion_model": model_folder,
-    }  # fmt: skip
+        "prompts": ["a {object_name} on a <piano>++"],
+        "stable_diffusion_model": model_folder,
+    }
     del config["img2img"], config["inpaint"]
     with pytest.raises(RecipeError, match="a pickle, which can run any code"):
         recipes_of(config)

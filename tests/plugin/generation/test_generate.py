@@ -21,11 +21,15 @@ def content(model_folder: str, request: pytest.FixtureRequest) -> Iterator[dict[
     """A recipe of eight images: two prompts, each with one or two classes, and four seeds."""
     name = f"generated-{abs(hash(request.node.name)):x}"
     yield {
-        "dataset": name, "model": model_folder, "size": [64, 64], "steps": 2, "seeds": 4,
+        "dataset": name,
+        "model": model_folder,
+        "size": [64, 64],
+        "steps": 2,
+        "seeds": 4,
         "classes": {"car": ["car", "sedan"], "tree": ["tree"]},
         "templates": ["a photo of a {colour} car", "a red sedan and two {colour} trees"],
         "attributes": {"colour": ["red"]},
-    }  # fmt: skip
+    }
     if fo.dataset_exists(name):
         fo.delete_dataset(name)
 

@@ -88,11 +88,18 @@ def test_variations_of_painted_images(generated: fo.Dataset, quick: dict[str, An
 
 
 def test_each_image_draws_its_strength_from_the_list(photos: fo.Dataset) -> None:
-    recipe = Recipe.from_mapping({
-        "dataset": "none", "task": "img2img", "source": {"dataset": photos.name}, "classes": {"bus": ["bus"]},
-        "templates": ["a {colour} bus"], "attributes": {"colour": ["red", "green", "blue"]}, "seeds": 2,
-        "strength": [0.25, 0.5, 1.0],
-    })  # fmt: skip
+    recipe = Recipe.from_mapping(
+        {
+            "dataset": "none",
+            "task": "img2img",
+            "source": {"dataset": photos.name},
+            "classes": {"bus": ["bus"]},
+            "templates": ["a {colour} bus"],
+            "attributes": {"colour": ["red", "green", "blue"]},
+            "seeds": 2,
+            "strength": [0.25, 0.5, 1.0],
+        }
+    )
     first, again = (plan_pictures(recipe, PictureReader(), lambda size: size).jobs for _ in range(2))
     drawn = [job.source.strength for job in first if job.source]
     assert first == again and len(drawn) == 18 and all(drawn.count(one) >= 2 for one in (0.25, 0.5, 1.0))
@@ -133,8 +140,16 @@ def test_an_object_is_replaced_and_the_others_stay(photos: fo.Dataset, quick: di
         sample.save()
     photos.mask_targets = {"rings": {1: "tree", 2: "car"}} if kind == "segmentation" else {}
     field = "rings" if "rings" in photos.get_field_schema() else "truth"
-    made = dc.inpaint(photos, field, "a {colour} bus", attributes={"colour": ["red", "green"]}, margin=0.1,
-                      replace=["car"], classes=["bus"], **quick)  # fmt: skip
+    made = dc.inpaint(
+        photos,
+        field,
+        "a {colour} bus",
+        attributes={"colour": ["red", "green"]},
+        margin=0.1,
+        replace=["car"],
+        classes=["bus"],
+        **quick,
+    )
     assert len(made) == 6 and set(made.values("task")) == {"inpaint"}
     mask = np.zeros((64, 64), np.bool_)
     mask[CAR] = True
@@ -183,16 +198,18 @@ def test_what_cannot_be_used_is_named_and_the_others_go_on(
     image = str(tmp_path / "2.png")
     mask = np.zeros((64, 64), np.bool_)
     empty = fo.Detections(detections=[fo.Detection(label="car", bounding_box=[0.1, 0.1, 0.2, 0.2], mask=mask)])
-    photos.add_samples([
-        fo.Sample(filepath=str(tmp_path / "missing.png"), truth=truth.copy()),
-        fo.Sample(filepath=str(tmp_path / "broken.png"), truth=truth.copy()),
-        fo.Sample(filepath=image, truth=empty),
-        fo.Sample(filepath=image, truth=None),
-    ])  # fmt: skip
+    photos.add_samples(
+        [
+            fo.Sample(filepath=str(tmp_path / "missing.png"), truth=truth.copy()),
+            fo.Sample(filepath=str(tmp_path / "broken.png"), truth=truth.copy()),
+            fo.Sample(filepath=image, truth=empty),
+            fo.Sample(filepath=image, truth=None),
+        ]
+    )
     notes: list[str] = []
     made = dc.inpaint(
         photos, "truth", "a bus", classes=["bus"], progress=lambda report: notes.append(report.note), **quick
-    )  # fmt: skip
+    )
     assert len(made) == 3
     (run,) = [made.get_run_info(key).config for key in made.list_runs()]
     assert (run.status, run.facts["added"], run.facts["asked"]) == ("done", 3, 3)
@@ -271,8 +288,14 @@ def test_masks_of_another_size_are_named(photos: fo.Dataset, quick: dict[str, An
 def test_what_is_wrong_is_said_before_a_dataset_is_made(
     photos: fo.Dataset, quick: dict[str, Any], change: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    content = {**quick, "task": "img2img", "source": {"dataset": "HERE"}, "classes": {"bus": ["bus"]},
-               "templates": ["a bus"], **change}  # fmt: skip
+    content = {
+        **quick,
+        "task": "img2img",
+        "source": {"dataset": "HERE"},
+        "classes": {"bus": ["bus"]},
+        "templates": ["a bus"],
+        **change,
+    }
     if content["source"]["dataset"] == "HERE":
         content["source"] = {**content["source"], "dataset": photos.name}
     with pytest.raises(error, match=message):

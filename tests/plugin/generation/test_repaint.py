@@ -21,12 +21,17 @@ def streets() -> Iterator[fo.Dataset]:
     """Four images of the built-in model: three painted together and one alone."""
     dataset = generate(
         {
-            "dataset": "repainted-streets", "model": "tiny", "size": [128, 128], "steps": 6, "seeds": 2,
+            "dataset": "repainted-streets",
+            "model": "tiny",
+            "size": [128, 128],
+            "steps": 6,
+            "seeds": 2,
             "classes": {"car": ["car"], "bus": ["bus"]},
-            "templates": ["a red {object} on a road at noon"], "attributes": {"object": ["car", "bus"]},
+            "templates": ["a red {object} on a road at noon"],
+            "attributes": {"object": ["car", "bus"]},
         },
         batch_size=3,
-    )  # fmt: skip
+    )
     yield dataset
     dataset.delete()
 

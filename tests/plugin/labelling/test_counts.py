@@ -26,9 +26,17 @@ def painting(prompt: str) -> Painting:
     image[20:60, 10:42], image[20:60, 42:70] = (200, 40, 30), (40, 60, 190)
     heat[5:15, 3:17] = 1
     job = Job.of(
-        task="txt2img", prompt=prompt, negative_prompt="", phrases={"car": ("car",)}, attributes={}, seed=1,
-        size=(80, 80), steps=1, guidance=1.0, model="tiny",
-    )  # fmt: skip
+        task="txt2img",
+        prompt=prompt,
+        negative_prompt="",
+        phrases={"car": ("car",)},
+        attributes={},
+        seed=1,
+        size=(80, 80),
+        steps=1,
+        guidance=1.0,
+        model="tiny",
+    )
     return Painting(job, image, {"car": heat}, 0.0, Conditions("cpu", 1, 1))
 
 

@@ -49,9 +49,14 @@ def photographs(dataset, scenes, tmp_path) -> fo.Dataset:
 @pytest.fixture(scope="module")
 def painted_once(model_folder) -> fo.Dataset:
     recipe = {
-        "dataset": "painted for labels", "model": model_folder, "size": [64, 64], "steps": 2, "seeds": 3,
-        "classes": {"car": ["car"], "tree": ["tree"]}, "templates": ["a red car and a green tree"],
-    }  # fmt: skip
+        "dataset": "painted for labels",
+        "model": model_folder,
+        "size": [64, 64],
+        "steps": 2,
+        "seeds": 3,
+        "classes": {"car": ["car"], "tree": ["tree"]},
+        "templates": ["a red car and a green tree"],
+    }
     made = generate(recipe)
     yield made
     made.delete()

@@ -16,9 +16,15 @@ def test_image_and_run(generated, model_folder):
     image, run = of_image(provenance(sample)), of_run(provenance(sample))
     assert sorted(image.pop("Attributes").split(", ")) == ["colour: red", "object: car", "time: noon"]
     assert image == {
-        "Prompt": "a red car at noon", "Looked for": "car", "Seed": "0", "Size": "64 x 64 px", "Steps": "1",
-        "Guidance": "5", "Model": model_folder, "Task": "Image from text",
-    }  # fmt: skip
+        "Prompt": "a red car at noon",
+        "Looked for": "car",
+        "Seed": "0",
+        "Size": "64 x 64 px",
+        "Steps": "1",
+        "Guidance": "5",
+        "Model": model_folder,
+        "Task": "Image from text",
+    }
     assert list(run) == ["Name", "Time", "Painted", "Recipe", "Versions"]
     assert run["Time"].endswith(" UTC") and " to " in run["Time"]
     assert run["Painted"].startswith("on cpu (") and run["Painted"].endswith(", 4 at once")

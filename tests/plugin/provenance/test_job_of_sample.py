@@ -99,12 +99,17 @@ def test_recipe_of_one_image_leads_to_that_very_image(generated):
 
 def test_recipe_of_one_image_with_awkward_content(model_folder, request):
     content = {
-        "dataset": f"awkward {abs(hash(request.node.nodeid)):x}", "model": model_folder, "size": [64, 64], "steps": 1,
-        "negative_prompt": "no: {{fog}}", "guidance": 0, "seeds": [4294967295],
+        "dataset": f"awkward {abs(hash(request.node.nodeid)):x}",
+        "model": model_folder,
+        "size": [64, 64],
+        "steps": 1,
+        "negative_prompt": "no: {{fog}}",
+        "guidance": 0,
+        "seeds": [4294967295],
         "classes": {"truck": ["truck"], "fire_truck": ["fire truck", "fire engine"], "tree": ["tree"]},
         "templates": ["a {{very}}  red fire-truck,\nat {time} on {day=12:30}", "trucks", "a tree"],
         "attributes": {"time": ["no", "1e3", "# ünï 'x\": y"]},
-    }  # fmt: skip
+    }
     dataset = generate(content)
     try:
         for sample in dataset:

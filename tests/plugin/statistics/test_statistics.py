@@ -131,8 +131,10 @@ def test_whole_dataset_matches_are_the_comparisons_own(bars: fo.Dataset) -> None
 
     result = matches(bars, A, B)
     assert {row.label: (row.matched, row.only_a, row.only_b) for row in result.classes} == {
-        "car": (2, 2, 1), "bus": (1, 0, 1), "tree": (0, 1, 0),
-    }  # fmt: skip
+        "car": (2, 2, 1),
+        "bus": (1, 0, 1),
+        "tree": (0, 1, 0),
+    }
     assert result.overall == MatchRow("All classes", 3, 3, 2, pytest.approx((1 + 0.75 + 0.75) / 3))
     assert result.unmatched_yet == 1  # on the sample that only one source labelled
 
@@ -214,8 +216,12 @@ def test_recipes_are_found_once_and_what_they_can_combine(bars: fo.Dataset) -> N
     from diffucurate.plugin.statistics.coverage import attributes_in, combinations_of, recipes_in
     from diffucurate.plugin.store import runs
 
-    first = {"dataset": "d", "classes": {"car": ["car"]}, "templates": ["a {colour} car at {time=dawn}", "a car"],
-             "attributes": {"colour": ["red", "blue"]}}  # fmt: skip
+    first = {
+        "dataset": "d",
+        "classes": {"car": ["car"]},
+        "templates": ["a {colour} car at {time=dawn}", "a car"],
+        "attributes": {"colour": ["red", "blue"]},
+    }
     for recipe in (first, first, {**first, "seeds": "many"}):  # the last one breaks a rule
         with runs.recorded(bars, "generate", {"recipe": recipe}):
             pass

@@ -109,7 +109,7 @@ def test_photographs_are_read_as_a_browser_shows_them(tmp_path, name, expected):
         "palette.png": lambda: Image.fromarray(eight).convert("P").save(path),
         "cmyk.jpg": lambda: Image.fromarray(np.dstack([eight] * 3)).convert("CMYK").save(path, quality=95),
         "bits.png": lambda: Image.fromarray(eight > 127).save(path),
-    }  # fmt: skip
+    }
     save[name]()
     pixels = read_image(path)
     assert pixels.shape == (*expected, 3) and pixels.dtype == np.uint8

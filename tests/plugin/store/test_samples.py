@@ -32,8 +32,13 @@ def odd_masks() -> dict[str, np.ndarray]:
     pixel[100, 126] = 1
     column = np.zeros(shape, np.uint8)
     column[:, 0] = 1
-    return {"ring": ring == 1, "two parts": parts == 1, "pixel": pixel == 1, "column": column == 1,
-            "all": np.ones(shape, np.bool_)}  # fmt: skip
+    return {
+        "ring": ring == 1,
+        "two parts": parts == 1,
+        "pixel": pixel == 1,
+        "column": column == 1,
+        "all": np.ones(shape, np.bool_),
+    }
 
 
 @pytest.mark.parametrize("name", list(odd_masks()))

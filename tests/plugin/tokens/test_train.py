@@ -55,10 +55,17 @@ def test_a_word_for_whole_images_is_used_by_a_recipe(drawn: fo.Dataset, model_fo
     record = last_run(drawn)
     assert record.status == runs.DONE and record.facts["examples"] == 3 and record.facts["steps"] == 2
     assert list(record.facts["failed"]) == [sample.id]
-    made = generate({
-        "dataset": f"{drawn.name}-made", "model": model_folder, "size": [64, 64], "steps": 1,
-        "classes": {"street": ["<street>"]}, "templates": ["a photo of a <street>"], **learned.recipe_parts(),
-    })  # fmt: skip
+    made = generate(
+        {
+            "dataset": f"{drawn.name}-made",
+            "model": model_folder,
+            "size": [64, 64],
+            "steps": 1,
+            "classes": {"street": ["<street>"]},
+            "templates": ["a photo of a <street>"],
+            **learned.recipe_parts(),
+        }
+    )
     try:
         assert made.first()["heatmap_street"] is not None and made.first()["prompt"] == "a photo of a <street>"
     finally:
@@ -139,8 +146,24 @@ def test_too_few_images(drawn: fo.Dataset) -> None:
 def test_the_command_line(
     drawn: fo.Dataset, model_folder: str, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["train-token", drawn.name, "<it>", "--model", model_folder, "--steps", "2", "--batch-size", "1",
-               "--preview-every", "0", "--lora", "text", "--rank", "2", "--json"]  # fmt: skip
+    command = [
+        "train-token",
+        drawn.name,
+        "<it>",
+        "--model",
+        model_folder,
+        "--steps",
+        "2",
+        "--batch-size",
+        "1",
+        "--preview-every",
+        "0",
+        "--lora",
+        "text",
+        "--rank",
+        "2",
+        "--json",
+    ]
     assert run(command) == 0
     out, err = capfd.readouterr()
     told = json.loads(out)

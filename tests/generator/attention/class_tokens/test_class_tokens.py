@@ -21,9 +21,17 @@ from diffucurate.generator.models.token_files import TOKENS_DIR_VARIABLE, token_
 
 def token(label: str = "car", family: Any = None) -> ClassToken:
     about = Provenance(
-        model="streets", fingerprint="none" if family is None else fingerprint(family), samples=("a.png", "b.png"),
-        rivals=("bus",), timesteps=(100, 300), seed=3, optimiser="L-BFGS", loss=0.25, iou=0.75, made="2026-01-02",
-    )  # fmt: skip
+        model="streets",
+        fingerprint="none" if family is None else fingerprint(family),
+        samples=("a.png", "b.png"),
+        rivals=("bus",),
+        timesteps=(100, 300),
+        seed=3,
+        optimiser="L-BFGS",
+        loss=0.25,
+        iou=0.75,
+        made="2026-01-02",
+    )
     return ClassToken(label, torch.linspace(-1, 1, 64).reshape(2, 32), about)
 
 

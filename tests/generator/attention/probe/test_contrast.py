@@ -51,8 +51,11 @@ def test_as_it_is_defined(pipe: Any) -> None:
     assert [list(maps) for maps in found] == [["car", "bus"], [], ["bus"]]
 
     schedule = DDPMScheduler.from_config(pipe.scheduler.config)
-    for index, label, other in ((0, "car", "a thing and a bus"), (0, "bus", "a car and a thing"),
-                                (2, "bus", "a thing at night")):  # fmt: skip
+    for index, label, other in (
+        (0, "car", "a thing and a bus"),
+        (0, "bus", "a car and a thing"),
+        (2, "bus", "a thing at night"),
+    ):
         generator, expected = torch.Generator().manual_seed(seed), np.zeros((16, 16))
         for step in steps:
             noise = torch.randn(latents.shape[1:], generator=generator)[None]

@@ -209,9 +209,10 @@ def test_states_of_another_model(made: Callable[[str], Any]) -> None:
 def test_another_number_of_texts_than_of_prompts(made: Callable[[str], Any]) -> None:
     pipe = made("sd")
     attribution = Attribution.from_text(pipe, [TEXT] * 3, ASKED)
-    with pytest.raises(ModelError, match="for 3 prompts, which 2 images"), AttentionTrace(
-        pipe, attribution=attribution
-    ):  # fmt: skip
+    with (
+        pytest.raises(ModelError, match="for 3 prompts, which 2 images"),
+        AttentionTrace(pipe, attribution=attribution),
+    ):
         paint(pipe)
 
 

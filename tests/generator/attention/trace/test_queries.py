@@ -170,9 +170,15 @@ def test_megabytes_of_stable_diffusion(tokenizer: Any) -> None:
         unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
     tiny = untrained_pipeline(tokenizer)
     pipe = StableDiffusionPipeline(
-        tiny.vae, tiny.text_encoder, tokenizer, unet, DDIMScheduler(steps_offset=1, clip_sample=False), None, None,
+        tiny.vae,
+        tiny.text_encoder,
+        tokenizer,
+        unet,
+        DDIMScheduler(steps_offset=1, clip_sample=False),
+        None,
+        None,
         requires_safety_checker=False,
-    )  # fmt: skip
+    )
     a_pass = 3 * (64 * 64 * 320 + 32 * 32 * 640 + 16 * 16 * 1280) * 2 / 1e6
     refinement = 4 * (32 * 32) ** 2 / 1e6
     assert expected_megabytes(pipe, (512, 512), 50) == pytest.approx(5 * a_pass + refinement)

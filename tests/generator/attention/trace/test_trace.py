@@ -318,9 +318,14 @@ def test_each_image_is_traced_as_if_alone(pipe: Any) -> None:
     for index, prompt in enumerate([PROMPTS[0], PROMPTS[0], PROMPTS[1], PROMPTS[1]]):
         with AttentionTrace(pipe, CLASSES) as trace:
             pipe(
-                prompt, generator=torch.Generator().manual_seed(7 + index), num_inference_steps=2,
-                width=128, height=128, guidance_scale=4.0, output_type="latent",
-            )  # fmt: skip
+                prompt,
+                generator=torch.Generator().manual_seed(7 + index),
+                num_inference_steps=2,
+                width=128,
+                height=128,
+                guidance_scale=4.0,
+                output_type="latent",
+            )
         for label, heat in trace.maps()[0].items():
             np.testing.assert_allclose(together[index][label], heat, rtol=1e-3)
 
