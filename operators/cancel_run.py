@@ -34,11 +34,11 @@ class CancelRun(LibraryOperator):
 
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
         inputs = types.Object()
-        running = {run.key: run.title for run in running.runs()}
-        if running and (named := given(ctx, "run")):
-            running.setdefault(named, "A run that is over already")  # its button may be pressed that moment
-        if running:
-            choose(inputs, "run", running, label="Run", description="All of them where none is chosen", required=False)
+        titles = {run.key: run.title for run in running.runs()}
+        if titles and (named := given(ctx, "run")):
+            titles.setdefault(named, "A run that is over already")  # its button may be pressed that moment
+        if titles:
+            choose(inputs, "run", titles, label="Run", description="All of them where none is chosen", required=False)
         else:
             inputs.view("idle", types.Notice(label="Nothing is running."))
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Cancel the run"))

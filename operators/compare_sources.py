@@ -1,4 +1,4 @@
-"""Operator: compare the labels of any two sources or fields. Knows the form; ``plugin.comparison.compare`` does the work."""
+"""Operator: compare the labels of any two sources or fields. The form; ``plugin.comparison`` does the work."""
 
 from __future__ import annotations
 

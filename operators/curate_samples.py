@@ -1,4 +1,4 @@
-"""Operator: keep the good samples by rules, with a live count. Knows the form; ``plugin.curation.curate`` does the work."""
+"""Operator: keep the good samples by rules, with a live count. The form; ``plugin.curation`` does the work."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Operator: paint and label the images of a recipe, which is built in the form, pasted or read from a file.
 
-Knows the form around the recipe; ``recipe_form`` draws the recipe's own fields, ``plugin.generation.generate`` does the work.
+The form around the recipe; ``forms.recipe_form`` draws the recipe's own fields, ``plugin.generation`` does the work.
 """
 
 from __future__ import annotations

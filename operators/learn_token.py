@@ -1,4 +1,4 @@
-"""Operator: learn a class's token from samples with trusted masks. Knows the form; ``plugin.tokens.optimize`` learns."""
+"""Operator: learn a class's token from samples with trusted masks. The form; ``plugin.tokens.optimize`` learns."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Operator: attention labels of one sample at other settings, before a view is labelled with them.
 
-Knows the form; ``plugin.labelling.preview`` does the work. The picture follows the settings in the form itself; running it
+The form; ``plugin.labelling.preview`` does the work. The image follows the settings in the form itself; running it
 offers ``label_images`` with the same settings.
 """
 

@@ -1,4 +1,4 @@
-"""Operator: paint chosen images again with other seeds or attributes. ``plugin.generation.regenerate`` does the work."""
+"""Operator: paint chosen images again with other seeds or attributes. ``plugin.generation`` does the work."""
 
 from __future__ import annotations
 

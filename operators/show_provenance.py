@@ -1,4 +1,4 @@
-"""Operator: what made an image. Knows the form; ``plugin.provenance.job_of_sample`` and ``plugin.generation.repaint`` do the work."""
+"""Operator: what made an image. The form; ``plugin.provenance`` and ``plugin.generation.repaint`` do the work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operator: variations of images by prompt or attributes. Knows the form; ``plugin.generation.generate`` does the work."""
+"""Operator: variations of images by prompt or attributes. The form; ``plugin.generation`` does the work."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from diffucurate.generator.captions.files import FIELD, FORMATS, captions_of
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.recipe.init_image_config import TEXT
 from diffucurate.generator.text.templates import attributes_of
 from diffucurate.generator.validation import in_one_sentence
 
@@ -91,7 +90,7 @@ def check_captions(recipe: Any) -> None:
     if captions is None:
         return
     _check_place(captions)
-    if recipe.task != TEXT:
+    if recipe.task != "txt2img":
         raise RecipeError(FIELD, captions.model_dump(exclude_none=True), f"task '{recipe.task}' takes templates only")
     for name in ("templates", "attributes"):
         if getattr(recipe, name):

@@ -48,7 +48,7 @@ class NewWord:
     rows: tuple[nn.Parameter, ...]
 
     def tensors(self) -> dict[str, Tensor]:
-        """As ``generator.models.adapters`` loads a word: under its placeholder, or per encoder for Stable Diffusion XL."""
+        """As ``models.adapters`` loads a word: under its placeholder, or per encoder for Stable Diffusion XL."""
         names = (self.placeholder,) if len(self.rows) == 1 else ("clip_l", "clip_g")
         return {name: row.detach().float().cpu().clone() for name, row in zip(names, self.rows, strict=True)}
 

@@ -53,7 +53,7 @@ def locate(model: str) -> Place:
         ModelError: there is no such place, or what is there can be no model.
     """
     if model == BUILT_IN:
-        from diffucurate.generator.tiny import pipeline_folder
+        from diffucurate.generator.models.built_in import pipeline_folder
 
         folder = pipeline_folder()
         if not folder.is_dir():

@@ -12,6 +12,7 @@ from itertools import product
 
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.text.class_mentions import find_phrases, phrase_forms
+from diffucurate.generator.text.class_names import RESERVED_CLASSES
 from diffucurate.generator.text.templates import attributes_of, fill, fixed_in, pieces
 from diffucurate.generator.validation import refuse_repeats, suggestion
 
@@ -20,7 +21,6 @@ Lists = Mapping[str, Sequence[str]]
 #: Class ids live in a uint8 mask beside 0 (background) and 255 (ignore).
 MAX_CLASSES = 254
 MAX_DATASET_NAME = 100
-RESERVED_CLASSES = frozenset({"background", "ignore"})
 #: Attributes are stored in an embedded document; these names are taken there.
 RESERVED_ATTRIBUTES = frozenset({
     "clean", "clear_field", "copy", "fancy_repr", "field_names", "field_to_mongo", "field_to_python", "from_dict",

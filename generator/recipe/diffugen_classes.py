@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.recipe.checks import check_mentions
 from diffucurate.generator.text.class_mentions import find_phrases
-from diffucurate.generator.text.suggest_classes import class_name
+from diffucurate.generator.text.class_names import class_name
 from diffucurate.generator.text.templates import attributes_of
 
 Classes: TypeAlias = dict[str, list[str]]

@@ -1,4 +1,4 @@
-"""What a job says of the picture that it starts from. Light: no pixels, which ``generator.painting.init_images`` knows."""
+"""What a job says of the image that it starts from. Light: no pixels, which ``painting.init_images`` knows."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.labels.model import Instance, Labels
-from diffucurate.generator.tiny import yolo_path
+from diffucurate.generator.models.built_in import yolo_path
 
 #: What Ultralytics reads from the environment while it is imported, unless the user has set it.
 _ENVIRONMENT = {

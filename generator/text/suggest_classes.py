@@ -8,12 +8,11 @@ a guess for English, to be offered for correction; it knows no dictionary and no
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from diffucurate.generator.recipe.checks import RESERVED_CLASSES
 from diffucurate.generator.text.class_mentions import phrase_forms
+from diffucurate.generator.text.class_names import class_name
 from diffucurate.generator.text.templates import pieces
 
 _DETERMINERS = frozenset({
@@ -30,7 +29,6 @@ _PICTURES = frozenset({
     "render", "rendering", "scene", "shot", "sketch", "view",
 })  # fmt: skip
 _TOKEN = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[^\w\s]")
-_MOST_LETTERS = 64
 
 
 class _Token(NamedTuple):
@@ -54,13 +52,6 @@ def likely_classes(templates: Sequence[str], attributes: Mapping[str, Sequence[s
         taken.update(forms)
         found[name] = [noun]
     return found
-
-
-def class_name(phrase: str) -> str | None:
-    """The class that bears a phrase's name, ``fire truck`` -> ``fire_truck``; None where the phrase gives none."""
-    plain = unicodedata.normalize("NFKD", phrase).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_").lstrip("0123456789_")[:_MOST_LETTERS]
-    return name if name and name.casefold() not in RESERVED_CLASSES else None
 
 
 def _nouns(template: str, attributes: Mapping[str, Sequence[str]]) -> Iterator[str]:

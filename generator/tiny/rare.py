@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from diffucurate.generator.inversion.settings import SLOT
+from diffucurate.generator.models.built_in import WEIGHTS
 
 PLACEHOLDER = "<piano>"
 
@@ -23,7 +24,7 @@ SETTINGS: dict[str, Any] = {
     "lora": {"layers": "all", "rank": 8, "learning_rate": 0.003}, "preview_prompt": "a {} on a road",
 }  # fmt: skip
 
-_FOLDER = Path(__file__).parent / "weights" / "words"
+_FOLDER = WEIGHTS / "words"
 
 
 class LearnedPiano(NamedTuple):

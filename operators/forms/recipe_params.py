@@ -17,7 +17,8 @@ from diffucurate.generator.models.names import BUILT_IN, locate
 from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
 from diffucurate.generator.recipe.recipe import MAX_SIDE, Recipe
 from diffucurate.generator.text.class_mentions import phrase_forms
-from diffucurate.generator.text.suggest_classes import class_name, likely_classes
+from diffucurate.generator.text.class_names import class_name
+from diffucurate.generator.text.suggest_classes import likely_classes
 from diffucurate.generator.text.templates import attributes_of
 from diffucurate.operators.forms.caption_params import caption_params, captions_in
 from diffucurate.operators.forms.recipe_texts import (

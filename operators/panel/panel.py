@@ -1,7 +1,7 @@
 """Panel: the labels of the current view at a glance, and what to do about them.
 
 Knows when to draw which section, and the buttons that open forms; ``operators.panel`` holds the sections and what
-a click on a number does, ``plugin.statistics`` works out the numbers. Drawn anew for every event that changes something.
+a click on a number does, ``plugin.statistics`` works out the numbers. Drawn anew for every event that changes it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How a dataset looks when the App opens: which fields are on, and the colours of each label source.
 
 Touches only what nobody has set: fields are switched on when they first appear, and a colour scheme that is
-not ours stays. All of it is kept in the dataset. Which colours there are is for ``plugin.appearance.palette``, where fields
-stand in the sidebar for ``plugin.appearance.sidebar``.
+not ours stays. All of it is kept in the dataset. Which colours there are is for ``appearance.palette``, where fields
+stand in the sidebar for ``appearance.sidebar``.
 """
 
 from __future__ import annotations

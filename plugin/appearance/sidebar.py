@@ -21,14 +21,25 @@ PROMPT, QUALITY, DETAILS = "Prompt", "Quality", "Details"
 _SPELT = {"yolov8": "YOLOv8", "mask2former": "Mask2Former"}
 
 _PROMPT_FIELDS = (
-    field_names.PROMPT, field_names.NEGATIVE_PROMPT, field_names.MODEL, field_names.SEED, field_names.STEPS, field_names.GUIDANCE, field_names.TASK,
-)  # fmt: skip
+    field_names.PROMPT,
+    field_names.NEGATIVE_PROMPT,
+    field_names.MODEL,
+    field_names.SEED,
+    field_names.STEPS,
+    field_names.GUIDANCE,
+    field_names.TASK,
+)
 _SOURCE_FIELDS = tuple(f"{field_names.SOURCE}.{part}" for part in PARTS)
 _CAPTION_FIELDS = tuple(f"{field_names.CAPTION}.{part}" for part in caption_document.PARTS)
 _DETAIL_FIELDS = (
-    field_names.JOB_ID, field_names.RUN_KEY, field_names.SOURCE_ID, *_SOURCE_FIELDS, *_CAPTION_FIELDS, field_names.ATTENTION_MAPS,
+    field_names.JOB_ID,
+    field_names.RUN_KEY,
+    field_names.SOURCE_ID,
+    *_SOURCE_FIELDS,
+    *_CAPTION_FIELDS,
+    field_names.ATTENTION_MAPS,
     *field_names.PAINTED_PATHS,
-)  # fmt: skip
+)
 
 #: FiftyOne's groups that ours follow.
 _FIRST = ("tags", "labels")

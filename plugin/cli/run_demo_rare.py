@@ -12,8 +12,8 @@ import fiftyone as fo
 import numpy as np
 from fiftyone import ViewField as F
 
+from diffucurate.generator.models.built_in import rare_yolo_path
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.generator.tiny import rare_yolo_path
 from diffucurate.generator.tiny.rare import (
     EXAMPLES,
     FIRST_SEED,

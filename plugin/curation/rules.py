@@ -135,7 +135,7 @@ class BoundRules:
         areas = f"{self.instances}.detections.{field_names.AREA}"
         if (rules.min_area is not None or rules.max_area is not None) and not dataset.has_sample_field(areas):
             raise DatasetError(
-                f"the instances in '{self.instances}' have no '{field_names.AREA}'; label with source '{rules.source}' again"
+                f"the instances in '{self.instances}' have no '{field_names.AREA}'; label with '{rules.source}' again"
             )
 
     def _check_classes(self) -> None:

@@ -167,8 +167,8 @@ def _device() -> Check:
 
 def _built_in_model() -> Check:
     from diffucurate.generator.errors import ModelError
+    from diffucurate.generator.models.built_in import pipeline_folder
     from diffucurate.generator.models.load import load_pipeline
-    from diffucurate.generator.tiny import pipeline_folder
 
     start = time.perf_counter()
     try:
@@ -183,7 +183,7 @@ def _built_in_model() -> Check:
 
 
 def _built_in_yolo() -> Check:
-    from diffucurate.generator.tiny import yolo_path
+    from diffucurate.generator.models.built_in import yolo_path
 
     path = yolo_path()
     if not path.is_file():

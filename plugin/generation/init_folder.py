@@ -17,7 +17,7 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.recipe.diffugen import ATTRIBUTES, LABELS
-from diffucurate.generator.text.suggest_classes import class_name
+from diffucurate.generator.text.class_names import class_name
 from diffucurate.plugin.generation.target import unused_name
 from diffucurate.plugin.store import field_names
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from diffucurate.generator.text.suggest_classes import class_name, likely_classes
+from diffucurate.generator.text.class_names import class_name
+from diffucurate.generator.text.suggest_classes import likely_classes
 
 ATTRIBUTES = {
     "object": ["car", "bus"], "colour": ["red"], "time": ["noon"], "place": ["road"], "weather": ["fog"],

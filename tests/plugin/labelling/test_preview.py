@@ -117,7 +117,8 @@ def test_labels_from_kept_maps_load_no_model(streets):
     code = (
         "import sys, fiftyone as fo\n"
         "from diffucurate.generator.labels.settings import LabelSettings\n"
-        "from diffucurate.plugin.labelling.label import label\nfrom diffucurate.plugin.labelling.preview import preview\n"
+        "from diffucurate.plugin.labelling.label import label\n"
+        "from diffucurate.plugin.labelling.preview import preview\n"
         "samples = fo.load_dataset(sys.argv[1]).exists('attention_maps')\n"
         "preview(samples.first())\nlabel(samples, source='attention', settings=LabelSettings(floor=0.6))\n"
         "sys.exit(str(sorted({'torch', 'diffusers', 'diffucurate.generator.models.load'} & set(sys.modules))))\n"
