@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diffucurate.generator.expansion.expand import Expansion, expand_captions
+    from diffucurate.generator.expansion.expand import CaptionExpansion, expand_captions
     from diffucurate.generator.recipe.recipe import Recipe
     from diffucurate.plugin.comparison.compare import Comparison, compare
     from diffucurate.plugin.curation.curate import curate
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.generation.generate import generate
     from diffucurate.plugin.generation.img2img_inpaint import img2img, inpaint
     from diffucurate.plugin.generation.regenerate import regenerate
-    from diffucurate.plugin.generation.repaint import Repainted, repaint
+    from diffucurate.plugin.generation.repaint import RepaintResult, repaint
     from diffucurate.plugin.labelling.label import label
     from diffucurate.plugin.provenance.job_of_sample import Provenance, provenance
     from diffucurate.plugin.tokens.optimize import learn_token
@@ -27,10 +27,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Comparison",
-    "Expansion",
+    "CaptionExpansion",
     "Provenance",
     "Recipe",
-    "Repainted",
+    "RepaintResult",
     "compare",
     "curate",
     "expand_captions",
@@ -48,10 +48,10 @@ __all__ = [
 
 _HOMES = {
     "Comparison": "diffucurate.plugin.comparison.compare",
-    "Expansion": "diffucurate.generator.expansion.expand",
+    "CaptionExpansion": "diffucurate.generator.expansion.expand",
     "Provenance": "diffucurate.plugin.provenance.job_of_sample",
     "Recipe": "diffucurate.generator.recipe.recipe",
-    "Repainted": "diffucurate.plugin.generation.repaint",
+    "RepaintResult": "diffucurate.plugin.generation.repaint",
     "compare": "diffucurate.plugin.comparison.compare",
     "curate": "diffucurate.plugin.curation.curate",
     "expand_captions": "diffucurate.generator.expansion.expand",

@@ -49,7 +49,7 @@ from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
 from diffucurate.generator.attention.class_tokens.token_training import learn_tokens
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
-from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
+from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.painting.painter import paint
@@ -147,7 +147,7 @@ def by_best_threshold(maps: Maps, image: Image, truth: Masks) -> Masks:
 
 
 def by_best_threshold_along_edges(maps: Maps, image: Image, truth: Masks) -> Masks:
-    guide = EdgeGuide(image, DEFAULT_SETTINGS.edge_reach, DEFAULT_SETTINGS.edge_contrast)
+    guide = GuidedFilter(image, DEFAULT_SETTINGS.edge_reach, DEFAULT_SETTINGS.edge_contrast)
     large = normalised_heatmaps(maps, image.shape[:2])
     return by_best_threshold({label: guide.refine(heat) for label, heat in large.items()}, image, truth)
 

@@ -37,8 +37,8 @@ from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.labels.confidence import WEIGHTS, signs
 from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.from_maps import labels_from_maps
-from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
-from diffucurate.generator.labels.maps.superpixels import Regions
+from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
+from diffucurate.generator.labels.maps.superpixels import Superpixels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.painting.painter import paint
 from diffucurate.generator.recipe.recipe import Recipe
@@ -216,8 +216,8 @@ def sign_ranks(scenes: Sequence[Scene], maps: Sequence[Maps]) -> dict[str, float
         shape = scene.image.shape[:2]
         counts = object_counts(scene.caption, PHRASES)
         labels = labels_from_heatmaps(heats, shape, CLASSES, image=scene.image, counts=counts)
-        guide = EdgeGuide(scene.image, DEFAULT_SETTINGS.edge_reach, DEFAULT_SETTINGS.edge_contrast)
-        regions = Regions(scene.image)
+        guide = GuidedFilter(scene.image, DEFAULT_SETTINGS.edge_reach, DEFAULT_SETTINGS.edge_contrast)
+        regions = Superpixels(scene.image)
         for label, heat in heats.items():
             found = [Found(label, one.mask, one.confidence) for one in labels.instances if one.label == label]
             coarse = np.maximum(cv2.resize(heat, shape[::-1], interpolation=cv2.INTER_CUBIC), 0)

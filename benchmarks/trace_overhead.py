@@ -43,7 +43,7 @@ from peers.explicit_attention import cross_attention, watched
 from transformers import CLIPTokenizer
 
 from diffucurate.generator.attention import AttentionTrace
-from diffucurate.generator.attention.capture.maps import MapSums
+from diffucurate.generator.attention.capture.maps import AttentionAccumulator
 from diffucurate.generator.attention.capture.self_attention import SelfAttention
 from diffucurate.generator.tiny.words import write_tokenizer_files
 
@@ -180,7 +180,12 @@ class Cost:
 class Inside:
     """Adds up the time spent in what a trace does, while its ``with`` block is open."""
 
-    _PARTS = ((MapSums, "add"), (MapSums, "combine"), (SelfAttention, "add"), (SelfAttention, "refine"))
+    _PARTS = (
+        (AttentionAccumulator, "add"),
+        (AttentionAccumulator, "combine"),
+        (SelfAttention, "add"),
+        (SelfAttention, "refine"),
+    )
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now, self.seconds = now, 0.0

@@ -18,7 +18,7 @@ from diffucurate.generator.attention import TraceSettings
 from diffucurate.generator.attention.class_tokens.token_training import learn_tokens
 from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.from_maps import labels_from_maps
-from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
+from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.sources.attention import AttentionSource
@@ -104,7 +104,7 @@ def edges(scene: Scene, label: str) -> list[Pixels]:
     """The map enlarged and its mask, then along the image's edges."""
     (maps,) = maps_of([scene], TraceSettings(), contrast=False)
     plain = normalised_heatmaps(maps, scene.image.shape[:2])[label]
-    guide = EdgeGuide(scene.image, DEFAULT_SETTINGS.edge_reach, DEFAULT_SETTINGS.edge_contrast)
+    guide = GuidedFilter(scene.image, DEFAULT_SETTINGS.edge_reach, DEFAULT_SETTINGS.edge_contrast)
     truth, without = [truth_of(scene, label)], LabelSettings(edge_reach=0)
     return [
         heat(plain),

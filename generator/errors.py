@@ -33,7 +33,7 @@ class LabelError(DiffucurateError):
     """Labels cannot be made, or their parts do not fit together."""
 
 
-class PictureError(DiffucurateError):
+class ImageError(DiffucurateError):
     """One image or mask to paint from is missing or cannot be used; others may well be fine."""
 
 

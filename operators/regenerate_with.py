@@ -15,7 +15,7 @@ from diffucurate.operators.forms.recipe_texts import split
 from diffucurate.operators.forms.selection import chosen_ids
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.generation.estimate import in_words, pace
-from diffucurate.plugin.provenance.job_of_sample import Origins, Provenance, painted_samples
+from diffucurate.plugin.provenance.job_of_sample import Provenance, ProvenanceReader, painted_samples
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
@@ -56,7 +56,7 @@ class RegenerateWith(LibraryOperator):
         if has_dataset(inputs, ctx):
             try:
                 dataset, samples = painted_samples(_chosen(ctx))
-                origins = Origins(dataset)
+                origins = ProvenanceReader(dataset)
                 made = [origins.provenance(sample) for sample in samples]
             except DiffucurateError as error:
                 notice = types.Error(label="Nothing can be painted again", description=str(error))

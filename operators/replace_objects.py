@@ -11,7 +11,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.recipe.init_image_config import DEFAULT_MARGIN, REPLACE
 from diffucurate.operators.forms.fields import choose_target, given, listed, refuse
-from diffucurate.operators.forms.init_images import ask_prompt, ask_rest, in_form, show_outlook
+from diffucurate.operators.forms.init_images import ask_prompt, ask_rest, in_form, show_estimate
 from diffucurate.operators.runtime.image_task import FromImages
 from diffucurate.plugin.store.label_fields import with_objects
 
@@ -69,7 +69,7 @@ class ReplaceObjects(FromImages):
             view=types.TextFieldView(space=4),
         )
         ask_rest(inputs, ctx, strength="1", ending="inpainted")
-        show_outlook(inputs, ctx, self.TASK, self.more(ctx))
+        show_estimate(inputs, ctx, self.TASK, self.more(ctx))
 
     def more(self, ctx: ExecutionContext) -> dict[str, Any]:
         present = with_objects(ctx.dataset)

@@ -11,7 +11,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.recipe.init_image_config import VARY
 from diffucurate.operators.forms.fields import choose, choose_target, given
-from diffucurate.operators.forms.init_images import ask_prompt, ask_rest, in_form, show_outlook
+from diffucurate.operators.forms.init_images import ask_prompt, ask_rest, in_form, show_estimate
 from diffucurate.operators.runtime.image_task import FromImages
 from diffucurate.plugin.store.label_sources import comparable
 
@@ -60,7 +60,7 @@ class VaryImages(FromImages):
                     description="These labels are carried over too, and compared with the new ones",
                 )
             ask_rest(inputs, ctx, strength="0.6", ending="varied")
-            show_outlook(inputs, ctx, self.TASK, self.more(ctx))
+            show_estimate(inputs, ctx, self.TASK, self.more(ctx))
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Paint"))
 
     def more(self, ctx: ExecutionContext) -> dict[str, Any]:

@@ -129,7 +129,7 @@ class ConceptTrace:
     @torch.no_grad()
     def _begin_pass(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._arguments = self._family.named(args, kwargs)
-        current = self._family.look(self._arguments)
+        current = self._family.read_pass(self._arguments)
         if self._context is None:
             self._context = current.context
         counts = same_context(current.context, self._context) and current.within(self._settings.noise)

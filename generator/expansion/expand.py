@@ -42,7 +42,7 @@ class _Example(NamedTuple):
 
 
 @dataclass
-class Expansion:
+class CaptionExpansion:
     """Captions that a language model wrote.
 
     Attributes:
@@ -80,7 +80,7 @@ def expand_captions(
     device: str | None = None,
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
-) -> Expansion:
+) -> CaptionExpansion:
     """Let a language model write more captions, and keep those in which every class stays named.
 
     Args:
@@ -122,7 +122,7 @@ def expand_captions(
         raise RecipeError("path", str(path), "the file is there already; name another, or say to overwrite it")
     known = _known(captions, classes)
     writer = LanguageModel(model, device)
-    result = Expansion(target)
+    result = CaptionExpansion(target)
     asked = _asked(known, classes, Random(seed), shots)
     said = {folded(made.source.text) for made in known}
     started, left, batch = time.monotonic(), count * tries, 0
@@ -198,7 +198,9 @@ def _message(labels: Sequence[str], examples: Sequence[_Example], classes: Mappi
     return f"{text}\nAnswer with the caption alone, in one sentence."
 
 
-def _keep(result: Expansion, caption: str, labels: Sequence[str], examples: Sequence[_Example], model: str) -> None:
+def _keep(
+    result: CaptionExpansion, caption: str, labels: Sequence[str], examples: Sequence[_Example], model: str
+) -> None:
     ids = [example.id for example in examples if example.id is not None]
     entry = {"caption": caption, "id": len(result.captions) + 1, "model": model, "examples": ids}
     result.captions.append({name: value for name, value in entry.items() if value != []})
@@ -211,7 +213,7 @@ def _name(captions: Given | None) -> str | None:
     return os.fspath(captions) if isinstance(captions, str | os.PathLike) else None
 
 
-def _write(result: Expansion, about: Mapping[str, Any]) -> None:
+def _write(result: CaptionExpansion, about: Mapping[str, Any]) -> None:
     """All at once: a file that is there is whole."""
     text = json.dumps({**about, "captions": result.captions}, ensure_ascii=False, indent=1)
     part = result.path.with_name(f".{result.path.name}.part")

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffucurate.generator.errors import PictureError
+from diffucurate.generator.errors import ImageError
 from diffucurate.generator.inversion.settings import SLOT, Inversion
 from diffucurate.generator.models.load import default_batch
 
@@ -72,7 +72,7 @@ def check_count(count: int) -> None:
         PictureError: they are too few or too many.
     """
     if not FEWEST <= count <= MOST:
-        raise PictureError(f"a word is learned from {FEWEST} to {MOST} examples, {count} were given")
+        raise ImageError(f"a word is learned from {FEWEST} to {MOST} examples, {count} were given")
 
 
 def check_examples(examples: Sequence[Example]) -> None:
@@ -84,9 +84,9 @@ def check_examples(examples: Sequence[Example]) -> None:
     check_count(len(examples))
     for index, one in enumerate(examples):
         if one.image.dtype != np.uint8 or one.image.ndim != 3 or one.image.shape[2] != 3:
-            raise PictureError(f"example {index} is {one.image.dtype} {one.image.shape}, expected uint8 (H, W, 3)")
+            raise ImageError(f"example {index} is {one.image.dtype} {one.image.shape}, expected uint8 (H, W, 3)")
         if one.mask is not None and (one.mask.shape != one.image.shape[:2] or not one.mask.any()):
-            raise PictureError(f"the mask of example {index} is empty or has another size than its image")
+            raise ImageError(f"the mask of example {index} is empty or has another size than its image")
 
 
 @torch.no_grad()

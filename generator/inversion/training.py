@@ -38,7 +38,7 @@ _PREVIEW_STEPS, _PREVIEW_GUIDANCE = 20, 5.0
 
 
 @dataclass(frozen=True)
-class Learned:
+class TrainResult:
     """A word that was learned: its file, that of the low-rank changes if there are some, the loss of each step, and
     the last preview images."""
 
@@ -69,7 +69,7 @@ def learn_word(
     overwrite: bool = False,
     about: Mapping[str, Any] | None = None,
     progress: Callable[[Progress], None] | None = None,
-) -> Learned:
+) -> TrainResult:
     """Learn a word from examples and write its files, or go on with a run of the same settings that was stopped.
 
     A word that was learned to its end can be taught further: ask for more steps.
@@ -157,7 +157,7 @@ class _Run:
             if len(self._losses) > saved and math.isfinite(self._losses[-1]):
                 self._save()
 
-    def finished(self) -> Learned:
+    def finished(self) -> TrainResult:
         """Write the word, and the low-rank changes beside it."""
         files, settings = self._files, self._settings
         facts = {
@@ -171,7 +171,7 @@ class _Run:
         lora = None if settings.lora is None else save_low_rank(self._pipe, files.lora)
         save_tensors(files.word, self._word.tensors(), facts)
         previews = tuple(files.latest_previews())
-        return Learned(settings.placeholder, files.word, lora, tuple(self._losses), files.plot, previews)
+        return TrainResult(settings.placeholder, files.word, lora, tuple(self._losses), files.plot, previews)
 
     def _step(self, step: int, prepared: Prepared, schedule: Any) -> float:
         settings = self._settings

@@ -20,7 +20,7 @@ from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.sampling import balanced_rows, even_targets, shares
 from diffucurate.generator.recipe.init_image import Source
-from diffucurate.generator.recipe.model_options import Setup
+from diffucurate.generator.recipe.model_options import ModelOptions
 from diffucurate.generator.recipe.recipe import MAX_JOBS, Recipe, Sample, Size
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.text.templates import attributes_of, fill, fixed_in
@@ -50,7 +50,7 @@ class Job:
     steps: int
     guidance: float
     model: str
-    setup: Setup = field(default_factory=Setup)
+    setup: ModelOptions = field(default_factory=ModelOptions)
     source: Source | None = None
     caption: CaptionSource | None = None
 
@@ -88,7 +88,7 @@ class Job:
         own = {"phrases": phrases, "attributes": dict(data["attributes"]), "size": tuple(data["size"])}
         source = None if data.get("source") is None else Source.from_dict(data["source"])
         caption = None if data.get("caption") is None else CaptionSource.from_dict(data["caption"])
-        setup = Setup.from_dict(data.get("setup", {}))
+        setup = ModelOptions.from_dict(data.get("setup", {}))
         return cls(**{**data, **own, "setup": setup, "source": source, "caption": caption})
 
 

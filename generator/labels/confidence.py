@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.maps.superpixels import Regions
+from diffucurate.generator.labels.maps.superpixels import Superpixels
 from diffucurate.generator.labels.masks.morphology import grow
 
 #: How much each sign weighs, chosen by rank correlation with the true IoU on 400 rendered scenes set aside for it: 0.73
@@ -52,7 +52,7 @@ def confidences(
     masks: Sequence[NDArray[np.bool_]],
     heat: NDArray[np.float32],
     coarse: NDArray[np.float32] | None = None,
-    regions: Regions | None = None,
+    regions: Superpixels | None = None,
 ) -> list[float]:
     """The confidence of each object of one class, in [0, 1] and in the order of ``masks``; see ``signs``."""
     found = []
@@ -66,7 +66,7 @@ def signs(
     masks: Sequence[NDArray[np.bool_]],
     heat: NDArray[np.float32],
     coarse: NDArray[np.float32] | None = None,
-    regions: Regions | None = None,
+    regions: Superpixels | None = None,
 ) -> list[dict[str, float]]:
     """What the confidence is made of, for each object of one class.
 

@@ -21,9 +21,9 @@ from diffucurate.generator.errors import LabelError
 from diffucurate.generator.labels.confidence import confidences
 from diffucurate.generator.labels.maps.binarize import cut
 from diffucurate.generator.labels.maps.calibrated_maps import EVEN, chances
-from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
+from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
 from diffucurate.generator.labels.maps.heatmaps import checked, min_max, resized
-from diffucurate.generator.labels.maps.superpixels import Regions
+from diffucurate.generator.labels.maps.superpixels import Superpixels
 from diffucurate.generator.labels.masks.working_grid import Grid
 from diffucurate.generator.labels.model import IGNORE, Instance, Labels
 from diffucurate.generator.labels.objects.object_shapes import outlined, shapes
@@ -69,7 +69,7 @@ def labels_from_heatmaps(
     """
     maps = _checked(heatmaps, shape, (*classes, *background))
     guide = None if image is None else _guide(image, shape, settings)
-    regions = None if image is None or not maps else Regions(image)
+    regions = None if image is None or not maps else Superpixels(image)
     grid = Grid(shape)
     coarse = {label: resized(heat, grid.shape[::-1]) for label, heat in maps.items()}
     roots = {label: np.sqrt(coarse[label]) for label in coarse if label in calibrated and settings.cut == "learned"}
@@ -139,11 +139,11 @@ def _checked(
     return {label: checked(label, heat) for label, heat in heatmaps.items()}
 
 
-def _guide(image: NDArray[np.uint8], shape: tuple[int, int], settings: LabelSettings) -> EdgeGuide | None:
+def _guide(image: NDArray[np.uint8], shape: tuple[int, int], settings: LabelSettings) -> GuidedFilter | None:
     """What brings maps to the image's edges, None where the settings ask for none."""
     if image.dtype != np.uint8 or image.shape != (*shape, 3):
         raise LabelError(f"image is {image.dtype} {image.shape}, expected uint8 {(*shape, 3)}")
-    return None if settings.edge_reach == 0 else EdgeGuide(image, settings.edge_reach, settings.edge_contrast)
+    return None if settings.edge_reach == 0 else GuidedFilter(image, settings.edge_reach, settings.edge_contrast)
 
 
 def _for_blurred_maps(settings: LabelSettings) -> LabelSettings:

@@ -1,4 +1,4 @@
-"""Does to a pipeline what a ``Setup`` says, for as long as it paints with it, and undoes it after.
+"""Does to a pipeline what a ``ModelOptions`` says, for as long as it paints with it, and undoes it after.
 
 A pipeline is loaded once and shared, so nothing may stay on it: two recipes can use one model with different LoRAs.
 """
@@ -17,14 +17,14 @@ from safetensors.torch import load_file
 
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.models.load import first_line
-from diffucurate.generator.recipe.model_options import SCHEDULERS, LearnedWord, Lora, Setup
+from diffucurate.generator.recipe.model_options import SCHEDULERS, Lora, ModelOptions, TextualInversion
 
 #: How the names of a pipeline's tokenizers and text encoders end.
 _ENDS = ("", "_2")
 
 
 @contextmanager
-def adapted(pipe: Any, setup: Setup) -> Iterator[None]:
+def adapted(pipe: Any, setup: ModelOptions) -> Iterator[None]:
     """A block in which the pipeline is set up as asked.
 
     Raises:
@@ -60,7 +60,7 @@ def _sampler(pipe: Any, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _words(pipe: Any, words: Sequence[LearnedWord]) -> Iterator[None]:
+def _words(pipe: Any, words: Sequence[TextualInversion]) -> Iterator[None]:
     if not hasattr(pipe, "load_textual_inversion"):
         placeholders = [word.placeholder for word in words]
         raise RecipeError("tokens", placeholders, f"{type(pipe).__name__} takes no learned words")
@@ -86,7 +86,7 @@ def _room_for_words(pipe: Any, end: str, encoder: Any) -> Iterator[None]:
         encoder.resize_token_embeddings(size)
 
 
-def _embeddings(pipe: Any, word: LearnedWord, field: str) -> Iterator[tuple[Any, Any, dict[str, torch.Tensor]]]:
+def _embeddings(pipe: Any, word: TextualInversion, field: str) -> Iterator[tuple[Any, Any, dict[str, torch.Tensor]]]:
     """For each text encoder the vectors, (vectors, width), that a file has for it.
 
     Files hold one tensor under any name, or one per encoder, ``clip_l`` and ``clip_g``, for Stable Diffusion XL.

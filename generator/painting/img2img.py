@@ -50,7 +50,7 @@ def for_task(pipe: Any, task: str, strength: float | None = None) -> Any:
         raise ModelError(f"diffusers has no pipeline that {purpose} with {type(pipe).__name__}; {remedy}") from error
 
 
-def picture_arguments(pipe: Any, jobs: Sequence[Job], pictures: Sequence[Picture]) -> dict[str, Any]:
+def init_image_arguments(pipe: Any, jobs: Sequence[Job], pictures: Sequence[Picture]) -> dict[str, Any]:
     """What a pipeline of ``for_task`` is told of size and pictures, for jobs that are painted ``together``.
 
     ``pictures`` have the jobs' size; there are none for images from text.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffucurate.generator.errors import PictureError
+from diffucurate.generator.errors import ImageError
 
 #: Pixels outside of a region over which what was painted fades into the picture: the autoencoder changes a picture
 #: slightly everywhere, and a step from one to the other would show as a seam.
@@ -36,9 +36,9 @@ class Picture:
             return
         if self.mask.shape != self.image.shape[:2]:
             (height, width), (rows, columns) = self.mask.shape, self.image.shape[:2]
-            raise PictureError(f"the mask is {width} x {height} px, the image {columns} x {rows} px")
+            raise ImageError(f"the mask is {width} x {height} px, the image {columns} x {rows} px")
         if not self.mask.any():
-            raise PictureError("the mask is empty, so there is nothing to paint")
+            raise ImageError("the mask is empty, so there is nothing to paint")
 
     @property
     def size(self) -> tuple[int, int]:

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.attention import AttentionTrace, TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution
-from diffucurate.generator.errors import ModelError, PictureError
+from diffucurate.generator.errors import ImageError, ModelError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models.adapters import adapted
 from diffucurate.generator.models.load import check_size, default_batch, load_pipeline
 from diffucurate.generator.models.prompt_weights import weighted
 from diffucurate.generator.painting.conditions import Conditions
-from diffucurate.generator.painting.img2img import for_task, picture_arguments
+from diffucurate.generator.painting.img2img import for_task, init_image_arguments
 from diffucurate.generator.painting.init_images import Picture
 from diffucurate.generator.progress import Progress
 
@@ -59,7 +59,7 @@ def paint(
     *,
     pipe: Any = None,
     pictures: Callable[[Job], Picture] | None = None,
-    on_failure: Callable[[Job, PictureError], None] | None = None,
+    on_failure: Callable[[Job, ImageError], None] | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     settings: TraceSettings | None = None,
@@ -104,7 +104,7 @@ def paint(
             worker = for_task(painter, first.task, None if first.source is None else first.source.strength)
             while waiting:
                 turn = waiting[:size]
-                batch = _with_pictures(turn, pictures, on_failure)
+                batch = _with_init_images(turn, pictures, on_failure)
                 paintings = _paint_batch(worker, batch, settings) if batch else []
                 if paintings is None:
                     size = _smaller(painter, [job for job, _ in batch])
@@ -131,10 +131,10 @@ def together(job: Job) -> Hashable:
 _Given = tuple[Job, Picture | None]
 
 
-def _with_pictures(
+def _with_init_images(
     jobs: Sequence[Job],
     pictures: Callable[[Job], Picture] | None,
-    on_failure: Callable[[Job, PictureError], None] | None,
+    on_failure: Callable[[Job, ImageError], None] | None,
 ) -> list[_Given]:
     """The jobs that can be painted, with what they start from, at their own size."""
     given: list[_Given] = []
@@ -143,10 +143,10 @@ def _with_pictures(
             if job.source is None:
                 given.append((job, None))
             elif pictures is None:
-                raise PictureError(f"job {job.job_id} starts from a picture; say where it is with `pictures`")
+                raise ImageError(f"job {job.job_id} starts from a picture; say where it is with `pictures`")
             else:
                 given.append((job, pictures(job).fitted(job.size)))
-        except PictureError as error:
+        except ImageError as error:
             if on_failure is None:
                 raise
             on_failure(job, error)
@@ -180,7 +180,7 @@ def _paint_batch(pipe: Any, given: Sequence[_Given], settings: TraceSettings | N
         with without_progress_bar(pipe), _trace(pipe, batch, ids, settings) as trace:
             result = pipe(
                 **prompts,
-                **picture_arguments(pipe, batch, [picture for _, picture in given if picture is not None]),
+                **init_image_arguments(pipe, batch, [picture for _, picture in given if picture is not None]),
                 num_inference_steps=batch[0].steps,
                 guidance_scale=batch[0].guidance,
                 generator=[torch.Generator("cpu").manual_seed(job.seed) for job in batch],

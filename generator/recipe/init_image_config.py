@@ -76,7 +76,7 @@ def plain_strength(value: Any) -> Any:
     return [float(one) for one in values] if isinstance(value, list | tuple) else float(value)
 
 
-def check_pictures(recipe: Any) -> None:
+def check_init_images(recipe: Any) -> None:
     """The task has the pictures it needs and no others, and every strength leaves a step to take.
 
     Raises:
@@ -137,7 +137,7 @@ def _plain(value: Any) -> Any:
     return value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else value
 
 
-def with_picture_defaults(data: Any) -> Any:
+def with_init_defaults(data: Any) -> Any:
     """A recipe's content with what follows from its task: pictures bring sizes, and can bring templates."""
     task = data.get("task") if isinstance(data, Mapping) else None
     if task not in (VARY, REPLACE):

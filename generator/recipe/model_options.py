@@ -41,19 +41,19 @@ class Lora(_Part):
     scale: Annotated[float, Field(ge=-MAX_SCALE, le=MAX_SCALE, allow_inf_nan=False)] = 1.0
 
 
-class LearnedWord(_Part):
+class TextualInversion(_Part):
     """A word learned by textual inversion: a ``.safetensors`` file or a hub id, and how prompts write it."""
 
     path: Annotated[str, Field(min_length=1)]
     placeholder: Annotated[str, Field(min_length=1)]
 
 
-class Setup(_Part):
+class ModelOptions(_Part):
     """All of it; empty, the model paints as it is."""
 
     scheduler: str | None = None
     loras: tuple[Lora, ...] = ()
-    tokens: tuple[LearnedWord, ...] = ()
+    tokens: tuple[TextualInversion, ...] = ()
     prompt_weights: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,18 +61,18 @@ class Setup(_Part):
         return self.model_dump(mode="json", exclude_defaults=True)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Setup:
+    def from_dict(cls, data: Mapping[str, Any]) -> ModelOptions:
         """What ``to_dict`` wrote."""
         loras, tokens = data.get("loras", ()), data.get("tokens", ())
         return cls(
             scheduler=data.get("scheduler"),
             loras=tuple(Lora(**lora) for lora in loras),
-            tokens=tuple(LearnedWord(**word) for word in tokens),
+            tokens=tuple(TextualInversion(**word) for word in tokens),
             prompt_weights=data.get("prompt_weights", False),
         )
 
 
-def check_setup(setup: Setup) -> None:
+def check_model_options(setup: ModelOptions) -> None:
     """The sampler is known, no file is a pickle, and each placeholder is one word of its own.
 
     Raises:

@@ -27,11 +27,11 @@ from diffucurate.generator.recipe.init_image_config import (
     DEFAULT_STRENGTH,
     Objects,
     SourceImages,
-    check_pictures,
+    check_init_images,
     plain_strength,
-    with_picture_defaults,
+    with_init_defaults,
 )
-from diffucurate.generator.recipe.model_options import LearnedWord, Lora, Setup, check_setup
+from diffucurate.generator.recipe.model_options import Lora, ModelOptions, TextualInversion, check_model_options
 from diffucurate.generator.text.templates import attributes_of, fixed_in
 from diffucurate.generator.validation import in_one_sentence, refuse_repeats
 
@@ -184,7 +184,7 @@ class Recipe(BaseModel):
     scheduler: str | None = None
     """A sampler's name (``generator.schedulers``); the model's own by default."""
     loras: list[Lora] = Field(default_factory=list)
-    tokens: list[LearnedWord] = Field(default_factory=list)
+    tokens: list[TextualInversion] = Field(default_factory=list)
     """Words learned by textual inversion."""
     prompt_weights: bool = False
     """Whether prompts hold weights, as in ``a red car++ on a (road)1.3``; they may then be of any length too."""
@@ -229,9 +229,9 @@ class Recipe(BaseModel):
         return tuple(self.strength) if isinstance(self.strength, list) else (self.strength,)
 
     @property
-    def setup(self) -> Setup:
+    def setup(self) -> ModelOptions:
         """What is changed about the model before it paints."""
-        return Setup(
+        return ModelOptions(
             scheduler=self.scheduler,
             loras=tuple(self.loras),
             tokens=tuple(self.tokens),
@@ -297,7 +297,7 @@ class Recipe(BaseModel):
     @classmethod
     def _speak_plainly(cls, data: Any, handler: ModelWrapValidatorHandler[Recipe]) -> Recipe:
         try:
-            recipe = handler(with_caption_defaults(with_picture_defaults(data)))
+            recipe = handler(with_caption_defaults(with_init_defaults(data)))
         except ValidationError as error:
             limits = {"steps": (1, MAX_STEPS), "guidance": (0, MAX_GUIDANCE)}
             raise in_one_sentence(error, cls, limits=limits) from None
@@ -311,8 +311,8 @@ class Recipe(BaseModel):
                 checks.check_templates(recipe.templates, recipe.attributes)
             checks.check_negative_prompt(recipe.negative_prompt, recipe.templates)
             _check_range(recipe.seeds)
-            check_pictures(recipe)
-            check_setup(recipe.setup)
+            check_init_images(recipe)
+            check_model_options(recipe.setup)
             _check_count(recipe)
             if recipe.templates:
                 checks.check_mentions(recipe.classes, recipe.templates, recipe.attributes)

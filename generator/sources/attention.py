@@ -20,7 +20,12 @@ from diffucurate.generator.attention.class_tokens.calibration import mean_of_pea
 from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken, embeddings, find_token
 from diffucurate.generator.attention.probe.class_evidence import Evidence, Heatmaps, gather
 from diffucurate.generator.attention.probe.contrast import contrasted
-from diffucurate.generator.attention.probe.image_latents import check_images, check_looks, class_prompts, working_size
+from diffucurate.generator.attention.probe.image_latents import (
+    check_images,
+    check_timesteps,
+    class_prompts,
+    working_size,
+)
 from diffucurate.generator.attention.trace.attribution import attributable
 from diffucurate.generator.errors import LabelError, RecipeError
 from diffucurate.generator.labels.from_maps import labels_from_maps
@@ -138,7 +143,7 @@ class AttentionSource:
         if len(prompts) != len(images):
             raise LabelError(f"{len(prompts)} prompts were given for {len(images)} images; give one each, or None")
         pipe: Any = load_pipeline(self._model, self._device)
-        check_looks(pipe, self._timesteps)
+        check_timesteps(pipe, self._timesteps)
         for token in self._tokens.values():
             token.check(attributable(pipe))
 

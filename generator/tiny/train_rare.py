@@ -20,7 +20,7 @@ from diffucurate.generator.exports.yolo import YoloRecord, write_yolo
 from diffucurate.generator.inversion.examples import Example
 from diffucurate.generator.inversion.files import WordFiles
 from diffucurate.generator.inversion.settings import Inversion
-from diffucurate.generator.inversion.training import Learned, learn_word
+from diffucurate.generator.inversion.training import TrainResult, learn_word
 from diffucurate.generator.labels.model import Instance
 from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.progress import Progress
@@ -94,7 +94,7 @@ def train_rare_yolo(
     return figures
 
 
-def learn_piano(folder: Path) -> Learned:
+def learn_piano(folder: Path) -> TrainResult:
     """Learn the word from rendered pianos and their captions."""
     scenes = [render_scene(FIRST_SEED + index, labels=["piano"]) for index in range(EXAMPLES)]
     examples = [Example(scene.image, None, rare_caption(scene.caption)) for scene in scenes]
@@ -103,7 +103,7 @@ def learn_piano(folder: Path) -> Learned:
     return learn_word(pipe, examples, settings, WordFiles.of("piano", folder), progress=_tell)
 
 
-def pack_piano(learned: Learned) -> None:
+def pack_piano(learned: TrainResult) -> None:
     """Copy the word to where it ships, in half precision."""
     for source, target in zip((learned.path, learned.lora), learned_piano(), strict=True):
         if source is not None:

@@ -94,7 +94,7 @@ def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Reci
     )
 
 
-def show_outlook(inputs: types.Object, ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> None:
+def show_estimate(inputs: types.Object, ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> None:
     """At the end: how much is made of each image, or what is wrong, on its field."""
     try:
         recipe = recipe_of(ctx, task, more)

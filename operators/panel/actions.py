@@ -19,7 +19,7 @@ from diffucurate.operators.panel.state import Settings
 from diffucurate.operators.panel.tabs import agreement, overview
 from diffucurate.plugin.statistics import drilldown
 from diffucurate.plugin.statistics.histogram import edges
-from diffucurate.plugin.statistics.snapshot import Look, Pair, look_at
+from diffucurate.plugin.statistics.snapshot import Pair, Snapshot, take_snapshot
 
 
 class Clickable(foo.Panel):
@@ -27,39 +27,39 @@ class Clickable(foo.Panel):
 
     def pick_class(self, ctx: ExecutionContext) -> None:
         """A number of the table of classes."""
-        look, _ = self.now(ctx)
-        found = look.found
+        snapshot, _ = self.now(ctx)
+        found = snapshot.found
         labels = [*overview.classes_of(found), None]
         row, column = ctx.params["row"], ctx.params["column"]
         if not 0 <= row < len(labels):
             return  # the headings
         sources = [found[column - 1].source] if column else [each.source for each in found]
-        view = drilldown.with_class(look.view, sources, labels[row])
+        view = drilldown.with_class(snapshot.view, sources, labels[row])
         self._show(ctx, view, f"{labels[row] or 'everything'} found by {' or '.join(sources)}")
 
     def pick_confidence(self, ctx: ExecutionContext) -> None:
         """A bar of the confidences."""
-        look, _ = self.now(ctx)
-        source = overview.with_confidence(look.found)[ctx.params["trace_idx"]].source
+        snapshot, _ = self.now(ctx)
+        source = overview.with_confidence(snapshot.found)[ctx.params["trace_idx"]].source
         bar = ctx.params["idx"]
-        self._show(ctx, drilldown.with_confidence(look.view, source, bar), f"{source} with confidence {_span(bar)}")
+        self._show(ctx, drilldown.with_confidence(snapshot.view, source, bar), f"{source} with confidence {_span(bar)}")
 
     def pick_match(self, ctx: ExecutionContext) -> None:
         """A number of the table of matches."""
-        look, (a, b) = self._pair(ctx)
-        labels = [*(row.label for row in look.matches((a, b)).classes), None]
+        snapshot, (a, b) = self._pair(ctx)
+        labels = [*(row.label for row in snapshot.matches((a, b)).classes), None]
         row, column = ctx.params["row"], ctx.params["column"]
         if not 0 <= row < len(labels):
             return
         kind = agreement.KINDS[column - 1] if column else None
         who = {"matched": "found by both", "only_a": f"found only by {a}", "only_b": f"found only by {b}", None: ""}
-        view = drilldown.with_match(look.view, a, b, labels[row], kind)
+        view = drilldown.with_match(snapshot.view, a, b, labels[row], kind)
         self._show(ctx, view, f"{labels[row] or 'everything'} {who[kind] or f'of {a} or {b}'}")
 
     def pick_agreement(self, ctx: ExecutionContext) -> None:
         """A bar of the agreements."""
-        (look, (a, b)), bar = self._pair(ctx), ctx.params["idx"]
-        self._show(ctx, drilldown.with_agreement(look.view, a, b, bar), f"agreement {_span(bar)}")
+        (snapshot, (a, b)), bar = self._pair(ctx), ctx.params["idx"]
+        self._show(ctx, drilldown.with_agreement(snapshot.view, a, b, bar), f"agreement {_span(bar)}")
 
     def pick_points(self, ctx: ExecutionContext) -> None:
         """Dots inside a box or a lasso. After a redraw the App reports an empty selection, which means nothing."""
@@ -69,22 +69,22 @@ class Clickable(foo.Panel):
 
     def pick_order(self, ctx: ExecutionContext) -> None:
         """All compared images, the worst first."""
-        look, (a, b) = self._pair(ctx)
-        self._show(ctx, drilldown.least_agreeing(look.view, a, b), "the least agreement first")
+        snapshot, (a, b) = self._pair(ctx)
+        self._show(ctx, drilldown.least_agreeing(snapshot.view, a, b), "the least agreement first")
 
     def pick_value(self, ctx: ExecutionContext) -> None:
         """A bar of an attribute."""
-        look, _ = self.now(ctx)
+        snapshot, _ = self.now(ctx)
         name = ctx.params["path"].removeprefix("values_")
-        value = list(look.images_per_value()[name])[ctx.params["idx"]]
-        self._show(ctx, drilldown.with_attributes(look.view, {name: value}), f"{name} {value}")
+        value = list(snapshot.images_per_value()[name])[ctx.params["idx"]]
+        self._show(ctx, drilldown.with_attributes(snapshot.view, {name: value}), f"{name} {value}")
 
     def pick_cell(self, ctx: ExecutionContext) -> None:
         """A cell of the table of combinations."""
-        look, settings = self.now(ctx)
+        snapshot, settings = self.now(ctx)
         values = dict(zip(settings.axes or (), (ctx.params["x"], ctx.params["y"]), strict=False))
         said = ", ".join(f"{name} {value}" for name, value in values.items())
-        self._show(ctx, drilldown.with_attributes(look.view, values), said)
+        self._show(ctx, drilldown.with_attributes(snapshot.view, values), said)
 
     def back(self, ctx: ExecutionContext) -> None:
         """The view as it was before the first click."""
@@ -101,15 +101,15 @@ class Clickable(foo.Panel):
         ctx.ops.clear_sidebar_filters()
         ctx.ops.clear_view()
 
-    def now(self, ctx: ExecutionContext) -> tuple[Look, Settings]:
-        look = look_at(ctx.view)
-        return look, Settings.read(ctx.panel.state.get, look)
+    def now(self, ctx: ExecutionContext) -> tuple[Snapshot, Settings]:
+        snapshot = take_snapshot(ctx.view)
+        return snapshot, Settings.read(ctx.panel.state.get, snapshot)
 
-    def _pair(self, ctx: ExecutionContext) -> tuple[Look, Pair]:
-        look, settings = self.now(ctx)
+    def _pair(self, ctx: ExecutionContext) -> tuple[Snapshot, Pair]:
+        snapshot, settings = self.now(ctx)
         if settings.comparison is None:
             raise DatasetError("no two label sources are compared any more; run 'Compare sources'")
-        return look, settings.comparison.pair
+        return snapshot, settings.comparison.pair
 
     def _show(self, ctx: ExecutionContext, view: fo.DatasetView, said: str) -> None:
         """Make ``view`` the App's, and remember the one before unless that was made by a click as well."""

@@ -29,7 +29,7 @@ from diffucurate.operators.panel.state import (
 )
 from diffucurate.operators.panel.tabs import agreement, coverage, disagreements, overview
 from diffucurate.plugin.statistics.coverage import combinations_of
-from diffucurate.plugin.statistics.snapshot import Look, look_at
+from diffucurate.plugin.statistics.snapshot import Snapshot, take_snapshot
 
 #: What the App reports again and again without anything having changed.
 _TOLD = ("on_change", "on_change_view", "on_change_dataset", "choose")
@@ -93,15 +93,15 @@ class CurationPanel(Clickable):
         return types.Property(panel, view=view)
 
     def _draw(self, panel: types.Object, ctx: ExecutionContext) -> None:
-        look = look_at(ctx.view)
-        settings = Settings.read(ctx.panel.state.get, look)
-        self._header(panel, ctx, look, settings)
-        self._section(panel, look, settings)
+        snapshot = take_snapshot(ctx.view)
+        settings = Settings.read(ctx.panel.state.get, snapshot)
+        self._header(panel, ctx, snapshot, settings)
+        self._section(panel, snapshot, settings)
         # Only what is not there yet or not any more: meanwhile the person may have chosen something else.
         chosen, get = settings.chosen(), ctx.panel.state.get
         ctx.panel.state.set({name: value for name, value in chosen.items() if get(name) != value})
 
-    def _header(self, panel: types.Object, ctx: ExecutionContext, look: Look, settings: Settings) -> None:
+    def _header(self, panel: types.Object, ctx: ExecutionContext, snapshot: Snapshot, settings: Settings) -> None:
         tabs = types.TabsView()
         for value, label in TABS.items():
             tabs.add_choice(value, label=label)
@@ -111,14 +111,14 @@ class CurationPanel(Clickable):
         if picked:
             widgets.text(panel, "now_shown", f"The grid shows **{picked}**.", width=200, alignSelf="center")
             widgets.button(panel, "back", "Back to the view before", self.back, icon="undo")
-        if settings.tab in (AGREEMENT, DISAGREEMENTS) and len(look.pairs) > 1:
-            pairs = {BETWEEN.join(pair): BETWEEN.join(pair) for pair in look.pairs}
+        if settings.tab in (AGREEMENT, DISAGREEMENTS) and len(snapshot.pairs) > 1:
+            pairs = {BETWEEN.join(pair): BETWEEN.join(pair) for pair in snapshot.pairs}
             widgets.choice(panel, "pair", "Compare", pairs, self.choose)
 
-    def _section(self, panel: types.Object, look: Look, settings: Settings) -> None:
+    def _section(self, panel: types.Object, snapshot: Snapshot, settings: Settings) -> None:
         if settings.tab == COVERAGE:
-            if look.attributes:
-                coverage.section(panel, look, settings.axes, self)
+            if snapshot.attributes:
+                coverage.section(panel, snapshot, settings.axes, self)
             else:
                 self._advise(
                     panel,
@@ -129,24 +129,24 @@ class CurationPanel(Clickable):
                     "generate_images",
                     icon="auto_awesome",
                 )
-        elif not look.sources:
+        elif not snapshot.sources:
             self._advise(
                 panel,
                 "No labels yet",
-                f"{look.images:,} images wait for labels. Let a label source find the "
+                f"{snapshot.images:,} images wait for labels. Let a label source find the "
                 "objects in them; then this panel shows what it found.",
                 "Label images",
                 "label_images",
                 icon="label",
             )
         elif settings.tab not in (AGREEMENT, DISAGREEMENTS):
-            overview.section(panel, look, self)
-        elif len(look.sources) == 1:
-            other = next(source for source in ("yolov8", "attention") if source != look.sources[0])
+            overview.section(panel, snapshot, self)
+        elif len(snapshot.sources) == 1:
+            other = next(source for source in ("yolov8", "attention") if source != snapshot.sources[0])
             self._advise(
                 panel,
                 "Only one label source",
-                f"So far only {look.sources[0]} has labelled these images. Label "
+                f"So far only {snapshot.sources[0]} has labelled these images. Label "
                 "them with another source, and compare the two.",
                 "Label with another source",
                 "label_images",
@@ -154,7 +154,7 @@ class CurationPanel(Clickable):
                 form={"source": other},
             )
         elif settings.comparison is None:
-            a, b = look.sources[:2]
+            a, b = snapshot.sources[:2]
             self._advise(
                 panel,
                 "Not compared yet",
@@ -165,9 +165,9 @@ class CurationPanel(Clickable):
                 form={"a": a, "b": b},
             )
         elif settings.tab == AGREEMENT:
-            agreement.section(panel, look, settings.comparison, self)
+            agreement.section(panel, snapshot, settings.comparison, self)
         else:
-            disagreements.section(panel, look, settings.comparison, settings.page, self)
+            disagreements.section(panel, snapshot, settings.comparison, settings.page, self)
 
     def _advise(
         self,
@@ -183,12 +183,12 @@ class CurationPanel(Clickable):
         widgets.advice(panel, "advice", heading, sentence)
         widgets.button(panel, "do_it", label, self.ask, icon=icon, main=True, operator=operator, form=form or {})
 
-    def actions(self, panel: types.Object, look: Look) -> None:
+    def actions(self, panel: types.Object, snapshot: Snapshot) -> None:
         """The buttons that open the operators' forms."""
         widgets.button(panel, "generate", "Generate", self.ask, icon="auto_awesome", operator="generate_images")
         widgets.button(panel, "label", "Label", self.ask, icon="label", operator="label_images")
-        if len(look.sources) > 1:
-            a, b = look.pairs[0] if look.pairs else look.sources[:2]
+        if len(snapshot.sources) > 1:
+            a, b = snapshot.pairs[0] if snapshot.pairs else snapshot.sources[:2]
             widgets.button(
                 panel, "compare", "Compare", self.ask, icon="compare", operator="compare_sources", form={"a": a, "b": b}
             )
@@ -206,12 +206,12 @@ class CurationPanel(Clickable):
 
         Where several recipes made the dataset, the latest that can make some of them.
         """
-        look, settings = self.now(ctx)
+        snapshot, settings = self.now(ctx)
         if settings.axes is None:
             return
         x, y = settings.axes
-        missing = look.cross_table(x, y, whole=True).missing
-        for recipe in look.recipes:
+        missing = snapshot.cross_table(x, y, whole=True).missing
+        for recipe in snapshot.recipes:
             can = set(combinations_of(recipe, x, y))
             wanted = [{x: first, y: second} for first, second in missing if (first, second) in can]
             if wanted:
@@ -239,7 +239,7 @@ def _problem(ctx: ExecutionContext) -> tuple[str, str, dict[str, Any] | None] | 
         return "This dataset holds no images", "Let a recipe paint some.", generate
     if ctx.view._is_generated or ctx.dataset.media_type != "image":
         return "Whole images only", "Leave the patches or frames, and this panel shows what the labels say.", None
-    if not look_at(ctx.view).images:
+    if not take_snapshot(ctx.view).images:
         back = {"label": "Show all images", "icon": "undo", "on_click": "show_all"}
         return "No image in this view", "The view or the filters in the sidebar leave nothing over.", back
     return None
@@ -258,4 +258,4 @@ def _stamp(ctx: ExecutionContext) -> str | None:
     if _dataset(ctx) is None:
         return None
     get = ctx.panel.state.get
-    return f"{look_at(ctx.view).key} {json.dumps([get(name) for name in (*NAMES, 'picked')])}"
+    return f"{take_snapshot(ctx.view).key} {json.dumps([get(name) for name in (*NAMES, 'picked')])}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffucurate.plugin.curation.rules import Rules
-from diffucurate.plugin.statistics.snapshot import Look, Pair
+from diffucurate.plugin.statistics.snapshot import Pair, Snapshot
 
 OVERVIEW, AGREEMENT, DISAGREEMENTS, COVERAGE = "overview", "agreement", "disagreements", "coverage"
 TABS = {OVERVIEW: "Overview", AGREEMENT: "Agreement", DISAGREEMENTS: "Disagreements", COVERAGE: "Coverage"}
@@ -53,13 +53,13 @@ class Settings:
     axes: tuple[str, str] | None
 
     @classmethod
-    def read(cls, state: Callable[..., Any], look: Look) -> Settings:
+    def read(cls, state: Callable[..., Any], snapshot: Snapshot) -> Settings:
         """From ``state(name)``; what is not there any more gives way to what is."""
         return cls(
             tab=state("tab") if state("tab") in TABS else OVERVIEW,
             page=max(0, int(state("page") or 0)),
-            comparison=_comparison(state, look.pairs),
-            axes=_axes(state, look.attributes),
+            comparison=_comparison(state, snapshot.pairs),
+            axes=_axes(state, snapshot.attributes),
         )
 
     def chosen(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class UnderWay:
+class RunningTask:
     """A run: what it is called, and whether it shall stop at its next report."""
 
     key: str
@@ -18,13 +18,13 @@ class UnderWay:
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-_runs: dict[str, UnderWay] = {}
+_runs: dict[str, RunningTask] = {}
 
 
 @contextmanager
-def under_way(title: str) -> Iterator[UnderWay]:
+def running_task(title: str) -> Iterator[RunningTask]:
     """A new run, listed as long as the block lasts. A block that is left early stops the run."""
-    run = UnderWay(secrets.token_hex(4), title)
+    run = RunningTask(secrets.token_hex(4), title)
     _runs[run.key] = run
     try:
         yield run
@@ -33,7 +33,7 @@ def under_way(title: str) -> Iterator[UnderWay]:
         del _runs[run.key]
 
 
-def runs() -> list[UnderWay]:
+def runs() -> list[RunningTask]:
     """All that are under way, the oldest first."""
     return list(_runs.values())
 

@@ -16,7 +16,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 from fiftyone.operators.message import GeneratedMessage
 
-from diffucurate.operators.runtime.running import UnderWay, under_way
+from diffucurate.operators.runtime.running import RunningTask, running_task
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Progress
@@ -44,7 +44,7 @@ def streamed(
     in ``work``.
     """
     reports: queue.SimpleQueue[Progress | None] = queue.SimpleQueue()
-    with under_way(title) as run:
+    with running_task(title) as run:
 
         def on_progress(report: Progress) -> None:
             if run.stop.is_set():
@@ -67,7 +67,7 @@ def streamed(
             pool.shutdown(wait=False)
 
 
-def _progress_bar(ctx: ExecutionContext, run: UnderWay, share: float, label: str) -> GeneratedMessage:
+def _progress_bar(ctx: ExecutionContext, run: RunningTask, share: float, label: str) -> GeneratedMessage:
     """What ``ctx.ops.set_progress`` shows, and a button that cancels the run."""
     shown = types.Object()
     shown.float("progress", view=types.ProgressView(label=f"{run.title}: {label}"))

@@ -21,7 +21,7 @@ from diffucurate.plugin.store.classes import read_classes
 OPACITY = 0.5
 
 
-def dress(dataset: fo.Dataset, source: str, before: Iterable[str]) -> None:
+def apply_default_appearance(dataset: fo.Dataset, source: str, before: Iterable[str]) -> None:
     """Make a label source presentable: its new instances on, its colours and its place in the sidebar.
 
     Masks, polygons and heatmaps say again what the instances say and would only lie over them: they are off until

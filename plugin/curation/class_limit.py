@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 
-def surplus(images: Iterable[tuple[str, Sequence[str]]], limit: int) -> set[str]:
+def over_limit(images: Iterable[tuple[str, Sequence[str]]], limit: int) -> set[str]:
     """The ids of the images too many, so that no class is shown by more than ``limit`` of those that stay.
 
     Args:

@@ -154,7 +154,7 @@ def curations(dataset: fo.Dataset) -> list[Curation]:
 
 
 @dataclass(frozen=True)
-class Undone:
+class UndoResult:
     """What undoing a curation left: how many samples lost and have its tag, and what became of the saved view.
 
     ``view`` is ``removed``, ``restored`` (the one that was replaced is back) or ``kept`` (somebody had changed it).
@@ -166,7 +166,7 @@ class Undone:
     view: str
 
 
-def undo_curation(dataset: fo.Dataset, name: str = CURATED) -> Undone:
+def undo_curation(dataset: fo.Dataset, name: str = CURATED) -> UndoResult:
     """Take back the latest curation under ``name``: its tag and saved view go, and what they replaced comes back.
 
     Only what that curation made is touched: a tag of the same name that somebody put on other samples since stays,
@@ -191,7 +191,9 @@ def undo_curation(dataset: fo.Dataset, name: str = CURATED) -> Undone:
         gone = sorted(set(made).difference(memory.before))
         dataset.select(gone).untag_samples(name)
         dataset.select(memory.before).tag_samples(name)
-        undone = Undone(name, len(gone), len(memory.before), _restore_view(dataset, name, memory.stages, memory.view))
+        undone = UndoResult(
+            name, len(gone), len(memory.before), _restore_view(dataset, name, memory.stages, memory.view)
+        )
         run.facts |= asdict(undone)
     config = dataset.get_run_info(key).config
     config.status = UNDONE

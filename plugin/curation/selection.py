@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import fiftyone as fo
 from fiftyone import ViewField as F
 
-from diffucurate.plugin.curation.class_limit import surplus
+from diffucurate.plugin.curation.class_limit import over_limit
 from diffucurate.plugin.curation.duplicates import exact_duplicates, near_duplicates, usual_distance
 from diffucurate.plugin.curation.rules import KEPT, UNLABELLED, BoundRules, Rules
 from diffucurate.plugin.progress import Listener
@@ -88,7 +88,7 @@ def count(samples: fo.Dataset | fo.DatasetView, rules: Rules) -> Count:
     if rules.max_per_class is None:
         return counted
     ranked, _ = _ranked(samples, bound)
-    return _without(counted, CAP, len(surplus(ranked, rules.max_per_class)))
+    return _without(counted, CAP, len(over_limit(ranked, rules.max_per_class)))
 
 
 def select(samples: fo.Dataset | fo.DatasetView, bound: BoundRules, progress: Listener | None = None) -> Selection:
@@ -110,7 +110,7 @@ def select(samples: fo.Dataset | fo.DatasetView, bound: BoundRules, progress: Li
         near = near_duplicates(bound.dataset, [one for one, _ in ranked], distance, rules.embeddings, progress)
         ranked, counted = _drop(ranked, counted, NEAR, near)
     if rules.max_per_class is not None:
-        ranked, counted = _drop(ranked, counted, CAP, surplus(ranked, rules.max_per_class))
+        ranked, counted = _drop(ranked, counted, CAP, over_limit(ranked, rules.max_per_class))
     return Selection([one for one, _ in ranked], counted, ranked_by)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def readable(
+def drop_too_long(
     recipe: Recipe, jobs: Sequence[Job], asked: int, pipe: Any, progress: Listener | None
 ) -> tuple[list[Job], dict[str, Any]]:
     """The jobs whose prompts a pipeline reads to their end, and what became of all captions, for a run's facts.

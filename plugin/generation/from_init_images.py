@@ -10,14 +10,14 @@ from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.progress import Progress
 from diffucurate.plugin.comparison.compare import compare
 from diffucurate.plugin.generation.generate import SOURCE, prepare
-from diffucurate.plugin.generation.init_labels import CARRIED, PictureLabels, label_sources, own_labels
-from diffucurate.plugin.generation.init_plan import PicturePlan, plan_pictures, source_samples
-from diffucurate.plugin.generation.init_reader import PictureReader
+from diffucurate.plugin.generation.init_labels import CARRIED, InitLabels, label_sources, own_labels
+from diffucurate.plugin.generation.init_plan import InitPlan, plan_init_images, source_samples
+from diffucurate.plugin.generation.init_reader import InitImageReader
 from diffucurate.plugin.generation.paint_and_store import job_ids, note_failure, paint_into
 from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.label_fields import label_field, labels_of
-from diffucurate.plugin.store.samples import dataset_of, declare_source_fields
+from diffucurate.plugin.store.samples import dataset_of, declare_init_fields
 
 if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe, Size
@@ -50,8 +50,8 @@ def generate_from(
     def size_of(size: Size) -> Size:
         return nearest_size(pipe, size)
 
-    reader = PictureReader()
-    plan = plan_pictures(recipe, reader, size_of, limit, progress)
+    reader = InitImageReader()
+    plan = plan_init_images(recipe, reader, size_of, limit, progress)
     _check_plan(plan, recipe)
     done = job_ids(existing) if existing is not None else set()
     todo = [job for job in plan.jobs if job.job_id not in done]
@@ -63,7 +63,7 @@ def generate_from(
     sources = (SOURCE, *label_sources(recipe))
     attributes = dict.fromkeys(name for job in todo for name in job.attributes)
     classes = prepare(dataset, recipe, sources=sources, others=_kept_classes(recipe), attributes=list(attributes))
-    declare_source_fields(dataset)
+    declare_init_fields(dataset)
     with runs.recorded(dataset, "generate", settings, key=runs.unfinished(dataset, "generate", settings)) as run:
         run.facts["asked"] = len(plan.jobs)
         for sample_id, reason in plan.failed.items():
@@ -78,7 +78,7 @@ def generate_from(
             batch_size=batch_size,
             source_ids=plan.source_ids,
             pictures=reader,
-            labels=PictureLabels(recipe, reader),
+            labels=InitLabels(recipe, reader),
             progress=progress,
         )
     store_agreement(dataset, recipe)
@@ -90,7 +90,7 @@ def store_agreement(dataset: fo.Dataset, recipe: Recipe) -> None:
         compare(dataset.exists(field_names.instances(CARRIED)), SOURCE, CARRIED)
 
 
-def _check_plan(plan: PicturePlan, recipe: Recipe) -> None:
+def _check_plan(plan: InitPlan, recipe: Recipe) -> None:
     if plan.jobs:
         return
     if plan.failed:

@@ -15,8 +15,8 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.progress import Progress
-from diffucurate.plugin.appearance.scheme import dress
-from diffucurate.plugin.generation.captions import readable
+from diffucurate.plugin.appearance.scheme import apply_default_appearance
+from diffucurate.plugin.generation.captions import drop_too_long
 from diffucurate.plugin.generation.load_recipes import read_recipes
 from diffucurate.plugin.generation.paint_and_store import job_ids, paint_into
 from diffucurate.plugin.generation.target import find_target
@@ -136,7 +136,7 @@ def _generate(
     for size in recipe.sizes:
         check_size(pipe, size)
     with adapted(pipe, recipe.setup):
-        todo, facts = readable(recipe, todo, len(jobs), pipe, progress)
+        todo, facts = drop_too_long(recipe, todo, len(jobs), pipe, progress)
     if existing is not None and not todo:  # only captions that are too long
         return existing
     dataset = existing if existing is not None else fo.Dataset(recipe.dataset)
@@ -184,5 +184,5 @@ def prepare(
     declare_job_fields(dataset, attributes or recipe.attribute_names, recipe.classes)
     for source in sources:
         declare_label_fields(dataset, source, classes)
-        dress(dataset, source, before)
+        apply_default_appearance(dataset, source, before)
     return classes

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import PictureError
+from diffucurate.generator.errors import ImageError
 from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.painting.init_images import covered, within
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.plugin.generation.init_reader import PictureReader
+from diffucurate.plugin.generation.init_reader import InitImageReader
 from diffucurate.plugin.store.classes import Phrases
 from diffucurate.plugin.store.label_files import as_stored, attention_fields, store_heatmaps, store_labels
-from diffucurate.plugin.store.label_objects import Thing
+from diffucurate.plugin.store.label_objects import LabelledObject
 
 if TYPE_CHECKING:
     from diffucurate.generator.painting.painter import Painting
@@ -43,10 +43,10 @@ def own_labels(recipe: Recipe) -> str | None:
     return recipe.carry if recipe.objects is None else recipe.objects.field
 
 
-class PictureLabels:
+class InitLabels:
     """Makes and stores the labels of a painting; called by what writes its sample."""
 
-    def __init__(self, recipe: Recipe, reader: PictureReader) -> None:
+    def __init__(self, recipe: Recipe, reader: InitImageReader) -> None:
         self._recipe, self._reader = recipe, reader
 
     def __call__(self, painting: Painting, classes: Phrases, folder: Path, stem: str) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class PictureLabels:
     ) -> dict[str, Any]:
         source, shape = painting.job.source, _shape(painting)
         if source is None or source.region is None:
-            raise PictureError(f"job {painting.job.job_id} has no region")
+            raise ImageError(f"job {painting.job.job_id} has no region")
         maps = as_stored({name: within(heat, region) for name, heat in painting.heatmaps.items()})
         found = labels_from_maps(maps, painting.image, classes, painting.job.prompt).instances
         new = [Instance(one.label, one.mask & region, one.confidence) for one in found if (one.mask & region).any()]
@@ -79,15 +79,15 @@ class PictureLabels:
         whole = Labels.from_instances([*instances_at(others, painting.job.size, region), *new], tuple(classes), shape)
         return values | store_labels(INPAINTED, whole, folder, stem)
 
-    def _things(self, painting: Painting, field: str) -> list[Thing]:
+    def _things(self, painting: Painting, field: str) -> list[LabelledObject]:
         source = painting.job.source
         if source is None:
-            raise PictureError(f"job {painting.job.job_id} starts from no picture")
+            raise ImageError(f"job {painting.job.job_id} starts from no picture")
         return self._reader.things(source.dataset, self._reader.read(source.dataset, source.sample_id), field)
 
 
 def instances_at(
-    things: Sequence[Thing], size: tuple[int, int], without: NDArray[np.bool_] | None = None
+    things: Sequence[LabelledObject], size: tuple[int, int], without: NDArray[np.bool_] | None = None
 ) -> list[Instance]:
     """Objects as instances of an image of (width, height) ``size``, empty ones left out.
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import fiftyone as fo
 from fiftyone import ViewField as F
 
-from diffucurate.generator.errors import DatasetError, DiffucurateError, PictureError, RecipeError
+from diffucurate.generator.errors import DatasetError, DiffucurateError, ImageError, RecipeError
 from diffucurate.generator.jobs.jobs import Choice, Job, choices, job_of
 from diffucurate.generator.jobs.sampling import shares
 from diffucurate.generator.jobs.variations import refilled, template_of
@@ -21,9 +21,9 @@ from diffucurate.generator.recipe.init_image import Source
 from diffucurate.generator.recipe.init_image_config import Objects
 from diffucurate.generator.recipe.recipe import Recipe, Sample, Size
 from diffucurate.generator.text.templates import attributes_of, fill
-from diffucurate.plugin.generation.init_reader import PictureReader
+from diffucurate.plugin.generation.init_reader import InitImageReader
 from diffucurate.plugin.progress import Listener, Meter
-from diffucurate.plugin.provenance.job_of_sample import Origins
+from diffucurate.plugin.provenance.job_of_sample import ProvenanceReader
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.label_fields import label_field
 from diffucurate.plugin.store.label_objects import names_in
@@ -34,7 +34,7 @@ READ = "pictures read"
 
 
 @dataclass
-class PicturePlan:
+class InitPlan:
     """``source_ids``: job id -> the sample it starts from; ``failed``: sample id -> why it cannot be used."""
 
     jobs: list[Job] = field(default_factory=list)
@@ -58,13 +58,13 @@ class _Start(NamedTuple):
     template: str | None = None
 
 
-def plan_pictures(
+def plan_init_images(
     recipe: Recipe,
-    reader: PictureReader,
+    reader: InitImageReader,
     size_of: Callable[[Size], Size],
     limit: int | None = None,
     progress: Listener | None = None,
-) -> PicturePlan:
+) -> InitPlan:
     """The jobs of a recipe whose images start from pictures.
 
     What would have the same prompt as the picture was painted from itself is left out of img2img. Of several
@@ -82,7 +82,7 @@ def plan_pictures(
         RecipeError: an instance that is in no picture, or values that no picture's template uses.
     """
     samples = source_samples(recipe)
-    dataset, plan = dataset_of(samples), PicturePlan()
+    dataset, plan = dataset_of(samples), InitPlan()
     if recipe.carry is not None:
         label_field(dataset, recipe.carry)
     items = _items(recipe, dataset, samples, plan.failed)
@@ -107,7 +107,7 @@ def plan_pictures(
             continue
         try:
             job = _job(recipe, reader, dataset.name, item, start, size_of)
-        except PictureError as error:
+        except ImageError as error:
             plan.failed.setdefault(item.sample_id, str(error))
             continue
         if job.job_id not in seen:  # the same picture may be there twice
@@ -179,7 +179,7 @@ def _objects(
     for sample in samples.select_fields(path.name):
         try:
             names = names_in(sample[path.name], path)
-        except PictureError as error:
+        except ImageError as error:
             failed[sample.id] = f"{sample.filepath}: {error}"
             continue
         counted = [name for name, label in names if objects.classes is None or label in objects.classes]
@@ -195,7 +195,7 @@ def _objects(
 
 def _own_templates(recipe: Recipe, dataset: fo.Dataset, items: Sequence[_Item], failed: dict[str, str]) -> list[_Start]:
     """Each picture's template with the recipe's values in place of its own, wherever that changes the prompt."""
-    origins, found = Origins(dataset), []
+    origins, found = ProvenanceReader(dataset), []
     used: set[str] = set()
     variants = [(seed, size) for seed in recipe.seed_list for size in recipe.sizes or (None,)]
     wholes = dataset.select([item.sample_id for item in items], ordered=True)
@@ -223,7 +223,7 @@ def _own_templates(recipe: Recipe, dataset: fo.Dataset, items: Sequence[_Item], 
     return _evenly(found, recipe.sample)
 
 
-def _painted_from(sample: fo.Sample, recipe: Recipe, dataset: str, origins: Origins) -> tuple[Job, Recipe]:
+def _painted_from(sample: fo.Sample, recipe: Recipe, dataset: str, origins: ProvenanceReader) -> tuple[Job, Recipe]:
     """What a picture was painted from, by Diffucurate or by whoever wrote its template down, and a recipe for that.
 
     Raises:
@@ -239,7 +239,7 @@ def _painted_from(sample: fo.Sample, recipe: Recipe, dataset: str, origins: Orig
         values = {name: held[name] for name in attributes_of(template)}
     except (ValueError, KeyError) as error:
         said = f"has no value for {{{error.args[0]}}}" if isinstance(error, KeyError) else str(error)
-        raise PictureError(f"its template '{template}' {said}") from error
+        raise ImageError(f"its template '{template}' {said}") from error
     source = Source(dataset, sample.id, "", 1.0, template=template)
     return job_of(recipe, Choice(fill(template, values), values, 0), (8, 8), source), recipe
 
@@ -255,7 +255,7 @@ def _evenly(found: Sequence[list[_Start]], sample: Sample | str) -> list[_Start]
 
 
 def _job(
-    recipe: Recipe, reader: PictureReader, dataset: str, item: _Item, start: _Start, size_of: Callable[[Size], Size]
+    recipe: Recipe, reader: InitImageReader, dataset: str, item: _Item, start: _Start, size_of: Callable[[Size], Size]
 ) -> Job:
     choice, found = start.choice, reader.read(dataset, item.sample_id)
     region = None if recipe.objects is None else reader.region(dataset, found, recipe.objects, item.instance)

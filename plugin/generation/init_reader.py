@@ -1,6 +1,6 @@
 """Reads the pictures that images are painted from, and the objects in them, from any dataset.
 
-Whatever cannot be used is named in one sentence (``PictureError``), so that the others can go on. The last few
+Whatever cannot be used is named in one sentence (``ImageError``), so that the others can go on. The last few
 pictures are kept, as several jobs start from one.
 """
 
@@ -13,13 +13,13 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import DatasetError, LabelError, PictureError
+from diffucurate.generator.errors import DatasetError, ImageError, LabelError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.painting.init_images import Picture, digest, grown
 from diffucurate.generator.recipe.init_image import Region, Source
 from diffucurate.generator.recipe.init_image_config import Objects
 from diffucurate.plugin.store.label_fields import LabelField, label_field
-from diffucurate.plugin.store.label_objects import Thing, things_in
+from diffucurate.plugin.store.label_objects import LabelledObject, objects_in
 from diffucurate.plugin.store.media_files import read_image
 
 #: Pictures kept in memory: those of a batch.
@@ -34,7 +34,7 @@ class Read(NamedTuple):
     digest: str
 
 
-class PictureReader:
+class InitImageReader:
     """Gives pictures by dataset and sample; called with a job, what that starts from."""
 
     def __init__(self) -> None:
@@ -48,17 +48,17 @@ class PictureReader:
             PictureError: job or picture have none, or one that was changed since.
         """
         if job.source is None:
-            raise PictureError(f"job {job.job_id} starts from no picture")
+            raise ImageError(f"job {job.job_id} starts from no picture")
         source, region = job.source, job.source.region
         found = self.read(source.dataset, source.sample_id)
         if found.digest != source.digest:
-            raise PictureError(f"{found.sample.filepath}: the image was changed since")
+            raise ImageError(f"{found.sample.filepath}: the image was changed since")
         if region is None:
             return Picture(found.pixels)
         thing = self.thing(source.dataset, found, region.field, region.instance)
         mask = grown(thing.mask, region.margin)
         if digest(mask) != region.digest:
-            raise PictureError(f"{found.sample.filepath}: instance {region.instance} was changed since")
+            raise ImageError(f"{found.sample.filepath}: instance {region.instance} was changed since")
         return Picture(found.pixels, mask)
 
     def read(self, dataset: str, sample_id: str) -> Read:
@@ -73,16 +73,16 @@ class PictureReader:
             try:
                 pixels = read_image(sample.filepath)
             except FileNotFoundError as error:
-                raise PictureError(f"{sample.filepath}: the file is missing") from error
+                raise ImageError(f"{sample.filepath}: the file is missing") from error
             except OSError as error:
-                raise PictureError(f"{sample.filepath}: the file is broken or not an image") from error
+                raise ImageError(f"{sample.filepath}: the file is broken or not an image") from error
             self._kept[key] = Read(sample, pixels, digest(pixels))
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def things(self, dataset: str, found: Read, field: str) -> list[Thing]:
+    def things(self, dataset: str, found: Read, field: str) -> list[LabelledObject]:
         """The objects of a picture, of a label source or field.
 
         Raises:
@@ -93,11 +93,11 @@ class PictureReader:
             if key not in self._fields:
                 self._fields[key] = label_field(fo.load_dataset(dataset), field)
             path = self._fields[key]
-            return things_in(found.sample[path.name], (found.pixels.shape[0], found.pixels.shape[1]), path)
-        except (PictureError, DatasetError, LabelError) as error:
-            raise PictureError(f"{found.sample.filepath}: {error}") from error
+            return objects_in(found.sample[path.name], (found.pixels.shape[0], found.pixels.shape[1]), path)
+        except (ImageError, DatasetError, LabelError) as error:
+            raise ImageError(f"{found.sample.filepath}: {error}") from error
 
-    def thing(self, dataset: str, found: Read, field: str, instance: str) -> Thing:
+    def thing(self, dataset: str, found: Read, field: str, instance: str) -> LabelledObject:
         """The object of that id.
 
         Raises:
@@ -106,9 +106,9 @@ class PictureReader:
         for thing in self.things(dataset, found, field):
             if thing.id == instance:
                 if not thing.mask.any():
-                    raise PictureError(f"{found.sample.filepath}: the mask of instance {instance} is empty")
+                    raise ImageError(f"{found.sample.filepath}: the mask of instance {instance} is empty")
                 return thing
-        raise PictureError(f"{found.sample.filepath}: '{field}' has no instance {instance}")
+        raise ImageError(f"{found.sample.filepath}: '{field}' has no instance {instance}")
 
     def source(
         self, dataset: str, found: Read, strength: float, region: Region | None = None, template: str | None = None
@@ -129,17 +129,17 @@ class PictureReader:
             counted = [one for one in things if objects.classes is None or one.label in objects.classes]
             if not counted:
                 wanted = " or ".join(objects.classes or ["anything"])
-                raise PictureError(f"{found.sample.filepath}: '{objects.field}' has no instance of {wanted}")
+                raise ImageError(f"{found.sample.filepath}: '{objects.field}' has no instance of {wanted}")
             thing = max(counted, key=lambda one: int(np.count_nonzero(one.mask)))
             if not thing.mask.any():
-                raise PictureError(f"{found.sample.filepath}: the mask of instance {thing.id} is empty")
+                raise ImageError(f"{found.sample.filepath}: the mask of instance {thing.id} is empty")
         mask = grown(thing.mask, objects.margin)
         return Region(objects.field, thing.id, thing.label, objects.margin, digest(mask))
 
     def _sample(self, dataset: str, sample_id: str) -> fo.Sample:
         if not fo.dataset_exists(dataset):
-            raise PictureError(f"the source dataset '{dataset}' was deleted")
+            raise ImageError(f"the source dataset '{dataset}' was deleted")
         try:
             return fo.load_dataset(dataset)[sample_id]
         except (KeyError, ValueError) as error:
-            raise PictureError(f"dataset '{dataset}' has no sample {sample_id} any more") from error
+            raise ImageError(f"dataset '{dataset}' has no sample {sample_id} any more") from error

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import fiftyone as fo
 
-from diffucurate.generator.errors import DatasetError, PictureError
+from diffucurate.generator.errors import DatasetError, ImageError
 from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases
@@ -27,7 +27,7 @@ from diffucurate.plugin.store.samples import job_fields
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.painting.painter import Painting
-    from diffucurate.plugin.generation.init_reader import PictureReader
+    from diffucurate.plugin.generation.init_reader import InitImageReader
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def paint_into(
     classes: Phrases,
     batch_size: int | None = None,
     source_ids: Mapping[str, str] | None = None,
-    pictures: PictureReader | None = None,
+    pictures: InitImageReader | None = None,
     labels: Labeller | None = None,
     progress: Listener | None = None,
 ) -> None:
@@ -83,7 +83,7 @@ def paint_into(
     at_once = max(batch_size or 0, _WRITE_AT_ONCE)
     writer = _Writer(dataset, classes, run, at_once, source_ids or {}, labels or attention_fields)
 
-    def left_out(job: Job, error: PictureError) -> None:
+    def left_out(job: Job, error: ImageError) -> None:
         note_failure(run, "" if job.source is None else job.source.sample_id, str(error))
 
     on_failure = None if pictures is None else left_out
@@ -154,7 +154,7 @@ class _Writer:
         height, width = painting.image.shape[:2]
         try:
             values = self._labels(painting, self._classes, self._folder, stem)
-        except PictureError as error:  # the image is painted, and has its attention labels at least
+        except ImageError as error:  # the image is painted, and has its attention labels at least
             note_failure(self._run, "" if job.source is None else job.source.sample_id, str(error))
             values = attention_fields(painting, self._classes, self._folder, stem)
         path = write_png(self._folder / "images" / f"{stem}.png", painting.image)

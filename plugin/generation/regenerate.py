@@ -23,7 +23,7 @@ from diffucurate.generator.recipe.checks import check_attributes
 from diffucurate.generator.recipe.recipe import MAX_JOBS, Recipe
 from diffucurate.plugin.generation.paint_and_store import job_ids, paint_into
 from diffucurate.plugin.progress import Listener
-from diffucurate.plugin.provenance.job_of_sample import Origins, Provenance, Samples, painted_samples
+from diffucurate.plugin.provenance.job_of_sample import Provenance, ProvenanceReader, Samples, painted_samples
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import extend_classes
 from diffucurate.plugin.store.samples import declare_job_fields, declare_label_fields
@@ -93,7 +93,7 @@ def plan(
         RecipeError, DatasetError: as ``regenerate``.
     """
     dataset, whole = painted_samples(samples)
-    origins = Origins(dataset)
+    origins = ProvenanceReader(dataset)
     return dataset, plan_of(dataset, [origins.provenance(sample) for sample in whole], seeds, attributes or {})
 
 
@@ -200,13 +200,13 @@ def _listed(values: Values) -> list[str]:
 
 def _paint(dataset: fo.Dataset, part: Part, progress: Listener | None) -> None:
     from diffucurate.generator.models.load import load_pipeline
-    from diffucurate.plugin.generation.init_labels import PictureLabels
-    from diffucurate.plugin.generation.init_reader import PictureReader
+    from diffucurate.plugin.generation.init_labels import InitLabels
+    from diffucurate.plugin.generation.init_reader import InitImageReader
 
     pipe = load_pipeline(part.recipe.model)
     classes = extend_classes(dataset, part.recipe.classes)
-    pictures = None if part.recipe.source is None else PictureReader()
-    labels = None if pictures is None else PictureLabels(part.recipe, pictures)
+    pictures = None if part.recipe.source is None else InitImageReader()
+    labels = None if pictures is None else InitLabels(part.recipe, pictures)
     # The dataset may be older than one of the fields.
     declare_job_fields(dataset, part.recipe.attribute_names, classes)
     declare_label_fields(dataset, "attention", classes)

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import DatasetError, PictureError
+from diffucurate.generator.errors import DatasetError, ImageError
 from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.plugin.progress import Listener, Meter
-from diffucurate.plugin.provenance.job_of_sample import Origins, Provenance, Samples, painted_samples
+from diffucurate.plugin.provenance.job_of_sample import Provenance, ProvenanceReader, Samples, painted_samples
 from diffucurate.plugin.store.media_files import read_image, write_png
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _UNKNOWN = Conditions("", 1, 0)
 
 
 @dataclass(frozen=True, eq=False)
-class Repainted:
+class RepaintResult:
     """One image, painted again.
 
     Attributes:
@@ -83,7 +83,7 @@ class Repainted:
         return "Either the file was changed, or the model, the package versions or the machine are others than then."
 
 
-def repaint(samples: Samples, *, progress: Listener | None = None) -> list[Repainted]:
+def repaint(samples: Samples, *, progress: Listener | None = None) -> list[RepaintResult]:
     """Paint the images of samples again.
 
     On the same machine, with the same packages and model, the pixels are identical. A missing or damaged image file
@@ -102,7 +102,7 @@ def repaint(samples: Samples, *, progress: Listener | None = None) -> list[Repai
         ModelError: the model cannot be loaded, or one image is too much for the memory.
     """
     dataset, whole = painted_samples(samples)
-    origins = Origins(dataset)
+    origins = ProvenanceReader(dataset)
     made = {sample.id: origins.provenance(sample) for sample in whole}
     painted: dict[str, Painting] = {}
     meter = Meter(progress, len(made))
@@ -127,19 +127,19 @@ def _alike(made: Iterable[Provenance]) -> dict[tuple[object, Conditions], list[P
 def _paint(group: Sequence[Provenance], key: tuple[object, Conditions]) -> Iterator[Painting]:
     """Paint a group in batches of its size, the last one filled up with what is painted anyway."""
     from diffucurate.generator.painting.painter import paint
-    from diffucurate.plugin.generation.init_reader import PictureReader
+    from diffucurate.plugin.generation.init_reader import InitImageReader
 
     conditions = key[1]
     jobs: list[Job] = [one.job for one in group]
     jobs += [jobs[-1]] * (-len(jobs) % conditions.batch_size)
     with _threads(conditions.threads):
         paintings = paint(
-            jobs, batch_size=conditions.batch_size, device=_device(conditions.device), pictures=PictureReader()
+            jobs, batch_size=conditions.batch_size, device=_device(conditions.device), pictures=InitImageReader()
         )
         try:
             for _, painting in zip(group, paintings, strict=False):
                 yield painting
-        except PictureError as error:
+        except ImageError as error:
             raise DatasetError(f"an image cannot be painted again without what it was painted from: {error}") from error
 
 
@@ -167,7 +167,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _compared(path: str, made: Provenance, painting: Painting) -> Repainted:
+def _compared(path: str, made: Provenance, painting: Painting) -> RepaintResult:
     restored, different, levels = False, None, 0
     try:
         before = read_image(path)
@@ -181,4 +181,4 @@ def _compared(path: str, made: Provenance, painting: Painting) -> Repainted:
         if before.shape == painting.image.shape:
             gaps = np.abs(before.astype(np.int16) - painting.image).max(axis=-1)
             different, levels = int((gaps > 0).sum()), int(gaps.max())
-    return Repainted(made, painting.image, painting.conditions, path, restored, different, levels)
+    return RepaintResult(made, painting.image, painting.conditions, path, restored, different, levels)

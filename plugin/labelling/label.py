@@ -16,7 +16,7 @@ import fiftyone as fo
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.labels.settings import SETTINGS, Settings, YoloSettings, check_settings
 from diffucurate.plugin.labelling.labellers import FromAttention, FromImages, FromYolo, Image, Worker
-from diffucurate.plugin.labelling.writer import LabelSaver
+from diffucurate.plugin.labelling.writer import LabelWriter
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import Phrases, read_classes
@@ -134,7 +134,7 @@ def label(
         "samples": len(samples),
     }
     with _deletion_named(dataset.name), runs.recorded(dataset, "label", record) as run:
-        saver = LabelSaver(dataset, name, wanted, run.key)
+        saver = LabelWriter(dataset, name, wanted, run.key)
         if refiner is not None:
             declare_refined(dataset, name)
         meter = Meter(progress, len(samples))

@@ -11,7 +11,7 @@ from typing import Any
 
 import fiftyone as fo
 
-from diffucurate.plugin.appearance.scheme import dress
+from diffucurate.plugin.appearance.scheme import apply_default_appearance
 from diffucurate.plugin.labelling.labellers import Image, Result
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases, extend_classes
@@ -21,7 +21,7 @@ from diffucurate.plugin.store.media_files import media_folder, remove_files
 from diffucurate.plugin.store.samples import declare_heatmaps, declare_label_fields, with_classes
 
 
-class LabelSaver:
+class LabelWriter:
     """Writes one sample's labels: first the files, then the sample, then the old files go."""
 
     def __init__(self, dataset: fo.Dataset, source: str, wanted: Phrases, run_key: str) -> None:
@@ -43,7 +43,7 @@ class LabelSaver:
             declare_heatmaps(self._dataset, classes)
             heatmaps = [name for name in map(field_names.heatmap, self._classes) if self._has(name)]
             self._maps = [field_names.ATTENTION_MAPS, *heatmaps]
-        dress(self._dataset, self._source, before)
+        apply_default_appearance(self._dataset, self._source, before)
 
     def _has(self, name: str) -> bool:
         return bool(self._dataset.has_sample_field(name))

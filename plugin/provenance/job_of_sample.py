@@ -25,7 +25,7 @@ from diffucurate.generator.recipe.init_image_config import Objects, SourceImages
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.caption_document import caption_in
-from diffucurate.plugin.store.init_document import source_in
+from diffucurate.plugin.store.init_document import init_image_in
 from diffucurate.plugin.store.label_sources import sources_in
 from diffucurate.plugin.store.media_files import read_image
 from diffucurate.plugin.store.samples import dataset_of
@@ -112,7 +112,7 @@ def provenance(sample: fo.Sample) -> Provenance:
             was changed that what was painted cannot be told.
     """
     dataset = dataset_with(sample)
-    return Origins(dataset).provenance(dataset[sample.id])  # whole: a view may leave fields out
+    return ProvenanceReader(dataset).provenance(dataset[sample.id])  # whole: a view may leave fields out
 
 
 def recipe_of(sample: fo.Sample) -> Recipe:
@@ -203,7 +203,7 @@ def painted_samples(samples: Samples) -> tuple[fo.Dataset, list[fo.Sample]]:
     return dataset, list(dataset.select(ids, ordered=True))
 
 
-class Origins:
+class ProvenanceReader:
     """Tells the provenance of many samples of one dataset, and reads each run once."""
 
     def __init__(self, dataset: fo.Dataset) -> None:
@@ -281,7 +281,7 @@ def _as_told(sample: fo.Sample, recipe: Recipe) -> Job:
         guidance=sample[field_names.GUIDANCE],
         model=sample[field_names.MODEL],
         setup=recipe.setup,
-        source=source_in(sample),
+        source=init_image_in(sample),
         caption=caption,
     )
 

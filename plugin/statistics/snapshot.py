@@ -37,7 +37,7 @@ T = TypeVar("T")
 Pair = tuple[str, str]
 
 
-class Look:
+class Snapshot:
     """The numbers of one view at one time."""
 
     def __init__(self, view: fo.DatasetView, key: str) -> None:
@@ -115,19 +115,19 @@ class Look:
         return self._once(("kept", repr(rules)), lambda: count(self.view, rules))
 
 
-_looks: OrderedDict[str, Look] = OrderedDict()
+_looks: OrderedDict[str, Snapshot] = OrderedDict()
 _lock = threading.Lock()
 
 
-def look_at(view: fo.DatasetView) -> Look:
+def take_snapshot(view: fo.DatasetView) -> Snapshot:
     """The look at a view: the one from before as long as neither the view nor the dataset has changed."""
     key = _key(view)
     with _lock:
-        look = _looks.setdefault(key, Look(view, key))
+        snapshot = _looks.setdefault(key, Snapshot(view, key))
         _looks.move_to_end(key)
         while len(_looks) > KEPT:
             _looks.popitem(last=False)
-        return look
+        return snapshot
 
 
 def _key(view: fo.DatasetView) -> str:

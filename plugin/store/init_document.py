@@ -17,7 +17,7 @@ PARTS: dict[str, type[fo.Field]] = {
 }  # fmt: skip
 
 
-def source_document(source: Source | None) -> fo.DynamicEmbeddedDocument | None:
+def init_document(source: Source | None) -> fo.DynamicEmbeddedDocument | None:
     """The value of ``fields.SOURCE``."""
     if source is None:
         return None
@@ -28,8 +28,8 @@ def source_document(source: Source | None) -> fo.DynamicEmbeddedDocument | None:
     return fo.DynamicEmbeddedDocument(**plain)
 
 
-def source_in(sample: fo.Sample) -> Source | None:
-    """The ``Source`` that ``source_document`` wrote; None where the sample has none, or not all of it any more."""
+def init_image_in(sample: fo.Sample) -> Source | None:
+    """The ``Source`` that ``init_document`` wrote; None where the sample has none, or not all of it any more."""
     document = sample[field_names.SOURCE] if sample.has_field(field_names.SOURCE) else None
     if document is None:
         return None

@@ -13,14 +13,14 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import PictureError
+from diffucurate.generator.errors import ImageError
 from diffucurate.generator.labels.masks.components import components
 from diffucurate.generator.labels.polygons import polygons_to_mask
 from diffucurate.plugin.store.label_fields import LabelField
 from diffucurate.plugin.store.samples import from_detection
 
 
-class Thing(NamedTuple):
+class LabelledObject(NamedTuple):
     """An object: ``mask`` is (H, W) bool at the image's size, ``confidence`` None where nobody said."""
 
     id: str
@@ -40,7 +40,7 @@ def names_in(value: Any, field: LabelField) -> list[tuple[str, str]]:
     return [(one.id, one.label) for one in _listed(value)]
 
 
-def things_in(value: Any, shape: tuple[int, int], field: LabelField) -> list[Thing]:
+def objects_in(value: Any, shape: tuple[int, int], field: LabelField) -> list[LabelledObject]:
     """The objects of a field's value in an image of (height, width) ``shape``, in its order, empty ones included.
 
     Raises:
@@ -50,9 +50,9 @@ def things_in(value: Any, shape: tuple[int, int], field: LabelField) -> list[Thi
         found = list(_parts(value, field))
         if found and found[0].mask.shape != shape:
             (height, width), (rows, columns) = found[0].mask.shape, shape
-            raise PictureError(f"the mask in '{field.name}' is {width} x {height} px, the image {columns} x {rows} px")
+            raise ImageError(f"the mask in '{field.name}' is {width} x {height} px, the image {columns} x {rows} px")
         return found
-    return [Thing(one.id, one.label, _mask(one, shape), one.confidence) for one in _listed(value)]
+    return [LabelledObject(one.id, one.label, _mask(one, shape), one.confidence) for one in _listed(value)]
 
 
 def _listed(value: Any) -> list[Any]:
@@ -71,7 +71,7 @@ def _mask(label: fo.Detection | fo.Polyline, shape: tuple[int, int]) -> NDArray[
     try:
         instance = from_detection(label, shape)
     except (OSError, ValueError) as error:
-        raise PictureError(f"the mask of an instance of '{label.label}' cannot be read") from error
+        raise ImageError(f"the mask of an instance of '{label.label}' cannot be read") from error
     return np.zeros(shape, np.bool_) if instance is None else instance.mask
 
 
@@ -81,20 +81,20 @@ def _filled(polyline: fo.Polyline, shape: tuple[int, int]) -> NDArray[np.bool_]:
     return polygons_to_mask([rings] if rings else [], shape)
 
 
-def _parts(value: fo.Segmentation, field: LabelField) -> Iterator[Thing]:
+def _parts(value: fo.Segmentation, field: LabelField) -> Iterator[LabelledObject]:
     """The connected parts of each class, the largest first."""
     try:
         pixels = value.get_mask()
     except (OSError, ValueError) as error:
-        raise PictureError(f"the mask file '{value.mask_path}' cannot be read") from error
+        raise ImageError(f"the mask file '{value.mask_path}' cannot be read") from error
     if pixels is None:
-        raise PictureError(f"the segmentation in '{field.name}' has no mask")
+        raise ImageError(f"the segmentation in '{field.name}' has no mask")
     if pixels.ndim != 2:
-        raise PictureError(f"the mask in '{field.name}' is in colours; use one whose pixels are class ids")
+        raise ImageError(f"the mask in '{field.name}' is in colours; use one whose pixels are class ids")
     for number in np.unique(pixels):
         label = field.targets.get(int(number))
         if number == 0 or label is None:
             continue
         parts = sorted(components(pixels == number), key=np.count_nonzero, reverse=True)
         for index, part in enumerate(parts):
-            yield Thing(f"{label}-{index}", label, part, None)
+            yield LabelledObject(f"{label}-{index}", label, part, None)

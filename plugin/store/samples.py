@@ -19,7 +19,7 @@ from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.plugin.store import caption_document, field_names
 from diffucurate.plugin.store.classes import mask_targets
-from diffucurate.plugin.store.init_document import PARTS, source_document
+from diffucurate.plugin.store.init_document import PARTS, init_document
 
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
@@ -80,7 +80,7 @@ def declare_job_fields(dataset: fo.Dataset, attributes: Iterable[str], classes: 
     dataset.create_index(field_names.JOB_ID, unique=True, partialFilterExpression=only_strings)
 
 
-def declare_source_fields(dataset: fo.Dataset) -> None:
+def declare_init_fields(dataset: fo.Dataset) -> None:
     """Add the fields of what images were painted from to the schema.
 
     Raises:
@@ -183,7 +183,7 @@ def job_fields(
         field_names.ATTRIBUTES: fo.DynamicEmbeddedDocument(**job.attributes),
         field_names.PAINTED: None if conditions is None else fo.DynamicEmbeddedDocument(**asdict(conditions)),
         field_names.SOURCE_ID: source_id,
-        **({} if job.source is None else {field_names.SOURCE: source_document(job.source)}),
+        **({} if job.source is None else {field_names.SOURCE: init_document(job.source)}),
         **({} if job.caption is None else {field_names.CAPTION: caption_document.caption_document(job.caption)}),
     }
 

@@ -20,7 +20,7 @@ from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import read_classes
 from diffucurate.plugin.store.label_fields import LabelField, learnable_field
-from diffucurate.plugin.store.label_objects import things_in
+from diffucurate.plugin.store.label_objects import objects_in
 from diffucurate.plugin.store.media_files import read_image
 from diffucurate.plugin.store.samples import dataset_of
 
@@ -127,7 +127,7 @@ def masks_of(value: fo.Label, shape: tuple[int, int], field: LabelField) -> Mask
         remedy = "draw its mask, or learn from another field"
         raise DatasetError(f"an instance of '{boxes[0]}' in '{field.name}' has no mask, only a box; {remedy}")
     found: Masks = {}
-    for thing in things_in(value, shape, field):
+    for thing in objects_in(value, shape, field):
         found[thing.label] = found.get(thing.label, np.zeros(shape, np.bool_)) | thing.mask
     return found
 

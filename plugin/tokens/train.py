@@ -15,20 +15,20 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import DatasetError, PictureError, RecipeError
+from diffucurate.generator.errors import DatasetError, ImageError, RecipeError
 from diffucurate.generator.inversion.files import WordFiles, word_name
 from diffucurate.generator.inversion.settings import SLOT, Inversion
 from diffucurate.plugin.generation.paint_and_store import note_failure
 from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.label_fields import LabelField, label_field, labels_of
-from diffucurate.plugin.store.label_objects import Thing, things_in
+from diffucurate.plugin.store.label_objects import LabelledObject, objects_in
 from diffucurate.plugin.store.media_files import read_image
 from diffucurate.plugin.store.samples import dataset_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.inversion.examples import Example
-    from diffucurate.generator.inversion.training import Learned
+    from diffucurate.generator.inversion.training import TrainResult
 
 #: How much is left around an object that is cut out, as a share of its box's longer side.
 MARGIN = 0.15
@@ -50,7 +50,7 @@ def train_token(
     overwrite: bool = False,
     progress: Listener | None = None,
     **settings: Any,
-) -> Learned:
+) -> TrainResult:
     """Teach a diffusion model a word for what 3 to 50 samples show, for prompts and classes of any recipe.
 
     A recipe takes the word by its file, as in ``tokens: [{path: ..., placeholder: <piano>}]``, and may name it as a
@@ -150,11 +150,11 @@ def _examples(
         try:
             image = read_image(sample.filepath)
             shape = (image.shape[0], image.shape[1])
-            found = [] if field is None else things_in(sample[field.name], shape, field)
+            found = [] if field is None else objects_in(sample[field.name], shape, field)
         except OSError:
             note_failure(run, sample.id, f"'{sample.filepath}' cannot be read")
             continue
-        except PictureError as error:
+        except ImageError as error:
             note_failure(run, sample.id, str(error))
             continue
         things = [one for one in found if one.label == label and one.mask.any()]
@@ -170,7 +170,7 @@ def _examples(
             yield Example(image, mask, caption)
 
 
-def _cut_out(image: NDArray[np.uint8], thing: Thing, margin: float) -> Example:
+def _cut_out(image: NDArray[np.uint8], thing: LabelledObject, margin: float) -> Example:
     """A square around the object, or as much of one as the image has, so that nothing of it is cut off later."""
     from diffucurate.generator.inversion.examples import Example
 

@@ -25,7 +25,7 @@ def quarters(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
     import fiftyone as fo
 
     from diffucurate.generator.labels.model import Instance, Labels
-    from diffucurate.plugin.appearance.scheme import dress
+    from diffucurate.plugin.appearance.scheme import apply_default_appearance
     from diffucurate.plugin.store.classes import extend_classes
     from diffucurate.plugin.store.media_files import write_png
     from diffucurate.plugin.store.samples import HEATMAP_RANGE, declare_heatmaps, declare_label_fields, label_fields
@@ -35,7 +35,7 @@ def quarters(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
         before = set(dataset.get_field_schema())
         declare_label_fields(dataset, source, classes)
         declare_heatmaps(dataset, classes)
-        dress(dataset, source, before)
+        apply_default_appearance(dataset, source, before)
         mask = np.zeros((SIZE, SIZE), np.bool_)
         mask[:half, columns] = True
         labels = Labels.from_instances([Instance("car", mask, 0.9)], classes, mask.shape)

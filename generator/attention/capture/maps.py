@@ -48,7 +48,7 @@ class _Sum:
     heads: dict[str, int]
 
 
-class MapSums:
+class AttentionAccumulator:
     """Adds up the attention of one batch of images and turns it into class maps.
 
     What is read of a layer are *readings*: the mean over a class's tokens right away, since sums and bilinear

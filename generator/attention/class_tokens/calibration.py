@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from diffucurate.generator.labels.maps.calibrated_maps import SLOPE, heat_of
-from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
+from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
 from diffucurate.generator.labels.maps.heatmaps import resized
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS
 
@@ -91,7 +91,7 @@ def calibrate(
         shrink = min(1.0, _GRID_PX / max(mask.shape))
         size = max(1, round(mask.shape[1] * shrink)), max(1, round(mask.shape[0] * shrink))
         small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        guide = EdgeGuide(small, DEFAULT_SETTINGS.edge_reach, DEFAULT_SETTINGS.edge_contrast)
+        guide = GuidedFilter(small, DEFAULT_SETTINGS.edge_reach, DEFAULT_SETTINGS.edge_contrast)
         planes = [guide.refine(resized(root, size)).ravel() for root in _roots(by_words, by_token, second)]
         scores.append(torch.from_numpy(np.stack([*planes, np.ones_like(planes[0])], axis=1)).double())
         truth = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)

@@ -31,10 +31,10 @@ from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
 from diffucurate.generator.attention.probe.class_evidence import Evidence, gather
 from diffucurate.generator.attention.probe.image_latents import (
     check_images,
-    check_looks,
+    check_timesteps,
     class_prompts,
+    denoise_once,
     encode,
-    look,
     working_size,
 )
 from diffucurate.generator.attention.settings import TraceSettings
@@ -114,7 +114,7 @@ def learn_tokens(
     _check(images, masks, labels)
     if not pull > 0:
         raise RecipeError("pull", pull, "use a number above 0: without it tokens of separable masks grow without end")
-    check_looks(pipe, timesteps)
+    check_timesteps(pipe, timesteps)
     settings = replace(trace or TraceSettings(), noise=(0.0, 1.0), refine_noise=None)
     given = {label: (phrases or {}).get(label, label) for label in labels}
     classes = {label: (words,) if isinstance(words, str) else tuple(words) for label, words in given.items()}
@@ -243,7 +243,7 @@ def _views(
         with torch.no_grad():
             with AttentionTrace(pipe, settings=settings, keep=keep) as trace:
                 latents = encode(pipe, [images[k] for k in indices], size)
-                look(pipe, latents, [prompts[k] for k in indices], timesteps, seed)
+                denoise_once(pipe, latents, [prompts[k] for k in indices], timesteps, seed)
             features = _features(pipe, _averaged(trace.queries()), settings)
         size_of_maps = (features.shape[3], features.shape[2])
         shares = np.stack([_shares(masks[k], images[k].shape[:2], labels, size_of_maps) for k in indices])

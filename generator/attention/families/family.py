@@ -87,7 +87,7 @@ class Family(ABC):
         """The text encoders whose tokens the model reads."""
 
     @abstractmethod
-    def look(self, arguments: Mapping[str, Any]) -> Pass | None:
+    def read_pass(self, arguments: Mapping[str, Any]) -> Pass | None:
         """A call of the model by its arguments' names; None where it is made for something else than the image."""
 
     def filled(self, settings: TraceSettings) -> TraceSettings:

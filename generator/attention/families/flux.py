@@ -46,7 +46,7 @@ class Flux(Family):
     def parts(self) -> list[TextPart]:
         return [TextPart(self.pipe.tokenizer_2, self.pipe.text_encoder_2)]
 
-    def look(self, arguments: Mapping[str, Any]) -> Pass:
+    def read_pass(self, arguments: Mapping[str, Any]) -> Pass:
         latents = arguments["hidden_states"]
         if latents.shape[1] not in self._grids:
             # The model is not told the height and width, but where each of its tokens is.

@@ -52,7 +52,7 @@ class PixArt(Family):
         side = self.model.config.patch_size
         return MapGrid(side, (latent[0] // side, latent[1] // side))
 
-    def look(self, arguments: Mapping[str, Any]) -> Pass:
+    def read_pass(self, arguments: Mapping[str, Any]) -> Pass:
         latents = arguments["hidden_states"]
         grids = patches(latents, self.model.config.patch_size)
         return Pass(latents, arguments["encoder_hidden_states"], arguments["timestep"], self.schedule, grids)

@@ -43,7 +43,7 @@ class StableDiffusion3(Family):
             TextPart(pipe.tokenizer_3, pipe.text_encoder_3, start=pipe.tokenizer_max_length),
         ]
 
-    def look(self, arguments: Mapping[str, Any]) -> Pass | None:
+    def read_pass(self, arguments: Mapping[str, Any]) -> Pass | None:
         if arguments.get("skip_layers") is not None:
             return None  # what the image would be without some layers, for guidance by the difference
         latents = arguments["hidden_states"]

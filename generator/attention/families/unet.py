@@ -55,7 +55,7 @@ class UNet(Family):
         level = int(number) if part == "down_blocks" else last - int(number) if part == "up_blocks" else last
         return list(_halved(*latent).values())[level]
 
-    def look(self, arguments: Mapping[str, Any]) -> Pass:
+    def read_pass(self, arguments: Mapping[str, Any]) -> Pass:
         latents = arguments["sample"]
         grids = _halved(latents.shape[-2], latents.shape[-1])
         return Pass(latents, arguments["encoder_hidden_states"], arguments["timestep"], self.schedule, grids)

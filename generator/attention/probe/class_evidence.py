@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffucurate.generator.attention.probe.contrast import contrasts, smoothed
-from diffucurate.generator.attention.probe.image_latents import encode, look
+from diffucurate.generator.attention.probe.image_latents import denoise_once, encode
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.trace.token_contest import TokenContest
 from diffucurate.generator.attention.trace.trace import AttentionTrace
@@ -50,7 +50,7 @@ def gather(
         classes: class -> the phrases that mean it.
         tokens: class -> (2, channels) start token and class token; without any, there are no maps by tokens.
         named: per image the classes whose tokens compete in it.
-        timesteps, seed: as for ``look``.
+        timesteps, seed: as for ``denoise_once``.
         settings: which attention is read.
         contrast: whether to ask for it, at the price of as many passes again for each class of a prompt.
     """
@@ -60,7 +60,7 @@ def gather(
         if tokens:
             contest = TokenContest.of(tokens, named)
             traces.append(stack.enter_context(AttentionTrace(pipe, attribution=contest, settings=settings)))
-        predicted = look(pipe, latents, prompts, timesteps, seed)
+        predicted = denoise_once(pipe, latents, prompts, timesteps, seed)
         found = [trace.maps() for trace in traces]
     none: list[Heatmaps] = [{} for _ in images]
     sharp = contrasts(pipe, latents, prompts, predicted, classes, timesteps, seed) if contrast else none

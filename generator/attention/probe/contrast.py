@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffucurate.generator.attention.probe.image_latents import look
+from diffucurate.generator.attention.probe.image_latents import denoise_once
 from diffucurate.generator.labels.maps.heatmaps import resized
 from diffucurate.generator.text.class_mentions import find_mentions, find_phrases, normalised
 
@@ -65,9 +65,9 @@ def contrasts(
     Args:
         latents: (images, channels, h, w), without noise.
         prompts: one per image.
-        predicted: per step what ``look`` gave for these prompts, steps and seed.
+        predicted: per step what ``denoise_once`` gave for these prompts, steps and seed.
         classes: class -> the phrases that mean it.
-        timesteps, seed: as for ``look``.
+        timesteps, seed: as for ``denoise_once``.
 
     Returns:
         Per image class -> (h, w) float32 >= 0 of the latent's size, for the classes that its prompt mentions: the
@@ -82,7 +82,7 @@ def contrasts(
     for start in range(0, len(rows), len(prompts)):  # as many at once as there are images
         some = rows[start : start + len(prompts)]
         own = torch.tensor([row.image for row in some], device=latents.device)
-        changed = look(pipe, latents[own], [row.prompt for row in some], timesteps, seed)
+        changed = denoise_once(pipe, latents[own], [row.prompt for row in some], timesteps, seed)
         lengths = torch.stack(
             [(full[own].float() - less.float()).norm(dim=1) for full, less in zip(predicted, changed, strict=True)]
         )

@@ -29,7 +29,7 @@ def check_images(images: Sequence[NDArray[np.uint8]]) -> None:
             raise LabelError(f"image {index} is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
 
 
-def check_looks(pipe: Any, timesteps: Sequence[int]) -> None:
+def check_timesteps(pipe: Any, timesteps: Sequence[int]) -> None:
     """See that a pipeline's model can look at images at these noise steps.
 
     Raises:
@@ -58,7 +58,9 @@ def encode(pipe: Any, images: Sequence[NDArray[np.uint8]], size: tuple[int, int]
     return pipe.vae.encode(pixels / 127.5 - 1).latent_dist.mode() * pipe.vae.config.scaling_factor
 
 
-def look(pipe: Any, latents: Tensor, prompts: Sequence[str], timesteps: Sequence[int], seed: int) -> list[Tensor]:
+def denoise_once(
+    pipe: Any, latents: Tensor, prompts: Sequence[str], timesteps: Sequence[int], seed: int
+) -> list[Tensor]:
     """One pass through the model at each noise step, of a batch of latents.
 
     Each image is guided by its prompt; its noise depends on ``seed`` alone.

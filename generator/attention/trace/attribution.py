@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from diffucurate.generator.attention.capture.encoders import Encoders, mentions
-from diffucurate.generator.attention.capture.maps import MapGrid, MapSums
+from diffucurate.generator.attention.capture.maps import AttentionAccumulator, MapGrid
 from diffucurate.generator.attention.capture.processor import CROSS, text_keys
 from diffucurate.generator.attention.capture.tokens import PromptTokens
 from diffucurate.generator.attention.families import Family, family_of
@@ -135,7 +135,7 @@ class Attribution:
         """The width of its states."""
         return int(self.groups[0].states.shape[2])
 
-    def sums(self, images: int, settings: TraceSettings) -> MapSums:
+    def sums(self, images: int, settings: TraceSettings) -> AttentionAccumulator:
         """What adds up the attention to these tokens in a batch of images.
 
         Raises:
@@ -144,7 +144,7 @@ class Attribution:
         if images % self.rows:
             raise ModelError(f"the attribution is for {self.rows} prompts, which {images} images cannot be of")
         groups = [[group.tokens[self._row(group, image, images)] for image in range(images)] for group in self.groups]
-        return MapSums(groups, [group.states.shape[1] for group in self.groups], settings)
+        return AttentionAccumulator(groups, [group.states.shape[1] for group in self.groups], settings)
 
     def absent(self, images: int) -> list[tuple[str, ...]]:
         """The classes that each image's texts do not mention."""
@@ -176,7 +176,7 @@ class Keys:
         self._made: dict[str, Tensor] = {}
         self._mask = self._masked()
 
-    def add(self, sums: MapSums, layer: str, grid: MapGrid, query: Tensor, scale: float) -> None:
+    def add(self, sums: AttentionAccumulator, layer: str, grid: MapGrid, query: Tensor, scale: float) -> None:
         """Add one layer's attention of one pass, (images, heads, pixels, width) queries, to ``Attribution.sums``."""
         mask = None if self._mask is None else self._mask.to(query.device)
         sums.add(layer, grid, query, self.of(layer).to(query.device), mask, scale)

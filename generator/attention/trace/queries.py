@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from diffucurate.generator.attention.capture.maps import MapGrid, MapSums
+from diffucurate.generator.attention.capture.maps import AttentionAccumulator, MapGrid
 from diffucurate.generator.attention.capture.processor import text_keys
 from diffucurate.generator.attention.capture.self_attention import SelfAttention, expected_bytes
 from diffucurate.generator.attention.families import Family, Pass
@@ -147,7 +147,9 @@ class StoredQueries:
                 return found
             return self.refinement.refine(found, filled.tau, filled.inflation)
 
-    def sums(self, pipe: Any, attribution: Attribution, settings: TraceSettings | None = None) -> tuple[MapSums, int]:
+    def sums(
+        self, pipe: Any, attribution: Attribution, settings: TraceSettings | None = None
+    ) -> tuple[AttentionAccumulator, int]:
         """The attention before any refinement, added up on the model's device, and of how many passes. Gradients reach
         the attribution's states. Arguments and errors as for ``maps``."""
         family = attributable(pipe)

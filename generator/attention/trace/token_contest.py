@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffucurate.generator.attention.capture.maps import MapSums
+from diffucurate.generator.attention.capture.maps import AttentionAccumulator
 from diffucurate.generator.attention.capture.tokens import PromptTokens
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution, Group
@@ -72,7 +72,7 @@ class TokenContest(Attribution):
         return self.named[image * len(self.named) // images] if self.named else self.classes
 
 
-class ContestSums(MapSums):
+class ContestSums(AttentionAccumulator):
     """Adds up the products of pixels and tokens, and lets the classes compete."""
 
     def __init__(self, contest: TokenContest, images: int, settings: TraceSettings) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffucurate.generator.attention.capture.encoders import Encoders, mentions
-from diffucurate.generator.attention.capture.maps import MapGrid, MapSums
+from diffucurate.generator.attention.capture.maps import AttentionAccumulator, MapGrid
 from diffucurate.generator.attention.capture.processor import SELF, Attended, Observer, traced
 from diffucurate.generator.attention.capture.self_attention import SelfAttention
 from diffucurate.generator.attention.capture.tokens import PromptTokens
@@ -81,7 +81,7 @@ class AttentionTrace:
         self._layers = self._family.layers(self.settings)
         self._saved: dict[str, Any] = {}
         self._handle: Any = None
-        self._sums: MapSums | None = None
+        self._sums: AttentionAccumulator | None = None
         self._refinement: SelfAttention | None = None
         if self.settings.tau:
             self._refinement = SelfAttention(self.settings.refine_at, self.settings.refine_noise or (0.0, 1.0))
@@ -167,7 +167,7 @@ class AttentionTrace:
     @torch.compiler.disable
     def _begin_pass(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._pass = None
-        current = self._family.look(self._family.named(args, kwargs))
+        current = self._family.read_pass(self._family.named(args, kwargs))
         if current is None:
             return
         if self._sums is None:
@@ -196,7 +196,7 @@ class AttentionTrace:
             self._by_level = any(reach[0] <= level <= reach[1] for level in levels)
         return refinement.due(current.level) if self._by_level else self._counts
 
-    def _find_classes(self, first: Pass) -> MapSums:
+    def _find_classes(self, first: Pass) -> AttentionAccumulator:
         """The tokens of all classes in the prompts that are painted, which the first pass tells."""
         count, rows = self._encoders.prompts, first.latents.shape[0]
         guided = self._guided(first.latents, count)
@@ -211,7 +211,7 @@ class AttentionTrace:
         length = first.context.shape[1]
         if not self._phrases:
             self._absent = [()] * self._images
-            return MapSums([[PromptTokens({}, ())] * self._images], [length], self.settings)
+            return AttentionAccumulator([[PromptTokens({}, ())] * self._images], [length], self.settings)
         painted = self._encoders.painted(first.context, self._images, guided)
         if not painted:
             raise ModelError(
@@ -228,7 +228,7 @@ class AttentionTrace:
         ]
         each = self._images // count
         self._absent = [labels for labels in absent for _ in range(each)]
-        return MapSums([[prompt for prompt in prompts for _ in range(each)]], [length], self.settings)
+        return AttentionAccumulator([[prompt for prompt in prompts for _ in range(each)]], [length], self.settings)
 
     def _guided(self, latents: Tensor, prompts: int) -> bool:
         """Whether guidance doubles the rows: the model is given each latent twice."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import LabelError
-from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
+from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
 from diffucurate.generator.labels.maps.thresholds import agreement, otsu, steepest
 from diffucurate.generator.labels.masks.components import objects
 from diffucurate.generator.labels.masks.morphology import grow
@@ -18,7 +18,7 @@ _SEARCH = 0.2
 
 
 def cut(
-    heat: NDArray[np.float32], grid: Grid, settings: LabelSettings, guide: EdgeGuide | None = None
+    heat: NDArray[np.float32], grid: Grid, settings: LabelSettings, guide: GuidedFilter | None = None
 ) -> NDArray[np.bool_]:
     """Where the map of a class is hot enough to belong to an object, (H, W).
 
@@ -47,7 +47,7 @@ def cut(
 
 
 def _threshold(
-    heat: NDArray[np.float32], values: NDArray[np.float32], settings: LabelSettings, guide: EdgeGuide | None
+    heat: NDArray[np.float32], values: NDArray[np.float32], settings: LabelSettings, guide: GuidedFilter | None
 ) -> float:
     """Where ``settings.cut`` divides the whole map of a class, ``values`` being those of its grid."""
     floor = settings.floor

@@ -24,7 +24,7 @@ _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 Planes = NDArray[np.float32]
 
 
-class EdgeGuide:
+class GuidedFilter:
     """The image's side of the filter, worked out once for all heatmaps of an image.
 
     Args:

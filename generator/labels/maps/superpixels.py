@@ -24,7 +24,7 @@ _FLAT = 0.04
 _SQUARE = np.ones((3, 3), np.uint8)
 
 
-class Regions:
+class Superpixels:
     """An image divided into its regions, once for all masks and maps of it.
 
     Flat areas grow over the edges between them until they meet (watershed of Meyer 1992).

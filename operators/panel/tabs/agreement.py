@@ -10,7 +10,7 @@ from diffucurate.operators.panel import charts, widgets
 from diffucurate.operators.panel.state import Comparison
 from diffucurate.plugin.appearance.source_colours import source_colours
 from diffucurate.plugin.statistics.counts import MatchRow
-from diffucurate.plugin.statistics.snapshot import Look
+from diffucurate.plugin.statistics.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from diffucurate.operators.panel.panel import CurationPanel
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 KINDS = ("matched", "only_a", "only_b", None)
 
 
-def section(panel: types.Object, look: Look, one: Comparison, events: CurationPanel) -> None:
+def section(panel: types.Object, snapshot: Snapshot, one: Comparison, events: CurationPanel) -> None:
     """Matches per class, a histogram of agreement, and confidence against agreement."""
     a, b = one.pair
-    matches, scores = look.matches(one.pair), look.agreement(one.pair)
+    matches, scores = snapshot.matches(one.pair), snapshot.agreement(one.pair)
     mean = "not known" if scores.mean is None else f"{scores.mean:.0%}"
     widgets.text(panel, "mean", f"Mean agreement of {a} and {b}: **{mean}** on **{scores.histogram.total:,}** images")
     if matches.unmatched_yet or scores.histogram.without:
@@ -66,8 +66,8 @@ def section(panel: types.Object, look: Look, one: Comparison, events: CurationPa
         description="1: both found the same; 0: nothing in common. Click a bar to see its images",
         on_click=events.pick_agreement,
     )
-    _scatter(panel, look, one, events)
-    _thresholds(panel, look, one, events)
+    _scatter(panel, snapshot, one, events)
+    _thresholds(panel, snapshot, one, events)
 
 
 def _row(row: MatchRow) -> dict[str, str]:
@@ -76,10 +76,10 @@ def _row(row: MatchRow) -> dict[str, str]:
     return {"label": row.label, **numbers, "iou": iou}
 
 
-def _scatter(panel: types.Object, look: Look, one: Comparison, events: CurationPanel) -> None:
-    points = look.scatter(one.pair, one.source)
+def _scatter(panel: types.Object, snapshot: Snapshot, one: Comparison, events: CurationPanel) -> None:
+    points = snapshot.scatter(one.pair, one.source)
     shown = f"{len(points.ids):,} of {points.total:,} images" if len(points.ids) < points.total else "each image"
-    colour = source_colours(look.dataset, look.sources)[one.source]
+    colour = source_colours(snapshot.dataset, snapshot.sources)[one.source]
     data, layout = charts.scatter(
         points,
         colour,
@@ -101,7 +101,7 @@ def _scatter(panel: types.Object, look: Look, one: Comparison, events: CurationP
     )
 
 
-def _thresholds(panel: types.Object, look: Look, one: Comparison, events: CurationPanel) -> None:
+def _thresholds(panel: types.Object, snapshot: Snapshot, one: Comparison, events: CurationPanel) -> None:
     room = widgets.item(200, maxWidth="320px", px=1)
     widgets.text(panel, "rules_title", "### Keep the good ones")
     widgets.choice(panel, "source", "Labels to judge", {s: s for s in one.pair}, events.choose)
@@ -117,7 +117,7 @@ def _thresholds(panel: types.Object, look: Look, one: Comparison, events: Curati
             componentsProps=room,
         )
         panel.float(name, min=0, max=1, view=slider, on_change=events.choose)
-    counted = look.kept(one.rules)
+    counted = snapshot.kept(one.rules)
     widgets.text(panel, "kept", f"**{counted.headline()}.** {counted.reasons()}")
     rules = one.rules
     widgets.button(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fiftyone.operators import types
 
 from diffucurate.operators.panel import charts, widgets
-from diffucurate.plugin.statistics.snapshot import Look
+from diffucurate.plugin.statistics.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from diffucurate.operators.panel.panel import CurationPanel
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 NAMED = 8
 
 
-def section(panel: types.Object, look: Look, axes: tuple[str, str] | None, events: CurationPanel) -> None:
+def section(panel: types.Object, snapshot: Snapshot, axes: tuple[str, str] | None, events: CurationPanel) -> None:
     """Images per value of every attribute, then a table of two of them with what is missing."""
-    for name, counts in look.images_per_value().items():
+    for name, counts in snapshot.images_per_value().items():
         data, layout = charts.images_per_value(counts)
         widgets.chart(
             panel,
@@ -32,16 +32,16 @@ def section(panel: types.Object, look: Look, axes: tuple[str, str] | None, event
             on_click=events.pick_value,
         )
     if axes is not None:
-        _combinations(panel, look, axes, events)
+        _combinations(panel, snapshot, axes, events)
 
 
-def _combinations(panel: types.Object, look: Look, axes: tuple[str, str], events: CurationPanel) -> None:
+def _combinations(panel: types.Object, snapshot: Snapshot, axes: tuple[str, str], events: CurationPanel) -> None:
     x, y = axes
     widgets.text(panel, "combinations", "### Combinations of two attributes")
-    names = {name: name for name in look.attributes}
+    names = {name: name for name in snapshot.attributes}
     widgets.choice(panel, "x", "Across", names, events.choose)
     widgets.choice(panel, "y", "Down", {name: name for name in names if name != x}, events.choose)
-    table = look.cross_table(x, y)
+    table = snapshot.cross_table(x, y)
     data, layout = charts.cross_table(table)
     widgets.chart(
         panel,
@@ -53,7 +53,7 @@ def _combinations(panel: types.Object, look: Look, axes: tuple[str, str], events
         description="Click a cell to see its images",
         on_click=events.pick_cell,
     )
-    missing = look.cross_table(x, y, whole=True).missing
+    missing = snapshot.cross_table(x, y, whole=True).missing
     if not missing:
         widgets.text(panel, "missing", f"Every combination of {x} and {y} that the recipes ask for has an image.")
         return

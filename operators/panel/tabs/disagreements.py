@@ -13,7 +13,7 @@ from diffucurate.operators.panel.state import Comparison
 from diffucurate.plugin.appearance.source_colours import source_colours
 from diffucurate.plugin.statistics.agreement import Disagreement
 from diffucurate.plugin.statistics.side_by_side import HEIGHT, side_by_side
-from diffucurate.plugin.statistics.snapshot import Look, Pair
+from diffucurate.plugin.statistics.snapshot import Pair, Snapshot
 
 if TYPE_CHECKING:
     from diffucurate.operators.panel.panel import CurationPanel
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 PAGE = 6
 
 
-def section(panel: types.Object, look: Look, one: Comparison, number: int, events: CurationPanel) -> None:
+def section(panel: types.Object, snapshot: Snapshot, one: Comparison, number: int, events: CurationPanel) -> None:
     """One page of images, the worst first; pages are numbered from 0."""
     a, b = one.pair
-    total = look.agreement(one.pair).histogram.total
+    total = snapshot.agreement(one.pair).histogram.total
     first = number * PAGE
-    page = look.disagreements(one.pair, first, PAGE)
+    page = snapshot.disagreements(one.pair, first, PAGE)
     shown = f"{first + 1:,} to {first + len(page):,} of {total:,} images" if page else "No more images"
     widgets.text(panel, "shown", f"**{shown}**, those on which {a} and {b} agree least first")
     widgets.button(panel, "previous", "Previous", events.turn, icon="chevron_left", disabled=not first, by=-1)
     widgets.button(panel, "next", "Next", events.turn, icon="chevron_right", disabled=first + PAGE >= total, by=1)
     widgets.button(panel, "order", "Show the grid in this order", events.pick_order, icon="sort")
     widgets.new_row(panel, "row_of_images")
-    colours = source_colours(look.dataset, look.sources)
-    pictures = side_by_side(look.view, [each.id for each in page], a, b, colours)
+    colours = source_colours(snapshot.dataset, snapshot.sources)
+    pictures = side_by_side(snapshot.view, [each.id for each in page], a, b, colours)
     for index, each in enumerate(page):
         _card(panel, f"image_{index}", each, (a, b), pictures.get(each.id), events)
 

@@ -10,7 +10,7 @@ from fiftyone.operators import types
 from diffucurate.operators.panel import charts, widgets
 from diffucurate.plugin.appearance.source_colours import source_colours
 from diffucurate.plugin.statistics.counts import Found
-from diffucurate.plugin.statistics.snapshot import Look
+from diffucurate.plugin.statistics.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from diffucurate.operators.panel.panel import CurationPanel
@@ -33,12 +33,14 @@ def with_confidence(found: Sequence[Found]) -> list[Found]:
     return [each for each in found if each.confidence.total]
 
 
-def section(panel: types.Object, look: Look, events: CurationPanel) -> None:
+def section(panel: types.Object, snapshot: Snapshot, events: CurationPanel) -> None:
     """Counts per class and source, and a histogram of confidence."""
-    found = look.found
+    found = snapshot.found
     headline = " · ".join(f"{each.source}: **{each.instances:,}** objects" for each in found)
-    widgets.text(panel, "totals", f"**{look.images:,}** {'image' if look.images == 1 else 'images'} · {headline}")
-    events.actions(panel, look)
+    widgets.text(
+        panel, "totals", f"**{snapshot.images:,}** {'image' if snapshot.images == 1 else 'images'} · {headline}"
+    )
+    events.actions(panel, snapshot)
     widgets.new_row(panel, "row_of_numbers")
     columns = {"label": "Class"} | {each.source: each.source for each in found}
     rows = [
@@ -60,7 +62,7 @@ def section(panel: types.Object, look: Look, events: CurationPanel) -> None:
     if sure:
         data, layout = charts.histograms(
             {each.source: each.confidence for each in sure},
-            source_colours(look.dataset, look.sources),
+            source_colours(snapshot.dataset, snapshot.sources),
             x="confidence",
             y="objects",
         )

@@ -49,7 +49,7 @@ def positions(pipe: Any, text: str) -> dict[str, tuple[int, ...]]:
 def test_daam_finds_what_the_trace_finds(peers: SimpleNamespace, pipe: Any, latents: list[torch.Tensor]) -> None:
     context = peers.passes.encoded(pipe, PROMPTS)
     peer = peers.daam.Daam(2, latents[0].shape[-1])
-    peers.passes.look(pipe, latents, STEPS, context, [peer])
+    peers.passes.denoise_once(pipe, latents, STEPS, context, [peer])
     with torch.inference_mode(), AttentionTrace(pipe, CLASSES, prompts=PROMPTS, settings=DAAM) as trace:
         for noisy, step in zip(latents, STEPS, strict=True):
             pipe.unet(noisy, step, encoder_hidden_states=context)
@@ -82,7 +82,7 @@ def test_attention_in_the_open_gives_the_same_output(
 
 def test_open_vocabulary_maps_need_no_mention(peers: SimpleNamespace, pipe: Any, latents: list[torch.Tensor]) -> None:
     peer = peers.ovam.Ovam(2, latents[0].shape[-1])
-    peers.passes.look(pipe, latents, STEPS, peers.passes.encoded(pipe, ["at night", "a tree"]), [peer])
+    peers.passes.denoise_once(pipe, latents, STEPS, peers.passes.encoded(pipe, ["at night", "a tree"]), [peer])
     text = peers.passes.encoded(pipe, ["car bus"])[0]
     found = peer.maps(pipe.unet, text, positions(pipe, "car bus"))
     whole = peer.maps(pipe.unet, text, {"all": range(len(text))})
@@ -98,7 +98,7 @@ def test_dataset_diffusion_mixes_within_the_image(
 ) -> None:
     side = latents[0].shape[-1]
     peer = peers.dataset_diffusion.DatasetDiffusion(2, side // 2, side)
-    peers.passes.look(pipe, latents, STEPS, peers.passes.encoded(pipe, PROMPTS), [peer], among_pixels=True)
+    peers.passes.denoise_once(pipe, latents, STEPS, peers.passes.encoded(pipe, PROMPTS), [peer], among_pixels=True)
     texts, places = peers.passes.encoded(pipe, ["car bus", "bus"]), [positions(pipe, t) for t in ("car bus", "bus")]
     by_power = {power: peer.maps(pipe.unet, texts, places, power=power) for power in (0, 1, 4)}
     for image, label in ((0, "car"), (0, "bus"), (1, "bus")):

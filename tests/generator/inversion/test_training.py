@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from untrained import untrained_pipeline, untrained_sd3, untrained_xl
 
-from diffucurate.generator.errors import ModelError, PictureError, RecipeError
+from diffucurate.generator.errors import ImageError, ModelError, RecipeError
 from diffucurate.generator.inversion.examples import Example, prepare
 from diffucurate.generator.inversion.files import WordFiles, word_name
 from diffucurate.generator.inversion.loss_plot import SIZE, loss_plot
@@ -24,7 +24,7 @@ from diffucurate.generator.inversion.training import learn_word
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models.adapters import adapted
 from diffucurate.generator.painting.painter import paint
-from diffucurate.generator.recipe.model_options import LearnedWord, Lora, Setup
+from diffucurate.generator.recipe.model_options import Lora, ModelOptions, TextualInversion
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny.scenes import Scene, render_scene
 
@@ -62,7 +62,7 @@ def weights(pipe: Any) -> dict[str, torch.Tensor]:
     return {f"{name}.{key}": value.clone() for name, part in parts.items() for key, value in part.state_dict().items()}
 
 
-def painted(pipe: Any, setup: Setup) -> Any:
+def painted(pipe: Any, setup: ModelOptions) -> Any:
     prompt = f"a {WORD} on a road"
     job = Job.of(
         task="txt2img",
@@ -105,7 +105,7 @@ def test_only_the_new_vectors_change(
     assert (moved.amax(dim=1) > 0.01).all(), "every vector is learned"
 
     # As recipes load it: the word is painted, and traced as a class.
-    painting = painted(pipe, Setup(tokens=(LearnedWord(path=str(learned.path), placeholder=WORD),)))
+    painting = painted(pipe, ModelOptions(tokens=(TextualInversion(path=str(learned.path), placeholder=WORD),)))
     assert "piano" in painting.heatmaps
 
 
@@ -119,7 +119,7 @@ def test_both_encoders_of_xl(tokenizer: Any, examples: list[Example], tmp_path: 
         bus = encoder.get_input_embeddings().weight[tokenizer("bus", add_special_tokens=False).input_ids[0]]
         assert 0.01 < (value[0] - bus).abs().max() < 0.5, f"{name} starts from the word and moves"
     assert all(torch.equal(value, before[key]) for key, value in weights(pipe).items())
-    with adapted(pipe, Setup(tokens=(LearnedWord(path=str(learned.path), placeholder=WORD),))):
+    with adapted(pipe, ModelOptions(tokens=(TextualInversion(path=str(learned.path), placeholder=WORD),))):
         assert f"{WORD}_1" in pipe.tokenizer_2.get_vocab()
 
 
@@ -170,8 +170,11 @@ def test_low_rank_changes_are_files_for_recipes(
     learned = learn_word(pipe, examples, how, WordFiles.of("piano", tmp_path))
     assert learned.lora is not None and "lora" not in str(pipe.unet.state_dict().keys())
     parts = learned.recipe_parts()
-    word, changes = LearnedWord(**parts["tokens"][0]), Lora(**parts["loras"][0])
-    with_changes, without = painted(pipe, Setup(tokens=(word,), loras=(changes,))), painted(pipe, Setup(tokens=(word,)))
+    word, changes = TextualInversion(**parts["tokens"][0]), Lora(**parts["loras"][0])
+    with_changes, without = (
+        painted(pipe, ModelOptions(tokens=(word,), loras=(changes,))),
+        painted(pipe, ModelOptions(tokens=(word,))),
+    )
     assert not np.array_equal(with_changes.image, without.image)
 
     assert sorted(path.name for path in learned.previews) == ["000002-0.png"]
@@ -239,7 +242,7 @@ def test_what_cannot_be_learned_from(
         ([*examples[:2], Example(examples[0].image[..., 0])], "example 2 is uint8"),
         ([*examples[:2], Example(examples[0].image, empty)], "the mask of example 2 is empty"),
     ):
-        with pytest.raises(PictureError, match=said):
+        with pytest.raises(ImageError, match=said):
             learn_word(make(), few, settings(), files)
     with pytest.raises(ModelError, match="StableDiffusion3Pipeline learns no words"):
         learn_word(untrained_sd3(tokenizer), examples, settings(), files)

@@ -15,7 +15,7 @@ import pytest
 from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.jobs.jobs import Job, choices, count_jobs, jobs
 from diffucurate.generator.recipe.init_image import Region, Source
-from diffucurate.generator.recipe.model_options import Setup
+from diffucurate.generator.recipe.model_options import ModelOptions
 from diffucurate.generator.recipe.recipe import Recipe
 
 BASE: dict[str, Any] = {
@@ -74,12 +74,12 @@ def test_plain_data_and_back() -> None:
 CONTENT: dict[str, Any] = {
     "task": "txt2img", "prompt": "a car", "negative_prompt": "", "phrases": {"car": ("car", "sedan"), "bus": ("bus",)},
     "attributes": {"a": "b", "c": "d"}, "seed": 0, "size": (64, 64), "steps": 20, "guidance": 5.0, "model": "tiny",
-    "setup": Setup(), "source": None, "caption": None,
+    "setup": ModelOptions(), "source": None, "caption": None,
 }  # fmt: skip
 OTHER: dict[str, Any] = {
     "task": "img2img", "prompt": "a bus", "negative_prompt": "blur", "phrases": {"car": ("car",)},
     "attributes": {"a": "x", "c": "d"}, "seed": 1, "size": (64, 72), "steps": 21, "guidance": 5.5, "model": "other",
-    "setup": Setup(scheduler="ddim"), "source": Source("photos", "1", "a1", 0.5),
+    "setup": ModelOptions(scheduler="ddim"), "source": Source("photos", "1", "a1", 0.5),
     "caption": CaptionSource("a car", class_prompt="a photo of a car"),
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from diffucurate.generator.labels.confidence import WEIGHTS, confidences, signs
-from diffucurate.generator.labels.maps.superpixels import Regions
+from diffucurate.generator.labels.maps.superpixels import Superpixels
 
 Y, X = np.mgrid[:96, :96] + 0.5
 DISC = np.hypot(X - 48, Y - 48) < 20
@@ -53,7 +53,7 @@ def painted(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def test_an_outline_off_the_image_s_edges_is_lower() -> None:
-    regions = Regions(painted(DISC))
+    regions = Superpixels(painted(DISC))
     shifted = [np.roll(DISC, shift, axis=1) for shift in (0, 4, 8, 16)]
     outlines = [signs([mask], heat(DISC), None, regions)[0]["outline"] for mask in shifted]
     assert outlines[0] > 0.9 and falls([*outlines[:1], outlines[2]])
@@ -62,7 +62,7 @@ def test_an_outline_off_the_image_s_edges_is_lower() -> None:
 
 def test_regions_that_disagree_are_lower() -> None:
     """Half of the object was left out: the regions still see all of it."""
-    regions, half = Regions(painted(DISC)), DISC & (X < 48)
+    regions, half = Superpixels(painted(DISC)), DISC & (X < 48)
     found = [signs([mask], heat(DISC), None, regions)[0]["regions"] for mask in (DISC, half)]
     assert found[0] > 0.9 and 0.4 < found[1] < 0.6
 
@@ -112,7 +112,7 @@ def test_the_unit_of_the_map_does_not_matter() -> None:
     ],
 )
 def test_stays_within_bounds(mask: NDArray[np.bool_], values: NDArray[np.float32]) -> None:
-    for regions, named in ((None, set(WEIGHTS) - {"regions", "outline"}), (Regions(painted(DISC)), set(WEIGHTS))):
+    for regions, named in ((None, set(WEIGHTS) - {"regions", "outline"}), (Superpixels(painted(DISC)), set(WEIGHTS))):
         (found,) = signs([mask], values, None, regions)
         assert found.keys() == named
         assert all(0 <= value <= 1 for value in found.values())

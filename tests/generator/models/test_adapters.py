@@ -18,14 +18,14 @@ from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models.adapters import adapted
 from diffucurate.generator.painting.painter import paint
-from diffucurate.generator.recipe.model_options import LearnedWord, Lora, Setup
+from diffucurate.generator.recipe.model_options import Lora, ModelOptions, TextualInversion
 from diffucurate.generator.text.class_mentions import find_phrases
 
 WORD = "<piano>"
 CLASSES = {"piano": [WORD], "car": ["car"]}
 
 
-def job(setup: Setup = Setup(), prompt: str = f"a {WORD} beside a car", **content: Any) -> Job:  # noqa: B008 - frozen
+def job(setup: ModelOptions = ModelOptions(), prompt: str = f"a {WORD} beside a car", **content: Any) -> Job:  # noqa: B008 - frozen
     values = {
         "task": "txt2img",
         "prompt": prompt,
@@ -42,13 +42,13 @@ def job(setup: Setup = Setup(), prompt: str = f"a {WORD} beside a car", **conten
     return Job.of(**{**values, **content})
 
 
-def word(path: Path, pipe: Any, vectors: int = 1, **files: int) -> LearnedWord:
+def word(path: Path, pipe: Any, vectors: int = 1, **files: int) -> TextualInversion:
     """A file with random vectors, one tensor or one per name in ``files`` with that width."""
     width = pipe.text_encoder.config.hidden_size
     generator = torch.Generator().manual_seed(1)
     shapes = {name: (vectors, own) for name, own in files.items()} or {"emb_params": (vectors, width)}
     save_file({name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}, path)
-    return LearnedWord(path=str(path), placeholder=WORD)
+    return TextualInversion(path=str(path), placeholder=WORD)
 
 
 def lora(folder: Path, make_pipe: Callable[..., Any], scale: float) -> Lora:
@@ -67,14 +67,14 @@ def test_what_is_set_up_shows_and_leaves_nothing(make_pipe: Callable[..., Any], 
     pipe = make_pipe()
     before = state(pipe)
     setups = {
-        "none": Setup(),
-        "sampler": Setup(scheduler="euler"),
-        "lora": Setup(loras=(lora(tmp_path, make_pipe, 3.0),)),
-        "lora off": Setup(loras=(lora(tmp_path, make_pipe, 0.0),)),
-        "word": Setup(tokens=(word(tmp_path / "w.safetensors", pipe, 3),)),
+        "none": ModelOptions(),
+        "sampler": ModelOptions(scheduler="euler"),
+        "lora": ModelOptions(loras=(lora(tmp_path, make_pipe, 3.0),)),
+        "lora off": ModelOptions(loras=(lora(tmp_path, make_pipe, 0.0),)),
+        "word": ModelOptions(tokens=(word(tmp_path / "w.safetensors", pipe, 3),)),
     }
     images = {}
-    for name, setup in {**setups, "again": Setup()}.items():
+    for name, setup in {**setups, "again": ModelOptions()}.items():
         (painting,) = paint([job(setup)], pipe=pipe)
         images[name] = painting.image
         assert state(pipe) == before
@@ -88,7 +88,7 @@ def test_what_is_set_up_shows_and_leaves_nothing(make_pipe: Callable[..., Any], 
 def test_a_learned_word_is_traced(make_pipe: Callable[..., Any], tmp_path: Path, vectors: int) -> None:
     """Its map is that of all of its vectors' tokens, and no other word's."""
     pipe = make_pipe()
-    setup = Setup(tokens=(word(tmp_path / "w.safetensors", pipe, vectors),))
+    setup = ModelOptions(tokens=(word(tmp_path / "w.safetensors", pipe, vectors),))
     (painting,) = paint([job(setup)], pipe=pipe)
     assert set(painting.heatmaps) == {"piano", "car"}
     assert not np.allclose(painting.heatmaps["piano"], painting.heatmaps["car"])
@@ -97,13 +97,13 @@ def test_a_learned_word_is_traced(make_pipe: Callable[..., Any], tmp_path: Path,
 def test_both_encoders_of_xl(tokenizer: Any, tmp_path: Path) -> None:
     pipe = untrained_xl(deepcopy(tokenizer), deepcopy(tokenizer))
     before = state(pipe)
-    setup = Setup(tokens=(word(tmp_path / "w.safetensors", pipe, 2, clip_l=24, clip_g=40),))
+    setup = ModelOptions(tokens=(word(tmp_path / "w.safetensors", pipe, 2, clip_l=24, clip_g=40),))
     (painting,) = paint([job(setup)], pipe=pipe)
     assert "piano" in painting.heatmaps and state(pipe) == before
 
 
 def test_jobs_of_two_setups_are_painted_apart(make_pipe: Callable[..., Any]) -> None:
-    jobs = [job(Setup(scheduler=name), seed=seed) for seed in range(2) for name in ("euler", "ddim")]
+    jobs = [job(ModelOptions(scheduler=name), seed=seed) for seed in range(2) for name in ("euler", "ddim")]
     paintings = list(paint(jobs, pipe=make_pipe()))
     assert [one.job.setup.scheduler for one in paintings] == ["euler", "euler", "ddim", "ddim"]
 
@@ -117,19 +117,24 @@ def test_what_does_not_fit_is_said(make_pipe: Callable[..., Any], tokenizer: Any
     taken = good.model_copy(update={"placeholder": "car</w>"})
     missing = str(tmp_path / "missing.safetensors")
     cases = [
-        (pipe, Setup(scheduler="flow-euler"), "scheduler", "it does not suit this model, which can use ddim"),
-        (untrained_sd3(tokenizer), Setup(scheduler="ddim"), "scheduler", "which can use flow-euler"),
-        (pipe, Setup(loras=(Lora(path=missing),)), "loras[0].path", "cannot be loaded as a LoRA"),
-        (pipe, Setup(tokens=(LearnedWord(path=missing, placeholder=WORD),)), "tokens[0].path", "cannot be read"),
+        (pipe, ModelOptions(scheduler="flow-euler"), "scheduler", "it does not suit this model, which can use ddim"),
+        (untrained_sd3(tokenizer), ModelOptions(scheduler="ddim"), "scheduler", "which can use flow-euler"),
+        (pipe, ModelOptions(loras=(Lora(path=missing),)), "loras[0].path", "cannot be loaded as a LoRA"),
         (
             pipe,
-            Setup(tokens=(LearnedWord(path=str(tmp_path / "text.safetensors"), placeholder=WORD),)),
+            ModelOptions(tokens=(TextualInversion(path=missing, placeholder=WORD),)),
             "tokens[0].path",
             "cannot be read",
         ),
-        (pipe, Setup(tokens=(wide,)), "tokens[0].path", "its vectors are 7 wide, this model's are"),
-        (pipe, Setup(tokens=(two,)), "tokens[0].path", "it is for 2 text encoders, this model has 1"),
-        (pipe, Setup(tokens=(good, taken)), "tokens[1].placeholder", "has this word already"),
+        (
+            pipe,
+            ModelOptions(tokens=(TextualInversion(path=str(tmp_path / "text.safetensors"), placeholder=WORD),)),
+            "tokens[0].path",
+            "cannot be read",
+        ),
+        (pipe, ModelOptions(tokens=(wide,)), "tokens[0].path", "its vectors are 7 wide, this model's are"),
+        (pipe, ModelOptions(tokens=(two,)), "tokens[0].path", "it is for 2 text encoders, this model has 1"),
+        (pipe, ModelOptions(tokens=(good, taken)), "tokens[1].placeholder", "has this word already"),
     ]
     for one, setup, field, said in cases:
         before = state(one) if hasattr(one, "unet") else None

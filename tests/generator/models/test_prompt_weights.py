@@ -15,14 +15,14 @@ from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models.prompt_weights import weighted
 from diffucurate.generator.painting.painter import Painting, paint
-from diffucurate.generator.recipe.model_options import LearnedWord, Setup
+from diffucurate.generator.recipe.model_options import ModelOptions, TextualInversion
 from diffucurate.generator.text.class_mentions import find_phrases
 
 CLASSES = {"car": ["car"], "bus": ["bus"], "piano": ["<piano>"]}
 LONG = ", ".join(["a big tree at night in fog"] * 8)
 
 
-def paintings(pipe: Any, prompts: list[str], setup: Setup | None = None, negative: str = "") -> list[Painting]:
+def paintings(pipe: Any, prompts: list[str], setup: ModelOptions | None = None, negative: str = "") -> list[Painting]:
     jobs = [
         Job.of(
             task="txt2img",
@@ -35,7 +35,7 @@ def paintings(pipe: Any, prompts: list[str], setup: Setup | None = None, negativ
             steps=2,
             guidance=4.0,
             model="tiny",
-            setup=Setup(prompt_weights=True) if setup is None else setup,
+            setup=ModelOptions(prompt_weights=True) if setup is None else setup,
         )
         for prompt in prompts
     ]
@@ -50,7 +50,7 @@ def painter(request: pytest.FixtureRequest, make_pipe: Any, tmp_path: Path) -> A
 
 
 def test_without_weights_nothing_changes(painter: Any) -> None:
-    (plain,) = paintings(painter, ["a red car on a road"], Setup(), negative="fog")
+    (plain,) = paintings(painter, ["a red car on a road"], ModelOptions(), negative="fog")
     (same,) = paintings(painter, ["a red car on a road"], negative="fog")
     assert np.array_equal(plain.image, same.image)
     assert np.allclose(plain.heatmaps["car"], same.heatmaps["car"], atol=1e-6)
@@ -72,7 +72,7 @@ def test_words_beyond_the_first_context_are_found(painter: Any) -> None:
     context = painter.tokenizer.model_max_length
     (rows, *_) = weighted(painter, ["a car", f"{LONG}, a car and a bus"], ["", ""]).ids
     assert len(rows[1]) > context and len(rows[1]) % context == 0
-    (cut,) = paintings(painter, [f"{LONG}, a car and a bus"], Setup())
+    (cut,) = paintings(painter, [f"{LONG}, a car and a bus"], ModelOptions())
     assert list(cut.heatmaps) == []
 
 
@@ -80,9 +80,9 @@ def test_a_learned_word_of_several_vectors(make_pipe: Any, tmp_path: Path) -> No
     pipe = make_pipe()
     vectors = torch.randn((3, pipe.text_encoder.config.hidden_size), generator=torch.Generator().manual_seed(1))
     save_file({"emb_params": vectors}, tmp_path / "piano.safetensors")
-    word = LearnedWord(path=str(tmp_path / "piano.safetensors"), placeholder="<piano>")
+    word = TextualInversion(path=str(tmp_path / "piano.safetensors"), placeholder="<piano>")
     plain, weighted_ = (
-        paintings(pipe, ["a <piano> and a car"], Setup(tokens=(word,), prompt_weights=weights))[0]
+        paintings(pipe, ["a <piano> and a car"], ModelOptions(tokens=(word,), prompt_weights=weights))[0]
         for weights in (False, True)
     )
     assert np.array_equal(plain.image, weighted_.image)

@@ -19,7 +19,7 @@ from untrained import (
     untrained_xl,
 )
 
-from diffucurate.generator.errors import ModelError, PictureError
+from diffucurate.generator.errors import ImageError, ModelError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.jobs.variations import altered
 from diffucurate.generator.models.load import nearest_size
@@ -27,7 +27,7 @@ from diffucurate.generator.painting.img2img import for_task
 from diffucurate.generator.painting.init_images import SEAM, Picture, grown
 from diffucurate.generator.painting.painter import Painting, Progress, paint
 from diffucurate.generator.recipe.init_image import Region, Source
-from diffucurate.generator.recipe.model_options import Setup
+from diffucurate.generator.recipe.model_options import ModelOptions
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (100, 90, 3), np.uint8)
 MASK = np.zeros((100, 90), np.bool_)
@@ -109,7 +109,7 @@ def test_weights_in_prompts_count_where_images_start_from_pictures(
 ) -> None:
     made = {}
     for prompt in ("a red car on a road", "a red car++ on a (road)0.5"):
-        todo = [altered(job(task, 0, 0.5), prompt=prompt, setup=Setup(prompt_weights=True))]
+        todo = [altered(job(task, 0, 0.5), prompt=prompt, setup=ModelOptions(prompt_weights=True))]
         (made[prompt],) = paint(todo, pipe=pipe_of(kind), pictures=lambda job: PICTURES[job.task])
     plain, weighted = made.values()
     assert not np.array_equal(plain.image, weighted.image) and weighted.heatmaps["car"].max() > 0
@@ -157,7 +157,7 @@ def test_a_job_without_its_picture_is_left_out_and_counted(pipe_of: Callable[[st
 
     def picture(job: Job) -> Picture:
         if job.seed in (0, 3):
-            raise PictureError("it is gone")
+            raise ImageError("it is gone")
         return PICTURES[job.task]
 
     todo = [job("img2img", seed, 0.5) for seed in range(4)]
@@ -171,9 +171,9 @@ def test_a_job_without_its_picture_is_left_out_and_counted(pipe_of: Callable[[st
     )
     assert [one.job.seed for one in done] == [1, 2]
     assert failed == [(0, "it is gone"), (3, "it is gone")] and [one.done for one in reports] == [2, 4]
-    with pytest.raises(PictureError, match="it is gone"):
+    with pytest.raises(ImageError, match="it is gone"):
         list(paint(todo, pipe=pipe_of("sd"), pictures=picture))
-    with pytest.raises(PictureError, match="starts from a picture"):
+    with pytest.raises(ImageError, match="starts from a picture"):
         list(paint(todo, pipe=pipe_of("sd")))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diffucurate.generator.errors import PictureError
+from diffucurate.generator.errors import ImageError
 from diffucurate.generator.painting.init_images import SEAM, Picture, covered, digest, grown, within
 
 
@@ -27,7 +27,7 @@ def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     ],
 )
 def test_masks_that_cannot_be_used(mask: np.ndarray, message: str) -> None:
-    with pytest.raises(PictureError, match=message):
+    with pytest.raises(ImageError, match=message):
         Picture(noise((64, 64, 3)), mask)
 
 

@@ -6,7 +6,7 @@ import fiftyone as fo
 import pytest
 
 from diffucurate.plugin.appearance.palette import FAMILIES
-from diffucurate.plugin.appearance.scheme import colour_classes, dress, show_fields
+from diffucurate.plugin.appearance.scheme import apply_default_appearance, colour_classes, show_fields
 from diffucurate.plugin.store.classes import extend_classes
 from diffucurate.plugin.store.samples import declare_heatmaps, declare_label_fields
 
@@ -25,7 +25,7 @@ def label(dataset: fo.Dataset, source: str, *classes: str) -> None:
     declare_label_fields(dataset, source, known)
     if source == "attention":
         declare_heatmaps(dataset, known)
-    dress(dataset, source, before)
+    apply_default_appearance(dataset, source, before)
 
 
 def test_instances_are_on_and_what_would_cover_them_off(dataset):

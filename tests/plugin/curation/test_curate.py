@@ -7,7 +7,7 @@ from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.labels.model import Instance, Labels
-from diffucurate.plugin.curation.curate import Undone, curate, curations, undo_curation
+from diffucurate.plugin.curation.curate import UndoResult, curate, curations, undo_curation
 from diffucurate.plugin.store import runs
 
 SHAPE = (20, 40)
@@ -190,7 +190,7 @@ def test_each_step_back_restores_exactly_what_was_there(labelled):
     curate(labelled, source="one", classes=["car"])
     before = state(labelled)
     curate(labelled, source="one", classes=["bus"])
-    assert undo_curation(labelled) == Undone("curated", untagged=1, tagged=2, view="restored")
+    assert undo_curation(labelled) == UndoResult("curated", untagged=1, tagged=2, view="restored")
     assert state(labelled) == before
 
 
@@ -198,7 +198,7 @@ def test_undo_leaves_what_somebody_made_since(labelled):
     curate(labelled, source="one", classes=["bus"])
     labelled.limit(1).tag_samples("curated")
     labelled.save_view("curated", labelled.limit(3), overwrite=True)
-    assert undo_curation(labelled) == Undone("curated", untagged=1, tagged=0, view="kept")
+    assert undo_curation(labelled) == UndoResult("curated", untagged=1, tagged=0, view="kept")
     assert numbers(labelled.match_tags("curated")) == [0]
     assert len(labelled.load_saved_view("curated")) == 3
     with pytest.raises(DatasetError, match="saved view 'curated' that curate did not make"):
@@ -215,7 +215,7 @@ def test_a_run_that_was_killed_is_undone_or_never_was(labelled):
     config.status, config.facts = runs.RUNNING, {}
     labelled.update_run_config(made.run_key, config)  # as a kill in the midst of tagging leaves it
     labelled.delete_saved_view("curated")
-    assert undo_curation(labelled) == Undone("curated", untagged=2, tagged=0, view="removed")
+    assert undo_curation(labelled) == UndoResult("curated", untagged=2, tagged=0, view="removed")
 
 
 def test_undo_survives_deleted_samples_and_views(labelled):

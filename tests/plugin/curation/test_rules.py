@@ -9,7 +9,7 @@ import fiftyone as fo
 import pytest
 
 from diffucurate.generator.errors import DatasetError, RecipeError
-from diffucurate.plugin.curation.class_limit import surplus
+from diffucurate.plugin.curation.class_limit import over_limit
 from diffucurate.plugin.curation.curate import curate
 from diffucurate.plugin.curation.rules import BoundRules, Rules
 from diffucurate.plugin.curation.selection import Count, count
@@ -200,4 +200,4 @@ def test_what_the_dataset_lacks_is_named(crowd: fo.Dataset) -> None:
     ],
 )
 def test_no_class_has_more_images_than_the_limit(images: list, limit: int, dropped: set[str]) -> None:
-    assert surplus(images, limit) == dropped
+    assert over_limit(images, limit) == dropped

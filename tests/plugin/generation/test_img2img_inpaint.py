@@ -17,8 +17,8 @@ from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.painting.init_images import SEAM, grown
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generation.generate import generate
-from diffucurate.plugin.generation.init_plan import plan_pictures
-from diffucurate.plugin.generation.init_reader import PictureReader
+from diffucurate.plugin.generation.init_plan import plan_init_images
+from diffucurate.plugin.generation.init_reader import InitImageReader
 from diffucurate.plugin.generation.regenerate import regenerate
 from diffucurate.plugin.generation.repaint import repaint
 from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
@@ -100,7 +100,7 @@ def test_each_image_draws_its_strength_from_the_list(photos: fo.Dataset) -> None
             "strength": [0.25, 0.5, 1.0],
         }
     )
-    first, again = (plan_pictures(recipe, PictureReader(), lambda size: size).jobs for _ in range(2))
+    first, again = (plan_init_images(recipe, InitImageReader(), lambda size: size).jobs for _ in range(2))
     drawn = [job.source.strength for job in first if job.source]
     assert first == again and len(drawn) == 18 and all(drawn.count(one) >= 2 for one in (0.25, 0.5, 1.0))
 

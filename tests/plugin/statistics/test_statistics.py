@@ -306,30 +306,30 @@ def _pixels(uri: str) -> np.ndarray:
 
 
 def test_a_look_lasts_until_something_changes(bars: fo.Dataset) -> None:
-    from diffucurate.plugin.statistics.snapshot import look_at
+    from diffucurate.plugin.statistics.snapshot import take_snapshot
 
-    first = look_at(bars.view())
-    assert look_at(bars.view()) is first
+    first = take_snapshot(bars.view())
+    assert take_snapshot(bars.view()) is first
     assert first.found is first.found
-    assert look_at(bars.limit(2)) is not first
+    assert take_snapshot(bars.limit(2)) is not first
     sample = bars.first()
     sample["prompt"] = "another"
     sample.save()
-    second = look_at(bars.view())
+    second = take_snapshot(bars.view())
     assert second is not first
     with_run = bars.init_run()
     bars.register_run("anything", with_run)
-    assert look_at(bars.view()) is not second
+    assert take_snapshot(bars.view()) is not second
     bars.delete_run("anything")
 
 
 def test_many_ask_at_once_and_the_database_once(bars: fo.Dataset) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from diffucurate.plugin.statistics.snapshot import look_at
+    from diffucurate.plugin.statistics.snapshot import take_snapshot
 
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: look_at(bars.skip(1)).found, range(8)))
+        answers = list(pool.map(lambda _: take_snapshot(bars.skip(1)).found, range(8)))
     assert all(answer is answers[0] for answer in answers)
 
 

@@ -11,7 +11,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from diffucurate.generator.errors import DatasetError, PictureError, RecipeError
+from diffucurate.generator.errors import DatasetError, ImageError, RecipeError
 from diffucurate.generator.inversion.files import WORDS_DIR_VARIABLE
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.tiny.scenes import Scene
@@ -87,19 +87,19 @@ def test_objects_of_a_field(drawn: fo.Dataset, model_folder: str, folder: Path) 
 
 
 def test_cut_out_objects(drawn: fo.Dataset) -> None:
-    from diffucurate.plugin.store.label_objects import Thing
+    from diffucurate.plugin.store.label_objects import LabelledObject
     from diffucurate.plugin.tokens.train import _cut_out
 
     image = np.arange(100 * 60 * 3, dtype=np.uint32).reshape(100, 60, 3).astype(np.uint8)
     mask = np.zeros((100, 60), np.bool_)
     mask[40:60, 20:30] = True  # 20 px tall, 10 wide
     for margin, shape in ((0.0, (20, 20)), (0.5, (40, 40)), (1.0, (60, 60)), (2.0, (100, 60))):
-        one = _cut_out(image, Thing("", "piano", mask, None), margin)
+        one = _cut_out(image, LabelledObject("", "piano", mask, None), margin)
         assert one.image.shape[:2] == shape and one.mask is not None and np.count_nonzero(one.mask) == 200
-    assert np.array_equal(_cut_out(image, Thing("", "piano", mask, None), 0.0).image, image[40:60, 15:35])
+    assert np.array_equal(_cut_out(image, LabelledObject("", "piano", mask, None), 0.0).image, image[40:60, 15:35])
     corner = np.zeros((100, 60), np.bool_)
     corner[:10, 55:] = True
-    assert np.array_equal(_cut_out(image, Thing("", "piano", corner, None), 0.5).image, image[:20, 40:])
+    assert np.array_equal(_cut_out(image, LabelledObject("", "piano", corner, None), 0.5).image, image[:20, 40:])
 
 
 def test_captions_of_images(drawn: fo.Dataset, model_folder: str) -> None:
@@ -139,7 +139,7 @@ def test_what_is_refused(
 
 
 def test_too_few_images(drawn: fo.Dataset) -> None:
-    with pytest.raises(PictureError, match="from 3 to 50 examples, 2 were given"):
+    with pytest.raises(ImageError, match="from 3 to 50 examples, 2 were given"):
         train_token(drawn.limit(2), "<it>", **QUICK)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffucurate.generator.attention.capture.maps import MapGrid, MapSums
+from diffucurate.generator.attention.capture.maps import AttentionAccumulator, MapGrid
 from diffucurate.generator.attention.capture.tokens import PromptTokens
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.errors import RecipeError
@@ -32,7 +32,7 @@ def passes(seed: int = 0) -> list[tuple[str, MapGrid, torch.Tensor, torch.Tensor
 
 
 def combined(settings: TraceSettings, calls: list[tuple[str, MapGrid, torch.Tensor, torch.Tensor]]) -> list:
-    sums = MapSums([PROMPTS], [5], settings)
+    sums = AttentionAccumulator([PROMPTS], [5], settings)
     for name, grid, query, key in calls:
         sums.add(name, grid, query, key, None, 0.7)
     return sums.combine(2)
@@ -104,11 +104,11 @@ def test_a_flat_head_counts_nothing() -> None:
 def test_groups_are_softmaxes_of_their_own() -> None:
     calls, settings = passes(), TraceSettings(contest="all")
     lone = [PromptTokens({"dog": (1,)}, (0, 1))] * 2
-    sums = MapSums([PROMPTS, lone], [5, 2], settings)
+    sums = AttentionAccumulator([PROMPTS, lone], [5, 2], settings)
     dogs = [(name, grid, query, key[:, :, :2] * 1.5) for name, grid, query, key in calls]
     for (name, grid, query, key), (_, _, _, more) in zip(calls, dogs, strict=True):
         sums.add(name, grid, query, torch.cat([key, more], dim=2), None, 0.7)
-    together, apart = sums.combine(2), MapSums([lone], [2], settings)
+    together, apart = sums.combine(2), AttentionAccumulator([lone], [2], settings)
     for name, grid, query, more in dogs:
         apart.add(name, grid, query, more, None, 0.7)
     for image, (maps, others) in enumerate(zip(combined(settings, calls), apart.combine(2), strict=True)):

@@ -15,7 +15,7 @@ from diffucurate.generator.attention import AttentionTrace, QuerySettings, Trace
 from diffucurate.generator.attention.capture.processor import text_keys
 from diffucurate.generator.attention.class_tokens.class_tokens import embeddings
 from diffucurate.generator.attention.class_tokens.token_training import learn_token, learn_tokens
-from diffucurate.generator.attention.probe.image_latents import encode, look
+from diffucurate.generator.attention.probe.image_latents import denoise_once, encode
 from diffucurate.generator.attention.trace.token_contest import TokenContest
 from diffucurate.generator.errors import LabelError, ModelError, RecipeError
 from diffucurate.generator.tiny import real_scenes
@@ -54,7 +54,7 @@ def test_contest_as_it_is_defined(pipe: Any, scenes: list[Any]) -> None:
     contest = TokenContest.of(pairs, [("car", "tree"), ("car", "bus", "tree")])
     images = [scene.image for scene in scenes]
     with torch.no_grad(), AttentionTrace(pipe, attribution=contest, settings=PLAIN, keep=EVERY) as trace:
-        look(pipe, encode(pipe, images, (128, 128)), ["a car", "a bus"], (100, 500), 0)
+        denoise_once(pipe, encode(pipe, images, (128, 128)), ["a car", "a bus"], (100, 500), 0)
 
     scores = torch.zeros(2, 3, 16, 16)
     for name, layer in trace.queries().layers.items():
@@ -94,7 +94,7 @@ def test_learns_what_the_words_do_not_know(pipe: Any, scenes: list[Any]) -> None
         assert learned[label].reading(True) == with_contrast and learned[label].reading(False) == read
     contest = TokenContest.of(embeddings(learned))
     with torch.no_grad(), AttentionTrace(pipe, attribution=contest, settings=PLAIN) as trace:
-        look(pipe, encode(pipe, images, (128, 128)), ["a photo of a car and a bus"] * 2, (100,), 0)
+        denoise_once(pipe, encode(pipe, images, (128, 128)), ["a photo of a car and a bus"] * 2, (100,), 0)
     for heat, mask in zip((maps["car"] for maps in trace.maps()), (mask["car"] for mask in masks), strict=True):
         inside = mask[4::8, 4::8]
         assert heat[inside].mean() > heat[~inside].mean() + 0.1
@@ -151,7 +151,7 @@ def test_a_contest_reads_what_its_trace_is_set_to(pipe: Any, scenes: list[Any]) 
     maps = []
     for settings in (PLAIN, replace(PLAIN, blocks=("down",)), replace(PLAIN, finest=2)):
         with torch.no_grad(), AttentionTrace(pipe, attribution=contest, settings=settings) as trace:
-            look(pipe, encode(pipe, [scenes[0].image], (128, 128)), ["a car"], (100,), 0)
+            denoise_once(pipe, encode(pipe, [scenes[0].image], (128, 128)), ["a car"], (100,), 0)
         maps.append(trace.maps()[0]["car"])
     assert maps[2].shape == (8, 8)
     assert not np.allclose(maps[0], maps[1])

@@ -10,7 +10,7 @@ import torch
 from diffusers import DDPMScheduler
 
 from diffucurate.generator.attention.probe.contrast import contrasted, contrasts, smoothed, without
-from diffucurate.generator.attention.probe.image_latents import encode, look
+from diffucurate.generator.attention.probe.image_latents import denoise_once, encode
 from diffucurate.generator.sources.attention import AttentionSource
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny import real_scenes
@@ -46,7 +46,7 @@ def test_as_it_is_defined(pipe: Any) -> None:
     images = [scene.image for scene in real_scenes(3, seed=5)]
     latents = encode(pipe, images, (128, 128)).detach()
     with torch.no_grad():
-        predicted = look(pipe, latents, prompts, steps, seed)
+        predicted = denoise_once(pipe, latents, prompts, steps, seed)
         found = contrasts(pipe, latents, prompts, predicted, classes, steps, seed)
     assert [list(maps) for maps in found] == [["car", "bus"], [], ["bus"]]
 
@@ -75,7 +75,7 @@ def test_a_class_that_the_model_is_not_told_of_changes_nothing(pipe: Any) -> Non
     classes = {"object": ["thing"]}
     latents = encode(pipe, [real_scenes(1, seed=5)[0].image], (128, 128)).detach()
     with torch.no_grad():
-        predicted = look(pipe, latents, ["a thing"], (100,), 0)
+        predicted = denoise_once(pipe, latents, ["a thing"], (100,), 0)
         (maps,) = contrasts(pipe, latents, ["a thing"], predicted, classes, (100,), 0)
     assert not maps["object"].any()
     heat = np.random.default_rng(0).random((16, 16), np.float32)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import LabelError
 from diffucurate.generator.labels.maps.binarize import cut
-from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
+from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
 from diffucurate.generator.labels.masks.working_grid import Grid
 from diffucurate.generator.labels.settings import LabelSettings
 
@@ -24,7 +24,7 @@ def discs(side: int, *rounds: tuple[float, float, float, float]) -> Map:
     return heat
 
 
-def hot(heat: Map, guide: EdgeGuide | None = None, **settings: object) -> NDArray[np.bool_]:
+def hot(heat: Map, guide: GuidedFilter | None = None, **settings: object) -> NDArray[np.bool_]:
     return cut(heat, Grid(heat.shape), LabelSettings(**settings), guide)
 
 
@@ -69,4 +69,4 @@ def test_agreement_needs_an_image() -> None:
     with pytest.raises(LabelError, match="pass the image and an edge_reach above 0"):
         hot(heat, cut="agreement")
     image = np.repeat((heat > 0.5)[..., None], 3, axis=2).astype(np.uint8) * np.uint8(200)
-    assert np.array_equal(hot(heat, EdgeGuide(image, 0.125, 1e-5), cut="agreement"), heat > 0.5)
+    assert np.array_equal(hot(heat, GuidedFilter(image, 0.125, 1e-5), cut="agreement"), heat > 0.5)

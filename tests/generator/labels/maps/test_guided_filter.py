@@ -8,7 +8,7 @@ import pytest
 
 from diffucurate.generator.errors import LabelError
 from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps
-from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
+from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
 from diffucurate.generator.labels.settings import LabelSettings
 
 SHAPES = [(128, 128), (512, 512), (96, 160), (37, 200), (1, 1)]
@@ -48,7 +48,7 @@ def test_outlines_follow_the_image(shape: tuple[int, int]) -> None:
 def test_an_image_without_edges_keeps_the_heat_where_it_is() -> None:
     _, mask = scene((128, 128))
     heat = cv2.resize(coarse(mask), (128, 128), interpolation=cv2.INTER_CUBIC)
-    refined = EdgeGuide(np.full((128, 128, 3), 99, np.uint8), 0.125, 1e-4).refine(heat)
+    refined = GuidedFilter(np.full((128, 128, 3), 99, np.uint8), 0.125, 1e-4).refine(heat)
     centre = [np.average(axis, weights=field) for field in (heat, refined) for axis in np.mgrid[:128, :128]]
     assert np.allclose(centre[:2], centre[2:], atol=1)
     assert np.corrcoef(heat.ravel(), refined.ravel())[0, 1] > 0.8
@@ -60,7 +60,7 @@ def test_values_stay_within_their_range(shape: tuple[int, int], heat: str) -> No
     image, mask = scene(shape)
     values = {"blob": mask.astype(np.float32), "constant": np.full(shape, 0.3, np.float32), "zero": np.zeros(shape)}
     given = values[heat].astype(np.float32)
-    refined = EdgeGuide(image, 0.125, 1e-4).refine(given)
+    refined = GuidedFilter(image, 0.125, 1e-4).refine(given)
     assert refined.shape == shape and np.isfinite(refined).all()
     assert given.min() <= refined.min() and refined.max() <= given.max()
 
@@ -85,7 +85,7 @@ def test_it_is_the_guided_filter() -> None:
     for row, column in np.ndindex(24, 20):
         fit = fits[row : row + 2 * reach + 1, column : column + 2 * reach + 1].reshape(-1, 4).mean(0)
         expected[row, column] = guide[row, column] @ fit[:3] + fit[3]
-    found = EdgeGuide(image, reach / (24 * 20) ** 0.5, epsilon).refine(heat)
+    found = GuidedFilter(image, reach / (24 * 20) ** 0.5, epsilon).refine(heat)
     assert np.allclose(found, np.clip(expected, heat.min(), heat.max()), atol=1e-4)
 
 

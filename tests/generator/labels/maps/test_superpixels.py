@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.maps.superpixels import Regions
+from diffucurate.generator.labels.maps.superpixels import Superpixels
 
 
 def scene(side: int, noise: float = 0.0) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -24,7 +24,7 @@ def scene(side: int, noise: float = 0.0) -> tuple[NDArray[np.uint8], NDArray[np.
 @pytest.mark.parametrize(("side", "noise"), [(64, 0.0), (128, 0.0), (128, 0.005), (400, 0.0), (400, 0.02)])
 def test_a_blurred_map_is_voted_into_the_object(side: int, noise: float) -> None:
     image, disc = scene(side, noise)
-    regions = Regions(image)
+    regions = Superpixels(image)
     blurred = cv2.GaussianBlur(disc.astype(np.float32), (0, 0), 0.08 * side) + 0.05
     means = regions.means(blurred)
     everywhere = np.ones_like(disc)
@@ -37,7 +37,7 @@ def test_a_blurred_map_is_voted_into_the_object(side: int, noise: float) -> None
 
 def test_an_outline_on_the_image_s_edges_is_told_from_one_beside_them() -> None:
     image, disc = scene(128)
-    regions = Regions(image)
+    regions = Superpixels(image)
     smaller = cv2.erode(disc.astype(np.uint8), np.ones((15, 15), np.uint8)).astype(bool)
     assert regions.outlined(disc) > 0.9 > 0.2 > regions.outlined(smaller)
     assert regions.outlined(np.ones_like(disc)) == 1.0, "an object that fills the image has no outline"
@@ -53,7 +53,7 @@ def test_an_outline_on_the_image_s_edges_is_told_from_one_beside_them() -> None:
     ],
 )
 def test_any_image_has_regions(image: NDArray[np.uint8]) -> None:
-    regions = Regions(image)
+    regions = Superpixels(image)
     mask = np.zeros(image.shape[:2], np.bool_)
     mask[: 1 + mask.shape[0] // 2, : 1 + mask.shape[1] // 2] = True
     means = regions.means(mask.astype(np.float32))
@@ -66,5 +66,5 @@ def test_what_the_grid_cannot_show_is_not_agreed_with() -> None:
     image, _ = scene(400)
     speck = np.zeros((400, 400), np.bool_)
     speck[200, 200] = True
-    regions = Regions(image)
+    regions = Superpixels(image)
     assert regions.agreement(speck, np.ones_like(speck), regions.means(speck.astype(np.float32))) == 0

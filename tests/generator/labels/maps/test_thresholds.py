@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.maps.guided_filter import EdgeGuide
+from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
 from diffucurate.generator.labels.maps.thresholds import CANDIDATES, agreement, otsu, steepest
 
 Map = NDArray[np.float32]
@@ -119,5 +119,5 @@ def test_agreement_with_an_image_finds_its_object(radius: float) -> None:
     disc = distance(96) < radius
     image = np.where(disc[..., None], (200, 40, 30), (90, 110, 120)).astype(np.uint8)
     heat = 1 - distance(96)
-    found = heat > agreement(heat, 0.1, 0.9, EdgeGuide(image, 0.125, 1e-5).refine)
+    found = heat > agreement(heat, 0.1, 0.9, GuidedFilter(image, 0.125, 1e-5).refine)
     assert np.count_nonzero(found & disc) / np.count_nonzero(found | disc) > 0.85
