@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Comparison",
     "CaptionExpansion",
+    "Comparison",
     "Provenance",
     "Recipe",
     "RepaintResult",
