@@ -8,7 +8,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.operators.forms.fields import choose, given
+from diffucurate.operators.forms.fields import choose, param
 from diffucurate.operators.runtime import running
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, is_from_app
 
@@ -35,7 +35,7 @@ class CancelRun(LibraryOperator):
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
         inputs = types.Object()
         titles = {run.key: run.title for run in running.runs()}
-        if titles and (named := given(ctx, "run")):
+        if titles and (named := param(ctx, "run")):
             titles.setdefault(named, "A run that is over already")  # its button may be pressed that moment
         if titles:
             choose(inputs, "run", titles, label="Run", description="All of them where none is chosen", required=False)
@@ -49,5 +49,5 @@ class CancelRun(LibraryOperator):
         return iter(()) if is_from_app(ctx) else result
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        told = running.cancel(given(ctx, "run"))
+        told = running.cancel(param(ctx, "run"))
         return Outcome(f"{told} runs were told to stop", {"runs": told})

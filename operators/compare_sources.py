@@ -9,7 +9,7 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.operators.forms.fields import choose_source, choose_target, given, refuse
+from diffucurate.operators.forms.fields import choose_source, choose_target, param, refuse
 from diffucurate.operators.panel.panel import CurationPanel
 from diffucurate.operators.panel.state import AGREEMENT
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
@@ -54,7 +54,7 @@ class CompareSources(LibraryOperator):
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.comparison.compare import compare
 
-        a, b = given(ctx, "a"), given(ctx, "b")
+        a, b = param(ctx, "a"), param(ctx, "b")
         comparison = compare(ctx.target_view(), a, b, progress=progress)
         agreement = round(comparison.agreement, 3)
         message = f"{a} and {b} agree to {agreement:.0%} on {comparison.samples} images"

@@ -9,7 +9,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError, RecipeError
-from diffucurate.operators.forms.fields import choose, choose_source, choose_target, given, listed, refuse
+from diffucurate.operators.forms.fields import choose, choose_source, choose_target, listed, param, refuse
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.operators.undo_curation import UndoCuration
 from diffucurate.plugin.curation.curate import CURATED, check_name, curate, curations
@@ -90,7 +90,7 @@ class CurateSamples(LibraryOperator):
             description="To keep only images on which the two agree; 'Compare sources' finds out how far they do",
             required=False,
         )
-        if given(ctx, "against") is not None:
+        if param(ctx, "against") is not None:
             _number(
                 inputs, "min_agreement", "Minimum agreement", "0 (nothing in common) to 1 (the same)", required=True
             )
@@ -100,7 +100,7 @@ class CurateSamples(LibraryOperator):
         if not names:
             return
         _several(inputs, "score_fields", names, "Scores", "Fields of the images that hold a number, such as uniqueness")
-        for name in given(ctx, "score_fields", []):
+        for name in param(ctx, "score_fields", []):
             _number(inputs, f"least_{name}", f"Least {name}", "No limit where empty", space=_HALF)
             _number(inputs, f"most_{name}", f"Greatest {name}", "No limit where empty", space=_HALF)
 
@@ -111,7 +111,7 @@ class CurateSamples(LibraryOperator):
             description="Of images that look almost the same, the best stays",
             view=types.CheckboxView(space=_HALF),
         )
-        if not given(ctx, "near_duplicates", False):
+        if not param(ctx, "near_duplicates", False):
             return
         known = embeddings_in(ctx.dataset)
         if known:
@@ -123,7 +123,7 @@ class CurateSamples(LibraryOperator):
                 description="Embeddings that the dataset holds; small pictures of the images where empty",
                 required=False,
             )
-        embeddings = given(ctx, "embeddings")
+        embeddings = param(ctx, "embeddings")
         ends = "0 (the same) to 1 (black and white)" if embeddings is None else "0 (the same) to 2 (opposite)"
         usual = usual_distance(embeddings)
         _number(inputs, "distance", "Nearer than", f"How far apart, {ends}; {usual} where empty")
@@ -135,7 +135,7 @@ class CurateSamples(LibraryOperator):
             description=f"Of the tag and the saved view; '{CURATED}' where empty. Curating again replaces both.",
         )
         try:
-            check_name(ctx.dataset, given(ctx, "view", CURATED))
+            check_name(ctx.dataset, param(ctx, "view", CURATED))
         except DiffucurateError as error:
             refuse(name, getattr(error, "remedy", str(error)))
 
@@ -153,7 +153,7 @@ class CurateSamples(LibraryOperator):
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         samples = ctx.target_view()
-        kept = curate(samples, **_rules(ctx, given(ctx, "source")), view=given(ctx, "view"), progress=progress)
+        kept = curate(samples, **_rules(ctx, param(ctx, "source")), view=param(ctx, "view"), progress=progress)
         made = next(curation for curation in curations(ctx.dataset) if curation.name == kept.name)
         result = {"kept": len(kept), "of": len(samples), "view": kept.name, "rules": made.rules}
         if made.count is not None and made.count.removed:
@@ -188,19 +188,19 @@ def _blame(inputs: types.Object, error: DiffucurateError) -> None:
 
 def _rules(ctx: ExecutionContext, source: str) -> dict[str, Any]:
     """The keyword arguments of ``curate`` that the form, or a caller from Python, has filled in."""
-    rules = {name: given(ctx, name) for name in ("min_confidence", "min_area", "max_area", "max_per_class")}
-    rules |= {"source": source, "classes": listed(given(ctx, "classes")), "against": given(ctx, "against")}
+    rules = {name: param(ctx, name) for name in ("min_confidence", "min_area", "max_area", "max_per_class")}
+    rules |= {"source": source, "classes": listed(param(ctx, "classes")), "against": param(ctx, "against")}
     # What is left in the form from another choice does not count.
-    rules["min_agreement"] = given(ctx, "min_agreement") if rules["against"] else None
-    rules["scores"] = dict(given(ctx, "scores", {}))
-    for name in given(ctx, "score_fields", []):
-        limits = given(ctx, f"least_{name}"), given(ctx, f"most_{name}")
+    rules["min_agreement"] = param(ctx, "min_agreement") if rules["against"] else None
+    rules["scores"] = dict(param(ctx, "scores", {}))
+    for name in param(ctx, "score_fields", []):
+        limits = param(ctx, f"least_{name}"), param(ctx, f"most_{name}")
         if limits != (None, None):
             rules["scores"][name] = limits
-    near = given(ctx, "near_duplicates", False)
-    rules["near_duplicates"] = given(ctx, "distance", True) if near is True else near
-    rules["embeddings"] = given(ctx, "embeddings") if near else None
-    return rules | {"exact_duplicates": given(ctx, "exact_duplicates", False)}
+    near = param(ctx, "near_duplicates", False)
+    rules["near_duplicates"] = param(ctx, "distance", True) if near is True else near
+    rules["embeddings"] = param(ctx, "embeddings") if near else None
+    return rules | {"exact_duplicates": param(ctx, "exact_duplicates", False)}
 
 
 def _number(

@@ -16,7 +16,7 @@ from diffucurate.generator.models.names import downloaded_writers, locate_writer
 from diffucurate.generator.recipe.checks import check_classes
 from diffucurate.operators.forms.caption_params import captions_in
 from diffucurate.operators.forms.captions import ask_captions
-from diffucurate.operators.forms.fields import given, refuse
+from diffucurate.operators.forms.fields import param, refuse
 from diffucurate.operators.forms.recipe_params import classes_of, tags_of
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 
@@ -77,14 +77,14 @@ class ExpandCaptions(LibraryOperator):
         inputs.int("shots", label="Examples", description="Shown to the model each time", default=4, view=_third())
         inputs.int("most_words", label="Words", description="Longer ones are dropped", default=40, view=_third())
         for name, default in _NUMBERS.items():
-            value = given(ctx, name, default)
+            value = param(ctx, name, default)
             least = 0 if name in ("shots", "seed") else 1
             if (prop := inputs.get_property(name)) and (not isinstance(value, int) or value < least):
                 refuse(prop, f"{value} - use a whole number from {least} on")
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Write"))
 
     def _check(self, ctx: ExecutionContext, field: types.Property, tags: types.Property) -> None:
-        classes = classes_of(given(ctx, "classes"))
+        classes = classes_of(param(ctx, "classes"))
         if not classes:
             refuse(tags, "name at least one class, such as car")
             return
@@ -109,7 +109,7 @@ class ExpandCaptions(LibraryOperator):
             "follow instructions do best",
             view=types.AutocompleteView(choices=[types.Choice(name, label=name) for name in downloaded_writers()]),
         )
-        name = given(ctx, "model")
+        name = param(ctx, "model")
         if name is None:
             refuse(field, "name a text-generation model, such as owner/name")
             return
@@ -125,8 +125,8 @@ class ExpandCaptions(LibraryOperator):
             required=True,
             description="Full path of the JSON file to write; 'Generate images' reads it",
         )
-        overwrite = bool(given(ctx, "overwrite", False))
-        path = Path(given(ctx, "path", "")).expanduser()
+        overwrite = bool(param(ctx, "overwrite", False))
+        path = Path(param(ctx, "path", "")).expanduser()
         if not path.is_absolute() or path.suffix.lower() != ".json":
             refuse(field, f"give a full path that ends in .json, such as {Path.home() / 'captions.json'}")
         elif path.exists():
@@ -139,14 +139,14 @@ class ExpandCaptions(LibraryOperator):
 
         made = expand_captions(
             captions_in(ctx.params),
-            Path(given(ctx, "path", "")).expanduser(),
-            model=given(ctx, "model", ""),
-            classes=classes_of(given(ctx, "classes")),
-            overwrite=bool(given(ctx, "overwrite", False)),
+            Path(param(ctx, "path", "")).expanduser(),
+            model=param(ctx, "model", ""),
+            classes=classes_of(param(ctx, "classes")),
+            overwrite=bool(param(ctx, "overwrite", False)),
             progress=progress,
-            **{name: given(ctx, name, default) for name, default in _NUMBERS.items()},
+            **{name: param(ctx, name, default) for name, default in _NUMBERS.items()},
         )
-        wanted = given(ctx, "count", _NUMBERS["count"])
+        wanted = param(ctx, "count", _NUMBERS["count"])
         message = f"{len(made.captions)} captions of {wanted} written to '{made.path}'"
         result = {"path": str(made.path), "captions": len(made.captions), "not_kept": made.remark}
         return Outcome(message, {**result, "classes": dict(made.classes)}, warning=len(made.captions) < wanted)

@@ -11,7 +11,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError
 from diffucurate.generator.exports.splits import check_splits, parse_splits
-from diffucurate.operators.forms.fields import choose, choose_source, choose_target, folder_error, given, refuse
+from diffucurate.operators.forms.fields import choose, choose_source, choose_target, folder_error, param, refuse
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.exporting.export import check_folder, export
 from diffucurate.plugin.exporting.size import estimate_size, in_units
@@ -53,7 +53,7 @@ class ExportSamples(LibraryOperator):
         if choose_target(inputs, ctx, "Export"):
             source = choose_source(inputs, ctx, "source", label="Labels", description="Whose labels are written")
             if source is not None:
-                format = given(ctx, "format", "coco")
+                format = param(ctx, "format", "coco")
                 choose(inputs, "format", FORMATS, label="Format", description="What the folder holds", default="coco")
                 self._splits(inputs, ctx)
                 folder = self._folder(inputs, ctx, format)
@@ -79,13 +79,13 @@ class ExportSamples(LibraryOperator):
             description="Full path of the folder to write, on the machine that runs the App",
             required=True,
         )
-        text = given(ctx, "out_dir")
+        text = param(ctx, "out_dir")
         if not text:
             return None
         if problem := folder_error(text):
             refuse(prop, problem)
             return None
-        folder, overwrite = Path(text).expanduser(), given(ctx, "overwrite", False)
+        folder, overwrite = Path(text).expanduser(), param(ctx, "overwrite", False)
         try:
             check_folder(folder, format, overwrite=True)  # what no overwriting would help
             if folder.is_dir() and any(folder.iterdir()):
@@ -120,11 +120,11 @@ class ExportSamples(LibraryOperator):
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         summary = export(
             ctx.target_view(),
-            Path(given(ctx, "out_dir")).expanduser(),
-            format=given(ctx, "format"),
-            source=given(ctx, "source"),
+            Path(param(ctx, "out_dir")).expanduser(),
+            format=param(ctx, "format"),
+            source=param(ctx, "source"),
             splits=_shares(ctx),
-            overwrite=given(ctx, "overwrite", False),
+            overwrite=param(ctx, "overwrite", False),
             progress=progress,
         )
         images = sum(summary.images.values())
@@ -149,5 +149,5 @@ def _shares(ctx: ExecutionContext) -> dict[str, float] | None:
     Raises:
         RecipeError: the text is not of this form.
     """
-    text = given(ctx, "splits")
+    text = param(ctx, "splits")
     return None if text is None else parse_splits(text)

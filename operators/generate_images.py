@@ -17,7 +17,7 @@ from diffucurate.generator.files.strict_yaml import read_text
 from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.operators.forms import recipe_params
-from diffucurate.operators.forms.fields import given, refuse
+from diffucurate.operators.forms.fields import param, refuse
 from diffucurate.operators.forms.model import model_warning
 from diffucurate.operators.forms.recipe_defaults import fields_of
 from diffucurate.operators.forms.recipe_form import (
@@ -83,7 +83,7 @@ class GenerateImages(LibraryOperator):
         else:
             recipes = self._read(inputs, ctx, way)
             advanced_switch(inputs)
-        if given(ctx, "advanced", False) or any(_wrong(ctx.params.get(name)) for name in ("limit", "batch_size")):
+        if param(ctx, "advanced", False) or any(_wrong(ctx.params.get(name)) for name in ("limit", "batch_size")):
             self._settings(inputs, ctx)
         if way == BUILT:
             show_yaml(inputs, built, ctx.dataset_name)
@@ -149,7 +149,7 @@ class GenerateImages(LibraryOperator):
             return
         recipe, *others = recipes
         images, exact = images_of(recipe)
-        limit = given(ctx, "limit")
+        limit = param(ctx, "limit")
         now = min(images, limit) if isinstance(limit, int) and limit > 0 else images
         count = f"{images:,}" if exact else f"Up to {images:,}"
         held = " The dataset exists: only what is missing is painted." if fo.dataset_exists(recipe.dataset) else ""
@@ -159,7 +159,7 @@ class GenerateImages(LibraryOperator):
         text += f", labelled as {_enumerated(recipe.class_names)}.{held}"
         if others:  # the other sections of a DiffuGen config
             text += f" Then those for {_datasets(one.dataset for one in others)}."
-        time = "" if each else in_words(now, pace(recipe, given(ctx, "device")))
+        time = "" if each else in_words(now, pace(recipe, param(ctx, "device")))
         inputs.view("recipe_summary", types.Notice(label=plain(text), description=time))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
@@ -173,7 +173,7 @@ class GenerateImages(LibraryOperator):
         if not there and _way(ctx) == BUILT and ctx.params.get("dataset_from") == recipe_params.CURRENT:
             raise DatasetError(f"dataset '{names[0]}' was deleted meanwhile; choose a new one")
         before = {name: len(fo.load_dataset(name)) for name in there}
-        settings = {name: given(ctx, name) for name in ("limit", "batch_size", "device")}
+        settings = {name: param(ctx, name) for name in ("limit", "batch_size", "device")}
         datasets = generate_all(recipes, **settings, progress=progress)
         added = {dataset.name: len(dataset) - before.get(dataset.name, 0) for dataset in datasets}
         first = datasets[0]
@@ -212,7 +212,7 @@ def _datasets(names: Iterable[str]) -> str:
 def _way(ctx: ExecutionContext) -> str:
     """Where the recipe is; where nobody said so, that follows from what was given."""
     inferred = FILE if ctx.params.get("recipe_path") else PASTED if ctx.params.get("recipe") else BUILT
-    return str(given(ctx, "recipe_from", inferred))
+    return str(param(ctx, "recipe_from", inferred))
 
 
 def _recipes(ctx: ExecutionContext, *, paint: bool = False) -> list[Recipe]:
@@ -224,6 +224,6 @@ def _recipes(ctx: ExecutionContext, *, paint: bool = False) -> list[Recipe]:
     way = _way(ctx)
     if way == BUILT:
         return [Recipe.from_mapping(recipe_params.mapping_of(ctx.params, ctx.dataset_name))]
-    path = given(ctx, "recipe_path") if way == FILE else None
-    text = read_text(path) if path else given(ctx, "recipe") if way == PASTED else None
+    path = param(ctx, "recipe_path") if way == FILE else None
+    text = read_text(path) if path else param(ctx, "recipe") if way == PASTED else None
     return recipes_in_text(text, ready=paint) if text else []

@@ -15,7 +15,7 @@ from diffucurate.generator.errors import DatasetError, DiffucurateError, ModelEr
 from diffucurate.generator.labels.settings import SETTINGS, Settings
 from diffucurate.generator.models.names import downloaded_models, downloaded_segmenters, locate, locate_segmenter
 from diffucurate.generator.models.token_files import existing_token, token_names
-from diffucurate.operators.forms.fields import choose_target, given, listed, refuse
+from diffucurate.operators.forms.fields import choose_target, listed, param, refuse
 from diffucurate.operators.forms.label_settings import (
     NAMES,
     ask_settings,
@@ -136,7 +136,7 @@ class LabelImages(LibraryOperator):
             description=f"What to label; where empty, what the dataset knows: {', '.join(known) or 'nothing yet'}",
             view=types.AutocompleteView(choices=[types.Choice(name, label=name) for name in known]),
         )
-        if not known and not listed(given(ctx, "classes")):
+        if not known and not listed(param(ctx, "classes")):
             refuse(classes, "this dataset has no classes yet; name at least one, such as car")
 
     def _settings(
@@ -149,7 +149,7 @@ class LabelImages(LibraryOperator):
             default=False,
             view=types.SwitchView(label="Show settings", description="Good for most images as they are"),
         )
-        if not given(ctx, "show_settings", False) and not problems:
+        if not param(ctx, "show_settings", False) and not problems:
             return
         for name in sources:
             inputs.view(f"{name}_settings", types.Header(label=NAMES[name], divider=True))
@@ -192,8 +192,8 @@ class LabelImages(LibraryOperator):
                     label="Weights",
                     description="Full path of a YOLO segmentation checkpoint (.pt); the built-in one where empty",
                 )
-        for param in problems.keys() & inputs.properties.keys():
-            refuse(inputs.properties[param], problems[param])
+        for key in problems.keys() & inputs.properties.keys():
+            refuse(inputs.properties[key], problems[key])
 
     def _tokens(self, inputs: types.Object) -> None:
         names = token_names()
@@ -215,9 +215,9 @@ class LabelImages(LibraryOperator):
                 description="The selected image, else the first one; nothing is saved",
             ),
         )
-        if given(ctx, "preview_on", False) and settings_problem(ctx, "attention") is None:
+        if param(ctx, "preview_on", False) and settings_problem(ctx, "attention") is None:
             sample = preview_sample(ctx, samples)
-            show_preview(inputs, sample, given_settings(ctx, "attention"), listed(given(ctx, "classes")))
+            show_preview(inputs, sample, given_settings(ctx, "attention"), listed(param(ctx, "classes")))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.labelling.label import label
@@ -228,12 +228,12 @@ class LabelImages(LibraryOperator):
         if unknown or not sources:
             raise RecipeError("source", unknown or None, f"use one or more of {', '.join(SOURCES)}")
         settings = {name: given_settings(ctx, name) for name in sources}
-        classes, found = listed(given(ctx, "classes")), dict[str, int]()
+        classes, found = listed(param(ctx, "classes")), dict[str, int]()
         for index, name in enumerate(sources):
-            own = {param: given(ctx, param) for param, owner in _MODELS.items() if owner == name}
+            own = {key: param(ctx, key) for key, owner in _MODELS.items() if owner == name}
             if name == "attention":
-                own["tokens"] = listed(given(ctx, "tokens"))
-                own["contrast"] = None if given(ctx, "contrast", True) else False  # where no prompt is known it is off
+                own["tokens"] = listed(param(ctx, "tokens"))
+                own["contrast"] = None if param(ctx, "contrast", True) else False  # where no prompt is known it is off
             step = step_of(progress, index, len(sources))
             try:
                 label(samples, source=name, settings=settings[name], classes=classes, progress=step, **own)
@@ -269,29 +269,29 @@ _LINE = types.LabelValueView(read_only=True)
 
 def _sources(ctx: ExecutionContext) -> list[str]:
     """The sources ticked in the form; those of ``source`` are ticked to begin with, by default attention."""
-    named = listed(given(ctx, "source", "attention")) or []
-    return [name for name in dict.fromkeys([*SOURCES, *named]) if given(ctx, f"use_{name}", name in named)]
+    named = listed(param(ctx, "source", "attention")) or []
+    return [name for name in dict.fromkeys([*SOURCES, *named]) if param(ctx, f"use_{name}", name in named)]
 
 
 def _will_happen(source: str, counts: Plan, ctx: ExecutionContext) -> str:
     """What labelling by ``source`` does, for a person who wonders how long it takes."""
     if source != "attention":
         return f"{_images(counts.images)} {_are(counts.images)} looked at by {NAMES[source]}."
-    tokens = listed(given(ctx, "tokens"))
+    tokens = listed(param(ctx, "tokens"))
     counts = counts._replace(mapped=0) if tokens else counts  # kept heatmaps were made without them
     sentences, rest = [], counts.images - counts.mapped
     if counts.mapped:
         keep = "keeps its heatmaps" if counts.mapped == 1 else "keep their heatmaps"
         sentences.append(f"{_images(counts.mapped)} {keep}: labels are made from those, nothing is painted.")
     if rest:
-        model = given(ctx, "model")
+        model = param(ctx, "model")
         usual = "the model that the tokens were learned with" if tokens else "the built-in model"
         who = f"the model '{model}'" if model else usual
         others = f"{rest} other{'' if rest == 1 else 's'}" if counts.mapped else _images(rest)
         sentences.append(f"{others} {_are(rest)} looked at by {who}.")
     if tokens:
         sentences.append(f"Learned tokens are used: {', '.join(tokens)}.")
-    if refiner := given(ctx, "refiner"):
+    if refiner := param(ctx, "refiner"):
         sentences.append(f"Outlines are redrawn by the model '{refiner}' where it agrees.")
     return " ".join(sentences)
 
@@ -307,15 +307,15 @@ def _are(count: int) -> str:
 def _problems(ctx: ExecutionContext, sources: list[str]) -> dict[str, str]:
     """Parameter -> what is wrong with it, of those that the form folds away."""
     found = dict(problem for name in sources if (problem := settings_problem(ctx, name)))
-    weights = given(ctx, "weights")
-    for param, look_up in (("model", locate), ("refiner", locate_segmenter)):
-        name = given(ctx, param)
+    weights = param(ctx, "weights")
+    for key, look_up in (("model", locate), ("refiner", locate_segmenter)):
+        name = param(ctx, key)
         if "attention" in sources and name:
             try:
                 look_up(name)
             except ModelError as error:
-                found[param] = str(error)
-    for name in (listed(given(ctx, "tokens")) or []) if "attention" in sources else []:
+                found[key] = str(error)
+    for name in (listed(param(ctx, "tokens")) or []) if "attention" in sources else []:
         try:
             existing_token(name)
         except RecipeError as error:

@@ -10,7 +10,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.models.token_files import token_names, token_path
-from diffucurate.operators.forms.fields import choose, choose_target, given, listed, refuse
+from diffucurate.operators.forms.fields import choose, choose_target, listed, param, refuse
 from diffucurate.operators.forms.model import ask_model
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.store.label_fields import learnable
@@ -66,7 +66,7 @@ class LearnToken(LibraryOperator):
             default=first,
             description="The field whose masks are right; images without a value in it are left out",
         )
-        chosen = given(ctx, "field", first)
+        chosen = param(ctx, "field", first)
         if chosen not in usable:
             refuse(field, f"the dataset has no masks '{chosen}' any more; choose others")
             return
@@ -93,7 +93,7 @@ class LearnToken(LibraryOperator):
             description="What to call the token; where empty, its class. With several classes, what their names begin "
             f"with. There are: {there}",
         )
-        name = given(ctx, "name")
+        name = param(ctx, "name")
         if name is not None:
             try:
                 token_path(name)
@@ -106,16 +106,16 @@ class LearnToken(LibraryOperator):
         from diffucurate.plugin.tokens.optimize import learn_token
 
         usable = learnable(ctx.dataset)
-        field = given(ctx, "field", usable[0] if usable else None)
+        field = param(ctx, "field", usable[0] if usable else None)
         if field is None:
             raise DatasetError("this dataset holds no masks yet; draw some in the App first")
         learned = learn_token(
             ctx.target_view(),
             field,
-            listed(given(ctx, "classes")),
-            name=given(ctx, "name"),
-            model=given(ctx, "model"),
-            overwrite=bool(given(ctx, "overwrite", False)),
+            listed(param(ctx, "classes")),
+            name=param(ctx, "name"),
+            model=param(ctx, "model"),
+            overwrite=bool(param(ctx, "overwrite", False)),
             progress=progress,
         )
         images = len(next(iter(learned.values())).provenance.samples)

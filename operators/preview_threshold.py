@@ -15,7 +15,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.labels.settings import LabelSettings
-from diffucurate.operators.forms.fields import given, has_dataset, listed
+from diffucurate.operators.forms.fields import has_dataset, listed, param
 from diffucurate.operators.forms.label_settings import (
     ask_settings,
     given_settings,
@@ -62,14 +62,14 @@ class PreviewThreshold(LibraryOperator):
                 shown = types.Header(label=sample.filename, description="The selected image, else the first one")
                 inputs.view("sample", shown)
             if settings_problem(ctx, SOURCE) is None:
-                show_preview(inputs, sample, given_settings(ctx, SOURCE), listed(given(ctx, "classes")))
+                show_preview(inputs, sample, given_settings(ctx, SOURCE), listed(param(ctx, "classes")))
             ask_settings(inputs, ctx, SOURCE)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Use these settings"))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.labelling.preview import preview
 
-        sample, settings, classes = _sample(ctx), given_settings(ctx, SOURCE), listed(given(ctx, "classes"))
+        sample, settings, classes = _sample(ctx), given_settings(ctx, SOURCE), listed(param(ctx, "classes"))
         if sample is None:
             raise DatasetError("no image keeps its heatmaps; label images with attention first")
         found = preview(sample, settings, classes).labels.instances
@@ -103,6 +103,6 @@ class PreviewThreshold(LibraryOperator):
 
 def _sample(ctx: ExecutionContext) -> fo.Sample | None:
     """The sample that a call from Python names, else the one that the App shows or has selected."""
-    if named := given(ctx, "sample_id"):
+    if named := param(ctx, "sample_id"):
         return ctx.dataset[named]
     return preview_sample(ctx, ctx.view)

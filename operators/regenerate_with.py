@@ -10,7 +10,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError, DiffucurateError, RecipeError
-from diffucurate.operators.forms.fields import given, has_dataset, refuse
+from diffucurate.operators.forms.fields import has_dataset, param, refuse
 from diffucurate.operators.forms.recipe_texts import split
 from diffucurate.operators.forms.selection import chosen_ids
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
@@ -99,7 +99,7 @@ class RegenerateWith(LibraryOperator):
         way = inputs.enum(
             "seeds_from", ways.values(), default=NEW, label=f"Paint {_images(images)} again with", view=ways
         )
-        chosen = given(ctx, "seeds_from", NEW)
+        chosen = param(ctx, "seeds_from", NEW)
         if chosen == NEW:
             return inputs.int(
                 "count",
@@ -156,17 +156,17 @@ def _chosen(ctx: ExecutionContext) -> fo.DatasetView:
 
 def _seeds(ctx: ExecutionContext) -> Any:
     """As ``regenerate`` takes them; what is no number is left as it is, to be refused."""
-    way = given(ctx, "seeds_from", NEW)
+    way = param(ctx, "seeds_from", NEW)
     if way == NEW:
-        return given(ctx, "count", 1)
+        return param(ctx, "count", 1)
     if way == SAME:
         return None
-    parts = split(given(ctx, "seeds"))
+    parts = split(param(ctx, "seeds"))
     return [int(part) if part.lstrip("-").isdecimal() else part for part in parts]
 
 
 def _changes(ctx: ExecutionContext) -> dict[str, Any]:
-    return {name: values for name, values in given(ctx, "attributes", {}).items() if values}
+    return {name: values for name, values in param(ctx, "attributes", {}).items() if values}
 
 
 def _images(count: int) -> str:

@@ -10,7 +10,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.recipe.init_image_config import DEFAULT_MARGIN, REPLACE
-from diffucurate.operators.forms.fields import choose_target, given, listed, refuse
+from diffucurate.operators.forms.fields import choose_target, listed, param, refuse
 from diffucurate.operators.forms.init_images import ask_prompt, ask_rest, in_form, show_estimate
 from diffucurate.operators.runtime.image_task import FromImages
 from diffucurate.plugin.store.label_fields import with_objects
@@ -74,9 +74,9 @@ class ReplaceObjects(FromImages):
     def more(self, ctx: ExecutionContext) -> dict[str, Any]:
         present = with_objects(ctx.dataset)
         objects = {
-            "field": given(ctx, "field", present[0] if present else ""),
-            "instances": given(ctx, "instances", "largest"),
-            "classes": listed(given(ctx, "replace")),
-            "margin": given(ctx, "margin", DEFAULT_MARGIN),
+            "field": param(ctx, "field", present[0] if present else ""),
+            "instances": param(ctx, "instances", "largest"),
+            "classes": listed(param(ctx, "replace")),
+            "margin": param(ctx, "margin", DEFAULT_MARGIN),
         }
         return {"objects": objects}

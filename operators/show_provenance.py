@@ -10,7 +10,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError
-from diffucurate.operators.forms.fields import given, has_dataset, refuse
+from diffucurate.operators.forms.fields import has_dataset, param, refuse
 from diffucurate.operators.forms.recipe_params import as_text
 from diffucurate.operators.forms.selection import chosen_sample
 from diffucurate.operators.generate_images import PASTED, GenerateImages
@@ -90,7 +90,7 @@ class ShowProvenance(LibraryOperator):
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         sample = chosen_sample(ctx)
-        if not given(ctx, "repaint", True):  # in the App that is what the form's button says
+        if not param(ctx, "repaint", True):  # in the App that is what the form's button says
             made = provenance(sample)
             return Outcome(made.warning or f"job {made.job.job_id} of run {made.run.key}", made.to_dict())
         from diffucurate.plugin.generation.repaint import repaint

@@ -15,7 +15,7 @@ from fiftyone.operators.executor import ExecutionContext
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.inversion.files import WordFiles, word_name
 from diffucurate.generator.inversion.settings import LAYERS, Inversion
-from diffucurate.operators.forms.fields import choose, choose_target, given, refuse
+from diffucurate.operators.forms.fields import choose, choose_target, param, refuse
 from diffucurate.operators.forms.model import ask_model
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.store.label_fields import label_field, labels_of, with_objects
@@ -80,7 +80,7 @@ class TrainToken(LibraryOperator):
             required=False,
             description="What of the samples the word is to mean; 3 to 50 images or objects",
         )
-        field = given(ctx, "field", WHOLE)
+        field = param(ctx, "field", WHOLE)
         if field not in fields:
             refuse(prop, f"the dataset has no labels '{field}' any more; choose others")
         elif field != WHOLE:
@@ -103,7 +103,7 @@ class TrainToken(LibraryOperator):
                 label="Cut each object out",
                 description="Else whole images are learned, and masks say where the object is",
             )
-        if field == WHOLE or given(ctx, "crop", True) is False:
+        if field == WHOLE or param(ctx, "crop", True) is False:
             texts = [name for name, kind in ctx.dataset.get_field_schema().items() if isinstance(kind, fo.StringField)]
             view = types.AutocompleteView(choices=[types.Choice(name, label=name) for name in texts])
             inputs.str(
@@ -135,7 +135,7 @@ class TrainToken(LibraryOperator):
             description="A LoRA, for things that the model cannot paint whatever it is told",
         )
         inputs.bool("show_more", default=False, label="More settings")
-        if given(ctx, "show_more"):
+        if param(ctx, "show_more"):
             self._more(inputs, ctx)
         ask_model(inputs, ctx, "Stable Diffusion 1.x, 2.x or XL")
 
@@ -155,17 +155,17 @@ class TrainToken(LibraryOperator):
             inputs.int(name, label=label, default=usual[name].default, view=space)
         inputs.str("preview_prompt", label="Prompt of previews", default=usual["preview_prompt"].default)
         inputs.bool("flip", default=True, label="Learn from mirror images too")
-        if given(ctx, "lora", NO_LORA) != NO_LORA:
+        if param(ctx, "lora", NO_LORA) != NO_LORA:
             inputs.int("rank", label="Rank of the LoRA", default=8, view=space)
             inputs.float("lora_rate", label="Learning rate of the LoRA", default=1e-3, view=space)
 
     def _outlook(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         """What is wrong, on its field; else what is learned from, and what a run that was stopped has left."""
-        if not given(ctx, "placeholder"):
+        if not param(ctx, "placeholder"):
             return
         try:
             settings = Inversion(**_settings(ctx))
-            files = WordFiles.of(given(ctx, "name") or word_name(settings.placeholder))
+            files = WordFiles.of(param(ctx, "name") or word_name(settings.placeholder))
         except RecipeError as error:
             known = inputs.get_property(error.field) if error.field in inputs.properties else None
             refuse(known or inputs.view("wrong", types.Error(label=str(error))), error.remedy)
@@ -184,18 +184,18 @@ class TrainToken(LibraryOperator):
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.tokens.train import train_token
 
-        field = given(ctx, "field", WHOLE)
-        options = {name: given(ctx, name) for name in ("label", "crop") if given(ctx, name) is not None}
+        field = param(ctx, "field", WHOLE)
+        options = {name: param(ctx, name) for name in ("label", "crop") if param(ctx, name) is not None}
         settings = _settings(ctx)
         learned = train_token(
             ctx.target_view(),
             settings.pop("placeholder"),
             field=None if field == WHOLE else field,
             **({} if field == WHOLE else options),
-            caption_field=given(ctx, "caption_field"),
-            name=given(ctx, "name"),
-            model=given(ctx, "model"),
-            overwrite=bool(given(ctx, "overwrite", False)),
+            caption_field=param(ctx, "caption_field"),
+            name=param(ctx, "name"),
+            model=param(ctx, "model"),
+            overwrite=bool(param(ctx, "overwrite", False)),
             progress=progress,
             **settings,
         )
@@ -225,10 +225,10 @@ class TrainToken(LibraryOperator):
 
 def _settings(ctx: ExecutionContext) -> dict[str, Any]:
     """What ``Inversion`` is made of, as the form has it."""
-    settings = {name: given(ctx, name) for name in ("placeholder", *SETTINGS) if given(ctx, name) is not None}
-    layers = given(ctx, "lora", NO_LORA)
+    settings = {name: param(ctx, name) for name in ("placeholder", *SETTINGS) if param(ctx, name) is not None}
+    layers = param(ctx, "lora", NO_LORA)
     if isinstance(layers, str) and layers in LAYERS:
-        lora = {"layers": layers, "rank": given(ctx, "rank"), "learning_rate": given(ctx, "lora_rate")}
+        lora = {"layers": layers, "rank": param(ctx, "rank"), "learning_rate": param(ctx, "lora_rate")}
         settings["lora"] = {name: value for name, value in lora.items() if value is not None}
     elif layers != NO_LORA:
         settings["lora"] = layers

@@ -9,7 +9,7 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.operators.forms.fields import choose, given, has_dataset, refuse
+from diffucurate.operators.forms.fields import choose, has_dataset, param, refuse
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.curation.curate import CURATED, Curation, curations, undo_curation
 
@@ -51,7 +51,7 @@ class UndoCuration(LibraryOperator):
             description="The latest comes first. Tags and views that you made yourself stay as they are.",
             default=first,
         )
-        curation = made.get(given(ctx, "curation", first))
+        curation = made.get(param(ctx, "curation", first))
         if curation is None:
             refuse(inputs.get_property("curation"), "it was undone meanwhile; choose another")
             return
@@ -60,7 +60,7 @@ class UndoCuration(LibraryOperator):
         inputs.view("about", types.Notice(label=f"{made_at}: {kept}", description=f"Rules: {curation.rules}"))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        undone = undo_curation(ctx.dataset, given(ctx, "curation", CURATED))
+        undone = undo_curation(ctx.dataset, param(ctx, "curation", CURATED))
         view = {
             "removed": "",
             "restored": "; the curation before it is back",

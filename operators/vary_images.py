@@ -10,7 +10,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.recipe.init_image_config import VARY
-from diffucurate.operators.forms.fields import choose, choose_target, given
+from diffucurate.operators.forms.fields import choose, choose_target, param
 from diffucurate.operators.forms.init_images import ask_prompt, ask_rest, in_form, show_estimate
 from diffucurate.operators.runtime.image_task import FromImages
 from diffucurate.plugin.store.label_sources import comparable
@@ -64,4 +64,4 @@ class VaryImages(FromImages):
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Paint"))
 
     def more(self, ctx: ExecutionContext) -> dict[str, Any]:
-        return {"carry": given(ctx, "carry")}
+        return {"carry": param(ctx, "carry")}

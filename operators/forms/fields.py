@@ -14,7 +14,7 @@ from fiftyone.operators.executor import ExecutionContext
 from diffucurate.plugin.store.label_sources import comparable
 
 
-def given(ctx: ExecutionContext, name: str, default: Any = None) -> Any:
+def param(ctx: ExecutionContext, name: str, default: Any = None) -> Any:
     """The parameter as filled in; ``default`` where it is absent or the field was emptied again."""
     value = ctx.params.get(name)
     return default if value is None or value == "" or value == [] else value
@@ -80,7 +80,7 @@ def choose_source(
         return None
     first = default if default in present else present[0]
     prop = choose(inputs, name, {s: s for s in present}, label=label, description=description, default=first)
-    chosen = str(given(ctx, name, first))
+    chosen = str(param(ctx, name, first))
     if chosen not in present:
         refuse(prop, f"the dataset has no labels '{chosen}' any more; choose others")
         return None

@@ -13,7 +13,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError, RecipeError
 from diffucurate.generator.jobs.image_count import images_of
-from diffucurate.operators.forms.fields import given, listed, refuse
+from diffucurate.operators.forms.fields import listed, param, refuse
 from diffucurate.operators.forms.model import model_warning
 from diffucurate.plugin.generation.img2img_inpaint import recipe_from
 from diffucurate.plugin.generation.target import find_target
@@ -60,7 +60,7 @@ def ask_rest(inputs: types.Object, ctx: ExecutionContext, *, strength: str, endi
         description="Such as car, bus; where empty, those of this dataset that the prompt mentions",
     )
     model = inputs.str("model", label="Model", description="tiny is built in; a hub id or a full path", default="tiny")
-    if warning := model_warning(str(given(ctx, "model", "tiny"))):
+    if warning := model_warning(str(param(ctx, "model", "tiny"))):
         inputs.view("model_warning", types.Warning(label=warning))
         model.view = types.TextFieldView()
     inputs.str("dataset", label="Dataset to add to", default=f"{ctx.dataset.name}-{ending}")
@@ -74,7 +74,7 @@ def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Reci
         RecipeError, DatasetError: what is wrong with it.
     """
     changes: dict[str, list[str]] = {}
-    for text in given(ctx, "changes", []):
+    for text in param(ctx, "changes", []):
         name, equals, values = str(text).partition("=")
         if not equals:
             raise RecipeError("attributes", text, "give an attribute and its values, as in time=night,dusk")
@@ -82,14 +82,14 @@ def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Reci
     return recipe_from(
         ctx.target_view(),
         task,
-        dataset=given(ctx, "dataset"),
-        prompt=given(ctx, "prompt", ()),
-        classes=listed(given(ctx, "classes")),
+        dataset=param(ctx, "dataset"),
+        prompt=param(ctx, "prompt", ()),
+        classes=listed(param(ctx, "classes")),
         attributes=changes,
-        strength=_strengths(given(ctx, "strength")),
-        seeds=given(ctx, "seeds"),
-        steps=given(ctx, "steps"),
-        model=given(ctx, "model"),
+        strength=_strengths(param(ctx, "strength")),
+        seeds=param(ctx, "seeds"),
+        steps=param(ctx, "steps"),
+        model=param(ctx, "model"),
         **more,
     )
 

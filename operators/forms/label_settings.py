@@ -13,7 +13,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError, RecipeError
 from diffucurate.generator.labels.settings import SETTINGS, Settings, limits, settings_of
-from diffucurate.operators.forms.fields import given, refuse
+from diffucurate.operators.forms.fields import param, refuse
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -42,7 +42,7 @@ def given_settings(ctx: ExecutionContext, source: str) -> Settings:
     Raises:
         RecipeError: a number outside its range; the field is called ``settings.<name>``.
     """
-    values = {name: given(ctx, f"{source}_{name}") for name in SETTINGS[source].model_fields}
+    values = {name: param(ctx, f"{source}_{name}") for name in SETTINGS[source].model_fields}
     return settings_of(source, {name: value for name, value in values.items() if value is not None})
 
 
@@ -73,14 +73,14 @@ def ask_settings(inputs: types.Object, ctx: ExecutionContext, source: str, *name
     for name, field in SETTINGS[source].model_fields.items():
         if field.title is None or (names and name not in names):
             continue
-        param = f"{source}_{name}"
+        key = f"{source}_{name}"
         if isinstance(field.default, bool):
             switch = types.SwitchView(label=field.title, description=field.description)
-            inputs.bool(param, default=field.default, view=switch)
+            inputs.bool(key, default=field.default, view=switch)
         elif name in _SLIDERS:
             least, most = ranges[name]
             # The knob itself shows no number while nobody holds it.
-            value = given(ctx, param, field.default)
+            value = param(ctx, key, field.default)
             label = f"{field.title}: {value:.2f}" if isinstance(value, int | float) else field.title
             view = types.SliderView(
                 label=label,
@@ -89,11 +89,11 @@ def ask_settings(inputs: types.Object, ctx: ExecutionContext, source: str, *name
                 value_precision=2,
                 value_label_display="auto",
             )
-            inputs.float(param, default=field.default, min=least, max=most, view=view)
+            inputs.float(key, default=field.default, min=least, max=most, view=view)
         else:
-            inputs.float(param, label=field.title, description=field.description, default=field.default)
-        if problem is not None and problem[0] == param:
-            refuse(inputs.properties[param], problem[1])
+            inputs.float(key, label=field.title, description=field.description, default=field.default)
+        if problem is not None and problem[0] == key:
+            refuse(inputs.properties[key], problem[1])
 
 
 def preview_sample(ctx: ExecutionContext, samples: fo.Dataset | fo.DatasetView) -> fo.Sample | None:

@@ -10,7 +10,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import ModelError
 from diffucurate.generator.models.names import downloaded_models, locate
-from diffucurate.operators.forms.fields import given, refuse
+from diffucurate.operators.forms.fields import param, refuse
 from diffucurate.operators.forms.recipe_params import BUILTIN, HUB, LOCAL
 
 _WHAT = {
@@ -55,7 +55,7 @@ def ask_model(inputs: types.Object, ctx: ExecutionContext, which: str) -> None:
     places = "'owner/name' on Hugging Face, or the full path of a folder or .safetensors file; else the built-in one"
     view = types.AutocompleteView(choices=models)
     field = inputs.str("model", label="Model", description=f"{which}: {places}", view=view)
-    if (name := given(ctx, "model")) and (problem := _problem(name)):
+    if (name := param(ctx, "model")) and (problem := _problem(name)):
         refuse(field, problem)
 
 

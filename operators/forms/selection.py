@@ -6,7 +6,7 @@ import fiftyone as fo
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError
-from diffucurate.operators.forms.fields import given
+from diffucurate.operators.forms.fields import param
 
 
 def chosen_sample(ctx: ExecutionContext) -> fo.Sample:
@@ -15,7 +15,7 @@ def chosen_sample(ctx: ExecutionContext) -> fo.Sample:
     Raises:
         DatasetError: there is none or several, or the dataset does not hold it.
     """
-    single = given(ctx, "sample_id", ctx.current_sample)
+    single = param(ctx, "sample_id", ctx.current_sample)
     ids = [single] if single else list(ctx.selected or [])
     if len(ids) != 1:
         selected = f"{len(ids)} images are selected" if ids else "no image is selected"
@@ -29,4 +29,4 @@ def chosen_sample(ctx: ExecutionContext) -> fo.Sample:
 
 def chosen_ids(ctx: ExecutionContext) -> list[str]:
     """The ids of the samples that were handed over, else of those selected, else of the one that is open."""
-    return list(given(ctx, "samples") or ctx.selected or ([ctx.current_sample] if ctx.current_sample else []))
+    return list(param(ctx, "samples") or ctx.selected or ([ctx.current_sample] if ctx.current_sample else []))
