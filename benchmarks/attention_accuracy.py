@@ -53,8 +53,8 @@ from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.painting.painter import paint
-from diffucurate.generator.sources.attention import AttentionSource
-from diffucurate.generator.sources.yolov8 import YoloSource
+from diffucurate.generator.sources.attention_source import AttentionSource
+from diffucurate.generator.sources.yolov8_source import YoloSource
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny.scenes import Scene, iter_scenes, real_scenes
 from diffucurate.generator.tiny.shapes import CLASSES

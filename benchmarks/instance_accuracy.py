@@ -42,8 +42,8 @@ from diffucurate.generator.labels.maps.superpixels import Superpixels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.painting.painter import paint
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.generator.sources.attention import AttentionSource
-from diffucurate.generator.sources.yolov8 import YoloSource
+from diffucurate.generator.sources.attention_source import AttentionSource
+from diffucurate.generator.sources.yolov8_source import YoloSource
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.text.object_counts import object_counts
 from diffucurate.generator.tiny.scenes import Scene, real_scenes

@@ -21,7 +21,7 @@ from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models.load import load_pipeline
-from diffucurate.generator.sources.attention import AttentionSource
+from diffucurate.generator.sources.attention_source import AttentionSource
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny.scenes import Scene, real_scenes
 from diffucurate.generator.tiny.shapes import CLASSES

@@ -13,7 +13,7 @@ import numpy as np
 
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.painting.painter import paint
-from diffucurate.generator.sources.attention import AttentionSource
+from diffucurate.generator.sources.attention_source import AttentionSource
 from diffucurate.generator.tiny.rare import PLACEHOLDER, learned_piano
 from diffucurate.plugin.cli.run_demo_rare import rare_recipe
 

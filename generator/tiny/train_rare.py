@@ -24,7 +24,7 @@ from diffucurate.generator.inversion.training import TrainResult, learn_word
 from diffucurate.generator.labels.model import Instance
 from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.progress import Progress
-from diffucurate.generator.sources.yolov8 import prepare_ultralytics
+from diffucurate.generator.sources.yolov8_source import prepare_ultralytics
 from diffucurate.generator.tiny import rare_yolo_path, yolo_path
 from diffucurate.generator.tiny.rare import EXAMPLES, FIRST_SEED, PLACEHOLDER, SETTINGS, learned_piano, rare_caption
 from diffucurate.generator.tiny.scenes import render_scene

@@ -193,7 +193,7 @@ def _built_in_yolo() -> Check:
     size = f"{path.stat().st_size / 1e6:.1f} MB"
     if importlib.util.find_spec("ultralytics") is None:
         return Check("built-in YOLO", "ok", f"{size}, not tried: ultralytics is not installed")
-    from diffucurate.generator.sources.yolov8 import YoloSource
+    from diffucurate.generator.sources.yolov8_source import YoloSource
     from diffucurate.generator.tiny import CLASSES
 
     start = time.perf_counter()

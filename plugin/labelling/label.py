@@ -1,6 +1,6 @@
 """Labels the samples of a dataset or view with a label source: what was asked is checked, done and recorded.
 
-How a source labels is in ``label_workers``, how labels are stored in ``label_saver``.
+How a source labels is in ``labellers``, how labels are stored in ``writer``.
 """
 
 from __future__ import annotations

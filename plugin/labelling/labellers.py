@@ -1,6 +1,6 @@
 """How each label source labels samples: from their pixels, and attention from the maps that were kept with them too.
 
-A worker turns samples with their pixels into labels; where these go is ``label_saver``'s matter.
+A worker turns samples with their pixels into labels; where these go is ``writer``'s matter.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
     from diffucurate.generator.labels.segment_anything import SamRefiner
     from diffucurate.generator.sources import LabelSource
-    from diffucurate.generator.sources.attention import AttentionSource
+    from diffucurate.generator.sources.attention_source import AttentionSource
 
 
 class Image(NamedTuple):
@@ -74,7 +74,7 @@ class FromYolo:
     def __init__(
         self, wanted: Phrases, weights: str | os.PathLike[str] | None, device: str | None, settings: YoloSettings
     ) -> None:
-        from diffucurate.generator.sources.yolov8 import YoloSource
+        from diffucurate.generator.sources.yolov8_source import YoloSource
 
         self._classes = tuple(wanted)
         self._meanings = {phrase: name for name, phrases in wanted.items() for phrase in (*phrases, name)}
@@ -106,7 +106,7 @@ class FromAttention:
         self._wanted, self._model, self._device, self._contrast = wanted, model, device, contrast
         self._by_tokens: AttentionSource | None = None
         if tokens:
-            from diffucurate.generator.sources.attention import AttentionSource
+            from diffucurate.generator.sources.attention_source import AttentionSource
 
             found = _found_tokens(tokens, wanted)
             self._model = model or next(iter(found.values())).provenance.model
@@ -144,7 +144,7 @@ class FromAttention:
         return maps
 
     def _look(self, images: Sequence[Image]) -> Iterator[tuple[Image, Result]]:
-        from diffucurate.generator.sources.attention import AttentionSource
+        from diffucurate.generator.sources.attention_source import AttentionSource
 
         source = self._by_tokens or AttentionSource(
             self._wanted, self._model or "tiny", self._device, self.settings, contrast=self._contrast

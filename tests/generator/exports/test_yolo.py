@@ -17,7 +17,7 @@ from PIL import Image
 from diffucurate.generator.errors import ExportError
 from diffucurate.generator.exports.yolo import YoloRecord, write_yolo
 from diffucurate.generator.labels.model import Instance
-from diffucurate.generator.sources.yolov8 import prepare_ultralytics
+from diffucurate.generator.sources.yolov8_source import prepare_ultralytics
 from diffucurate.generator.tiny.scenes import iter_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
 

@@ -18,7 +18,7 @@ from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.models.load import load_pipeline, release_models
 from diffucurate.generator.sources import LabelSource
-from diffucurate.generator.sources.attention import AttentionSource, class_prompts, working_size
+from diffucurate.generator.sources.attention_source import AttentionSource, class_prompts, working_size
 from diffucurate.generator.tiny import real_scenes
 
 CLASSES = {"car": ["car", "sedan"], "bus": ["bus"], "umbrella": ["umbrella"]}

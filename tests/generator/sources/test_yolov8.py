@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from diffucurate.generator.errors import ModelError, RecipeError
-from diffucurate.generator.sources.yolov8 import YoloSource, prepare_ultralytics
+from diffucurate.generator.sources.yolov8_source import YoloSource, prepare_ultralytics
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ultralytics") is None, reason="an optional extra")
 
@@ -89,7 +89,7 @@ import os, sys, torch
 import cv2                                   # sets variables of its own
 torch.set_num_threads(3)
 before = dict(os.environ)
-from diffucurate.generator.sources.yolov8 import YoloSource
+from diffucurate.generator.sources.yolov8_source import YoloSource
 assert "ultralytics" not in sys.modules
 import numpy as np
 source = YoloSource(["car"], {str(weights)!r}, device="cpu")

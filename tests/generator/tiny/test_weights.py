@@ -40,7 +40,7 @@ def test_the_autoencoder_gives_scenes_back() -> None:
 
 @needs_yolo
 def test_the_segmenter_finds_what_was_prompted() -> None:
-    from diffucurate.generator.sources.yolov8 import YoloSource
+    from diffucurate.generator.sources.yolov8_source import YoloSource
 
     recipe = Recipe.from_mapping(
         {

@@ -14,7 +14,7 @@ from diffucurate.generator.inversion.settings import Inversion
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps
 from diffucurate.generator.painting.painter import paint
-from diffucurate.generator.sources.yolov8 import YoloSource
+from diffucurate.generator.sources.yolov8_source import YoloSource
 from diffucurate.generator.tiny import rare_yolo_path
 from diffucurate.generator.tiny.rare import EXAMPLES, PLACEHOLDER, SETTINGS, learned_piano, rare_caption
 from diffucurate.plugin.cli import run

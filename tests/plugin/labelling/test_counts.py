@@ -9,7 +9,7 @@ import pytest
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.painting.painter import Conditions, Painting
-from diffucurate.generator.sources.attention import AttentionSource
+from diffucurate.generator.sources.attention_source import AttentionSource
 from diffucurate.plugin.labelling.label import label
 from diffucurate.plugin.labelling.preview import preview
 from diffucurate.plugin.store.classes import extend_classes

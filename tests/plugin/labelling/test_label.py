@@ -150,7 +150,7 @@ def test_agreement_with_old_labels_is_cleared(photographs, scenes):
 
 
 def test_painted_images_are_labelled_again_from_their_maps(painted, monkeypatch):
-    from diffucurate.generator.sources.attention import AttentionSource
+    from diffucurate.generator.sources.attention_source import AttentionSource
 
     def never(*_: object) -> None:
         raise AssertionError("no model is needed where maps were kept")

@@ -11,7 +11,7 @@ from diffusers import DDPMScheduler
 
 from diffucurate.generator.attention.probe.contrast import contrasted, contrasts, smoothed, without
 from diffucurate.generator.attention.probe.image_latents import denoise_once, encode
-from diffucurate.generator.sources.attention import AttentionSource
+from diffucurate.generator.sources.attention_source import AttentionSource
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny import real_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
