@@ -9,7 +9,6 @@ import json
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.view as fov
 import fiftyone.operators as foo
 from bson import json_util
 from fiftyone.operators.executor import ExecutionContext
@@ -17,6 +16,7 @@ from fiftyone.operators.executor import ExecutionContext
 from diffucurate.generator.errors import DatasetError
 from diffucurate.operators.panel.state import Settings
 from diffucurate.operators.panel.tabs import agreement, overview
+from diffucurate.plugin.fiftyone_private import stages_of, view_of
 from diffucurate.plugin.statistics import drilldown
 from diffucurate.plugin.statistics.histogram import edges
 from diffucurate.plugin.statistics.snapshot import Pair, Snapshot, take_snapshot
@@ -91,7 +91,7 @@ class Clickable(foo.Panel):
         before = json_util.loads(ctx.panel.state.before)
         self.forget(ctx)
         if before:
-            ctx.ops.set_view(view=fov.DatasetView._build(ctx.dataset, before))
+            ctx.ops.set_view(view=view_of(ctx.dataset, before))
         else:
             ctx.ops.clear_view()
 
@@ -116,7 +116,7 @@ class Clickable(foo.Panel):
         state, current = ctx.panel.state, _stages(ctx)
         if not state.picked or state.made != _digest(current):
             state.before = json_util.dumps(current)
-        state.made = _digest(view._serialize(include_uuids=False))
+        state.made = _digest(stages_of(view))
         state.picked = said
         ctx.ops.set_view(view=view)
 
@@ -128,8 +128,8 @@ def _stages(ctx: ExecutionContext) -> list[dict[str, Any]]:
     """The stages of the App's view, without the sidebar's filters, which stay whatever view is set."""
     name = ctx.request_params.get("view_name")
     stages = ctx.request_params.get("view") or []
-    view = ctx.dataset.load_saved_view(name) if name else fov.DatasetView._build(ctx.dataset, stages)
-    return view._serialize(include_uuids=False)
+    view = ctx.dataset.load_saved_view(name) if name else view_of(ctx.dataset, stages)
+    return stages_of(view)
 
 
 def _digest(stages: list[dict[str, Any]]) -> str:

@@ -28,6 +28,7 @@ from diffucurate.operators.panel.state import (
     Settings,
 )
 from diffucurate.operators.panel.tabs import agreement, coverage, disagreements, overview
+from diffucurate.plugin.fiftyone_private import shows_patches_or_frames
 from diffucurate.plugin.statistics.coverage import combinations_of
 from diffucurate.plugin.statistics.snapshot import Snapshot, take_snapshot
 
@@ -237,7 +238,7 @@ def _problem(ctx: ExecutionContext) -> tuple[str, str, dict[str, Any] | None] | 
         return "No dataset is open", "Open one, or let a recipe make one.", generate
     if not len(ctx.dataset):
         return "This dataset holds no images", "Let a recipe paint some.", generate
-    if ctx.view._is_generated or ctx.dataset.media_type != "image":
+    if shows_patches_or_frames(ctx.view) or ctx.dataset.media_type != "image":
         return "Whole images only", "Leave the patches or frames, and this panel shows what the labels say.", None
     if not take_snapshot(ctx.view).images:
         back = {"label": "Show all images", "icon": "undo", "on_click": "show_all"}

@@ -52,6 +52,7 @@ def curate(
         samples = samples_of(dataset)
         from diffucurate.plugin.curation.curate import curate as run
         from diffucurate.plugin.curation.curate import curations
+        from diffucurate.plugin.fiftyone_private import dataset_behind
 
         kept = run(
             samples,
@@ -70,7 +71,7 @@ def curate(
             view=view,
             progress=progress,
         )
-    made = next(curation for curation in curations(kept._dataset) if curation.name == kept.name)
+    made = next(curation for curation in curations(dataset_behind(kept)) if curation.name == kept.name)
     terminal.show(f"{dataset}: {len(kept)} of {len(samples)} images kept, saved as view '{kept.name}'")
     if made.count is not None and made.count.removed:
         terminal.show(made.count.reasons())

@@ -35,8 +35,10 @@ def regenerate(
     with terminal.progress("regenerate") as progress:
         samples = samples_of(dataset, view)
         varied = samples if sample is None else chosen(samples, sample)
-        before = set(samples._dataset.values("id"))
+        from diffucurate.plugin.fiftyone_private import dataset_behind
         from diffucurate.plugin.generation.regenerate import regenerate as run
+
+        before = set(dataset_behind(samples).values("id"))
 
         made = run(varied, seeds=new_seeds or listed, attributes=changes, progress=progress)
     added = [one for one in made.values("id") if one not in before]

@@ -90,7 +90,8 @@ def run_demo(terminal: Terminal, out: Path, *, serve: bool, recipe: Path = RECIP
 def serve_app(terminal: Terminal, dataset: fo.Dataset) -> None:
     """Serve the App with the dataset until Ctrl-C."""
     import fiftyone as fo
-    from fiftyone.core.service import ServiceListenTimeout
+
+    from diffucurate.plugin.fiftyone_private import ServiceListenTimeout
 
     with _plugin_visible(terminal):
         # A remote session without an address would listen on every network of the machine.

@@ -16,6 +16,7 @@ from bson import json_util
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.plugin.curation.rules import BoundRules, Limits, Rules
 from diffucurate.plugin.curation.selection import Count, select
+from diffucurate.plugin.fiftyone_private import saved_stages, stages_of, view_of, view_stages
 from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.samples import dataset_of
@@ -221,7 +222,7 @@ def check_name(dataset: fo.Dataset, name: str) -> None:
 def _label_filters(samples: fo.Dataset | fo.DatasetView, dataset: fo.Dataset) -> fo.DatasetView:
     """The stages of a view that filter labels, without those that pick samples: the tag does that."""
     view = dataset.view()
-    for stage in samples._stages if isinstance(samples, fo.DatasetView) else ():
+    for stage in view_stages(samples):
         if stage.get_filtered_fields(dataset):
             view = view.add_stage(stage)
     return view
@@ -229,7 +230,7 @@ def _label_filters(samples: fo.Dataset | fo.DatasetView, dataset: fo.Dataset) ->
 
 def _remember(dataset: fo.Dataset, run_key: str, name: str, ids: Sequence[str], view: fo.DatasetView) -> list[str]:
     """Keep with the run what is about to be made, and what the name stands for until then; the ids tagged so far."""
-    stages = [json_util.dumps(stage) for stage in view._serialize(include_uuids=False)]
+    stages = [json_util.dumps(stage) for stage in stages_of(view)]
     before: list[str] = dataset.match_tags(name).values("id")
     results = dataset.init_run_results(
         run_key, tagged=list(ids), stages=stages, before=before, view=_saved_view(dataset, name)
@@ -253,7 +254,7 @@ def _saved_view(dataset: fo.Dataset, name: str) -> dict[str, Any] | None:
     if not dataset.has_saved_view(name):
         return None
     info = dataset.get_saved_view_info(name)
-    stages = list(dataset._get_saved_view_doc(name).view_stages)
+    stages = saved_stages(dataset, name)
     return {"stages": stages, "description": info["description"], "color": info["color"]}
 
 
@@ -266,6 +267,6 @@ def _restore_view(dataset: fo.Dataset, name: str, ours: list[str], before: dict[
         if standing is not None:
             dataset.delete_saved_view(name)
         return "removed"
-    view = fo.DatasetView._build(dataset, [json_util.loads(stage) for stage in before["stages"]])
+    view = view_of(dataset, [json_util.loads(stage) for stage in before["stages"]])
     dataset.save_view(name, view, description=before["description"], color=before["color"], overwrite=True)
     return "restored"

@@ -138,9 +138,10 @@ def _database() -> Check:
 
             MongoClient(uri, serverSelectionTimeoutMS=3000).admin.command("ping")
         import fiftyone as fo
-        from fiftyone.core.odm import get_db_conn
 
-        version = get_db_conn().client.server_info()["version"]
+        from diffucurate.plugin import fiftyone_private
+
+        version = fiftyone_private.database().client.server_info()["version"]
     except Exception as error:
         text = " ".join(str(error).split())
         remedy = (

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import fiftyone.core.odm as foo
-
 from diffucurate.generator.models.names import BUILT_IN
+from diffucurate.plugin.fiftyone_private import database
 from diffucurate.plugin.store import runs
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def _finished(model: str) -> list[dict[str, Any]]:
         "config.facts.added": {"$gt": 0},
     }
     # One query for all datasets; FiftyOne's own calls would load each of them first.
-    found = foo.get_db_conn().runs.find(query, {"config.facts": 1, "config.settings.recipe": 1})
+    found = database().runs.find(query, {"config.facts": 1, "config.settings.recipe": 1})
     return [run["config"] for run in found.sort("timestamp", -1).limit(_RUNS)]
 
 

@@ -6,9 +6,9 @@ Cheap enough for a form to ask at every keystroke.
 from __future__ import annotations
 
 import fiftyone as fo
-import fiftyone.core.utils as fou
 
 from diffucurate.generator.errors import DatasetError
+from diffucurate.plugin.fiftyone_private import slug
 from diffucurate.plugin.store import field_names
 
 
@@ -20,7 +20,7 @@ def find_target(name: str) -> fo.Dataset | None:
             address in the App.
     """
     if not fo.dataset_exists(name):
-        twin = next((other for other in fo.list_datasets() if fou.to_slug(other) == fou.to_slug(name)), None)
+        twin = next((other for other in fo.list_datasets() if slug(other) == slug(name)), None)
         if twin is not None:
             raise DatasetError(
                 f"dataset '{name}' would share its address in the App with '{twin}'; choose another name"
@@ -34,9 +34,9 @@ def find_target(name: str) -> fo.Dataset | None:
 
 def unused_name(name: str) -> str:
     """``name``, or the first of ``name-2``, ``name-3``, ... that no dataset shares its address with."""
-    taken = {fou.to_slug(other) for other in fo.list_datasets()}
+    taken = {slug(other) for other in fo.list_datasets()}
     number, free = 1, name
-    while fou.to_slug(free) in taken:
+    while slug(free) in taken:
         number += 1
         free = f"{name}-{number}"
     return free

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import fiftyone as fo
-from fiftyone.core.sample import SampleView
 
 from diffucurate.generator.captions.config import Captions, ClassPrompt
 from diffucurate.generator.captions.source import CaptionSource
@@ -23,6 +22,7 @@ from diffucurate.generator.jobs.variations import altered, template_of
 from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.generator.recipe.init_image_config import Objects, SourceImages
 from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.plugin.fiftyone_private import SampleView, dataset_name_of
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.caption_document import caption_in
 from diffucurate.plugin.store.init_document import init_image_in
@@ -179,7 +179,7 @@ def dataset_with(sample: fo.Sample) -> fo.Dataset:
     if not isinstance(sample, fo.Sample | SampleView):
         raise DatasetError(f"expected a FiftyOne sample, found {type(sample).__name__}")
     if isinstance(sample, SampleView):
-        return fo.load_dataset(sample._view.dataset_name)
+        return fo.load_dataset(dataset_name_of(sample))
     if not sample.in_dataset:
         raise DatasetError("the sample is in no dataset; pass one of a dataset, such as dataset.first()")
     return sample.dataset

@@ -7,10 +7,12 @@ from typing import Any
 
 import fiftyone as fo
 
+from diffucurate.plugin.fiftyone_private import aggregate
+
 
 def rows(samples: fo.Dataset | fo.DatasetView, stages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """What ``stages`` give on the samples of a view, those of a grouping with its keys beside its values."""
-    documents = samples._aggregate(post_pipeline=list(stages))
+    documents = aggregate(samples, stages)
     return [_flat(document) for document in documents]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import fiftyone as fo
 
+from diffucurate.plugin.fiftyone_private import dataset_behind
 from diffucurate.plugin.statistics.aggregate import rows
 from diffucurate.plugin.statistics.counts import MATCHED, ONLY_A, ONLY_B
 from diffucurate.plugin.statistics.histogram import Histogram, bar_of
@@ -74,7 +75,7 @@ def scatter(samples: fo.Dataset | fo.DatasetView, a: str, b: str, source: str, *
     The mean, not the least: one doubtful instance among many should not decide where the image lies. Images on
     which ``source`` found nothing, or is never sure of anything, have no point.
     """
-    path = f"${instances_field(samples._dataset, source)}.detections.confidence"
+    path = f"${instances_field(dataset_behind(samples), source)}.detections.confidence"
     step = {"$ceil": {"$divide": ["$total", most]}}
     points = rows(
         samples,
@@ -98,7 +99,7 @@ def disagreements(
     samples: fo.Dataset | fo.DatasetView, a: str, b: str, *, skip: int = 0, limit: int = 6
 ) -> list[Disagreement]:
     """The images on which two sources agree least, from the ``skip``-th on; images without a score are left out."""
-    key, dataset = field_names.evaluation(a, b), samples._dataset
+    key, dataset = field_names.evaluation(a, b), dataset_behind(samples)
     paths = {name: f"${instances_field(dataset, name)}.detections" for name in (a, b)}
 
     def labels(name: str, match: str) -> dict[str, Any]:

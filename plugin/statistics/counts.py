@@ -11,6 +11,7 @@ from typing import Any
 
 import fiftyone as fo
 
+from diffucurate.plugin.fiftyone_private import dataset_behind
 from diffucurate.plugin.statistics.aggregate import rows
 from diffucurate.plugin.statistics.histogram import Histogram, bar_of
 from diffucurate.plugin.store import field_names
@@ -119,7 +120,7 @@ def _groups(
 
 def _it(samples: fo.Dataset | fo.DatasetView, source: str) -> str:
     """The database's path of one instance of a source."""
-    return f"${instances_field(samples._dataset, source)}.detections"
+    return f"${instances_field(dataset_behind(samples), source)}.detections"
 
 
 def _row(label: str, sums: _Sums) -> MatchRow:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import fiftyone as fo
 from fiftyone import ViewField as F
 
+from diffucurate.plugin.fiftyone_private import dataset_behind
 from diffucurate.plugin.statistics.counts import MATCHED, ONLY_A, ONLY_B
 from diffucurate.plugin.statistics.histogram import in_bar
 from diffucurate.plugin.store import field_names
@@ -59,5 +60,5 @@ def least_agreeing(samples: Samples, a: str, b: str) -> fo.DatasetView:
 
 
 def _has(samples: Samples, source: str, rule: Any | None) -> Any:
-    detections = F(f"{instances_field(samples._dataset, source)}.detections")
+    detections = F(f"{instances_field(dataset_behind(samples), source)}.detections")
     return (detections if rule is None else detections.filter(rule)).length() > 0

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diffucurate.plugin.fiftyone_private import dataset_behind
 from diffucurate.plugin.statistics.counts import MATCHED
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.label_sources import instances_field
@@ -34,7 +35,7 @@ def side_by_side(
     ``colours`` maps source -> ``#RRGGBB``. A sample whose file cannot be read is left out.
     """
     key = field_names.evaluation(a, b)
-    names = {source: instances_field(samples._dataset, source) for source in (a, b)}
+    names = {source: instances_field(dataset_behind(samples), source) for source in (a, b)}
     pictures = {}
     for sample in samples.select(list(ids)).select_fields(list(names.values())):
         try:

@@ -19,6 +19,7 @@ from bson import json_util
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.curation.rules import Rules
 from diffucurate.plugin.curation.selection import Count, count
+from diffucurate.plugin.fiftyone_private import dataset_behind, dataset_state, stages_of
 from diffucurate.plugin.statistics.agreement import Agreement, Disagreement, Scatter, agreement, disagreements, scatter
 from diffucurate.plugin.statistics.counts import Found, Matches, found, matches
 from diffucurate.plugin.statistics.coverage import (
@@ -42,7 +43,7 @@ class Snapshot:
 
     def __init__(self, view: fo.DatasetView, key: str) -> None:
         self.view, self.key = view, key
-        self.dataset: fo.Dataset = view._dataset
+        self.dataset: fo.Dataset = dataset_behind(view)
         self._known: dict[Any, Any] = {}
         self._lock = threading.RLock()
 
@@ -132,15 +133,5 @@ def take_snapshot(view: fo.DatasetView) -> Snapshot:
 
 def _key(view: fo.DatasetView) -> str:
     """Differs when the view's stages do, when a sample or the dataset was written to, and when samples are gone."""
-    dataset = view._dataset
-    collection = dataset._sample_collection
-    newest = collection.find_one({}, {"last_modified_at": True, "_id": False}, sort=[("last_modified_at", -1)])
-    facts = [
-        str(dataset._doc.id),
-        dataset.last_modified_at,
-        newest,
-        collection.estimated_document_count(),
-        dataset._doc.runs and sorted(dataset._doc.runs),
-        view._serialize(include_uuids=False),
-    ]
+    facts = [*dataset_state(dataset_behind(view)), stages_of(view)]
     return hashlib.sha256(json.dumps(facts, default=json_util.default, sort_keys=True).encode()).hexdigest()

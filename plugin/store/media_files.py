@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
-import fiftyone.core.utils as fou
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from diffucurate.plugin.fiftyone_private import slug
 from diffucurate.plugin.store.field_names import INFO
 
 #: Overrides the folder below which datasets made from now on keep their media.
@@ -38,7 +38,7 @@ def media_folder(dataset: fo.Dataset) -> Path:
     """
     facts = dict(dataset.info.get(INFO, {}))
     if "media_folder" not in facts:
-        facts["media_folder"] = str(media_root() / fou.to_slug(dataset.name))
+        facts["media_folder"] = str(media_root() / slug(dataset.name))
         dataset.info[INFO] = facts
         dataset.save()
     return Path(facts["media_folder"])

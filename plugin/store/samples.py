@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 import numpy as np
-from fiftyone.core.odm import create_field
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.labels.model import Instance, Labels
+from diffucurate.plugin.fiftyone_private import add_fields, new_field, shows_patches_or_frames
 from diffucurate.plugin.store import caption_document, field_names
 from diffucurate.plugin.store.classes import mask_targets
 from diffucurate.plugin.store.init_document import PARTS, init_document
@@ -55,7 +55,7 @@ def dataset_of(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
     if not fo.dataset_exists(name):
         raise DatasetError(f"dataset '{name}' was deleted meanwhile; open another one")
     dataset = samples if isinstance(samples, fo.Dataset) else fo.load_dataset(name)
-    if isinstance(samples, fo.DatasetView) and samples._is_generated:
+    if isinstance(samples, fo.DatasetView) and shows_patches_or_frames(samples):
         raise DatasetError("the view holds patches or frames, not whole images; pass the dataset or another view of it")
     if dataset.media_type not in ("image", None):
         raise DatasetError(f"dataset '{dataset.name}' holds {dataset.media_type} samples; use one of images")
@@ -151,16 +151,7 @@ def _declare(dataset: fo.Dataset, kinds: Mapping[str, type[Any]]) -> None:
                 f"dataset '{dataset.name}' has a field '{path}' of another type; rename it or use another dataset"
             )
     if missing:
-        # All at once: the public add_sample_field stores and reads the whole schema again for every field, which
-        # takes minutes for a few hundred classes.
-        dataset._merge_sample_field_schema({path: _field(path, kind) for path, kind in missing.items()})
-
-
-def _field(path: str, kind: type[Any]) -> fo.Field:
-    name = path.rpartition(".")[2]
-    if issubclass(kind, fo.Field):
-        return create_field(name, kind)
-    return create_field(name, fo.EmbeddedDocumentField, embedded_doc_type=kind)
+        add_fields(dataset, {path: new_field(path, kind) for path, kind in missing.items()})
 
 
 def job_fields(

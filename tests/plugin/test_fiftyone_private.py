@@ -1,0 +1,177 @@
+"""The one module that uses FiftyOne's private names: each function works, and no other module uses any."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+
+import fiftyone as fo
+import pytest
+from packaging.specifiers import SpecifierSet
+
+from diffucurate.plugin import fiftyone_private as private
+
+ROOT = Path(__file__).parents[2]
+PRIVATE = "plugin/fiftyone_private.py"
+
+#: What FiftyOne documents for plugins and scripts. Everything else below ``fiftyone`` may change without notice.
+PUBLIC = ("fiftyone.brain", "fiftyone.operators", "fiftyone.plugins", "fiftyone.types", "fiftyone.zoo")
+
+#: Public methods of named tuples, which begin with an underscore so that they cannot be fields.
+NAMED_TUPLE = {"_asdict", "_replace", "_fields"}
+
+
+def test_the_installed_version_was_checked() -> None:
+    installed = version("fiftyone")
+    assert installed in SpecifierSet(private.CHECKED), (
+        f"FiftyOne {installed} is not one of those that {PRIVATE} was checked for ({private.CHECKED}). Run the other "
+        f"tests of this file, see in FiftyOne's source that each private name in {PRIVATE} still takes and returns "
+        "the same, then change CHECKED there"
+    )
+
+
+def test_the_lowest_version_that_is_declared_was_checked() -> None:
+    declared = next(line for line in (ROOT / "pyproject.toml").read_text().splitlines() if '"fiftyone' in line)
+    lowest = declared.split(">=")[1].split('"')[0].split(",")[0]
+    assert lowest in SpecifierSet(private.CHECKED)
+
+
+def test_database_holds_the_datasets(dataset: fo.Dataset) -> None:
+    assert private.database().datasets.find_one({"name": dataset.name})["_id"]
+
+
+def test_slug_is_the_part_of_the_apps_address(dataset: fo.Dataset) -> None:
+    assert private.slug("My Cars_2") == "my-cars-2"
+    assert private.slug(dataset.name) == dataset.slug
+    with pytest.raises(ValueError):
+        private.slug("!")
+
+
+def test_dataset_behind_a_view_is_the_dataset(filled: fo.Dataset) -> None:
+    assert private.dataset_behind(filled) is filled
+    assert private.dataset_behind(filled.limit(1)) is filled
+
+
+def test_name_of_a_samples_dataset(filled: fo.Dataset) -> None:
+    sample = filled.limit(1).first()
+    assert isinstance(sample, private.SampleView) and not isinstance(sample, fo.Sample)
+    assert private.dataset_name_of(sample) == filled.name
+    assert private.dataset_name_of(filled.to_patches("boxes").first()) == filled.name
+
+
+def test_state_of_a_dataset_differs_after_each_change(filled: fo.Dataset) -> None:
+    states = [private.dataset_state(filled)]
+    assert private.dataset_state(filled) == states[0]
+    sample = filled.first()
+    sample["number"] = 7
+    sample.save()
+    states.append(private.dataset_state(filled))
+    filled.register_run("a_run", filled.init_run(method="test"))
+    states.append(private.dataset_state(filled))
+    filled.delete_run("a_run")
+    filled.delete_samples([filled.last().id])
+    states.append(private.dataset_state(filled))
+    assert all(before != after for before, after in pairwise(states))
+
+
+def test_patches_are_no_whole_images(filled: fo.Dataset) -> None:
+    assert not private.shows_patches_or_frames(filled.limit(1))
+    assert private.shows_patches_or_frames(filled.to_patches("boxes"))
+
+
+def test_stages_come_back_as_the_same_view(filled: fo.Dataset) -> None:
+    view = filled.sort_by("number", reverse=True).limit(2)
+    assert [type(stage) for stage in private.view_stages(view)] == [fo.SortBy, fo.Limit]
+    assert private.view_stages(filled) == []
+    stages = private.stages_of(view)
+    assert stages == private.stages_of(filled.sort_by("number", reverse=True).limit(2))
+    assert stages != private.stages_of(filled.limit(2))
+    assert private.view_of(filled, stages).values("number") == view.values("number") == [2, 1]
+
+
+def test_saved_stages_are_those_of_the_saved_view(filled: fo.Dataset) -> None:
+    filled.save_view("a", filled.limit(1))
+    filled.save_view("b", filled.limit(1))
+    filled.save_view("c", filled.limit(2))
+    a, b, c = (private.saved_stages(filled, name) for name in "abc")
+    assert a and a != c
+    assert len(a) == len(b) == 1 and all(isinstance(stage, str) for stage in a)
+    with pytest.raises(ValueError):
+        private.saved_stages(filled, "d")
+
+
+def test_aggregation_sees_the_views_samples_only(filled: fo.Dataset) -> None:
+    total = {"$group": {"_id": None, "sum": {"$sum": "$number"}}}
+    assert private.aggregate(filled, [total]) == [{"_id": None, "sum": 3}]
+    assert private.aggregate(filled.skip(1), [{"$match": {"number": {"$lt": 2}}}, total]) == [{"_id": None, "sum": 1}]
+
+
+def test_fields_are_added_at_any_depth(dataset: fo.Dataset) -> None:
+    document = {"facts": private.new_field("facts", fo.DynamicEmbeddedDocument)}
+    private.add_fields(dataset, document)
+    private.add_fields(dataset, {"facts.size": private.new_field("facts.size", fo.FloatField)})
+    assert isinstance(dataset.get_field("facts.size"), fo.FloatField)
+    private.add_fields(dataset, {"mask": private.new_field("mask", fo.Segmentation)})
+    assert dataset.get_field("mask").document_type is fo.Segmentation
+
+
+def test_slow_servers_raise_an_error_that_can_be_caught() -> None:
+    assert issubclass(private.ServiceListenTimeout, Exception)
+
+
+@pytest.mark.parametrize("name", [name for name in private.__all__ if name.islower()])
+def test_every_function_is_called_here(name: str) -> None:
+    assert f"private.{name}(" in Path(__file__).read_text(encoding="utf-8")
+
+
+def test_no_other_module_uses_private_names() -> None:
+    paths = [path for folder in ("plugin", "operators") for path in sorted((ROOT / folder).rglob("*.py"))]
+    assert len(paths) > 100
+    uses = [use for path in paths if path != ROOT / PRIVATE for use in _private_uses(path)]
+    assert not uses, f"move them to {PRIVATE}: {uses}"
+
+
+def test_private_names_are_found(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import fiftyone.core.odm as foo\nfrom fiftyone import core\nfrom fiftyone.core.view import DatasetView\n"
+        "import fiftyone.server\nview._serialize()\nfo.core.odm\nself._own\nrow._asdict()\nimport fiftyone.brain\n"
+    )
+    assert [use.rpartition(":")[0].rpartition(":")[2] for use in _private_uses(script)] == list("123456")
+
+
+def _private_uses(path: Path) -> Iterator[str]:
+    """``<file>:<line>: <what>`` of each private attribute of another object, and each import of a private module."""
+    nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if hasattr(node, "lineno")]
+    for node in sorted(nodes, key=lambda node: node.lineno):
+        where = f"{path.name}:{node.lineno}"
+        if isinstance(node, ast.Attribute):
+            own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            hidden = node.attr.startswith("_") and not node.attr.startswith("__") and node.attr not in NAMED_TUPLE
+            inside = isinstance(node.value, ast.Name) and (node.value.id, node.attr) == ("fo", "core")
+            if (hidden and not own) or inside:
+                yield f"{where}: {ast.unparse(node)}"
+        elif isinstance(node, ast.Import):
+            yield from (f"{where}: {alias.name}" for alias in node.names if not _is_public(alias.name))
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (f"{where}: {name}" for name in names if not _is_public(name))
+
+
+def _is_public(module: str) -> bool:
+    """Whether a module, or a name in one, is none of FiftyOne's inside."""
+    if not module.startswith("fiftyone."):
+        return True
+    return module.startswith(PUBLIC) or (module.count(".") == 1 and module not in ("fiftyone.core", "fiftyone.server"))
+
+
+@pytest.fixture
+def filled(dataset: fo.Dataset) -> fo.Dataset:
+    box = fo.Detection(label="car", bounding_box=[0, 0, 0.5, 0.5])
+    dataset.add_samples(
+        [fo.Sample(filepath=f"/{i}.png", number=i, boxes=fo.Detections(detections=[box.copy()])) for i in range(3)]
+    )
+    return dataset
