@@ -43,7 +43,7 @@ BUILT, PASTED, FILE = "built", "pasted", "file"
 
 
 class GenerateImages(LibraryOperator):
-    """Recipe (built, pasted or a file), limit -> images with heatmaps and attention labels in a dataset."""
+    """Recipe (built, pasted or a file), count -> images with heatmaps and attention labels in a dataset."""
 
     NAME: ClassVar[str] = "generate_images"
     LABEL: ClassVar[str] = "Generate images"
@@ -56,7 +56,7 @@ class GenerateImages(LibraryOperator):
         *,
         recipe: str | None = None,
         recipe_path: str | None = None,
-        limit: int | None = None,
+        count: int | None = None,
         batch_size: int | None = None,
         device: str | None = None,
         delegate: bool = False,
@@ -65,7 +65,7 @@ class GenerateImages(LibraryOperator):
         params = {"recipe_from": PASTED, "recipe": recipe}
         if recipe_path is not None:
             params = {"recipe_from": FILE, "recipe_path": recipe_path}
-        settings = {"limit": limit, "batch_size": batch_size, "device": device}
+        settings = {"count": count, "batch_size": batch_size, "device": device}
         return self.call(None, {**params, **settings}, delegate=delegate)
 
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
@@ -83,7 +83,7 @@ class GenerateImages(LibraryOperator):
         else:
             recipes = self._read(inputs, ctx, way)
             advanced_switch(inputs)
-        if param(ctx, "advanced", False) or any(_wrong(ctx.params.get(name)) for name in ("limit", "batch_size")):
+        if param(ctx, "advanced", False) or any(_wrong(ctx.params.get(name)) for name in ("count", "batch_size")):
             self._settings(inputs, ctx)
         if way == BUILT:
             show_yaml(inputs, built, ctx.dataset_name)
@@ -127,7 +127,7 @@ class GenerateImages(LibraryOperator):
     def _settings(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         """What concerns the run, not the recipe."""
         for name, label, description in (
-            ("limit", "Stop after", "Only the first so many images; a later run goes on from there"),
+            ("count", "Stop after", "Only the first so many images; a later run goes on from there"),
             ("batch_size", "Images at once", "As many as usually fit into memory, where empty"),
         ):
             field = inputs.int(name, label=label, description=description, view=types.TextFieldView(space=4))
@@ -149,13 +149,13 @@ class GenerateImages(LibraryOperator):
             return
         recipe, *others = recipes
         images, exact = images_of(recipe)
-        limit = param(ctx, "limit")
-        now = min(images, limit) if isinstance(limit, int) and limit > 0 else images
-        count = f"{images:,}" if exact else f"Up to {images:,}"
+        count = param(ctx, "count")
+        now = min(images, count) if isinstance(count, int) and count > 0 else images
+        number = f"{images:,}" if exact else f"Up to {images:,}"
         held = " The dataset exists: only what is missing is painted." if fo.dataset_exists(recipe.dataset) else ""
         held += f" Now the first {now:,} of them." if now < images else ""
         each = f" from each of '{recipe.source.dataset or recipe.source.folder}'" if recipe.source is not None else ""
-        text = f"{count} images{each} for dataset '{recipe.dataset}'"
+        text = f"{number} images{each} for dataset '{recipe.dataset}'"
         text += f", labelled as {_enumerated(recipe.class_names)}.{held}"
         if others:  # the other sections of a DiffuGen config
             text += f" Then those for {_datasets(one.dataset for one in others)}."
@@ -173,7 +173,7 @@ class GenerateImages(LibraryOperator):
         if not there and _way(ctx) == BUILT and ctx.params.get("dataset_from") == recipe_params.CURRENT:
             raise DatasetError(f"dataset '{names[0]}' was deleted meanwhile; choose a new one")
         before = {name: len(fo.load_dataset(name)) for name in there}
-        settings = {name: param(ctx, name) for name in ("limit", "batch_size", "device")}
+        settings = {name: param(ctx, name) for name in ("count", "batch_size", "device")}
         datasets = generate_all(recipes, **settings, progress=progress)
         added = {dataset.name: len(dataset) - before.get(dataset.name, 0) for dataset in datasets}
         first = datasets[0]

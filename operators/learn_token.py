@@ -31,7 +31,7 @@ class LearnToken(LibraryOperator):
         self,
         samples: fo.Dataset | fo.DatasetView,
         field: str,
-        label: str | list[str] | None = None,
+        classes: str | list[str] | None = None,
         *,
         name: str | None = None,
         model: str | None = None,
@@ -39,8 +39,8 @@ class LearnToken(LibraryOperator):
         delegate: bool = False,
     ) -> Any:
         """The same from Python; see ``call``."""
-        classes = [label] if isinstance(label, str) else label
-        params = {"field": field, "classes": classes, "name": name, "model": model, "overwrite": overwrite}
+        names = [classes] if isinstance(classes, str) else classes
+        params = {"field": field, "classes": names, "name": name, "model": model, "overwrite": overwrite}
         return self.call(samples, params, delegate=delegate)
 
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe
 
 #: Where a recipe's field is another one of the form.
-_FIELDS = {"templates": "prompt", "attributes": "changes", "source": "target", "negative_prompt": "prompt"}
+_FIELDS = {
+    "dataset": "save_as",
+    "templates": "prompt",
+    "attributes": "changes",
+    "source": "target",
+    "negative_prompt": "prompt",
+}
 
 
 def ask_prompt(inputs: types.Object, *, description: str, required: bool) -> None:
@@ -63,8 +69,8 @@ def ask_rest(inputs: types.Object, ctx: ExecutionContext, *, strength: str, endi
     if warning := model_warning(str(param(ctx, "model", "tiny"))):
         inputs.view("model_warning", types.Warning(label=warning))
         model.view = types.TextFieldView()
-    inputs.str("dataset", label="Dataset to add to", default=f"{ctx.dataset.name}-{ending}")
-    inputs.int("limit", label="Stop after", description="Only the first so many images; a later run goes on from there")
+    inputs.str("save_as", label="Dataset to add to", default=f"{ctx.dataset.name}-{ending}")
+    inputs.int("count", label="Stop after", description="Only the first so many images; a later run goes on from there")
 
 
 def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Recipe:
@@ -82,7 +88,7 @@ def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Reci
     return recipe_from(
         ctx.target_view(),
         task,
-        dataset=param(ctx, "dataset"),
+        dataset=param(ctx, "save_as"),
         prompt=param(ctx, "prompt", ()),
         classes=listed(param(ctx, "classes")),
         attributes=changes,
@@ -100,7 +106,7 @@ def show_estimate(inputs: types.Object, ctx: ExecutionContext, task: str, more: 
         recipe = recipe_of(ctx, task, more)
         there = find_target(recipe.dataset)
     except DiffucurateError as error:
-        root = error.field.partition(".")[0].partition("[")[0] if isinstance(error, RecipeError) else "dataset"
+        root = error.field.partition(".")[0].partition("[")[0] if isinstance(error, RecipeError) else "save_as"
         name = _FIELDS.get(root, root)
         known = inputs.get_property(name) if name in inputs.properties else None
         said = str(error)

@@ -31,7 +31,7 @@ class FromImages(LibraryOperator):
 
         recipe = recipe_of(ctx, self.TASK, self.more(ctx))
         before = len(fo.load_dataset(recipe.dataset)) if fo.dataset_exists(recipe.dataset) else 0
-        dataset = generate(recipe, limit=param(ctx, "limit"), device=param(ctx, "device"), progress=progress)
+        dataset = generate(recipe, count=param(ctx, "count"), device=param(ctx, "device"), progress=progress)
         added, failed = len(dataset) - before, _left_out(dataset)
         message = f"{added} images added to '{dataset.name}', which now holds {len(dataset)}"
         if added and failed:
@@ -40,7 +40,7 @@ class FromImages(LibraryOperator):
         return Outcome(message, result, warning=bool(added and failed))
 
     def filled(self, ctx: ExecutionContext) -> str | None:
-        name = param(ctx, "dataset")
+        name = param(ctx, "save_as")
         return None if name is None else str(name)
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:

@@ -64,7 +64,7 @@ def generate(
 
         names = dict.fromkeys(one.dataset for one in recipes)
         before = {name: len(fo.load_dataset(name)) if fo.dataset_exists(name) else 0 for name in names}
-        datasets = generate_all(recipes, limit=limit, batch_size=batch_size, device=device, progress=progress)
+        datasets = generate_all(recipes, count=limit, batch_size=batch_size, device=device, progress=progress)
     made = [{"dataset": one.name, "added": len(one) - before[one.name], "samples": len(one)} for one in datasets]
     for one in made:
         terminal.show(f"{one['dataset']}: {one['added']} images added, {one['samples']} in all")

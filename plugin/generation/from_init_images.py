@@ -28,7 +28,7 @@ def generate_from(
     existing: fo.Dataset | None,
     settings: dict[str, Any],
     *,
-    limit: int | None = None,
+    count: int | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     progress: Listener | None = None,
@@ -51,7 +51,7 @@ def generate_from(
         return nearest_size(pipe, size)
 
     reader = InitImageReader()
-    plan = plan_init_images(recipe, reader, size_of, limit, progress)
+    plan = plan_init_images(recipe, reader, size_of, count, progress)
     _check_plan(plan, recipe)
     done = job_ids(existing) if existing is not None else set()
     todo = [job for job in plan.jobs if job.job_id not in done]

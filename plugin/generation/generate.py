@@ -36,7 +36,7 @@ SOURCE = "attention"
 def generate(
     recipe: Recipe | Mapping[str, Any] | str | os.PathLike[str],
     *,
-    limit: int | None = None,
+    count: int | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     trust_pickle: bool = False,
@@ -54,7 +54,7 @@ def generate(
     Args:
         recipe: a Recipe, its content, or the path of a recipe file. Of a config of DiffuGen's all sections are
             painted, each into a dataset of its own.
-        limit: only the first so many images of the recipe.
+        count: at most so many images, the recipe's first.
         batch_size: images painted at once; by default what the device usually holds.
         device: ``cuda``, ``cpu``, ...; the best one there is by default.
         trust_pickle: whether learned words are read too whose file holds more than tensors, which runs its code.
@@ -70,13 +70,13 @@ def generate(
             or there are no pictures to start from, or none that can be used.
     """
     recipes = _as_recipes(recipe, trust_pickle)
-    return generate_all(recipes, limit=limit, batch_size=batch_size, device=device, progress=progress)[0]
+    return generate_all(recipes, count=count, batch_size=batch_size, device=device, progress=progress)[0]
 
 
 def generate_all(
     recipes: Sequence[Recipe],
     *,
-    limit: int | None = None,
+    count: int | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     progress: Listener | None = None,
@@ -88,14 +88,14 @@ def generate_all(
     Raises:
         RecipeError, ModelError, DatasetError: as ``generate``; ``DatasetError`` only where no recipe led to a dataset.
     """
-    for name, value in (("limit", limit), ("batch_size", batch_size)):
+    for name, value in (("count", count), ("batch_size", batch_size)):
         if value is not None and value < 1:
             raise RecipeError(name, value, "give a number of images, at least 1")
     made: dict[str, fo.Dataset] = {}
     failed: list[DatasetError] = []
     for recipe in recipes:
         try:
-            made[recipe.dataset] = _generate(recipe, limit, batch_size, device, progress)
+            made[recipe.dataset] = _generate(recipe, count, batch_size, device, progress)
         except DatasetError as error:
             if len(recipes) == 1:
                 raise
@@ -109,7 +109,7 @@ def generate_all(
 
 
 def _generate(
-    recipe: Recipe, limit: int | None, batch_size: int | None, device: str | None, progress: Listener | None
+    recipe: Recipe, count: int | None, batch_size: int | None, device: str | None, progress: Listener | None
 ) -> fo.Dataset:
     from diffucurate.generator.jobs.jobs import jobs as jobs_of
 
@@ -119,10 +119,10 @@ def _generate(
         from diffucurate.plugin.generation.init_folder import with_dataset
 
         recipe = with_dataset(recipe)
-        settings = _settings(recipe, limit)
-        generate_from(recipe, existing, settings, limit=limit, batch_size=batch_size, device=device, progress=progress)
+        settings = _settings(recipe, count)
+        generate_from(recipe, existing, settings, count=count, batch_size=batch_size, device=device, progress=progress)
         return fo.load_dataset(recipe.dataset)
-    jobs = jobs_of(recipe)[:limit]
+    jobs = jobs_of(recipe)[:count]
     done = job_ids(existing) if existing is not None else set()
     todo = [job for job in jobs if job.job_id not in done]
     if existing is not None and not todo:
@@ -143,15 +143,15 @@ def _generate(
     classes = prepare(dataset, recipe)
     if recipe.captions is not None:
         declare_caption_fields(dataset)
-    settings = _settings(recipe, limit)
+    settings = _settings(recipe, count)
     with runs.recorded(dataset, "generate", settings, key=runs.unfinished(dataset, "generate", settings)) as run:
         run.facts |= {"asked": len(jobs), **facts}
         paint_into(dataset, todo, run, pipe=pipe, classes=classes, batch_size=batch_size, progress=progress)
     return dataset
 
 
-def _settings(recipe: Recipe, limit: int | None) -> dict[str, Any]:
-    return {"recipe": recipe.model_dump(mode="json"), "fingerprint": recipe.fingerprint(), "limit": limit}
+def _settings(recipe: Recipe, count: int | None) -> dict[str, Any]:
+    return {"recipe": recipe.model_dump(mode="json"), "fingerprint": recipe.fingerprint(), "limit": count}
 
 
 def _as_recipes(recipe: Recipe | Mapping[str, Any] | str | os.PathLike[str], trust_pickle: bool) -> list[Recipe]:

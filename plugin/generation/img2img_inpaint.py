@@ -37,8 +37,8 @@ def img2img(
     classes: Classes | None = None,
     strength: float | Sequence[float] | None = None,
     carry: str | None = None,
-    dataset: str | None = None,
-    limit: int | None = None,
+    save_as: str | None = None,
+    count: int | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     progress: Listener | None = None,
@@ -56,8 +56,8 @@ def img2img(
         strength: how far to go from each image, in (0, 1]; of several each image draws one. 0.6 by default.
         carry: a label source or field of the images whose instances are kept beside the new labels, as source
             ``carried``; how far both agree is stored with each sample.
-        dataset: the name of the dataset to add to; the source's name and ``-varied`` by default.
-        limit, batch_size, device, progress: as for ``generate``.
+        save_as: the name of the dataset to add to; the source's name and ``-varied`` by default.
+        count, batch_size, device, progress: as for ``generate``.
         content: any other key of a recipe: ``model``, ``seeds``, ``size``, ``steps``, ``guidance``, ...
 
     Returns:
@@ -67,8 +67,8 @@ def img2img(
         RecipeError, ModelError, DatasetError: as ``generate``.
     """
     more = {"attributes": attributes, "strength": strength, "carry": carry, **content}
-    recipe = recipe_from(samples, VARY, dataset=dataset, prompt=prompt, classes=classes, **more)
-    return generate(recipe, limit=limit, batch_size=batch_size, device=device, progress=progress)
+    recipe = recipe_from(samples, VARY, dataset=save_as, prompt=prompt, classes=classes, **more)
+    return generate(recipe, count=count, batch_size=batch_size, device=device, progress=progress)
 
 
 def inpaint(
@@ -82,8 +82,8 @@ def inpaint(
     attributes: Mapping[str, Texts] | None = None,
     classes: Classes | None = None,
     strength: float | Sequence[float] | None = None,
-    dataset: str | None = None,
-    limit: int | None = None,
+    save_as: str | None = None,
+    count: int | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     progress: Listener | None = None,
@@ -105,8 +105,8 @@ def inpaint(
         classes: what is labelled: names, or names with the phrases that mean them; by default those that the source
             dataset knows, or ``field`` has, and a prompt mentions.
         strength: how much of the noise the region starts from, in (0, 1]; all of it by default.
-        dataset: the name of the dataset to add to; the source's name and ``-inpainted`` by default.
-        limit, batch_size, device, progress: as for ``generate``.
+        save_as: the name of the dataset to add to; the source's name and ``-inpainted`` by default.
+        count, batch_size, device, progress: as for ``generate``.
         content: any other key of a recipe: ``model``, ``seeds``, ``size``, ``steps``, ``guidance``, ...
 
     Returns:
@@ -122,8 +122,8 @@ def inpaint(
         "margin": float(margin),
     }
     more = {"attributes": attributes, "strength": strength, "objects": objects, **content}
-    recipe = recipe_from(samples, REPLACE, dataset=dataset, prompt=prompt, classes=classes, **more)
-    return generate(recipe, limit=limit, batch_size=batch_size, device=device, progress=progress)
+    recipe = recipe_from(samples, REPLACE, dataset=save_as, prompt=prompt, classes=classes, **more)
+    return generate(recipe, count=count, batch_size=batch_size, device=device, progress=progress)
 
 
 def recipe_from(

@@ -62,7 +62,7 @@ def plan_init_images(
     recipe: Recipe,
     reader: InitImageReader,
     size_of: Callable[[Size], Size],
-    limit: int | None = None,
+    count: int | None = None,
     progress: Listener | None = None,
 ) -> InitPlan:
     """The jobs of a recipe whose images start from pictures.
@@ -74,7 +74,7 @@ def plan_init_images(
         recipe: of task img2img or inpaint.
         reader: reads the pictures.
         size_of: (width, height) of a picture -> what is painted from it, where the recipe says no size.
-        limit: only so many jobs.
+        count: at most so many jobs.
         progress: called before each picture is read; whatever it raises ends the plan.
 
     Raises:
@@ -97,7 +97,7 @@ def plan_init_images(
     seen: set[str] = set()
     meter, last = Meter(progress, len(items), READ), -1
     for start in found:
-        if limit is not None and len(plan.jobs) >= limit:
+        if count is not None and len(plan.jobs) >= count:
             break
         if start.choice.picture != last:
             last = start.choice.picture

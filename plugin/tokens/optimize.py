@@ -36,7 +36,7 @@ Masks = dict[str, NDArray[np.bool_]]
 def learn_token(
     samples: fo.Dataset | fo.DatasetView,
     field: str,
-    label: str | Sequence[str] | None = None,
+    classes: str | Sequence[str] | None = None,
     *,
     name: str | None = None,
     model: str | None = None,
@@ -53,7 +53,7 @@ def learn_token(
     Args:
         samples: a dataset or view; samples without a value in ``field`` are left out. One to five per class will do.
         field: a field of Detections with masks, Polylines or Segmentation.
-        label: one class or several; by default all that the field holds.
+        classes: one class or several; by default all that the field holds.
         name: what to call the token; by default the class's name. With several classes, what their names begin with:
             ``night`` makes ``night-car`` and ``night-bus``.
         model: the diffusion model that is to look for the class, the built-in one by default.
@@ -90,7 +90,7 @@ def learn_token(
         prompts.append(prompt if isinstance(prompt, str) else None)
         ids.append(sample.id)
         meter.advance()
-    wanted = _wanted(label, masks, field)
+    wanted = _wanted(classes, masks, field)
     paths = _paths(wanted, name, folder, overwrite)
 
     from diffucurate.generator.attention.class_tokens.token_training import learn_tokens
@@ -132,9 +132,9 @@ def masks_of(value: fo.Label, shape: tuple[int, int], field: LabelField) -> Mask
     return found
 
 
-def _wanted(label: str | Sequence[str] | None, masks: Sequence[Masks], field: str) -> list[str]:
+def _wanted(classes: str | Sequence[str] | None, masks: Sequence[Masks], field: str) -> list[str]:
     found = list(dict.fromkeys(each for one in masks for each in one))
-    wanted = found if label is None else [label] if isinstance(label, str) else list(label)
+    wanted = found if classes is None else [classes] if isinstance(classes, str) else list(classes)
     missing = [each for each in wanted if each not in found]
     if missing or not wanted:
         there = ", ".join(found) or "nothing"

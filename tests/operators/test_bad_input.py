@@ -48,7 +48,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("generate_images", {"advanced": True, "steps": 0}, "0"),
     ("generate_images", {"advanced": True, "steps": 10**9}, "1000000000"),
     ("generate_images", {"advanced": True, "guidance": 1e300}, "guidance|1e"),
-    ("generate_images", {"advanced": True, "limit": -5}, "-5"),
+    ("generate_images", {"advanced": True, "count": -5}, "-5"),
     ("generate_images", {"advanced": True, "device": "toaster"}, "toaster"),
     ("generate_images", {"model_from": "local", "model": "/nowhere/model"}, "/nowhere/model"),
     ("generate_images", {"model_from": "local", "model": "<tmp>/file"}, "<tmp>/file"),

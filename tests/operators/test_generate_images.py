@@ -59,12 +59,12 @@ def recipe(random_pipeline: Path, tmp_path: Path, monkeypatch) -> Iterator[str]:
 def test_run_paints_opens_and_goes_on(app, dataset: fo.Dataset, recipe: str) -> None:
     import fiftyone as fo
 
-    told = app.stream("generate_images", dataset, recipe=recipe, limit=2)
+    told = app.stream("generate_images", dataset, recipe=recipe, count=2)
     assert app.said(told) == ("Success", "2 images added to 'my-streets', which now holds 2")
     assert dict(told)["open_dataset"]["dataset"] == "my-streets"
     made = fo.load_dataset("my-streets")
     assert made.count("heatmap_car") + made.count("heatmap_bus") >= 2
-    told = app.stream("generate_images", made, recipe=recipe, limit=3)
+    told = app.stream("generate_images", made, recipe=recipe, count=3)
     assert app.said(told) == ("Success", "1 images added to 'my-streets', which now holds 3")
     assert "reload_dataset" in dict(told) and "open_dataset" not in dict(told)
 
@@ -75,7 +75,7 @@ def test_call_from_python(app, recipe: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(recipe)
     operator = foo.get_operator("@diffucurate/diffucurate/generate_images")
-    assert operator(recipe_path=str(path), limit=1) == {"dataset": "my-streets", "added": 1, "images": 1}
+    assert operator(recipe_path=str(path), count=1) == {"dataset": "my-streets", "added": 1, "images": 1}
 
 
 def test_built_from_python(app, recipe: str, random_pipeline: Path) -> None:

@@ -59,8 +59,8 @@ def test_an_empty_form_is_ready_to_run(form) -> None:
     assert fields["recipe_summary"]["view"]["label"] == "16 images for dataset 'my-streets', labelled as car, bus."
     assert fields["classes"]["default"] == ["car", "bus"]
     assert len(preview(fields)) == 6 and "a red car on a road at noon" in preview(fields)
-    assert not {"steps", "guidance", "limit", "device", "yaml", "dataset_from"} & set(fields)
-    assert {"steps", "guidance", "negative_prompt", "limit", "device"} <= set(form(advanced=True))
+    assert not {"steps", "guidance", "count", "device", "yaml", "dataset_from"} & set(fields)
+    assert {"steps", "guidance", "negative_prompt", "count", "device"} <= set(form(advanced=True))
 
 
 def test_attributes_and_classes_follow_the_templates(form) -> None:
@@ -116,7 +116,7 @@ def test_classes_that_nobody_chose_follow_although_the_app_lags_behind(form) -> 
         ({"steps": 0}, "steps", "from 1 to 1000"),
         ({"guidance": -1}, "guidance", "from 0 to 100"),
         ({"sample_count": 0}, "sample_count", "at least 1"),
-        ({"limit": 0}, "limit", "at least 1"),
+        ({"count": 0}, "count", "at least 1"),
         ({"dataset": ""}, "dataset", "a name"),
         ({"dataset": "../up"}, "dataset", "use letters"),
         ({"model_from": "hub"}, "model", "owner/name"),

@@ -44,7 +44,7 @@ def test_forms_say_what_will_be_painted(app, painted: fo.Dataset) -> None:
         ("vary_images", {"prompt": "a {colour} car"}, "prompt", "is not an attribute"),
         ("vary_images", {"prompt": "a piano"}, "classes", "name what to label"),
         ("vary_images", {"prompt": "a car", "seeds": 0}, "seeds", "at least 1"),
-        ("vary_images", {"prompt": "a car", "dataset": "../up"}, "dataset", "use letters"),
+        ("vary_images", {"prompt": "a car", "save_as": "../up"}, "save_as", "use letters"),
         ("replace_objects", {}, "prompt", "at least one prompt"),
         ("replace_objects", {"prompt": "a car", "margin": 3.0}, "not_ready", "at most 2"),
     ],
@@ -71,9 +71,9 @@ def test_a_run_adds_images_and_opens_their_dataset(app, painted: fo.Dataset, tar
         painted,
         field="attention",
         prompt="a red bus",
-        dataset=target,
+        save_as=target,
         model=str(random_pipeline),
-        limit=2,
+        count=2,
         **QUICK,
     )
     assert app.said(told) == ("Success", f"2 images added to '{target}', which now holds 2")
@@ -90,7 +90,7 @@ def test_call_from_python_and_images_that_cannot_be_used(
 
     painted.add_sample(fo.Sample(filepath="/gone.png", prompt="a car"))
     operator = foo.get_operator("@diffucurate/diffucurate/vary_images")
-    settings = {"model": str(random_pipeline), "dataset": target, "strength": [0.5, 1.0], **QUICK}
+    settings = {"model": str(random_pipeline), "save_as": target, "strength": [0.5, 1.0], **QUICK}
     result = operator(painted[3:], prompt="a {colour} car", attributes={"colour": ["red", "blue"]}, **settings)
     assert (result["dataset"], result["added"], result["left_out"]) == (target, 2, ["/gone.png: the file is missing"])
 

@@ -95,14 +95,14 @@ def test_second_run_adds_nothing_and_needs_no_model(content):
 
 
 def test_limit_takes_the_first_and_the_rest_follows(content):
-    dataset = generate(content, limit=3)
+    dataset = generate(content, count=3)
     assert_complete(dataset, 3)
-    assert_complete(generate(content, limit=3), 3)
+    assert_complete(generate(content, count=3), 3)
     assert_complete(generate(content), 8)
 
 
 def test_another_recipe_adds_to_the_dataset_and_keeps_its_ids(content):
-    dataset = generate(content, limit=1)
+    dataset = generate(content, count=1)
     other = {**content, "classes": {"bus": ["bus"], "car": ["car"]}, "seeds": 1}
     other["templates"] = ["a {colour} bus and a car"]
     generate(other)
@@ -114,14 +114,14 @@ def test_another_recipe_adds_to_the_dataset_and_keeps_its_ids(content):
 def test_recipe_can_come_from_a_file(content, tmp_path):
     path = tmp_path / "recipe.json"
     path.write_text(json.dumps(content))
-    assert_complete(generate(path, limit=1), 1)
+    assert_complete(generate(path, count=1), 1)
 
 
 def test_media_go_where_the_environment_says(content, tmp_path, monkeypatch):
     monkeypatch.setenv("DIFFUCURATE_MEDIA_DIR", str(tmp_path / "media"))
-    dataset = generate(content, limit=1)
+    dataset = generate(content, count=1)
     monkeypatch.delenv("DIFFUCURATE_MEDIA_DIR")
-    generate(content, limit=2)  # a dataset's media stay together
+    generate(content, count=2)  # a dataset's media stay together
     assert_complete(dataset, 2)
     assert all(path.is_relative_to(tmp_path / "media" / content["dataset"]) for path in named_files(dataset))
 
@@ -193,13 +193,13 @@ def test_name_with_the_same_address_is_refused(content):
 
 def test_empty_dataset_is_taken_over(content):
     fo.Dataset(content["dataset"])
-    assert_complete(generate(content, limit=1), 1)
+    assert_complete(generate(content, count=1), 1)
 
 
 @pytest.mark.parametrize(
     ("change", "settings", "error", "message"),
     [
-        ({}, {"limit": 0}, RecipeError, "limit: 0 - give a number"),
+        ({}, {"count": 0}, RecipeError, "count: 0 - give a number"),
         ({}, {"batch_size": -1}, RecipeError, "batch_size: -1"),
         ({"size": [64, 20]}, {}, RecipeError, "size"),
         ({"model": "/no/such/folder"}, {}, ModelError, "/no/such/folder"),

@@ -38,7 +38,7 @@ def name(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def quick(model_folder: str, name: str) -> dict[str, Any]:
-    return {"model": model_folder, "steps": 2, "dataset": name}
+    return {"model": model_folder, "steps": 2, "save_as": name}
 
 
 def masked(label: str, where: tuple[slice, slice], shape: tuple[int, int] = (64, 64)) -> fo.Detection:
@@ -106,7 +106,7 @@ def test_each_image_draws_its_strength_from_the_list(photos: fo.Dataset) -> None
 
 
 def test_variations_beside_their_sources_do_not_start_from_themselves(generated: fo.Dataset, quick: dict[str, Any]):
-    settings = {**quick, "dataset": generated.name, "attributes": {"colour": "green"}}
+    settings = {**quick, "save_as": generated.name, "attributes": {"colour": "green"}}
     for _ in range(2):
         dc.img2img(generated, **settings)
         assert len(generated) == 8
@@ -218,7 +218,7 @@ def test_what_cannot_be_used_is_named_and_the_others_go_on(
     assert all(word in reason for word, reason in zip(words, reasons, strict=True))
     assert all(reason in caplog.text and f"left out {reason}" in notes for reason in reasons)
     with pytest.raises(DatasetError, match=r"none of the pictures can be used: .*missing"):
-        dc.inpaint(photos[3:], "truth", "a bus", classes=["bus"], **{**quick, "dataset": f"{made.name}-none"})
+        dc.inpaint(photos[3:], "truth", "a bus", classes=["bus"], **{**quick, "save_as": f"{made.name}-none"})
     assert not fo.dataset_exists(f"{made.name}-none")
 
 
@@ -260,7 +260,7 @@ def test_a_plan_says_how_far_it_is_and_can_be_cancelled(photos: fo.Dataset, quic
 
     with pytest.raises(Cancelled):
         dc.img2img(photos, prompt="a bus", classes=["bus"], progress=cancel, **quick)
-    assert told == [(0, 3), (1, 3)] and not fo.dataset_exists(quick["dataset"])
+    assert told == [(0, 3), (1, 3)] and not fo.dataset_exists(quick["save_as"])
 
 
 def test_masks_of_another_size_are_named(photos: fo.Dataset, quick: dict[str, Any]) -> None:
@@ -289,7 +289,9 @@ def test_what_is_wrong_is_said_before_a_dataset_is_made(
     photos: fo.Dataset, quick: dict[str, Any], change: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     content = {
-        **quick,
+        "model": quick["model"],
+        "steps": quick["steps"],
+        "dataset": quick["save_as"],
         "task": "img2img",
         "source": {"dataset": "HERE"},
         "classes": {"bus": ["bus"]},
@@ -300,7 +302,7 @@ def test_what_is_wrong_is_said_before_a_dataset_is_made(
         content["source"] = {**content["source"], "dataset": photos.name}
     with pytest.raises(error, match=message):
         generate(content)
-    assert not fo.dataset_exists(quick["dataset"])
+    assert not fo.dataset_exists(quick["save_as"])
 
 
 def test_values_that_all_have_already(generated: fo.Dataset, quick: dict[str, Any]) -> None:
