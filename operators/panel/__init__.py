@@ -1,5 +1,6 @@
-"""What the Curation panel is made of: its settings, its sections, one module each, and the pieces they share.
+"""The Curation panel.
 
-Sections turn numbers of ``plugin.statistics`` into tables, charts and words. The panel itself, with everything that
-can be clicked, is ``operators.panel.panel``.
+Lowest ``state`` (what is chosen), ``widgets`` and ``charts`` (how it is drawn) and ``actions`` (what a tab may call);
+above them ``tabs``, which turn numbers of ``plugin.statistics`` into tables and charts; on top ``panel``, which draws
+them and, with ``clicks``, answers what is clicked.
 """

@@ -1,141 +1,59 @@
-"""What happens when a number, a bar, a dot or a cell is clicked: the grid shows the images behind it, and a way back.
-
-The base of the panel, which draws what can be clicked; ``plugin.statistics.drilldown`` says which images those are.
-"""
+"""What a tab may call of the panel that it is drawn in. The panel has it all; tabs know nothing else of the panel."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Protocol
 
-import fiftyone as fo
-import fiftyone.operators as foo
-from bson import json_util
+from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DatasetError
-from diffucurate.operators.panel.state import Settings
-from diffucurate.operators.panel.tabs import agreement, overview
-from diffucurate.plugin.fiftyone_private import stages_of, view_of
-from diffucurate.plugin.statistics import drilldown
-from diffucurate.plugin.statistics.histogram import edges
-from diffucurate.plugin.statistics.snapshot import Pair, Snapshot, take_snapshot
+from diffucurate.plugin.statistics.snapshot import Snapshot
 
 
-class Clickable(foo.Panel):
-    """A panel whose numbers lead to images. The first click remembers the view before; ``back`` returns to it."""
+class PanelActions(Protocol):
+    """The handlers that a tab gives to what it draws, and the row of buttons above a tab.
+
+    Handlers read ``ctx.params``: those that the App sends with a click, or those that a button was drawn with.
+    """
+
+    def operator_buttons(self, panel: types.Object, snapshot: Snapshot) -> None:
+        """Draw the buttons that open operators' forms."""
+
+    def choose(self, ctx: ExecutionContext) -> None:
+        """A drop-down, a slider or a tab was changed."""
+
+    def ask(self, ctx: ExecutionContext) -> None:
+        """Open the form of ``operator``, filled in with ``form``."""
+
+    def turn(self, ctx: ExecutionContext) -> None:
+        """Go ``by`` pages further."""
+
+    def open_sample(self, ctx: ExecutionContext) -> None:
+        """Show the image with ``id`` large."""
+
+    def generate_missing(self, ctx: ExecutionContext) -> None:
+        """Open the form of ``generate_images`` with a recipe for the missing combinations."""
 
     def pick_class(self, ctx: ExecutionContext) -> None:
-        """A number of the table of classes."""
-        snapshot, _ = self.now(ctx)
-        found = snapshot.found
-        labels = [*overview.classes_of(found), None]
-        row, column = ctx.params["row"], ctx.params["column"]
-        if not 0 <= row < len(labels):
-            return  # the headings
-        sources = [found[column - 1].source] if column else [each.source for each in found]
-        view = drilldown.with_class(snapshot.view, sources, labels[row])
-        self._show(ctx, view, f"{labels[row] or 'everything'} found by {' or '.join(sources)}")
+        """Show the images behind a cell (``row``, ``column``) of the table of classes."""
 
     def pick_confidence(self, ctx: ExecutionContext) -> None:
-        """A bar of the confidences."""
-        snapshot, _ = self.now(ctx)
-        source = overview.with_confidence(snapshot.found)[ctx.params["trace_idx"]].source
-        bar = ctx.params["idx"]
-        self._show(ctx, drilldown.with_confidence(snapshot.view, source, bar), f"{source} with confidence {_span(bar)}")
+        """Show the images behind bar ``idx`` of source ``trace_idx`` in the histogram of confidence."""
 
     def pick_match(self, ctx: ExecutionContext) -> None:
-        """A number of the table of matches."""
-        snapshot, (a, b) = self._pair(ctx)
-        labels = [*(row.label for row in snapshot.matches((a, b)).classes), None]
-        row, column = ctx.params["row"], ctx.params["column"]
-        if not 0 <= row < len(labels):
-            return
-        kind = agreement.KINDS[column - 1] if column else None
-        who = {"matched": "found by both", "only_a": f"found only by {a}", "only_b": f"found only by {b}", None: ""}
-        view = drilldown.with_match(snapshot.view, a, b, labels[row], kind)
-        self._show(ctx, view, f"{labels[row] or 'everything'} {who[kind] or f'of {a} or {b}'}")
+        """Show the images behind a cell (``row``, ``column``) of the table of matches."""
 
     def pick_agreement(self, ctx: ExecutionContext) -> None:
-        """A bar of the agreements."""
-        (snapshot, (a, b)), bar = self._pair(ctx), ctx.params["idx"]
-        self._show(ctx, drilldown.with_agreement(snapshot.view, a, b, bar), f"agreement {_span(bar)}")
+        """Show the images behind bar ``idx`` of the histogram of agreement."""
 
     def pick_points(self, ctx: ExecutionContext) -> None:
-        """Dots inside a box or a lasso. After a redraw the App reports an empty selection, which means nothing."""
-        ids = [point["id"] for point in ctx.params.get("data") or [] if point.get("id")]
-        if ids:
-            self._show(ctx, ctx.view.select(ids), "the dots that you drew around")
+        """Show the images whose points (``data``) were selected."""
 
     def pick_order(self, ctx: ExecutionContext) -> None:
-        """All compared images, the worst first."""
-        snapshot, (a, b) = self._pair(ctx)
-        self._show(ctx, drilldown.least_agreeing(snapshot.view, a, b), "the least agreement first")
+        """Show all compared images, those with the least agreement first."""
 
     def pick_value(self, ctx: ExecutionContext) -> None:
-        """A bar of an attribute."""
-        snapshot, _ = self.now(ctx)
-        name = ctx.params["path"].removeprefix("values_")
-        value = list(snapshot.images_per_value()[name])[ctx.params["idx"]]
-        self._show(ctx, drilldown.with_attributes(snapshot.view, {name: value}), f"{name} {value}")
+        """Show the images behind bar ``idx`` of the attribute that the chart ``path`` is about."""
 
     def pick_cell(self, ctx: ExecutionContext) -> None:
-        """A cell of the table of combinations."""
-        snapshot, settings = self.now(ctx)
-        values = dict(zip(settings.axes or (), (ctx.params["x"], ctx.params["y"]), strict=False))
-        said = ", ".join(f"{name} {value}" for name, value in values.items())
-        self._show(ctx, drilldown.with_attributes(snapshot.view, values), said)
-
-    def back(self, ctx: ExecutionContext) -> None:
-        """The view as it was before the first click."""
-        before = json_util.loads(ctx.panel.state.before)
-        self.forget(ctx)
-        if before:
-            ctx.ops.set_view(view=view_of(ctx.dataset, before))
-        else:
-            ctx.ops.clear_view()
-
-    def show_all(self, ctx: ExecutionContext) -> None:
-        """Neither view nor filters."""
-        self.forget(ctx)
-        ctx.ops.clear_sidebar_filters()
-        ctx.ops.clear_view()
-
-    def now(self, ctx: ExecutionContext) -> tuple[Snapshot, Settings]:
-        snapshot = take_snapshot(ctx.view)
-        return snapshot, Settings.read(ctx.panel.state.get, snapshot)
-
-    def _pair(self, ctx: ExecutionContext) -> tuple[Snapshot, Pair]:
-        snapshot, settings = self.now(ctx)
-        if settings.comparison is None:
-            raise DatasetError("no two label sources are compared any more; run 'Compare sources'")
-        return snapshot, settings.comparison.pair
-
-    def _show(self, ctx: ExecutionContext, view: fo.DatasetView, said: str) -> None:
-        """Make ``view`` the App's, and remember the one before unless that was made by a click as well."""
-        state, current = ctx.panel.state, _stages(ctx)
-        if not state.picked or state.made != _digest(current):
-            state.before = json_util.dumps(current)
-        state.made = _digest(stages_of(view))
-        state.picked = said
-        ctx.ops.set_view(view=view)
-
-    def forget(self, ctx: ExecutionContext) -> None:
-        ctx.panel.state.set({"picked": None, "before": None, "made": None})
-
-
-def _stages(ctx: ExecutionContext) -> list[dict[str, Any]]:
-    """The stages of the App's view, without the sidebar's filters, which stay whatever view is set."""
-    name = ctx.request_params.get("view_name")
-    stages = ctx.request_params.get("view") or []
-    view = ctx.dataset.load_saved_view(name) if name else view_of(ctx.dataset, stages)
-    return stages_of(view)
-
-
-def _digest(stages: list[dict[str, Any]]) -> str:
-    return json.dumps(stages, default=json_util.default, sort_keys=True)
-
-
-def _span(bar: int) -> str:
-    low, high = edges(bar)
-    return f"{low:.2f} to {high:.2f}"
+        """Show the images that have the values ``x`` and ``y`` of the two attributes in the table."""

@@ -11,10 +11,10 @@ from diffucurate.plugin.statistics.histogram import BINS, Histogram, edges
 
 Chart = tuple[list[dict[str, Any]], dict[str, Any]]
 
-#: What belongs to two sources together, and the line that marks a threshold; legible on dark and on light.
+#: The colours of what belongs to two sources together and of a threshold's line, on dark and on light ground.
 SHARED, MARK = "#9B7BE8", "#E8C24A"
 
-#: Few images to many; a combination without any is left transparent.
+#: The colours of few images to many; a combination without any stays transparent.
 _SHADES = [[0.0, "#33234F"], [1.0, "#B69CFF"]]
 
 _BARE: dict[str, Any] = {
@@ -26,7 +26,7 @@ _BARE: dict[str, Any] = {
 }
 
 
-def histograms(counted: Mapping[str, Histogram], colours: Mapping[str, str], *, x: str, y: str) -> Chart:
+def histograms(counts: Mapping[str, Histogram], colours: Mapping[str, str], *, x: str, y: str) -> Chart:
     """Bars of one or more histograms over [0, 1], beside each other, a colour each."""
     centres = [sum(edges(index)) / 2 for index in range(BINS)]
     spans = [f"{low:.2f} to {high:.2f}" for low, high in map(edges, range(BINS))]
@@ -40,7 +40,7 @@ def histograms(counted: Mapping[str, Histogram], colours: Mapping[str, str], *, 
             "marker": {"color": colours[name]},
             "hovertemplate": "%{customdata}: %{y}<extra>" + name + "</extra>",
         }
-        for name, histogram in counted.items()
+        for name, histogram in counts.items()
     ]
     layout = _BARE | {
         "xaxis": _axis(x, range=[0, 1], dtick=0.2, showgrid=False),
@@ -53,7 +53,7 @@ def histograms(counted: Mapping[str, Histogram], colours: Mapping[str, str], *, 
 
 
 def scatter(points: Scatter, colour: str, *, x: str, y: str, low_x: float, low_y: float) -> Chart:
-    """One dot per image, and a line at each threshold; dots can be selected with a box or a lasso."""
+    """One point per image, and a line at each threshold; points can be selected with a box or a lasso."""
     trace = {
         "type": "scattergl",
         "mode": "markers",
@@ -101,7 +101,7 @@ def images_per_value(counts: Mapping[str, int]) -> Chart:
 
 
 def cross_table(table: CrossTable) -> Chart:
-    """A cell per combination with its number of images; those without any stay empty but for a 0."""
+    """A cell per combination with its number of images; those without any show only a 0."""
     shades = [[count or None for count in row] for row in table.counts]
     cells = {"x": list(table.xs), "y": list(table.ys)}
     trace = {
@@ -140,7 +140,7 @@ _MOST_NUMBERS = 400
 
 
 def rows_high(rows: Sized, *, each: int = 26, least: int = 120, most: int = 640) -> int:
-    """A height in pixels at which so many rows can be read."""
+    """The height in pixels for so many rows, within limits."""
     return min(most, max(least, 50 + each * len(rows)))
 
 

@@ -1,7 +1,7 @@
-"""Panel: the labels of the current view at a glance, and what to do about them.
+"""Panel: numbers about the labels of the current view, and buttons for the operators that change them.
 
-Knows when to draw which section, and the buttons that open forms; ``operators.panel`` holds the sections and what
-a click on a number does, ``plugin.statistics`` works out the numbers. Drawn anew for every event that changes it.
+Knows when to draw which tab, and the buttons that open forms; ``operators.panel.clicks`` knows what a click on a number
+does, ``plugin.statistics`` computes the numbers. Drawn anew for every event that changes what it shows.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
-import fiftyone as fo
 import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
@@ -17,7 +16,13 @@ from fiftyone.operators.executor import ExecutionContext
 from diffucurate.generator.errors import DiffucurateError
 from diffucurate.generator.recipe.subset import as_yaml, recipe_for_missing
 from diffucurate.operators.panel import widgets
-from diffucurate.operators.panel.actions import Clickable
+from diffucurate.operators.panel.clicks import ClickablePanel
+from diffucurate.operators.panel.empty_states import (
+    Advice,
+    advice_on_tab,
+    advice_on_view,
+    open_dataset,
+)
 from diffucurate.operators.panel.state import (
     AGREEMENT,
     BETWEEN,
@@ -28,15 +33,15 @@ from diffucurate.operators.panel.state import (
     Settings,
 )
 from diffucurate.operators.panel.tabs import agreement, coverage, disagreements, overview
-from diffucurate.plugin.fiftyone_private import shows_patches_or_frames
+from diffucurate.operators.panel.widgets import OperatorButton
 from diffucurate.plugin.statistics.coverage import combinations_of
 from diffucurate.plugin.statistics.snapshot import Snapshot, take_snapshot
 
-#: What the App reports again and again without anything having changed.
-_TOLD = ("on_change", "on_change_view", "on_change_dataset", "choose")
+#: Events that the App also sends where nothing has changed.
+_REPEATED = ("on_change", "on_change_view", "on_change_dataset", "choose")
 
 
-class CurationPanel(Clickable):
+class CurationPanel(ClickablePanel):
     """Counts, agreement, disagreements and coverage of the current view, each number leading to its images."""
 
     NAME: ClassVar[str] = "curation"
@@ -55,8 +60,8 @@ class CurationPanel(Clickable):
         )
 
     def execute(self, ctx: ExecutionContext) -> Any:
-        """As every panel, but an event after which all would look the same draws nothing."""
-        if ctx.params.get("__method__") in _TOLD and _stamp(ctx) == ctx.panel.state.stamp:
+        """As every panel, but an event that changes nothing in what is shown draws nothing."""
+        if ctx.params.get("__method__") in _REPEATED and _stamp(ctx) == ctx.panel.state.stamp:
             return None
         try:
             return super().execute(ctx)
@@ -65,7 +70,7 @@ class CurationPanel(Clickable):
             return None
 
     def on_change(self, ctx: ExecutionContext) -> None:
-        """The state has changed, maybe through an answer that came late: what is drawn follows the state."""
+        """The state has changed, maybe by a late answer: the panel is drawn for the new state."""
 
     def on_change_view(self, ctx: ExecutionContext) -> None:
         """Another view, other filters, or the dataset was loaded again: all is drawn anew."""
@@ -82,14 +87,11 @@ class CurationPanel(Clickable):
 
     def render(self, ctx: ExecutionContext) -> types.Property:
         panel, view = widgets.page()
-        problem = _problem(ctx)
-        if problem is None:
+        advice = advice_on_view(ctx)
+        if advice is None:
             self._draw(panel, ctx)
         else:
-            heading, sentence, action = problem
-            widgets.advice(panel, "advice", heading, sentence)
-            if action is not None:
-                widgets.button(panel, "do_it", **action | {"on_click": getattr(self, action["on_click"])}, main=True)
+            self._advise(panel, advice)
         ctx.panel.state.stamp = _stamp(ctx)
         return types.Property(panel, view=view)
 
@@ -97,8 +99,8 @@ class CurationPanel(Clickable):
         snapshot = take_snapshot(ctx.view)
         settings = Settings.read(ctx.panel.state.get, snapshot)
         self._header(panel, ctx, snapshot, settings)
-        self._section(panel, snapshot, settings)
-        # Only what is not there yet or not any more: meanwhile the person may have chosen something else.
+        self._tab(panel, snapshot, settings)
+        # Only what differs: a choice that the person makes meanwhile must not be overwritten.
         chosen, get = settings.chosen(), ctx.panel.state.get
         ctx.panel.state.set({name: value for name, value in chosen.items() if get(name) != value})
 
@@ -116,85 +118,39 @@ class CurationPanel(Clickable):
             pairs = {BETWEEN.join(pair): BETWEEN.join(pair) for pair in snapshot.pairs}
             widgets.choice(panel, "pair", "Compare", pairs, self.choose)
 
-    def _section(self, panel: types.Object, snapshot: Snapshot, settings: Settings) -> None:
-        if settings.tab == COVERAGE:
-            if snapshot.attributes:
-                coverage.section(panel, snapshot, settings.axes, self)
-            else:
-                self._advise(
-                    panel,
-                    "No attributes",
-                    "These images were not made from a recipe with attributes. Generate some "
-                    "with a recipe, and this tab shows which of its combinations are missing.",
-                    "Generate images",
-                    "generate_images",
-                    icon="auto_awesome",
-                )
-        elif not snapshot.sources:
-            self._advise(
-                panel,
-                "No labels yet",
-                f"{snapshot.images:,} images wait for labels. Let a label source find the "
-                "objects in them; then this panel shows what it found.",
-                "Label images",
-                "label_images",
-                icon="label",
-            )
-        elif settings.tab not in (AGREEMENT, DISAGREEMENTS):
-            overview.section(panel, snapshot, self)
-        elif len(snapshot.sources) == 1:
-            other = next(source for source in ("yolov8", "attention") if source != snapshot.sources[0])
-            self._advise(
-                panel,
-                "Only one label source",
-                f"So far only {snapshot.sources[0]} has labelled these images. Label "
-                "them with another source, and compare the two.",
-                "Label with another source",
-                "label_images",
-                icon="label",
-                form={"source": other},
-            )
-        elif settings.comparison is None:
-            a, b = snapshot.sources[:2]
-            self._advise(
-                panel,
-                "Not compared yet",
-                f"{a} and {b} have labelled these images, but nobody knows yet how far they agree.",
-                f"Compare {a} and {b}",
-                "compare_sources",
-                icon="compare",
-                form={"a": a, "b": b},
-            )
-        elif settings.tab == AGREEMENT:
-            agreement.section(panel, snapshot, settings.comparison, self)
+    def _tab(self, panel: types.Object, snapshot: Snapshot, settings: Settings) -> None:
+        comparison = settings.comparison
+        if (advice := advice_on_tab(snapshot, settings)) is not None:
+            self._advise(panel, advice)
+        elif settings.tab == COVERAGE:
+            coverage.draw(panel, snapshot, settings.axes, self)
+        elif settings.tab == AGREEMENT and comparison is not None:
+            agreement.draw(panel, snapshot, comparison, self)
+        elif settings.tab == DISAGREEMENTS and comparison is not None:
+            disagreements.draw(panel, snapshot, comparison, settings.page, self)
         else:
-            disagreements.section(panel, snapshot, settings.comparison, settings.page, self)
+            overview.draw(panel, snapshot, self)
 
-    def _advise(
-        self,
-        panel: types.Object,
-        heading: str,
-        sentence: str,
-        label: str,
-        operator: str,
-        *,
-        icon: str,
-        form: dict[str, Any] | None = None,
-    ) -> None:
-        widgets.advice(panel, "advice", heading, sentence)
-        widgets.button(panel, "do_it", label, self.ask, icon=icon, main=True, operator=operator, form=form or {})
+    def _advise(self, panel: types.Object, advice: Advice) -> None:
+        widgets.advice(panel, "advice", advice.heading, advice.sentence)
+        if isinstance(advice.button, OperatorButton):
+            widgets.operator_button(panel, "do_it", advice.button, self.ask, main=True)
+        elif advice.button is not None:
+            widgets.button(panel, "do_it", advice.button.label, self.show_all, icon=advice.button.icon, main=True)
 
-    def actions(self, panel: types.Object, snapshot: Snapshot) -> None:
+    def operator_buttons(self, panel: types.Object, snapshot: Snapshot) -> None:
         """The buttons that open the operators' forms."""
-        widgets.button(panel, "generate", "Generate", self.ask, icon="auto_awesome", operator="generate_images")
-        widgets.button(panel, "label", "Label", self.ask, icon="label", operator="label_images")
+        buttons = [
+            ("generate", OperatorButton("Generate", "generate_images", "auto_awesome")),
+            ("label", OperatorButton("Label", "label_images", "label")),
+            ("curate", OperatorButton("Curate", "curate_samples", "filter_alt")),
+            ("export", OperatorButton("Export", "export_samples", "file_download")),
+        ]
         if len(snapshot.sources) > 1:
             a, b = snapshot.pairs[0] if snapshot.pairs else snapshot.sources[:2]
-            widgets.button(
-                panel, "compare", "Compare", self.ask, icon="compare", operator="compare_sources", form={"a": a, "b": b}
-            )
-        widgets.button(panel, "curate", "Curate", self.ask, icon="filter_alt", operator="curate_samples")
-        widgets.button(panel, "export", "Export", self.ask, icon="file_download", operator="export_samples")
+            buttons.insert(2, ("compare", OperatorButton("Compare", "compare_sources", "compare", {"a": a, "b": b})))
+        for name, button in buttons:
+            widgets.operator_button(panel, name, button, self.ask)
 
     # What can be clicked
 
@@ -213,12 +169,12 @@ class CurationPanel(Clickable):
         x, y = settings.axes
         missing = snapshot.cross_table(x, y, whole=True).missing
         for recipe in snapshot.recipes:
-            can = set(combinations_of(recipe, x, y))
-            wanted = [{x: first, y: second} for first, second in missing if (first, second) in can]
+            possible = set(combinations_of(recipe, x, y))
+            wanted = [{x: first, y: second} for first, second in missing if (first, second) in possible]
             if wanted:
                 reduced = recipe_for_missing(recipe, wanted, one_each=True)
-                here = reduced.model_copy(update={"dataset": ctx.dataset.name})
-                form = {"recipe_from": "pasted", "recipe": as_yaml(here)}
+                addition = reduced.model_copy(update={"dataset": ctx.dataset.name})
+                form = {"recipe_from": "pasted", "recipe": as_yaml(addition)}
                 ctx.prompt(f"{self.plugin_name}/generate_images", params=form)
                 return
 
@@ -231,32 +187,9 @@ class CurationPanel(Clickable):
         ctx.ops.open_sample(id=ctx.params["id"])
 
 
-def _problem(ctx: ExecutionContext) -> tuple[str, str, dict[str, Any] | None] | None:
-    """Why there is nothing to show at all: heading, sentence and the button that helps."""
-    generate = {"label": "Generate images", "icon": "auto_awesome", "on_click": "ask", "operator": "generate_images"}
-    if _dataset(ctx) is None:
-        return "No dataset is open", "Open one, or let a recipe make one.", generate
-    if not len(ctx.dataset):
-        return "This dataset holds no images", "Let a recipe paint some.", generate
-    if shows_patches_or_frames(ctx.view) or ctx.dataset.media_type != "image":
-        return "Whole images only", "Leave the patches or frames, and this panel shows what the labels say.", None
-    if not take_snapshot(ctx.view).images:
-        back = {"label": "Show all images", "icon": "undo", "on_click": "show_all"}
-        return "No image in this view", "The view or the filters in the sidebar leave nothing over.", back
-    return None
-
-
-def _dataset(ctx: ExecutionContext) -> fo.Dataset | None:
-    """The dataset that the App shows; None where it shows none, or one that was deleted meanwhile."""
-    try:
-        return ctx.dataset
-    except ValueError:  # what FiftyOne raises for a dataset that it does not find
-        return None
-
-
 def _stamp(ctx: ExecutionContext) -> str | None:
-    """What is drawn depends on this alone."""
-    if _dataset(ctx) is None:
+    """Changes whenever the panel has to be drawn anew; None without a dataset."""
+    if open_dataset(ctx) is None:
         return None
     get = ctx.panel.state.get
     return f"{take_snapshot(ctx.view).key} {json.dumps([get(name) for name in (*NAMES, 'picked')])}"

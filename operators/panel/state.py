@@ -1,4 +1,4 @@
-"""What is chosen in the panel: read from its state, and put right where the dataset has changed meanwhile."""
+"""What is chosen in the panel, read from its state; a choice that the dataset no longer offers is replaced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = ("tab", "pair", "source", "x", "y", "page", "min_confidence", "min_agree
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sources that were compared, the one of them that is judged, and the thresholds, in [0, 1], it must pass."""
+    """Two compared sources, the one of them whose labels are judged, and the thresholds of these, in [0, 1]."""
 
     pair: Pair
     source: str
@@ -42,7 +42,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Settings:
-    """The choices as they hold, None where there is nothing to choose from.
+    """The choices that are in force, None where there is nothing to choose from.
 
     ``axes`` are two attributes, across and down; ``page`` counts from 0.
     """
@@ -54,7 +54,7 @@ class Settings:
 
     @classmethod
     def read(cls, state: Callable[..., Any], snapshot: Snapshot) -> Settings:
-        """From ``state(name)``; what is not there any more gives way to what is."""
+        """From ``state(name)``; a choice that is gone is replaced by the first there is."""
         return cls(
             tab=state("tab") if state("tab") in TABS else OVERVIEW,
             page=max(0, int(state("page") or 0)),
@@ -63,15 +63,14 @@ class Settings:
         )
 
     def chosen(self) -> dict[str, Any]:
-        """What the drop-downs, sliders and tabs must say, by their names in the panel's state."""
-        said: dict[str, Any] = {"tab": self.tab, "page": self.page}
-        if self.comparison is not None:
-            one = self.comparison
-            said |= {"pair": BETWEEN.join(one.pair), "source": one.source}
-            said |= {"min_confidence": one.min_confidence, "min_agreement": one.min_agreement}
+        """The values of the drop-downs, sliders and tabs, by their names in the panel's state."""
+        values: dict[str, Any] = {"tab": self.tab, "page": self.page}
+        if (comparison := self.comparison) is not None:
+            values |= {"pair": BETWEEN.join(comparison.pair), "source": comparison.source}
+            values |= {"min_confidence": comparison.min_confidence, "min_agreement": comparison.min_agreement}
         if self.axes is not None:
-            said |= {"x": self.axes[0], "y": self.axes[1]}
-        return said
+            values |= {"x": self.axes[0], "y": self.axes[1]}
+        return values
 
 
 def _comparison(state: Callable[..., Any], pairs: list[Pair]) -> Comparison | None:

@@ -1,13 +1,13 @@
-"""The pieces that all sections are built of: text, tables, charts, choices and buttons, in a row that wraps.
+"""The widgets that all tabs are built of: text, tables, charts, choices and buttons, in rows that wrap.
 
-Everything lies directly in the panel, so that a choice is found in its state under its own name. A piece takes the
-whole width unless it says how wide it wants to be at least.
+Every widget lies directly in the panel, so that a choice is found in its state under its own name. A widget takes the
+whole width unless it names a least width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from fiftyone.operators import types
 
@@ -18,13 +18,13 @@ PADDING = 2
 
 
 def page() -> tuple[types.Object, types.GridView]:
-    """An empty panel and how it lays out what is put in."""
+    """An empty panel, and the view that lays out its widgets."""
     grid = {"sx": {"display": "flex", "flexWrap": "wrap", "alignItems": "flex-start", "gap": 2, "p": PADDING, "pb": 6}}
     return types.Object(), types.GridView(componentsProps={"grid": grid})
 
 
 def item(width: int | None = None, **sx: Any) -> dict[str, Any]:
-    """How much room a piece wants: at least ``width`` pixels where there are so many, growing; all by default."""
+    """The room of a widget: ``width`` pixels or what there is, growing to fill the row; the whole row by default."""
     if width is None:
         return {"item": {"sx": sx}}
     basis = {"width": "auto", "minWidth": 0, "flex": f"1 1 {width}px", "maxWidth": "100%"}
@@ -48,7 +48,7 @@ def button(
     disabled: bool = False,
     **params: Any,
 ) -> None:
-    """A button as wide as its label; the ``main`` one of a section is filled."""
+    """A button as wide as its label; the ``main`` one of a tab is filled."""
     panel.btn(
         name,
         label,
@@ -61,22 +61,39 @@ def button(
     )
 
 
+class OperatorButton(NamedTuple):
+    """A button that opens the form of ``operator``, filled in with ``form``."""
+
+    label: str
+    operator: str
+    icon: str
+    form: dict[str, Any] | None = None
+
+
+def operator_button(
+    panel: types.Object, name: str, button_: OperatorButton, on_click: Handler, *, main: bool = False
+) -> None:
+    """Draw an ``OperatorButton``; the handler is called with ``operator`` and ``form``."""
+    label, operator, icon, form = button_
+    button(panel, name, label, on_click, icon=icon, main=main, operator=operator, form=form or {})
+
+
 def new_row(panel: types.Object, name: str) -> None:
-    """What follows begins on the left, however much room there is beside what came before."""
+    """Begin a new row, also where the last one has room left."""
     view = types.MarkdownView(componentsProps=item(height=0, overflow="hidden", mt=-PADDING))
     panel.str(name, default="", view=view)
 
 
 def choice(panel: types.Object, name: str, label: str, values: Mapping[str, str], on_change: Handler) -> None:
-    """A drop-down of ``values`` (value -> what it says); what is chosen stands in the panel's state.
+    """A drop-down of ``values`` (value -> label); the chosen value stands in the panel's state.
 
-    It has no default: the App takes a new default for a choice of the person's.
+    It has no default: the App would take a new default for a choice of the person.
     """
     # The App would put the focus on the first of these and scroll down to it.
     unfocused = {"select": {"autoFocus": False}}
     menu = types.DropdownView(label=label, componentsProps=item(200, maxWidth="320px") | unfocused)
-    for each, said in values.items():
-        menu.add_choice(each, label=said)
+    for value, text_ in values.items():
+        menu.add_choice(value, label=text_)
     panel.enum(name, menu.values(), view=menu, on_change=on_change)
 
 
@@ -110,8 +127,7 @@ def table(
 def chart(
     panel: types.Object,
     name: str,
-    data: Sequence[Mapping[str, Any]],
-    layout: Mapping[str, Any],
+    figure: tuple[Sequence[Mapping[str, Any]], Mapping[str, Any]],
     *,
     label: str,
     description: str,
@@ -120,11 +136,12 @@ def chart(
     on_click: Handler | None = None,
     on_selected: Handler | None = None,
 ) -> None:
-    """A Plotly chart of ``height`` pixels."""
+    """A Plotly chart of ``height`` pixels; ``figure`` are its traces and its layout."""
+    traces, layout = figure
     handlers = {"on_click": on_click, "on_selected": on_selected}
     panel.plot(
         name,
-        data=[dict(trace) for trace in data],
+        data=[dict(trace) for trace in traces],
         layout=dict(layout),
         label=label,
         description=description,
@@ -136,5 +153,5 @@ def chart(
 
 
 def advice(panel: types.Object, name: str, heading: str, sentence: str) -> None:
-    """What an empty section says: what is not there, and what to do about it."""
+    """The text of a tab that has nothing to show."""
     text(panel, name, f"### {heading}\n\n{sentence}", pt=4)

@@ -21,24 +21,8 @@ from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import read_classes
 from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.matches import ComparisonRow
 from diffucurate.plugin.store.samples import dataset_of
-
-
-@dataclass(frozen=True)
-class ComparisonRow:
-    """How two sources agree on one class, or on all of them.
-
-    ``matched``, ``only_a`` and ``only_b`` count instances; ``mean_iou`` is the mean over the matched ones, None
-    where there are none. ``ap`` is COCO's average precision of ``a`` with ``b`` as the reference, over IoU 0.50
-    to 0.95; None where ``b`` has no instance or ``a`` no confidences.
-    """
-
-    label: str
-    matched: int
-    only_a: int
-    only_b: int
-    mean_iou: float | None
-    ap: float | None
 
 
 @dataclass(frozen=True)

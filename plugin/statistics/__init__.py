@@ -1,7 +1,7 @@
-"""What the Curation panel shows of a view, in plain numbers that the database works out.
+"""The numbers of the Curation panel, computed by the database for a view. Knows nothing of panels.
 
-One module per question: ``instances`` (what was found, and by whom), ``agreement`` (how far two sources agree on
-each image), ``coverage`` (which attribute values have images), ``picks`` (the view behind a number), ``pictures``
-(two sources drawn side by side); ``snapshot`` keeps the answers for one view. No sample is loaded but those whose
-pictures are drawn. Knows nothing of panels.
+One module per question: ``counts`` (instances per class and source, matches of two sources), ``agreement`` (how far
+two sources agree on each image), ``coverage`` (which attribute values have images), ``drilldown`` (the view behind a
+number), ``side_by_side`` (two sources drawn on one image each); ``snapshot`` keeps the answers for one view. Samples
+are loaded only where their images are drawn.
 """

@@ -1,4 +1,4 @@
-"""Runs a pipeline of the database on a view: what FiftyOne's own aggregations cannot express in one pass."""
+"""Runs a MongoDB pipeline on a view: what FiftyOne's own aggregations cannot express in one pass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from diffucurate.plugin.fiftyone_private import aggregate
 
 
 def rows(samples: fo.Dataset | fo.DatasetView, stages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What ``stages`` give on the samples of a view, those of a grouping with its keys beside its values."""
+    """The documents that ``stages`` give on the samples of a view; a group's keys stand beside its values."""
     documents = aggregate(samples, stages)
     return [_flat(document) for document in documents]
 

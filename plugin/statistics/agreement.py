@@ -12,17 +12,17 @@ import fiftyone as fo
 
 from diffucurate.plugin.fiftyone_private import dataset_behind
 from diffucurate.plugin.statistics.aggregate import rows
-from diffucurate.plugin.statistics.counts import MATCHED, ONLY_A, ONLY_B
 from diffucurate.plugin.statistics.histogram import Histogram, bar_of
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.matches import MATCHED, ONLY_A, ONLY_B
 
-#: Points that a scatter shows at most; a browser draws these in no time.
+#: Points that a scatter shows at most: a browser draws as many without delay.
 MOST_POINTS = 2000
 
 
 @dataclass(frozen=True)
-class Agreement:
+class AgreementScores:
     """The scores of a view's images: their histogram and mean, None where no image was compared."""
 
     histogram: Histogram
@@ -33,7 +33,7 @@ class Agreement:
 class Scatter:
     """One point per image: its id, the source's mean confidence on it, and the agreement, both in [0, 1].
 
-    ``total`` images have both; where that is more than can be shown, every n-th of them is here.
+    ``total`` images have both; where they are too many to show, only every n-th of them has a point.
     """
 
     ids: tuple[str, ...]
@@ -44,7 +44,7 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """An image on which two sources disagree: what both found, and what only one did, as classes in their order."""
+    """An image on which two sources disagree: how many instances match, and the classes of those that do not."""
 
     id: str
     agreement: float
@@ -54,8 +54,8 @@ class Disagreement:
     only_b: tuple[str, ...]
 
 
-def agreement(samples: fo.Dataset | fo.DatasetView, a: str, b: str) -> Agreement:
-    """The agreement of two sources that were compared."""
+def agreement_scores(samples: fo.Dataset | fo.DatasetView, a: str, b: str) -> AgreementScores:
+    """The scores of two sources that were compared."""
     score = f"${field_names.agreement(a, b)}"
     groups = rows(
         samples,
@@ -66,14 +66,14 @@ def agreement(samples: fo.Dataset | fo.DatasetView, a: str, b: str) -> Agreement
     )
     histogram = Histogram.of({group["bar"]: group["count"] for group in groups})
     total = sum(group["sum"] for group in groups)
-    return Agreement(histogram, total / histogram.total if histogram.total else None)
+    return AgreementScores(histogram, total / histogram.total if histogram.total else None)
 
 
 def scatter(samples: fo.Dataset | fo.DatasetView, a: str, b: str, source: str, *, most: int = MOST_POINTS) -> Scatter:
     """The mean confidence of ``source`` on each image against the agreement of ``a`` and ``b``.
 
     The mean, not the least: one doubtful instance among many should not decide where the image lies. Images on
-    which ``source`` found nothing, or is never sure of anything, have no point.
+    which ``source`` has no instances, or none with a confidence, have no point.
     """
     path = f"${instances_field(dataset_behind(samples), source)}.detections.confidence"
     step = {"$ceil": {"$divide": ["$total", most]}}
@@ -107,7 +107,7 @@ def disagreements(
         kept = {"$filter": {"input": detections, "as": "it", "cond": {"$eq": [f"$$it.{key}", match]}}}
         return {"$map": {"input": kept, "as": "it", "in": "$$it.label"}}
 
-    found = rows(
+    documents = rows(
         samples,
         [
             {"$match": {field_names.agreement(a, b): {"$type": "number"}}},
@@ -129,5 +129,5 @@ def disagreements(
         Disagreement(
             str(row["_id"]), row["score"], row.get("prompt"), row["matched"], tuple(row["only_a"]), tuple(row["only_b"])
         )
-        for row in found
+        for row in documents
     ]

@@ -1,4 +1,4 @@
-"""What each label source found, and what two of them found together: one pass of the database for each source.
+"""The instances of each label source of a view, and the matches of two of them: one pass of the database per source.
 
 The matches are those that ``compare`` left on the instances, so a view that hides instances hides their matches.
 """
@@ -6,6 +6,7 @@ The matches are those that ``compare`` left on the instances, so a view that hid
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,14 +17,15 @@ from diffucurate.plugin.statistics.aggregate import rows
 from diffucurate.plugin.statistics.histogram import Histogram, bar_of
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.matches import MATCHED, ONLY_A, ONLY_B, ComparisonRow
 
-#: What FiftyOne's evaluation writes on an instance of ``a``, or of ``b``.
-MATCHED, ONLY_A, ONLY_B = "tp", "fp", "fn"
+#: The numbers of a row of matches, as the names of its fields.
+MATCH_KINDS = ("matched", "only_a", "only_b")
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one source found: instances per class, most frequent first, and how sure it was of them."""
+class InstanceCounts:
+    """The instances of one source: per class, most frequent first, and per interval of confidence."""
 
     source: str
     classes: dict[str, int]
@@ -36,31 +38,20 @@ class Found:
 
 
 @dataclass(frozen=True)
-class MatchRow:
-    """One class, or all: instances that both found, that only one did, and the mean IoU of the former."""
+class MatchCounts:
+    """The matches of two sources per class, most instances first, and overall.
 
-    label: str
-    matched: int
-    only_a: int
-    only_b: int
-    mean_iou: float | None
-
-
-@dataclass(frozen=True)
-class Matches:
-    """The two sources' matches per class, most instances first, and overall.
-
-    ``unmatched_yet`` counts instances that came after the comparison, which knows nothing of them.
+    ``not_compared`` counts the instances that were added after the comparison; the rows leave them out.
     """
 
     a: str
     b: str
-    classes: tuple[MatchRow, ...]
-    overall: MatchRow
-    unmatched_yet: int
+    classes: tuple[ComparisonRow, ...]
+    overall: ComparisonRow
+    not_compared: int
 
 
-def found(samples: fo.Dataset | fo.DatasetView, source: str) -> Found:
+def count_instances(samples: fo.Dataset | fo.DatasetView, source: str) -> InstanceCounts:
     """Count the instances of a source by class and by confidence.
 
     Raises:
@@ -72,7 +63,25 @@ def found(samples: fo.Dataset | fo.DatasetView, source: str) -> Found:
     for group in groups:
         classes[group["label"]] += group["count"]
         bars[group["bar"]] += group["count"]
-    return Found(source, dict(sorted(classes.items(), key=lambda item: (-item[1], item[0]))), Histogram.of(bars))
+    return InstanceCounts(source, _most_first(classes), Histogram.of(bars))
+
+
+def classes_by_frequency(counts: Sequence[InstanceCounts]) -> list[str]:
+    """All classes that some source has instances of, the most frequent first."""
+    totals: Counter[str] = Counter()
+    for source_counts in counts:
+        totals.update(source_counts.classes)
+    return list(_most_first(totals))
+
+
+def sources_with_confidence(counts: Sequence[InstanceCounts]) -> list[InstanceCounts]:
+    """Those of sources that give confidences, in the same order."""
+    return [source_counts for source_counts in counts if source_counts.confidence.total]
+
+
+def _most_first(totals: Counter[str]) -> dict[str, int]:
+    """By count, then by name."""
+    return dict(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
 
 
 @dataclass
@@ -81,7 +90,7 @@ class _Sums:
     iou: float = 0.0
 
 
-def matches(samples: fo.Dataset | fo.DatasetView, a: str, b: str) -> Matches:
+def count_matches(samples: fo.Dataset | fo.DatasetView, a: str, b: str) -> MatchCounts:
     """Count the instances of two compared sources by class and by how they matched.
 
     Raises:
@@ -89,16 +98,16 @@ def matches(samples: fo.Dataset | fo.DatasetView, a: str, b: str) -> Matches:
     """
     key = field_names.evaluation(a, b)
     sums: dict[str, _Sums] = defaultdict(_Sums)
-    unmatched_yet = 0
+    not_compared = 0
     for source, alone in ((a, ONLY_A), (b, ONLY_B)):
         mark = f"{_it(samples, source)}.{key}"
         for group in _groups(samples, source, {"match": mark}, {"iou": {"$sum": f"{mark}_iou"}}):
             match, count = group.get("match"), group["count"]
             if match is None:
-                unmatched_yet += count
+                not_compared += count
             elif match == alone:
                 sums[group["label"]].counts[alone] += count
-            elif source == a:  # what both found is on both: count it once
+            elif source == a:  # a match is on the instances of both sources: count it once
                 sums[group["label"]].counts[MATCHED] += count
                 sums[group["label"]].iou += group["iou"]
     ordered = sorted(sums.items(), key=lambda item: (-item[1].counts.total(), item[0]))
@@ -106,7 +115,8 @@ def matches(samples: fo.Dataset | fo.DatasetView, a: str, b: str) -> Matches:
     for _, part in ordered:
         total.counts += part.counts
         total.iou += part.iou
-    return Matches(a, b, tuple(_row(label, part) for label, part in ordered), _row("All classes", total), unmatched_yet)
+    classes = tuple(_row(label, part) for label, part in ordered)
+    return MatchCounts(a, b, classes, _row("All classes", total), not_compared)
 
 
 def _groups(
@@ -123,6 +133,7 @@ def _it(samples: fo.Dataset | fo.DatasetView, source: str) -> str:
     return f"${instances_field(dataset_behind(samples), source)}.detections"
 
 
-def _row(label: str, sums: _Sums) -> MatchRow:
+def _row(label: str, sums: _Sums) -> ComparisonRow:
     matched = sums.counts[MATCHED]
-    return MatchRow(label, matched, sums.counts[ONLY_A], sums.counts[ONLY_B], sums.iou / matched if matched else None)
+    mean_iou = sums.iou / matched if matched else None
+    return ComparisonRow(label, matched, sums.counts[ONLY_A], sums.counts[ONLY_B], mean_iou)

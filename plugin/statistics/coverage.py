@@ -38,16 +38,16 @@ def attributes_in(dataset: fo.Dataset) -> list[str]:
 def recipes_in(dataset: fo.Dataset) -> list[Recipe]:
     """The recipes that the dataset's images were made from, the latest first, each once.
 
-    Left out are those that an earlier version wrote and that today's rules refuse.
+    Recipes of an earlier version that ``Recipe`` refuses now are left out.
     """
-    found: dict[str, Recipe] = {}
+    recipes: dict[str, Recipe] = {}
     for key in sorted(dataset.list_runs(method=runs.method("generate")), reverse=True):
         try:
             recipe = Recipe.from_mapping(dataset.get_run_info(key).config.settings["recipe"])
         except RecipeError:
             continue
-        found.setdefault(recipe.fingerprint(), recipe)
-    return list(found.values())
+        recipes.setdefault(recipe.fingerprint(), recipe)
+    return list(recipes.values())
 
 
 def images_per_value(samples: fo.Dataset | fo.DatasetView, names: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -60,7 +60,7 @@ def images_per_value(samples: fo.Dataset | fo.DatasetView, names: Sequence[str])
 
 
 def cross_table(samples: fo.Dataset | fo.DatasetView, x: str, y: str, recipes: Sequence[Recipe]) -> CrossTable:
-    """Count the images of every combination of two attributes' values, those of ``recipes`` and all that occur."""
+    """Count the images of every combination of two attributes' values: those of ``recipes``, then others that occur."""
     groups = rows(
         samples,
         [
@@ -79,11 +79,11 @@ def cross_table(samples: fo.Dataset | fo.DatasetView, x: str, y: str, recipes: S
 
 def combinations_of(recipe: Recipe, x: str, y: str) -> list[tuple[str, str]]:
     """Every combination of the two attributes' values that some prompt of a recipe can have."""
-    found: dict[tuple[str, str], None] = {}
+    pairs: dict[tuple[str, str], None] = {}
     for template in recipe.templates:
         values = _values(recipe, template)
-        found |= dict.fromkeys((first, second) for first in values.get(x, ()) for second in values.get(y, ()))
-    return list(found)
+        pairs |= dict.fromkeys((first, second) for first in values.get(x, ()) for second in values.get(y, ()))
+    return list(pairs)
 
 
 def _values(recipe: Recipe, template: str) -> Mapping[str, Sequence[str]]:

@@ -12,17 +12,17 @@ import fiftyone as fo
 from fiftyone import ViewField as F
 
 from diffucurate.plugin.fiftyone_private import dataset_behind
-from diffucurate.plugin.statistics.counts import MATCHED, ONLY_A, ONLY_B
 from diffucurate.plugin.statistics.histogram import in_bar
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.matches import MATCHED, ONLY_A, ONLY_B
 
 if TYPE_CHECKING:
     Samples: TypeAlias = fo.Dataset | fo.DatasetView
 
 
 def with_class(samples: Samples, sources: Sequence[str], label: str | None) -> fo.DatasetView:
-    """Samples on which one of ``sources`` found an instance of a class, or of any class."""
+    """Samples on which one of ``sources`` has an instance of a class, or of any class."""
     rule = None if label is None else F("label") == label
     return samples.match(F.any([_has(samples, source, rule) for source in sources]))
 

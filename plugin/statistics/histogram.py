@@ -1,6 +1,6 @@
-"""Histograms over [0, 1] that the database counts, and the rule that finds what is behind one of their bars.
+"""Histograms over [0, 1] that the database counts, and the expression that finds the values in one of their bars.
 
-Both use the same expression, so that a bar of seven always leads to seven.
+Both put a value into the same bar, so that a bar of seven always leads to seven.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class Histogram:
 
     @property
     def total(self) -> int:
-        """How many values there are."""
+        """The number of values in all bars."""
         return sum(self.counts)
 
     @classmethod
     def of(cls, counted: Mapping[float | None, int]) -> Histogram:
-        """From what ``bar_of`` gives -> count; what lies outside of [0, 1] goes to the bar at that end."""
+        """From bar, as ``bar_of`` numbers them, -> count; values outside of [0, 1] go to the bar at that end."""
         counts = [0] * BINS
         for bar, count in counted.items():
             if bar is not None:
@@ -43,7 +43,7 @@ class Histogram:
 def bar_of(value: str) -> dict[str, Any]:
     """The database's expression for the bar of a value, null where there is none.
 
-    As little as possible: it is worked out for every object of a dataset.
+    Kept short, because the database computes it for every instance of a dataset.
     """
     return {"$floor": {"$multiply": [value, BINS]}}
 

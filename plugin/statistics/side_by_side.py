@@ -1,6 +1,6 @@
-"""Two label sources drawn side by side on one image, as a picture that a browser shows as it stands.
+"""Two label sources drawn on the same image, side by side, as a PNG that a browser shows without a file.
 
-What both found is drawn thin, what only one of them found is filled: that is what one looks for.
+Matched instances get an outline and little colour, unmatched ones are filled, because these are to be noticed.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffucurate.plugin.fiftyone_private import dataset_behind
-from diffucurate.plugin.statistics.counts import MATCHED
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.matches import MATCHED
 from diffucurate.plugin.store.media_files import read_image
 
 #: Height of each of the two images in pixels, and the gap between them.
 HEIGHT, GAP = 200, 6
 
-#: How much of the colour is laid over an instance that both found, and over one that only one of them found.
+#: Opacity, in [0, 1], of the colour over a matched instance, and over one that only one source has.
 _MATCHED, _ALONE = 0.15, 0.55
 
 
@@ -36,18 +36,18 @@ def side_by_side(
     """
     key = field_names.evaluation(a, b)
     names = {source: instances_field(dataset_behind(samples), source) for source in (a, b)}
-    pictures = {}
+    uris = {}
     for sample in samples.select(list(ids)).select_fields(list(names.values())):
         try:
             pixels = read_image(sample.filepath)
         except OSError:
             continue
         halves = [_drawn(pixels, sample[names[source]], key, colours[source]) for source in (a, b)]
-        picture = Image.new("RGBA", (halves[0].width * 2 + GAP, HEIGHT))
-        picture.paste(halves[0], (0, 0))
-        picture.paste(halves[1], (halves[0].width + GAP, 0))
-        pictures[sample.id] = _as_uri(picture)
-    return pictures
+        canvas = Image.new("RGBA", (halves[0].width * 2 + GAP, HEIGHT))
+        canvas.paste(halves[0], (0, 0))
+        canvas.paste(halves[1], (halves[0].width + GAP, 0))
+        uris[sample.id] = _as_uri(canvas)
+    return uris
 
 
 def _drawn(pixels: NDArray[np.uint8], detections: fo.Detections | None, key: str, colour: str) -> Image.Image:
@@ -59,7 +59,7 @@ def _drawn(pixels: NDArray[np.uint8], detections: fo.Detections | None, key: str
     return image
 
 
-def _draw(image: Image.Image, detection: fo.Detection, colour: str, share: float) -> None:
+def _draw(image: Image.Image, detection: fo.Detection, colour: str, opacity: float) -> None:
     """Lay a colour over an instance's mask, or over its box where it has none, and draw the outline."""
     x, y, wide, tall = detection.bounding_box
     left, top = round(x * image.width), round(y * image.height)
@@ -69,7 +69,7 @@ def _draw(image: Image.Image, detection: fo.Detection, colour: str, share: float
         area = Image.new("L", size, 255)
     else:
         area = Image.fromarray(np.asarray(mask, np.uint8) * 255).resize(size, Image.Resampling.NEAREST)
-    image.paste(Image.new("RGB", size, colour), (left, top), area.point(lambda value: round(value * share)))
+    image.paste(Image.new("RGB", size, colour), (left, top), area.point(lambda value: round(value * opacity)))
     image.paste(Image.new("RGB", size, colour), (left, top), _outline(area))
 
 
@@ -84,7 +84,7 @@ def _outline(area: Image.Image, thickness: int = 2) -> Image.Image:
     return Image.fromarray(edge.astype(np.uint8) * 255)
 
 
-def _as_uri(picture: Image.Image) -> str:
+def _as_uri(image: Image.Image) -> str:
     content = io.BytesIO()
-    picture.save(content, format="PNG")
+    image.save(content, format="PNG")
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()

@@ -1,7 +1,8 @@
-"""One look at a view: every number is asked from the database once, however often and from wherever it is wanted.
+"""The numbers of a view at one time: each is computed by the database once, then kept.
 
-The App asks several times for the same at once (it tells of a new view, of its name and of its filters one by one),
-so looks are kept for as long as nothing changes, and whoever asks for a number on its way waits for it.
+The App sends several events for one change (a new view, its name and its filters), and each event asks for the same
+numbers. So a snapshot is kept until the view or the dataset changes. A number that one thread is computing is waited
+for by the others, not computed again.
 """
 
 from __future__ import annotations
@@ -20,8 +21,15 @@ from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.curation.rules import Rules
 from diffucurate.plugin.curation.selection import Count, count
 from diffucurate.plugin.fiftyone_private import dataset_behind, dataset_state, stages_of
-from diffucurate.plugin.statistics.agreement import Agreement, Disagreement, Scatter, agreement, disagreements, scatter
-from diffucurate.plugin.statistics.counts import Found, Matches, found, matches
+from diffucurate.plugin.statistics.agreement import (
+    AgreementScores,
+    Disagreement,
+    Scatter,
+    agreement_scores,
+    disagreements,
+    scatter,
+)
+from diffucurate.plugin.statistics.counts import InstanceCounts, MatchCounts, count_instances, count_matches
 from diffucurate.plugin.statistics.coverage import (
     CrossTable,
     attributes_in,
@@ -31,7 +39,7 @@ from diffucurate.plugin.statistics.coverage import (
 )
 from diffucurate.plugin.store.label_sources import comparable, compared
 
-#: Looks kept: one App shows one view at a time, and people go back and forth.
+#: Snapshots kept: an App shows one view at a time, and people go back to earlier ones.
 KEPT = 8
 
 T = TypeVar("T")
@@ -39,20 +47,20 @@ Pair = tuple[str, str]
 
 
 class Snapshot:
-    """The numbers of one view at one time."""
+    """The numbers of one view at one time. ``key`` identifies the view and the state of its dataset."""
 
     def __init__(self, view: fo.DatasetView, key: str) -> None:
         self.view, self.key = view, key
         self.dataset: fo.Dataset = dataset_behind(view)
-        self._known: dict[Any, Any] = {}
+        self._numbers: dict[Any, Any] = {}
         self._lock = threading.RLock()
 
-    def _once(self, name: Any, work: Callable[[], T]) -> T:
+    def _once(self, name: Any, compute: Callable[[], T]) -> T:
         with self._lock:
-            if name not in self._known:
-                self._known[name] = work()
-            known: T = self._known[name]
-            return known
+            if name not in self._numbers:
+                self._numbers[name] = compute()
+            number: T = self._numbers[name]
+            return number
 
     @property
     def images(self) -> int:
@@ -71,33 +79,33 @@ class Snapshot:
 
     @property
     def attributes(self) -> list[str]:
-        """The attributes that images have."""
+        """The attributes that images of the dataset have."""
         return self._once("attributes", lambda: attributes_in(self.dataset))
 
     @property
     def recipes(self) -> list[Recipe]:
-        """What the images were made from, the latest first."""
+        """The recipes of the dataset's images, the latest first."""
         return self._once("recipes", lambda: recipes_in(self.dataset))
 
     @property
-    def found(self) -> list[Found]:
-        """What each source found, in the order of ``sources``."""
-        return self._once("found", lambda: [found(self.view, source) for source in self.sources])
+    def counts(self) -> list[InstanceCounts]:
+        """The instances of each source, in the order of ``sources``."""
+        return self._once("counts", lambda: [count_instances(self.view, source) for source in self.sources])
 
-    def matches(self, pair: Pair) -> Matches:
-        """What the sources of ``pair`` found together and alone."""
-        return self._once(("matches", pair), lambda: matches(self.view, *pair))
+    def matches(self, pair: Pair) -> MatchCounts:
+        """The matched and unmatched instances of the sources of ``pair``."""
+        return self._once(("matches", pair), lambda: count_matches(self.view, *pair))
 
-    def agreement(self, pair: Pair) -> Agreement:
-        """The agreement of ``pair`` on the images."""
-        return self._once(("agreement", pair), lambda: agreement(self.view, *pair))
+    def agreement_scores(self, pair: Pair) -> AgreementScores:
+        """The scores of ``pair`` on the images."""
+        return self._once(("agreement", pair), lambda: agreement_scores(self.view, *pair))
 
     def scatter(self, pair: Pair, source: str) -> Scatter:
         """The confidence of ``source`` against the agreement of ``pair``."""
         return self._once(("scatter", pair, source), lambda: scatter(self.view, *pair, source))
 
     def disagreements(self, pair: Pair, skip: int, limit: int) -> list[Disagreement]:
-        """The images that ``pair`` agrees on least."""
+        """The images on which the sources of ``pair`` agree least, from the ``skip``-th on."""
         return self._once(
             ("disagreements", pair, skip, limit), lambda: disagreements(self.view, *pair, skip=skip, limit=limit)
         )
@@ -116,22 +124,22 @@ class Snapshot:
         return self._once(("kept", repr(rules)), lambda: count(self.view, rules))
 
 
-_looks: OrderedDict[str, Snapshot] = OrderedDict()
+_snapshots: OrderedDict[str, Snapshot] = OrderedDict()
 _lock = threading.Lock()
 
 
 def take_snapshot(view: fo.DatasetView) -> Snapshot:
-    """The look at a view: the one from before as long as neither the view nor the dataset has changed."""
+    """The snapshot of a view: the same one as long as neither the view nor the dataset has changed."""
     key = _key(view)
     with _lock:
-        snapshot = _looks.setdefault(key, Snapshot(view, key))
-        _looks.move_to_end(key)
-        while len(_looks) > KEPT:
-            _looks.popitem(last=False)
+        snapshot = _snapshots.setdefault(key, Snapshot(view, key))
+        _snapshots.move_to_end(key)
+        while len(_snapshots) > KEPT:
+            _snapshots.popitem(last=False)
         return snapshot
 
 
 def _key(view: fo.DatasetView) -> str:
-    """Differs when the view's stages do, when a sample or the dataset was written to, and when samples are gone."""
-    facts = [*dataset_state(dataset_behind(view)), stages_of(view)]
-    return hashlib.sha256(json.dumps(facts, default=json_util.default, sort_keys=True).encode()).hexdigest()
+    """Changes with the view's stages, and whenever a sample or the dataset is written to or a sample is deleted."""
+    parts = [*dataset_state(dataset_behind(view)), stages_of(view)]
+    return hashlib.sha256(json.dumps(parts, default=json_util.default, sort_keys=True).encode()).hexdigest()

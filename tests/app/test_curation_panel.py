@@ -70,7 +70,7 @@ def test_from_nothing_to_every_number(page: Page, streets: fo.Dataset, screensho
     from playwright.sync_api import expect
 
     from diffucurate.plugin.statistics import drilldown
-    from diffucurate.plugin.statistics.agreement import agreement, scatter
+    from diffucurate.plugin.statistics.agreement import agreement_scores, scatter
 
     page.set_viewport_size({"width": 1800, "height": 1100})
     counts, panel = page.locator('[data-cy="entry-counts"]'), page.locator('[data-cy="panel-content-curation"]')
@@ -122,7 +122,7 @@ def test_from_nothing_to_every_number(page: Page, streets: fo.Dataset, screensho
     screenshot("panel-row")
     back()
 
-    histogram = agreement(streets, "attention", "yolov8").histogram.counts
+    histogram = agreement_scores(streets, "attention", "yolov8").histogram.counts
     bar = max(range(len(histogram)), key=histogram.__getitem__)
     assert 0 < histogram[bar] < len(streets)
     click_bar(page, panel.locator(".js-plotly-plot").first, bar)

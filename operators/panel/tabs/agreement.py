@@ -1,48 +1,34 @@
-"""The second section: how far two sources agree, per class and per image, and what two thresholds would keep."""
+"""The second tab: how far two sources agree, per class and per image, and what two thresholds would keep."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from fiftyone.operators import types
 
 from diffucurate.operators.panel import charts, widgets
+from diffucurate.operators.panel.actions import PanelActions
 from diffucurate.operators.panel.state import Comparison
+from diffucurate.operators.panel.widgets import OperatorButton
 from diffucurate.plugin.appearance.source_colours import source_colours
-from diffucurate.plugin.statistics.counts import MatchRow
+from diffucurate.plugin.statistics.counts import MATCH_KINDS
 from diffucurate.plugin.statistics.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from diffucurate.operators.panel.panel import CurationPanel
-
-#: The table's columns after the class, which say what a click on one of them looks for.
-KINDS = ("matched", "only_a", "only_b", None)
+from diffucurate.plugin.store.matches import ComparisonRow
 
 
-def section(panel: types.Object, snapshot: Snapshot, one: Comparison, events: CurationPanel) -> None:
+def draw(panel: types.Object, snapshot: Snapshot, comparison: Comparison, actions: PanelActions) -> None:
     """Matches per class, a histogram of agreement, and confidence against agreement."""
-    a, b = one.pair
-    matches, scores = snapshot.matches(one.pair), snapshot.agreement(one.pair)
+    a, b = comparison.pair
+    matches, scores = snapshot.matches(comparison.pair), snapshot.agreement_scores(comparison.pair)
     mean = "not known" if scores.mean is None else f"{scores.mean:.0%}"
     widgets.text(panel, "mean", f"Mean agreement of {a} and {b}: **{mean}** on **{scores.histogram.total:,}** images")
-    if matches.unmatched_yet or scores.histogram.without:
-        behind = [
-            f"{matches.unmatched_yet:,} objects" if matches.unmatched_yet else "",
-            f"{scores.histogram.without:,} images" if scores.histogram.without else "",
-        ]
-        said = " and ".join(part for part in behind if part)
-        widgets.text(panel, "behind", f"{said} came after the comparison and are left out here.")
-        widgets.button(
-            panel,
-            "again",
-            "Compare again",
-            events.ask,
-            icon="compare",
-            operator="compare_sources",
-            form={"a": a, "b": b},
-        )
+    if matches.not_compared or scores.histogram.without:
+        newer = {"objects": matches.not_compared, "images": scores.histogram.without}
+        counts = " and ".join(f"{count:,} {noun}" for noun, count in newer.items() if count)
+        widgets.text(panel, "behind", f"{counts} came after the comparison and are left out here.")
+        button = OperatorButton("Compare again", "compare_sources", "compare", {"a": a, "b": b})
+        widgets.operator_button(panel, "again", button, actions.ask)
     widgets.new_row(panel, "row_of_numbers")
-    columns = {"label": "Class", "matched": "Both", "only_a": f"Only {a}", "only_b": f"Only {b}", "iou": "Mean IoU"}
+    kinds = dict(zip(MATCH_KINDS, ("Both", f"Only {a}", f"Only {b}"), strict=True))
+    columns = {"label": "Class", **kinds, "iou": "Mean IoU"}
     widgets.table(
         panel,
         "matches",
@@ -51,87 +37,69 @@ def section(panel: types.Object, snapshot: Snapshot, one: Comparison, events: Cu
         width=400,
         label="Objects that both found, or only one",
         description="Click a number to see its images. IoU says how far two outlines overlap: 1 is the same",
-        on_click=events.pick_match,
+        on_click=actions.pick_match,
     )
-    data, layout = charts.histograms(
-        {"agreement": scores.histogram}, {"agreement": charts.SHARED}, x="agreement", y="images"
-    )
+    figure = charts.histograms({"agreement": scores.histogram}, {"agreement": charts.SHARED}, x="agreement", y="images")
     widgets.chart(
         panel,
         "scores",
-        data,
-        layout,
+        figure,
         width=320,
         label="Agreement",
         description="1: both found the same; 0: nothing in common. Click a bar to see its images",
-        on_click=events.pick_agreement,
+        on_click=actions.pick_agreement,
     )
-    _scatter(panel, snapshot, one, events)
-    _thresholds(panel, snapshot, one, events)
+    _scatter(panel, snapshot, comparison, actions)
+    _thresholds(panel, snapshot, comparison, actions)
 
 
-def _row(row: MatchRow) -> dict[str, str]:
+def _row(row: ComparisonRow) -> dict[str, str]:
     iou = "-" if row.mean_iou is None else f"{row.mean_iou:.2f}"
-    numbers = {"matched": f"{row.matched:,}", "only_a": f"{row.only_a:,}", "only_b": f"{row.only_b:,}"}
-    return {"label": row.label, **numbers, "iou": iou}
+    return {"label": row.label, **{kind: f"{getattr(row, kind):,}" for kind in MATCH_KINDS}, "iou": iou}
 
 
-def _scatter(panel: types.Object, snapshot: Snapshot, one: Comparison, events: CurationPanel) -> None:
-    points = snapshot.scatter(one.pair, one.source)
+def _scatter(panel: types.Object, snapshot: Snapshot, comparison: Comparison, actions: PanelActions) -> None:
+    points = snapshot.scatter(comparison.pair, comparison.source)
     shown = f"{len(points.ids):,} of {points.total:,} images" if len(points.ids) < points.total else "each image"
-    colour = source_colours(snapshot.dataset, snapshot.sources)[one.source]
-    data, layout = charts.scatter(
+    colour = source_colours(snapshot.dataset, snapshot.sources)[comparison.source]
+    figure = charts.scatter(
         points,
         colour,
-        x=f"mean confidence of {one.source}",
+        x=f"mean confidence of {comparison.source}",
         y="agreement",
-        low_x=one.min_confidence,
-        low_y=one.min_agreement,
+        low_x=comparison.min_confidence,
+        low_y=comparison.min_agreement,
     )
     widgets.chart(
         panel,
         "points",
-        data,
-        layout,
+        figure,
         width=320,
         height=340,
         label="Confidence against agreement",
         description=f"A dot for {shown}. Draw around some to see them",
-        on_selected=events.pick_points,
+        on_selected=actions.pick_points,
     )
 
 
-def _thresholds(panel: types.Object, snapshot: Snapshot, one: Comparison, events: CurationPanel) -> None:
-    room = widgets.item(200, maxWidth="320px", px=1)
+def _thresholds(panel: types.Object, snapshot: Snapshot, comparison: Comparison, actions: PanelActions) -> None:
     widgets.text(panel, "rules_title", "### Keep the good ones")
-    widgets.choice(panel, "source", "Labels to judge", {s: s for s in one.pair}, events.choose)
+    widgets.choice(panel, "source", "Labels to judge", {s: s for s in comparison.pair}, actions.choose)
     for name, label, value in (
-        ("min_confidence", "Minimum confidence", one.min_confidence),
-        ("min_agreement", "Minimum agreement", one.min_agreement),
+        ("min_confidence", "Minimum confidence", comparison.min_confidence),
+        ("min_agreement", "Minimum agreement", comparison.min_agreement),
     ):
         slider = types.SliderView(
             label=f"{label}: {value:.2f}",
             label_position="top",
             value_label_display="auto",
             value_precision=2,
-            componentsProps=room,
+            componentsProps=widgets.item(200, maxWidth="320px", px=1),
         )
-        panel.float(name, min=0, max=1, view=slider, on_change=events.choose)
-    counted = snapshot.kept(one.rules)
-    widgets.text(panel, "kept", f"**{counted.headline()}.** {counted.reasons()}")
-    rules = one.rules
-    widgets.button(
-        panel,
-        "curate",
-        "Curate by these",
-        events.ask,
-        icon="filter_alt",
-        main=True,
-        operator="curate_samples",
-        form={
-            "source": rules.source,
-            "against": rules.against,
-            "min_confidence": rules.min_confidence,
-            "min_agreement": rules.min_agreement,
-        },
-    )
+        panel.float(name, min=0, max=1, view=slider, on_change=actions.choose)
+    rules = comparison.rules
+    kept = snapshot.kept(rules)
+    widgets.text(panel, "kept", f"**{kept.headline()}.** {kept.reasons()}")
+    form = {name: getattr(rules, name) for name in ("source", "against", "min_confidence", "min_agreement")}
+    button = OperatorButton("Curate by these", "curate_samples", "filter_alt", form)
+    widgets.operator_button(panel, "curate", button, actions.ask, main=True)

@@ -1,57 +1,51 @@
-"""The fourth section: which attribute values have images, and which combinations of two attributes have none."""
+"""The fourth tab: which attribute values have images, and which combinations of two attributes have none."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from fiftyone.operators import types
 
 from diffucurate.operators.panel import charts, widgets
+from diffucurate.operators.panel.actions import PanelActions
 from diffucurate.plugin.statistics.snapshot import Snapshot
 
-if TYPE_CHECKING:
-    from diffucurate.operators.panel.panel import CurationPanel
-
-#: Combinations that are named one by one; the table shows the others.
+#: Missing combinations that are named in words; the table shows all.
 NAMED = 8
 
 
-def section(panel: types.Object, snapshot: Snapshot, axes: tuple[str, str] | None, events: CurationPanel) -> None:
+def draw(panel: types.Object, snapshot: Snapshot, axes: tuple[str, str] | None, actions: PanelActions) -> None:
     """Images per value of every attribute, then a table of two of them with what is missing."""
     for name, counts in snapshot.images_per_value().items():
-        data, layout = charts.images_per_value(counts)
+        figure = charts.images_per_value(counts)
         widgets.chart(
             panel,
             f"values_{name}",
-            data,
-            layout,
+            figure,
             width=260,
             height=charts.rows_high(counts),
             label=name,
             description=f"{len(counts)} values" if len(counts) != 1 else "1 value",
-            on_click=events.pick_value,
+            on_click=actions.pick_value,
         )
     if axes is not None:
-        _combinations(panel, snapshot, axes, events)
+        _combinations(panel, snapshot, axes, actions)
 
 
-def _combinations(panel: types.Object, snapshot: Snapshot, axes: tuple[str, str], events: CurationPanel) -> None:
+def _combinations(panel: types.Object, snapshot: Snapshot, axes: tuple[str, str], actions: PanelActions) -> None:
     x, y = axes
     widgets.text(panel, "combinations", "### Combinations of two attributes")
     names = {name: name for name in snapshot.attributes}
-    widgets.choice(panel, "x", "Across", names, events.choose)
-    widgets.choice(panel, "y", "Down", {name: name for name in names if name != x}, events.choose)
+    widgets.choice(panel, "x", "Across", names, actions.choose)
+    widgets.choice(panel, "y", "Down", {name: name for name in names if name != x}, actions.choose)
     table = snapshot.cross_table(x, y)
-    data, layout = charts.cross_table(table)
+    figure = charts.cross_table(table)
     widgets.chart(
         panel,
         "cells",
-        data,
-        layout,
+        figure,
         height=charts.rows_high(table.ys, each=34, least=160),
         label=f"Images per {y} and {x}",
         description="Click a cell to see its images",
-        on_click=events.pick_cell,
+        on_click=actions.pick_cell,
     )
     missing = snapshot.cross_table(x, y, whole=True).missing
     if not missing:
@@ -62,5 +56,5 @@ def _combinations(panel: types.Object, snapshot: Snapshot, axes: tuple[str, str]
     have = "combination has" if len(missing) == 1 else "combinations have"
     widgets.text(panel, "missing", f"**{len(missing):,} {have} no image in the whole dataset:** {some}{more}.")
     widgets.button(
-        panel, "generate_missing", "Generate what is missing", events.generate_missing, icon="auto_awesome", main=True
+        panel, "generate_missing", "Generate what is missing", actions.generate_missing, icon="auto_awesome", main=True
     )

@@ -1,71 +1,79 @@
-"""The third section: the images on which two sources agree least, with what each of them drew, side by side."""
+"""The third tab: the images on which two sources agree least, with the labels of both, side by side."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from fiftyone.operators import types
 
 from diffucurate.operators.panel import widgets
+from diffucurate.operators.panel.actions import PanelActions
 from diffucurate.operators.panel.state import Comparison
 from diffucurate.plugin.appearance.source_colours import source_colours
 from diffucurate.plugin.statistics.agreement import Disagreement
 from diffucurate.plugin.statistics.side_by_side import HEIGHT, side_by_side
 from diffucurate.plugin.statistics.snapshot import Pair, Snapshot
 
-if TYPE_CHECKING:
-    from diffucurate.operators.panel.panel import CurationPanel
-
 #: Images on a page.
 PAGE = 6
 
+#: The frame of an image and the text below it.
+_FRAME = {"border": "1px solid", "borderColor": "divider", "borderRadius": 1, "p": 1.5, "boxSizing": "border-box"}
 
-def section(panel: types.Object, snapshot: Snapshot, one: Comparison, number: int, events: CurationPanel) -> None:
-    """One page of images, the worst first; pages are numbered from 0."""
-    a, b = one.pair
-    total = snapshot.agreement(one.pair).histogram.total
-    first = number * PAGE
-    page = snapshot.disagreements(one.pair, first, PAGE)
-    shown = f"{first + 1:,} to {first + len(page):,} of {total:,} images" if page else "No more images"
-    widgets.text(panel, "shown", f"**{shown}**, those on which {a} and {b} agree least first")
-    widgets.button(panel, "previous", "Previous", events.turn, icon="chevron_left", disabled=not first, by=-1)
-    widgets.button(panel, "next", "Next", events.turn, icon="chevron_right", disabled=first + PAGE >= total, by=1)
-    widgets.button(panel, "order", "Show the grid in this order", events.pick_order, icon="sort")
+
+def draw(panel: types.Object, snapshot: Snapshot, comparison: Comparison, page: int, actions: PanelActions) -> None:
+    """One page of images, the least agreement first; pages are numbered from 0."""
+    a, b = comparison.pair
+    total = snapshot.agreement_scores(comparison.pair).histogram.total
+    first = page * PAGE
+    shown = snapshot.disagreements(comparison.pair, first, PAGE)
+    title = f"{first + 1:,} to {first + len(shown):,} of {total:,} images" if shown else "No more images"
+    widgets.text(panel, "shown", f"**{title}**, those on which {a} and {b} agree least first")
+    widgets.button(panel, "previous", "Previous", actions.turn, icon="chevron_left", disabled=not first, by=-1)
+    widgets.button(panel, "next", "Next", actions.turn, icon="chevron_right", disabled=first + PAGE >= total, by=1)
+    widgets.button(panel, "order", "Show the grid in this order", actions.pick_order, icon="sort")
     widgets.new_row(panel, "row_of_images")
     colours = source_colours(snapshot.dataset, snapshot.sources)
-    pictures = side_by_side(snapshot.view, [each.id for each in page], a, b, colours)
-    for index, each in enumerate(page):
-        _card(panel, f"image_{index}", each, (a, b), pictures.get(each.id), events)
+    images = side_by_side(snapshot.view, [disagreement.id for disagreement in shown], a, b, colours)
+    for index, disagreement in enumerate(shown):
+        card = _card(disagreement, (a, b), images.get(disagreement.id), actions)
+        view = types.GridView(gap=1, componentsProps=widgets.item(400, maxWidth="640px", **_FRAME))
+        panel.define_property(f"image_{index}", card, view=view)
 
 
-def _card(
-    panel: types.Object, name: str, each: Disagreement, pair: Pair, picture: str | None, events: CurationPanel
-) -> None:
+def _card(disagreement: Disagreement, pair: Pair, image: str | None, actions: PanelActions) -> types.Object:
+    """``image`` is the data URI of both sources' labels, None where the file cannot be read."""
     a, b = pair
-    frame = {"border": "1px solid", "borderColor": "divider", "borderRadius": 1, "p": 1.5, "boxSizing": "border-box"}
     card = types.Object()
-    if picture is not None:
-        image = types.ImageView(
-            operator=events.open_sample,
-            params={"id": each.id},
+    params = {"id": disagreement.id}
+    if image is not None:
+        style = {"cursor": "pointer", "maxWidth": "100%", "maxHeight": HEIGHT}
+        view = types.ImageView(
+            operator=actions.open_sample,
+            params=params,
             alt=f"{a} on the left, {b} on the right",
-            componentsProps={"image": {"style": {"cursor": "pointer", "maxWidth": "100%", "maxHeight": HEIGHT}}},
+            componentsProps={"image": {"style": style}},
         )
-        card.str("picture", default=picture, view=image)
-    lines = [f"**{each.agreement:.0%} agreement** · left {a}, right {b}"]
-    lines += [f"Only {source}: {_listed(labels)}" for source, labels in ((a, each.only_a), (b, each.only_b)) if labels]
-    if each.matched:
-        lines.append(f"Both: {each.matched}")
-    if each.prompt:
-        lines.append(f"*{each.prompt}*")
-    card.str("words", default="  \n".join(lines), view=types.MarkdownView())
-    card.btn("open", "Open", icon="open_in_full", on_click=events.open_sample, params={"id": each.id})
-    view = types.GridView(gap=1, componentsProps=widgets.item(400, maxWidth="640px", **frame))
-    panel.define_property(name, card, view=view)
+        card.str("image", default=image, view=view)
+    card.str("words", default="  \n".join(_lines(disagreement, a, b)), view=types.MarkdownView())
+    card.btn("open", "Open", icon="open_in_full", on_click=actions.open_sample, params=params)
+    return card
+
+
+def _lines(disagreement: Disagreement, a: str, b: str) -> list[str]:
+    """What stands below an image."""
+    lines = [f"**{disagreement.agreement:.0%} agreement** · left {a}, right {b}"]
+    for source, labels in ((a, disagreement.only_a), (b, disagreement.only_b)):
+        if labels:
+            lines.append(f"Only {source}: {_listed(labels)}")
+    if disagreement.matched:
+        lines.append(f"Both: {disagreement.matched}")
+    if disagreement.prompt:
+        lines.append(f"*{disagreement.prompt}*")
+    return lines
 
 
 def _listed(labels: Sequence[str]) -> str:
-    """'car, 2 trees' would need plurals that nobody gave us: 'car, tree x 2'."""
+    """As in 'car, tree x 2': the plural of a class is not known."""
     return ", ".join(label if count == 1 else f"{label} x {count}" for label, count in Counter(labels).items())

@@ -1,79 +1,59 @@
-"""The first section: how much of what each source found, and how sure it was."""
+"""The first tab: the objects of each source, by class and by confidence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from fiftyone.operators import types
 
 from diffucurate.operators.panel import charts, widgets
+from diffucurate.operators.panel.actions import PanelActions
 from diffucurate.plugin.appearance.source_colours import source_colours
-from diffucurate.plugin.statistics.counts import Found
+from diffucurate.plugin.statistics.counts import InstanceCounts, classes_by_frequency, sources_with_confidence
 from diffucurate.plugin.statistics.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from diffucurate.operators.panel.panel import CurationPanel
 
 #: The last row of tables; no class may be called so.
 ALL = "All classes"
 
 
-def classes_of(found: Sequence[Found]) -> list[str]:
-    """The rows of the table: all classes that some source found, the most frequent first."""
-    totals: dict[str, int] = {}
-    for each in found:
-        for label, count in each.classes.items():
-            totals[label] = totals.get(label, 0) + count
-    return sorted(totals, key=lambda label: (-totals[label], label))
-
-
-def with_confidence(found: Sequence[Found]) -> list[Found]:
-    """The sources that say how sure they are, in the order of the chart's bars."""
-    return [each for each in found if each.confidence.total]
-
-
-def section(panel: types.Object, snapshot: Snapshot, events: CurationPanel) -> None:
+def draw(panel: types.Object, snapshot: Snapshot, actions: PanelActions) -> None:
     """Counts per class and source, and a histogram of confidence."""
-    found = snapshot.found
-    headline = " · ".join(f"{each.source}: **{each.instances:,}** objects" for each in found)
-    widgets.text(
-        panel, "totals", f"**{snapshot.images:,}** {'image' if snapshot.images == 1 else 'images'} · {headline}"
-    )
-    events.actions(panel, snapshot)
+    counts = snapshot.counts
+    totals = " · ".join(f"{source.source}: **{source.instances:,}** objects" for source in counts)
+    noun = "image" if snapshot.images == 1 else "images"
+    widgets.text(panel, "totals", f"**{snapshot.images:,}** {noun} · {totals}")
+    actions.operator_buttons(panel, snapshot)
     widgets.new_row(panel, "row_of_numbers")
-    columns = {"label": "Class"} | {each.source: each.source for each in found}
-    rows = [
-        {"label": label} | {each.source: f"{each.classes.get(label, 0):,}" for each in found}
-        for label in classes_of(found)
-    ]
-    rows.append({"label": ALL} | {each.source: f"{each.instances:,}" for each in found})
     widgets.table(
         panel,
         "classes",
-        columns,
-        rows,
+        {"label": "Class"} | {source.source: source.source for source in counts},
+        _rows(counts),
         width=320,
         label="Objects per class",
         description="Click a number to see its images",
-        on_click=events.pick_class,
+        on_click=actions.pick_class,
     )
-    sure = with_confidence(found)
-    if sure:
-        data, layout = charts.histograms(
-            {each.source: each.confidence for each in sure},
-            source_colours(snapshot.dataset, snapshot.sources),
-            x="confidence",
-            y="objects",
-        )
+    confidences = {source.source: source.confidence for source in sources_with_confidence(counts)}
+    if confidences:
+        colours = source_colours(snapshot.dataset, snapshot.sources)
+        figure = charts.histograms(confidences, colours, x="confidence", y="objects")
         widgets.chart(
             panel,
             "confidence",
-            data,
-            layout,
+            figure,
             width=320,
             height=320,
             label="Confidence",
             description="How sure each source is of its objects. Click a bar to see its images",
-            on_click=events.pick_confidence,
+            on_click=actions.pick_confidence,
         )
+
+
+def _rows(counts: Sequence[InstanceCounts]) -> list[dict[str, str]]:
+    """The table's rows: one per class, then one for all."""
+    rows = [
+        {"label": label} | {source.source: f"{source.classes.get(label, 0):,}" for source in counts}
+        for label in classes_by_frequency(counts)
+    ]
+    return [*rows, {"label": ALL} | {source.source: f"{source.instances:,}" for source in counts}]

@@ -292,7 +292,7 @@ def test_disagreements_side_by_side_in_pages(event, compared: fo.Dataset, monkey
     monkeypatch.setattr(disagreements, "PAGE", 3)
     answer = event(compared, tab="disagreements")
     cards = [answer.drawn[f"image_{index}"]["type"]["properties"] for index in range(3)]
-    assert all(card["picture"]["default"].startswith("data:image/png;base64,") for card in cards)
+    assert all(card["image"]["default"].startswith("data:image/png;base64,") for card in cards)
     assert "Only attention" in cards[0]["words"]["default"]
     opened = event(compared, "open_sample", params=cards[0]["open"]["view"]["params"], **answer.state)
     worst = min(compared, key=lambda sample: (sample.agreement_attention_shifted, sample.id))

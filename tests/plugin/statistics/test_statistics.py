@@ -1,4 +1,4 @@
-"""Every number of the overview is what a plain loop over the samples gives, for whole datasets, views and filters."""
+"""Every number of the panel is what a plain loop over the samples gives, for whole datasets, views and filters."""
 
 from __future__ import annotations
 
@@ -95,10 +95,10 @@ def _bar(value: float) -> int:
 
 
 def test_counts_and_confidences(view: Any) -> None:
-    from diffucurate.plugin.statistics.counts import found
+    from diffucurate.plugin.statistics.counts import count_instances
 
     for source in (A, B):
-        result, loop = found(view, source), _instances(view, source)
+        result, loop = count_instances(view, source), _instances(view, source)
         assert result.source == source
         assert result.classes == Counter(one.label for one in loop)
         assert result.instances == len(loop)
@@ -106,10 +106,23 @@ def test_counts_and_confidences(view: Any) -> None:
         assert result.confidence.counts == tuple(bars[index] for index in range(20))
 
 
-def test_matches(view: Any) -> None:
-    from diffucurate.plugin.statistics.counts import matches
+def test_classes_by_frequency_and_sources_with_confidence() -> None:
+    from diffucurate.plugin.statistics.counts import InstanceCounts, classes_by_frequency, sources_with_confidence
+    from diffucurate.plugin.statistics.histogram import Histogram
 
-    result = matches(view, A, B)
+    counts = [
+        InstanceCounts("one", {"car": 2, "bus": 1}, Histogram.of({None: 3})),
+        InstanceCounts("two", {"bus": 3, "animal": 2}, Histogram.of({4: 5})),
+    ]
+    assert classes_by_frequency(counts) == ["bus", "animal", "car"]  # equally frequent ones by name
+    assert classes_by_frequency([]) == []
+    assert sources_with_confidence(counts) == counts[1:]
+
+
+def test_matches(view: Any) -> None:
+    from diffucurate.plugin.statistics.counts import count_matches
+
+    result = count_matches(view, A, B)
     ones, twos = _instances(view, A), _instances(view, B)
     for row in (*result.classes, result.overall):
         here = [one for one in ones if row.label in (one.label, "All classes")]
@@ -119,7 +132,7 @@ def test_matches(view: Any) -> None:
         assert row.only_b == _matches(there).count("fn")
         ious = [one.compare_one_two_iou for one in here if _matches([one]) == ["tp"]]
         assert row.mean_iou == (pytest.approx(np.mean(ious)) if ious else None)
-    assert result.unmatched_yet == _matches([*ones, *twos]).count(None)
+    assert result.not_compared == _matches([*ones, *twos]).count(None)
 
 
 def _matches(instances: list[Any]) -> list[str | None]:
@@ -127,22 +140,23 @@ def _matches(instances: list[Any]) -> list[str | None]:
 
 
 def test_whole_dataset_matches_are_the_comparisons_own(bars: fo.Dataset) -> None:
-    from diffucurate.plugin.statistics.counts import MatchRow, matches
+    from diffucurate.plugin.statistics.counts import count_matches
+    from diffucurate.plugin.store.matches import ComparisonRow
 
-    result = matches(bars, A, B)
+    result = count_matches(bars, A, B)
     assert {row.label: (row.matched, row.only_a, row.only_b) for row in result.classes} == {
         "car": (2, 2, 1),
         "bus": (1, 0, 1),
         "tree": (0, 1, 0),
     }
-    assert result.overall == MatchRow("All classes", 3, 3, 2, pytest.approx((1 + 0.75 + 0.75) / 3))
-    assert result.unmatched_yet == 1  # on the sample that only one source labelled
+    assert result.overall == ComparisonRow("All classes", 3, 3, 2, pytest.approx((1 + 0.75 + 0.75) / 3))
+    assert result.not_compared == 1  # on the sample that only one source labelled
 
 
 def test_agreement(view: Any) -> None:
-    from diffucurate.plugin.statistics.agreement import agreement
+    from diffucurate.plugin.statistics.agreement import agreement_scores
 
-    result = agreement(view, A, B)
+    result = agreement_scores(view, A, B)
     scores = [sample.agreement_one_two for sample in view]
     known = [score for score in scores if score is not None]
     bars = Counter(_bar(score) for score in known)
@@ -232,12 +246,12 @@ def test_recipes_are_found_once_and_what_they_can_combine(bars: fo.Dataset) -> N
 
 def test_bars_and_what_is_behind_them_agree(bars: fo.Dataset) -> None:
     from diffucurate.plugin.statistics import drilldown
-    from diffucurate.plugin.statistics.agreement import agreement
-    from diffucurate.plugin.statistics.counts import found
+    from diffucurate.plugin.statistics.agreement import agreement_scores
+    from diffucurate.plugin.statistics.counts import count_instances
     from diffucurate.plugin.statistics.histogram import BINS
 
-    confidences = found(bars, B).confidence.counts
-    scores = agreement(bars, A, B).histogram.counts
+    confidences = count_instances(bars, B).confidence.counts
+    scores = agreement_scores(bars, A, B).histogram.counts
     for index in range(BINS):
         view = drilldown.with_confidence(bars, B, index)
         assert sum(_bar(one.confidence) == index for one in _instances(view, B)) == confidences[index]
@@ -262,30 +276,30 @@ def test_bars_and_what_is_behind_them_agree(bars: fo.Dataset) -> None:
         (lambda p, d: p.least_agreeing(d, A, B).limit(2), [1, 4]),
     ],
 )
-def test_picks(bars: fo.Dataset, pick: Callable[..., Any], places: list[int]) -> None:
+def test_views_behind_numbers(bars: fo.Dataset, pick: Callable[..., Any], places: list[int]) -> None:
     from diffucurate.plugin.statistics import drilldown
 
     ids = bars.values("id")
     assert sorted(pick(drilldown, bars).values("id")) == sorted(ids[place] for place in places)
 
 
-def test_pictures_mark_what_only_one_found(bars: fo.Dataset) -> None:
+def test_side_by_side_marks_what_only_one_found(bars: fo.Dataset) -> None:
     from diffucurate.plugin.statistics.side_by_side import GAP, HEIGHT, side_by_side
 
     ids = bars.values("id")
     colours = {A: "#FF0000", B: "#0000FF"}
-    pictures = side_by_side(bars, [ids[1], ids[2]], A, B, colours)
-    assert list(pictures) == [ids[1], ids[2]]
-    pixels = _pixels(pictures[ids[1]])
+    images = side_by_side(bars, [ids[1], ids[2]], A, B, colours)
+    assert list(images) == [ids[1], ids[2]]
+    pixels = _pixels(images[ids[1]])
     assert pixels.shape == (HEIGHT, 2 * HEIGHT + GAP, 4)
     left, right = pixels[:, :HEIGHT, :3].max((0, 1)), pixels[:, -HEIGHT:, :3].max((0, 1))
     assert left.tolist() == [255, 0, 0] and right.tolist() == [0, 0, 255]
     inside = pixels[HEIGHT // 2, HEIGHT // 8, :3]  # amid the car that only one found
     assert 100 < inside[0] < 200
-    assert not _pixels(pictures[ids[2]])[..., :3].any()  # both found nothing on a black image
+    assert not _pixels(images[ids[2]])[..., :3].any()  # both found nothing on a black image
 
 
-def test_pictures_without_a_file_are_left_out(bars: fo.Dataset, tmp_path: Path) -> None:
+def test_side_by_side_leaves_out_images_without_a_file(bars: fo.Dataset, tmp_path: Path) -> None:
     from diffucurate.plugin.statistics.side_by_side import side_by_side
 
     sample = bars.first()
@@ -305,12 +319,12 @@ def _pixels(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
 
 
-def test_a_look_lasts_until_something_changes(bars: fo.Dataset) -> None:
+def test_a_snapshot_lasts_until_something_changes(bars: fo.Dataset) -> None:
     from diffucurate.plugin.statistics.snapshot import take_snapshot
 
     first = take_snapshot(bars.view())
     assert take_snapshot(bars.view()) is first
-    assert first.found is first.found
+    assert first.counts is first.counts
     assert take_snapshot(bars.limit(2)) is not first
     sample = bars.first()
     sample["prompt"] = "another"
@@ -329,7 +343,7 @@ def test_many_ask_at_once_and_the_database_once(bars: fo.Dataset) -> None:
     from diffucurate.plugin.statistics.snapshot import take_snapshot
 
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: take_snapshot(bars.skip(1)).found, range(8)))
+        answers = list(pool.map(lambda _: take_snapshot(bars.skip(1)).counts, range(8)))
     assert all(answer is answers[0] for answer in answers)
 
 

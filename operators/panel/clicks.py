@@ -1,0 +1,145 @@
+"""What a click on a number, a bar, a point or a cell does: the grid shows the images behind it, and a way back.
+
+The base of the panel, which draws what can be clicked; ``plugin.statistics.drilldown`` says which images those are.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+from bson import json_util
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.generator.errors import DatasetError
+from diffucurate.operators.panel.state import Settings
+from diffucurate.plugin.fiftyone_private import stages_of, view_of
+from diffucurate.plugin.statistics import drilldown
+from diffucurate.plugin.statistics.counts import MATCH_KINDS, classes_by_frequency, sources_with_confidence
+from diffucurate.plugin.statistics.histogram import edges
+from diffucurate.plugin.statistics.snapshot import Pair, Snapshot, take_snapshot
+
+
+class ClickablePanel(foo.Panel):
+    """A panel whose numbers lead to images. The first click remembers the view before; ``back`` returns to it."""
+
+    def pick_class(self, ctx: ExecutionContext) -> None:
+        """A number of the table of classes."""
+        snapshot, _ = self.now(ctx)
+        labels = [*classes_by_frequency(snapshot.counts), None]
+        row, column = ctx.params["row"], ctx.params["column"]
+        if not 0 <= row < len(labels):
+            return  # the headings
+        sources = [snapshot.sources[column - 1]] if column else snapshot.sources
+        view = drilldown.with_class(snapshot.view, sources, labels[row])
+        self._show(ctx, view, f"{labels[row] or 'everything'} found by {' or '.join(sources)}")
+
+    def pick_confidence(self, ctx: ExecutionContext) -> None:
+        """A bar of the confidences."""
+        snapshot, _ = self.now(ctx)
+        source = sources_with_confidence(snapshot.counts)[ctx.params["trace_idx"]].source
+        bar = ctx.params["idx"]
+        self._show(ctx, drilldown.with_confidence(snapshot.view, source, bar), f"{source} with confidence {_span(bar)}")
+
+    def pick_match(self, ctx: ExecutionContext) -> None:
+        """A number of the table of matches."""
+        snapshot, (a, b) = self._pair(ctx)
+        labels = [*(row.label for row in snapshot.matches((a, b)).classes), None]
+        row, column = ctx.params["row"], ctx.params["column"]
+        if not 0 <= row < len(labels):
+            return
+        kind = (None, *MATCH_KINDS, None)[column]  # the first column names the class, the last is the mean IoU
+        found = {"matched": "found by both", "only_a": f"found only by {a}", "only_b": f"found only by {b}"}
+        view = drilldown.with_match(snapshot.view, a, b, labels[row], kind)
+        self._show(ctx, view, f"{labels[row] or 'everything'} {found.get(kind, f'of {a} or {b}')}")
+
+    def pick_agreement(self, ctx: ExecutionContext) -> None:
+        """A bar of the agreements."""
+        (snapshot, (a, b)), bar = self._pair(ctx), ctx.params["idx"]
+        self._show(ctx, drilldown.with_agreement(snapshot.view, a, b, bar), f"agreement {_span(bar)}")
+
+    def pick_points(self, ctx: ExecutionContext) -> None:
+        """Points inside a box or a lasso. After a redraw the App reports an empty selection, which is ignored."""
+        ids = [point["id"] for point in ctx.params.get("data") or [] if point.get("id")]
+        if ids:
+            self._show(ctx, ctx.view.select(ids), "the dots that you drew around")
+
+    def pick_order(self, ctx: ExecutionContext) -> None:
+        """All compared images, the worst first."""
+        snapshot, (a, b) = self._pair(ctx)
+        self._show(ctx, drilldown.least_agreeing(snapshot.view, a, b), "the least agreement first")
+
+    def pick_value(self, ctx: ExecutionContext) -> None:
+        """A bar of an attribute."""
+        snapshot, _ = self.now(ctx)
+        name = ctx.params["path"].removeprefix("values_")
+        value = list(snapshot.images_per_value()[name])[ctx.params["idx"]]
+        self._show(ctx, drilldown.with_attributes(snapshot.view, {name: value}), f"{name} {value}")
+
+    def pick_cell(self, ctx: ExecutionContext) -> None:
+        """A cell of the table of combinations."""
+        snapshot, settings = self.now(ctx)
+        values = dict(zip(settings.axes or (), (ctx.params["x"], ctx.params["y"]), strict=False))
+        label = ", ".join(f"{name} {value}" for name, value in values.items())
+        self._show(ctx, drilldown.with_attributes(snapshot.view, values), label)
+
+    def back(self, ctx: ExecutionContext) -> None:
+        """The view as it was before the first click."""
+        before = json_util.loads(ctx.panel.state.before)
+        self.forget(ctx)
+        if before:
+            ctx.ops.set_view(view=view_of(ctx.dataset, before))
+        else:
+            ctx.ops.clear_view()
+
+    def show_all(self, ctx: ExecutionContext) -> None:
+        """Neither view nor filters."""
+        self.forget(ctx)
+        ctx.ops.clear_sidebar_filters()
+        ctx.ops.clear_view()
+
+    def now(self, ctx: ExecutionContext) -> tuple[Snapshot, Settings]:
+        """The numbers of the App's view, and what is chosen in the panel."""
+        snapshot = take_snapshot(ctx.view)
+        return snapshot, Settings.read(ctx.panel.state.get, snapshot)
+
+    def _pair(self, ctx: ExecutionContext) -> tuple[Snapshot, Pair]:
+        snapshot, settings = self.now(ctx)
+        if settings.comparison is None:
+            raise DatasetError("no two label sources are compared any more; run 'Compare sources'")
+        return snapshot, settings.comparison.pair
+
+    def _show(self, ctx: ExecutionContext, view: fo.DatasetView, label: str) -> None:
+        """Make ``view`` the App's; remember the one before, unless a click made that too.
+
+        ``label`` names in the panel what the grid then shows.
+        """
+        state, current = ctx.panel.state, _stages(ctx)
+        if not state.picked or state.made != _digest(current):
+            state.before = json_util.dumps(current)
+        state.made = _digest(stages_of(view))
+        state.picked = label
+        ctx.ops.set_view(view=view)
+
+    def forget(self, ctx: ExecutionContext) -> None:
+        """There is no earlier view to go back to any more."""
+        ctx.panel.state.set({"picked": None, "before": None, "made": None})
+
+
+def _stages(ctx: ExecutionContext) -> list[dict[str, Any]]:
+    """The stages of the App's view. The sidebar's filters are not among them: they stay whatever view is set."""
+    name = ctx.request_params.get("view_name")
+    stages = ctx.request_params.get("view") or []
+    view = ctx.dataset.load_saved_view(name) if name else view_of(ctx.dataset, stages)
+    return stages_of(view)
+
+
+def _digest(stages: list[dict[str, Any]]) -> str:
+    return json.dumps(stages, default=json_util.default, sort_keys=True)
+
+
+def _span(bar: int) -> str:
+    low, high = edges(bar)
+    return f"{low:.2f} to {high:.2f}"
