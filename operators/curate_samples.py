@@ -11,7 +11,7 @@ from fiftyone.operators.executor import ExecutionContext
 from diffucurate.generator.errors import DiffucurateError, RecipeError
 from diffucurate.operators.forms.fields import choose, choose_source, choose_target, listed, param, refuse
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
-from diffucurate.operators.undo_curation import UndoCuration
+from diffucurate.operators.runtime.uris import uri_of
 from diffucurate.plugin.curation.curate import CURATED, check_name, curate, curations
 from diffucurate.plugin.curation.duplicates import embeddings_in, usual_distance
 from diffucurate.plugin.curation.rules import Rules, classes_in, score_fields
@@ -164,7 +164,7 @@ class CurateSamples(LibraryOperator):
         outputs = super().output(result)
         if result:
             undo = types.Button(
-                label="Undo", operator=UndoCuration.URI, prompt=True, params={"curation": result["view"]}
+                label="Undo", operator=uri_of("undo_curation"), prompt=True, params={"curation": result["view"]}
             )
             outputs.view("undo", undo)
         return outputs

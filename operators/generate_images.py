@@ -29,6 +29,7 @@ from diffucurate.operators.forms.recipe_form import (
     remember_classes,
     show_yaml,
 )
+from diffucurate.operators.forms.recipe_params import BUILT, FILE, PASTED
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.generation.estimate import in_words, pace
 from diffucurate.plugin.generation.load_recipes import recipes_in_text
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 #: What the field for a pasted recipe begins with.
 EXAMPLE = recipe_params.as_text(recipe_params.EXAMPLE)
-
-BUILT, PASTED, FILE = "built", "pasted", "file"
 
 
 class GenerateImages(LibraryOperator):

@@ -27,12 +27,13 @@ from diffucurate.operators.forms.label_settings import (
     show_preview,
 )
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.runtime.uris import uri_of
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
 
 SOURCE = "attention"
-LABEL_IMAGES = "@diffucurate/diffucurate/label_images"
+LABEL_IMAGES = uri_of("label_images")
 
 
 class PreviewThreshold(LibraryOperator):

@@ -11,10 +11,10 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError
 from diffucurate.operators.forms.fields import has_dataset, param, refuse
-from diffucurate.operators.forms.recipe_params import as_text
+from diffucurate.operators.forms.recipe_params import PASTED, as_text
 from diffucurate.operators.forms.selection import chosen_sample
-from diffucurate.operators.generate_images import PASTED, GenerateImages
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.runtime.uris import uri_of
 from diffucurate.plugin.provenance.describe import of_image, of_run
 from diffucurate.plugin.provenance.job_of_sample import dataset_with, provenance, recipe_of
 
@@ -80,12 +80,9 @@ class ShowProvenance(LibraryOperator):
             "Use as a recipe",
             icon="edit",
             variant="outlined",
-            on_click=f"{self.plugin_name}/{GenerateImages.NAME}",
+            on_click=uri_of("generate_images"),
             prompt=True,
-            params={
-                "recipe_from": PASTED,
-                "recipe": as_text(content),
-            },
+            params={"recipe_from": PASTED, "recipe": as_text(content)},
         )
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:

@@ -24,7 +24,6 @@ class UndoCuration(LibraryOperator):
     LABEL: ClassVar[str] = "Undo curation"
     DESCRIPTION: ClassVar[str] = "Take back a curation: its tag and saved view go, and what they replaced comes back"
     ICON: ClassVar[str] = "undo"
-    URI: ClassVar[str] = f"@diffucurate/diffucurate/{NAME}"
 
     def __call__(self, dataset: fo.Dataset | fo.DatasetView, name: str = CURATED, *, delegate: bool = False) -> Any:
         """The same from Python; see ``call``."""

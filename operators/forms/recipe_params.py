@@ -34,7 +34,8 @@ from diffucurate.operators.forms.recipe_texts import (
 
 Lists = dict[str, list[str]]
 
-#: Where the images go and where the model comes from.
+#: Where the recipe, the dataset and the model come from.
+BUILT, PASTED, FILE = "built", "pasted", "file"
 NEW, CURRENT = "new", "current"
 BUILTIN, HUB, LOCAL = "builtin", "hub", "local"
 

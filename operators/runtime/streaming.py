@@ -17,13 +17,14 @@ from fiftyone.operators.executor import ExecutionContext
 from fiftyone.operators.message import GeneratedMessage
 
 from diffucurate.operators.runtime.running import RunningTask, running_task
+from diffucurate.operators.runtime.uris import uri_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Progress
     from diffucurate.plugin.progress import Listener
 
 #: The operator behind the button beside the progress bar.
-CANCEL = "@diffucurate/diffucurate/cancel_run"
+CANCEL = uri_of("cancel_run")
 
 #: Reports that follow each other faster than this many seconds are left out: the App draws each of them.
 MIN_INTERVAL = 0.25
