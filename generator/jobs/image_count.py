@@ -1,4 +1,4 @@
-"""What a recipe will make, told without making its jobs: how many images, and some of the prompts.
+"""How many images a recipe makes, and some of its prompts, without the list of its jobs.
 
 Cheap for any recipe, so a form can ask at every keystroke. Knows nothing of models or datasets.
 """
@@ -14,43 +14,43 @@ from diffucurate.generator.jobs.jobs import count_jobs
 from diffucurate.generator.recipe.recipe import Recipe, Sample
 from diffucurate.generator.text.templates import attributes_of, fill
 
-#: Up to so many images are counted one by one, which tells prompts that two templates share.
+#: Up to so many images are counted one by one, so that a prompt of two templates counts once.
 _COUNTED = 2_000
 
 
-class Outlook(NamedTuple):
-    """``images``: how many; where not ``exact`` a bound, above which prompts that two templates share bring it."""
+class ImageCount(NamedTuple):
+    """A number of images; where not ``exact``, an upper bound: a prompt of two templates is counted twice."""
 
     images: int
     exact: bool
 
 
-def images_of(recipe: Recipe) -> Outlook:
-    """How many images a recipe makes; never more than ``images``.
+def images_of(recipe: Recipe) -> ImageCount:
+    """The number of images that a recipe makes, or an upper bound of it.
 
     Raises:
         RecipeError: what is wrong with its captions.
     """
     if recipe.captions is not None:
-        found = len(caption_prompts(recipe.captions, recipe.classes).prompts) * recipe.variants
-        return Outlook(min(recipe.sample.count, found) if isinstance(recipe.sample, Sample) else found, True)
+        images = len(caption_prompts(recipe.captions, recipe.classes).prompts) * recipe.variants
+        return ImageCount(min(recipe.sample.count, images) if isinstance(recipe.sample, Sample) else images, True)
     most = recipe.product_size
     if most <= _COUNTED:
-        return Outlook(count_jobs(recipe), True)
+        return ImageCount(count_jobs(recipe), True)
     images = min(recipe.sample.count, most) if isinstance(recipe.sample, Sample) else most
-    return Outlook(images, len(recipe.templates) == 1)
+    return ImageCount(images, len(recipe.templates) == 1)
 
 
 def some_prompts(templates: Sequence[str], attributes: Mapping[str, Sequence[str]], most: int) -> list[str]:
-    """Up to ``most`` different prompts from all over the product, from each template its share.
+    """Up to ``most`` different prompts, spread over all combinations, as many from each template.
 
-    Lenient, for what is still being written: templates that cannot be taken apart are left out, and an
-    attribute without values stands as ``{name}``.
+    Accepts templates that are still being written: one with an error is left out, and an attribute without values
+    stays ``{name}``.
     """
-    able = {template: names for template in templates if (names := _names(template)) is not None}
-    share, more = divmod(most, max(len(able), 1))
+    readable = {template: names for template in templates if (names := _names(template)) is not None}
+    share, more = divmod(most, max(len(readable), 1))
     prompts: list[str] = []
-    for index, (template, names) in enumerate(able.items()):
+    for index, (template, names) in enumerate(readable.items()):
         axes = [list(attributes.get(name) or [f"{{{name}}}"]) for name in names]
         total, wanted = prod(map(len, axes)), share + (index < more)
         stride = _stride(total) if total > wanted else 1
