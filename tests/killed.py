@@ -8,7 +8,7 @@ import sys
 
 _KILLED = """
 import os, signal, sys
-from diffucurate.plugin import media
+from diffucurate.plugin.store import media_files as media
 
 writes = 0
 write_whole = media.write_whole
