@@ -1,10 +1,11 @@
 """Everything Diffucurate raises for a reason the user can do something about.
 
 DiffucurateError
-├── RecipeError      a field of a recipe or of a call's settings; names field, value and remedy
+├── InvalidSetting   an argument of a call or a value of its settings; names field, value and remedy
+│   └── RecipeError  a key of a recipe, or what it names
 ├── ModelError       a model that cannot be loaded or traced; says what was tried and how to get it
 ├── LabelError       labels that cannot be made or do not fit together
-├── PictureError     an image or mask to paint from that is missing or cannot be used; one of many
+├── ImageError       an image or mask to paint from that is missing or cannot be used; one of many
 ├── DatasetError     a dataset, view or field that is missing or lacks what a step needs
 └── ExportError      a target folder or format that cannot be written
 """
@@ -16,13 +17,17 @@ class DiffucurateError(Exception):
     """The base of all: one clear message for the person, who made the input."""
 
 
-class RecipeError(DiffucurateError):
+class InvalidSetting(DiffucurateError, ValueError):  # noqa: N818  (it says what is wrong, as users read it)
     """A setting is wrong: ``field`` is its dotted name, ``value`` what was given, ``remedy`` what would be right."""
 
     def __init__(self, field: str, value: object, remedy: str) -> None:
         self.field, self.value, self.remedy = field, value, remedy
         shown = repr(value)
         super().__init__(f"{field}: {shown if len(shown) <= 120 else shown[:117] + '...'} - {remedy}")
+
+
+class RecipeError(InvalidSetting):
+    """A key of a recipe is wrong, or a file that it names, or that does not suit its model."""
 
 
 class ModelError(DiffucurateError):

@@ -8,7 +8,7 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DiffucurateError, RecipeError
+from diffucurate.generator.errors import DiffucurateError, InvalidSetting
 from diffucurate.operators.forms.fields import choose, choose_source, choose_target, listed, param, refuse
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.operators.runtime.uris import uri_of
@@ -178,7 +178,7 @@ class CurateSamples(LibraryOperator):
 
 def _blame(inputs: types.Object, error: DiffucurateError) -> None:
     """Put an error on the field that it is about."""
-    if isinstance(error, RecipeError):
+    if isinstance(error, InvalidSetting):
         name = error.field.replace("scores.", "least_")
         place = inputs.get_property(_PLACES.get(name, name)) or inputs.get_property("source")
         refuse(place, error.remedy if error.value is None else f"{error.value}: {error.remedy}")

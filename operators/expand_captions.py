@@ -11,7 +11,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.captions.config import captions_config
 from diffucurate.generator.captions.prompts import caption_prompts
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.models.names import downloaded_writers, locate_writer
 from diffucurate.generator.recipe.checks import check_classes
 from diffucurate.operators.forms.caption_params import captions_in
@@ -90,14 +90,14 @@ class ExpandCaptions(LibraryOperator):
             return
         try:
             check_classes(classes)
-        except RecipeError as error:
+        except InvalidSetting as error:
             refuse(tags, f"{error.value} - {error.remedy}")
             return
         content = captions_in(ctx.params)
         try:
             if content is not None:
                 caption_prompts(captions_config(content), classes, every=False)
-        except RecipeError as error:
+        except InvalidSetting as error:
             refuse(field, f"{error.value} - {error.remedy}")
 
     def _model(self, inputs: types.Object, ctx: ExecutionContext) -> None:

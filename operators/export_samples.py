@@ -147,7 +147,7 @@ def _shares(ctx: ExecutionContext) -> dict[str, float] | None:
     """The splits as the form has them, ``"train=0.8,val=0.2"``, as a mapping; None where empty.
 
     Raises:
-        RecipeError: the text is not of this form.
+        InvalidSetting: the text is not of this form.
     """
     text = param(ctx, "splits")
     return None if text is None else parse_splits(text)

@@ -12,7 +12,7 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.files.strict_yaml import read_text
 from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.generator.recipe.recipe import Recipe
@@ -113,7 +113,7 @@ class GenerateImages(LibraryOperator):
             for recipe in recipes:
                 if recipe.captions is not None:
                     images_of(recipe)  # reads them
-        except RecipeError as error:
+        except InvalidSetting as error:
             refuse(field, str(error))
             return []
         if not recipes and (way == FILE or "recipe" in ctx.params):
@@ -166,7 +166,7 @@ class GenerateImages(LibraryOperator):
 
         recipes = _recipes(ctx, paint=True)
         if not recipes:
-            raise RecipeError("recipe", None, "paste a recipe or name a recipe file")
+            raise InvalidSetting("recipe", None, "paste a recipe or name a recipe file")
         names = list(dict.fromkeys(recipe.dataset for recipe in recipes))
         there = [name for name in names if fo.dataset_exists(name)]
         if not there and _way(ctx) == BUILT and ctx.params.get("dataset_from") == recipe_params.CURRENT:
@@ -184,7 +184,7 @@ class GenerateImages(LibraryOperator):
     def filled(self, ctx: ExecutionContext) -> str | None:
         try:
             recipes = _recipes(ctx)
-        except RecipeError:
+        except InvalidSetting:
             return None
         return recipes[0].dataset if recipes else None
 
@@ -218,7 +218,7 @@ def _recipes(ctx: ExecutionContext, *, paint: bool = False) -> list[Recipe]:
     """The recipes as the form has them, none while nothing is entered; learned words are converted to ``paint``.
 
     Raises:
-        RecipeError: what is entered is no recipe.
+        InvalidSetting: what is entered is no recipe.
     """
     way = _way(ctx)
     if way == BUILT:

@@ -11,7 +11,7 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DatasetError, DiffucurateError, ModelError, RecipeError
+from diffucurate.generator.errors import DatasetError, DiffucurateError, InvalidSetting, ModelError
 from diffucurate.generator.labels.settings import SETTINGS, Settings
 from diffucurate.generator.models.names import downloaded_models, downloaded_segmenters, locate, locate_segmenter
 from diffucurate.generator.models.token_files import existing_token, token_names
@@ -226,7 +226,7 @@ class LabelImages(LibraryOperator):
         samples, sources = ctx.target_view(), _sources(ctx)
         unknown = [name for name in sources if name not in SETTINGS]
         if unknown or not sources:
-            raise RecipeError("source", unknown or None, f"use one or more of {', '.join(SOURCES)}")
+            raise InvalidSetting("source", unknown or None, f"use one or more of {', '.join(SOURCES)}")
         settings = {name: given_settings(ctx, name) for name in sources}
         classes, found = listed(param(ctx, "classes")), dict[str, int]()
         for index, name in enumerate(sources):
@@ -318,7 +318,7 @@ def _problems(ctx: ExecutionContext, sources: list[str]) -> dict[str, str]:
     for name in (listed(param(ctx, "tokens")) or []) if "attention" in sources else []:
         try:
             existing_token(name)
-        except RecipeError as error:
+        except InvalidSetting as error:
             found["tokens"] = str(error)
     if "yolov8" in sources and weights and not Path(weights).expanduser().is_file():
         found["weights"] = f"'{weights}' is no file on this machine; give the full path of a .pt file or leave it empty"

@@ -8,7 +8,7 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.models.token_files import token_names, token_path
 from diffucurate.operators.forms.fields import choose, choose_target, listed, param, refuse
 from diffucurate.operators.forms.model import ask_model
@@ -97,7 +97,7 @@ class LearnToken(LibraryOperator):
         if name is not None:
             try:
                 token_path(name)
-            except RecipeError as error:
+            except InvalidSetting as error:
                 refuse(field, error.remedy)
         inputs.bool("overwrite", default=False, label="Replace tokens of the same name")
         ask_model(inputs, ctx, "Will look for the class")

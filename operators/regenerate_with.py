@@ -9,7 +9,7 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DatasetError, DiffucurateError, RecipeError
+from diffucurate.generator.errors import DatasetError, DiffucurateError, InvalidSetting
 from diffucurate.operators.forms.fields import has_dataset, param, refuse
 from diffucurate.operators.forms.recipe_texts import split
 from diffucurate.operators.forms.selection import chosen_ids
@@ -74,7 +74,7 @@ class RegenerateWith(LibraryOperator):
         attributes = self._ask_attributes(inputs, made)
         try:
             parts = plan_of(dataset, made, _seeds(ctx), _changes(ctx))
-        except RecipeError as error:
+        except InvalidSetting as error:
             name = error.field.removeprefix("attributes.").partition("[")[0]
             said = error.remedy if error.value in (None, []) else f"{error.value}: {error.remedy}"
             refuse(attributes.get(name, seeds), said)

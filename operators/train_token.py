@@ -12,7 +12,7 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.inversion.files import WordFiles, word_name
 from diffucurate.generator.inversion.settings import LAYERS, Inversion
 from diffucurate.operators.forms.fields import choose, choose_target, param, refuse
@@ -166,7 +166,7 @@ class TrainToken(LibraryOperator):
         try:
             settings = Inversion(**_settings(ctx))
             files = WordFiles.of(param(ctx, "name") or word_name(settings.placeholder))
-        except RecipeError as error:
+        except InvalidSetting as error:
             known = inputs.get_property(error.field) if error.field in inputs.properties else None
             refuse(known or inputs.view("wrong", types.Error(label=str(error))), error.remedy)
             return

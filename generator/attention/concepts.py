@@ -23,7 +23,7 @@ from diffucurate.generator.attention.capture.processor import rotated
 from diffucurate.generator.attention.families import Flux, Pass, family_of, same_context
 from diffucurate.generator.attention.families.family import by_depth
 from diffucurate.generator.attention.settings import TraceSettings
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 
 #: Tokens that a concept may have.
 _LONGEST = 64
@@ -44,7 +44,7 @@ class ConceptTrace:
 
     Raises:
         ModelError: a model of another kind.
-        RecipeError: fewer than two concepts, which would share nothing.
+        InvalidSetting: fewer than two concepts, which would share nothing.
     """
 
     def __init__(
@@ -64,7 +64,9 @@ class ConceptTrace:
             )
         self._concepts = [words[0] for words in phrases.values()] + list(background)
         if not phrases or len(self._concepts) < 2:
-            raise RecipeError("concepts", self._concepts, "name at least one class, and two concepts with background")
+            raise InvalidSetting(
+                "concepts", self._concepts, "name at least one class, and two concepts with background"
+            )
         self._pipe, self._family, self._labels = pipe, family, list(phrases)
         self._settings = settings or TraceSettings()
         blocks = list(family.model.transformer_blocks)

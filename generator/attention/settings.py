@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 
 Block = Literal["down", "mid", "up"]
 Contest = Literal["all", "no-start", "content"]
@@ -61,7 +61,7 @@ class TraceSettings:
             the passes or by the last one alone, 0.70 by all of them.
 
     Raises:
-        RecipeError: a value outside its range; the field is named ``trace.<name>``.
+        InvalidSetting: a value outside its range; the field is named ``trace.<name>``.
     """
 
     blocks: tuple[Block, ...] = ("up",)
@@ -88,30 +88,30 @@ class TraceSettings:
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                raise RecipeError(
+                raise InvalidSetting(
                     f"trace.{name}", getattr(self, name), f"use one of {', '.join(filter(None, allowed))}"
                 )
         if not self.blocks or not set(self.blocks) <= set(get_args(Block)):
-            raise RecipeError("trace.blocks", self.blocks, f"use one or more of {', '.join(get_args(Block))}")
+            raise InvalidSetting("trace.blocks", self.blocks, f"use one or more of {', '.join(get_args(Block))}")
         if self.depth is not None and not 0 <= self.depth[0] <= self.depth[1] <= 1:
-            raise RecipeError("trace.depth", self.depth, "use (first, last) with 0 <= first <= last <= 1")
+            raise InvalidSetting("trace.depth", self.depth, "use (first, last) with 0 <= first <= last <= 1")
         if not 1 <= self.finest <= self.coarsest:
-            raise RecipeError("trace.coarsest", self.coarsest, f"use at least finest ({self.finest}), from 1 on")
+            raise InvalidSetting("trace.coarsest", self.coarsest, f"use at least finest ({self.finest}), from 1 on")
         for name in ("noise", "refine_noise"):
             low, high = getattr(self, name) or (0, 1)
             if not 0 <= low <= high <= 1:
                 remedy = "use (lowest, highest) with 0 <= lowest <= highest <= 1"
-                raise RecipeError(f"trace.{name}", (low, high), remedy)
+                raise InvalidSetting(f"trace.{name}", (low, high), remedy)
         if self.weights is not None and (min(self.weights.values(), default=0) < 0 or sum(self.weights.values()) <= 0):
-            raise RecipeError("trace.weights", dict(self.weights), "use weights >= 0 of which one is positive")
+            raise InvalidSetting("trace.weights", dict(self.weights), "use weights >= 0 of which one is positive")
         if self.linear and self.heads is not None:
-            raise RecipeError("trace.heads", self.heads, "heads are weighed by shares of attention, not by products")
+            raise InvalidSetting("trace.heads", self.heads, "heads are weighed by shares of attention, not by products")
         if self.tau is not None and (self.tau < 0 or self.tau != int(self.tau)):
-            raise RecipeError("trace.tau", self.tau, "use a whole number from 0 on")
+            raise InvalidSetting("trace.tau", self.tau, "use a whole number from 0 on")
         if not 0 < self.inflation <= 100:
-            raise RecipeError("trace.inflation", self.inflation, "use a number above 0 and up to 100")
+            raise InvalidSetting("trace.inflation", self.inflation, "use a number above 0 and up to 100")
         if self.refine_at is not None and self.refine_at < 1:
-            raise RecipeError("trace.refine_at", self.refine_at, "use 1 or more")
+            raise InvalidSetting("trace.refine_at", self.refine_at, "use 1 or more")
 
     def reads(self, factor: int) -> bool:
         """Whether maps ``factor`` times coarser than the latent count."""

@@ -7,14 +7,14 @@ recipe can be looked at where its files are not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from diffucurate.generator.captions.files import FIELD, FORMATS, captions_of
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting, RecipeError
 from diffucurate.generator.text.templates import attributes_of
-from diffucurate.generator.validation import in_one_sentence
+from diffucurate.generator.validation import StrictSettings
 
 ClassPrompt = Literal["append", "separate", "none"]
 
@@ -32,10 +32,11 @@ def _listed(value: Any) -> Any:
     return value
 
 
-class Captions(BaseModel):
+class Captions(StrictSettings):
     """Captions as prompts: of a file, or written here."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    prefix: ClassVar[str] = FIELD
+    error: ClassVar[type[InvalidSetting]] = RecipeError
 
     path: Annotated[str, Field(min_length=1)] | None = None
     """A text file with a caption per line, a JSON list, or COCO's captions JSON; see ``generator.captions.files``."""
@@ -65,10 +66,7 @@ def captions_config(value: Any) -> Captions:
     Raises:
         RecipeError: something is wrong with it.
     """
-    try:
-        captions = Captions.model_validate(plain_captions(value))
-    except ValidationError as error:
-        raise in_one_sentence(error, Captions, within=(FIELD,)) from None
+    captions = Captions.model_validate(plain_captions(value))
     _check_place(captions)
     return captions
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from diffucurate.generator.captions.config import captions_config
 from diffucurate.generator.captions.prompts import CaptionPrompt, balanced, caption_prompts
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.expansion.language_model import LanguageModel
 from diffucurate.generator.expansion.written import UNFINISHED, caption_in, folded, problem
 from diffucurate.generator.progress import Progress
@@ -105,21 +105,21 @@ def expand_captions(
         What was written. Fewer than ``count`` where the model did no better: ``dropped`` says why.
 
     Raises:
-        RecipeError: captions, classes or a setting are wrong, or the file is there already or cannot be written.
+        InvalidSetting: captions, classes or a setting are wrong, or the file is there already or cannot be written.
         ModelError: the model cannot be loaded, or nothing that it wrote was of use.
     """
     given = {"count": count, "shots": shots, "most_words": most_words, "tries": tries, "batch_size": batch_size}
     for name, value in given.items():
         if value < (0 if name == "shots" else 1):
-            raise RecipeError(name, value, f"use a whole number from {0 if name == 'shots' else 1} on")
+            raise InvalidSetting(name, value, f"use a whole number from {0 if name == 'shots' else 1} on")
     if not 0 < temperature <= 10:
-        raise RecipeError("temperature", temperature, "use a number above 0 and up to 10")
+        raise InvalidSetting("temperature", temperature, "use a number above 0 and up to 10")
     check_classes(classes)
     target = Path(path)
     if target.suffix.lower() != ".json" or target.is_dir():
-        raise RecipeError("path", str(path), "name a file that ends in .json")
+        raise InvalidSetting("path", str(path), "name a file that ends in .json")
     if target.exists() and not overwrite:
-        raise RecipeError("path", str(path), "the file is there already; name another, or say to overwrite it")
+        raise InvalidSetting("path", str(path), "the file is there already; name another, or say to overwrite it")
     known = _known(captions, classes)
     writer = LanguageModel(model, device)
     result = CaptionExpansion(target)
@@ -222,4 +222,4 @@ def _write(result: CaptionExpansion, about: Mapping[str, Any]) -> None:
         part.write_text(text + "\n", encoding="utf-8")
         part.replace(result.path)
     except OSError as error:
-        raise RecipeError("path", str(result.path), f"it cannot be written ({error.strerror or error})") from None
+        raise InvalidSetting("path", str(result.path), f"it cannot be written ({error.strerror or error})") from None

@@ -7,14 +7,14 @@ from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
 
-from diffucurate.generator.errors import ExportError, RecipeError
+from diffucurate.generator.errors import ExportError, InvalidSetting
 
 
 def parse_splits(text: str) -> dict[str, float]:
     """``train=0.8,val=0.2`` as a mapping; which names and shares make sense is for ``check_splits`` to say.
 
     Raises:
-        RecipeError: the text is not of this form, or a name comes twice.
+        InvalidSetting: the text is not of this form, or a name comes twice.
     """
     shares: dict[str, float] = {}
     for part in text.split(","):
@@ -22,9 +22,9 @@ def parse_splits(text: str) -> dict[str, float]:
         try:
             value = float(share)
         except ValueError:
-            raise RecipeError("splits", text, "give names and shares, as in train=0.8,val=0.2") from None
+            raise InvalidSetting("splits", text, "give names and shares, as in train=0.8,val=0.2") from None
         if not name or name in shares:
-            raise RecipeError("splits", text, "give each share one name of its own, as in train=0.8,val=0.2")
+            raise InvalidSetting("splits", text, "give each share one name of its own, as in train=0.8,val=0.2")
         shares[name] = value
     return shares
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Path:
@@ -56,14 +56,14 @@ def load_checkpoint(path: Path, parameters: Sequence[nn.Parameter], optimiser: t
     """Restore parameters and the optimiser's state of them.
 
     Raises:
-        RecipeError: the file is of another model, whose parameters have other shapes.
+        InvalidSetting: the file is of another model, whose parameters have other shapes.
     """
     with safe_open(path, framework="pt") as file:
         for index, parameter in enumerate(parameters):
             tensors = {key: file.get_tensor(key) for key in file.keys() if key.split(".")[0] == f"{index}"}  # noqa: SIM118 - not a dict
             if f"{index}" not in tensors or tensors[f"{index}"].shape != parameter.shape:
                 remedy = "it is of another model; choose another name, or have it replaced"
-                raise RecipeError("name", str(path), remedy)
+                raise InvalidSetting("name", str(path), remedy)
             parameter.data.copy_(tensors.pop(f"{index}"))
             optimiser.state[parameter] = {
                 key.partition(".")[2]: value if value.ndim == 0 else value.to(parameter.device)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.inversion.loss_plot import loss_plot
 
 #: Overrides the folder in which learned words go by name.
@@ -49,10 +49,12 @@ class WordFiles:
         """Those of the word of that name, in a folder of its own below ``folder``.
 
         Raises:
-            RecipeError: a name that would lead out of the folder, or is none.
+            InvalidSetting: a name that would lead out of the folder, or is none.
         """
         if not _NAME.fullmatch(name):
-            raise RecipeError("name", name, "use letters, digits, spaces, dots, underscores and hyphens, as in piano-2")
+            raise InvalidSetting(
+                "name", name, "use letters, digits, spaces, dots, underscores and hyphens, as in piano-2"
+            )
         return cls(words_folder(folder) / name, name)
 
     @property

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import cos, pi
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError
-from pydantic import model_validator as check
+from pydantic import BeforeValidator, Field
 
-from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.validation import in_one_sentence
+from diffucurate.generator.validation import StrictSettings
 
 #: Where a caption has the word.
 SLOT = "{}"
@@ -26,43 +23,19 @@ LAYERS = {
     "all": ("to_q", "to_k", "to_v", "to_out.0", "net.0.proj", "net.2", "conv1", "conv2"),
 }
 
-_LIMITS = {
-    "vectors": (1, 32), "steps": (1, 100_000), "batch_size": (1, 256), "checkpoint_every": (1, 100_000),
-    "preview_every": (0, 100_000), "previews": (1, 16), "outside": (0, 1), "crops": (0, 16), "rank": (1, 128),
-}  # fmt: skip
-
-_Rate = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+_Rate = Annotated[float, Field(gt=0, le=100)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-    @check(mode="wrap")
-    @classmethod
-    def _speak_plainly(cls, data: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
-        try:
-            return handler(data)
-        except ValidationError as error:
-            raise in_one_sentence(error, cls, within=cls.where(), limits=_LIMITS) from None
-
-    @classmethod
-    def where(cls) -> tuple[str, ...]:
-        """Where the part sits in a larger config."""
-        return ()
-
-
-class LowRank(_Part):
+class LowRank(StrictSettings):
     """Small changes to the model itself, learned beside the word (LoRA, Hu et al. 2021; on keys and values of the
     text alone, as Custom Diffusion does, Kumari et al. 2023). For what a model cannot paint, whatever it is told."""
+
+    prefix: ClassVar[str] = "lora"
 
     rank: Annotated[int, Field(ge=1, le=128)] = 8
     learning_rate: _Rate = 1e-3
     layers: Literal["text", "attention", "all"] = "text"
     """Keys and values of the text, all of attention, or the convolutions too."""
-
-    @classmethod
-    def where(cls) -> tuple[str, ...]:
-        return ("lora",)
 
 
 def _plain_captions(value: Any) -> Any:
@@ -70,27 +43,27 @@ def _plain_captions(value: Any) -> Any:
     if value in ("thing", "style"):
         return value
     if not texts or not all(isinstance(text, str) and text.count(SLOT) == 1 for text in texts):
-        raise RecipeError("captions", value, "write 'thing', 'style' or texts with one {} each for the word")
+        raise ValueError("write 'thing', 'style' or texts with one {} each for the word")
     return tuple(texts)
 
 
 def _plain_lora(value: Any) -> Any:
     if isinstance(value, bool):
         return LowRank() if value else None
-    return LowRank.model_validate(value) if isinstance(value, Mapping) else value
+    return value
 
 
 def _plain_placeholder(value: Any) -> Any:
     if isinstance(value, str) and (len(value.split()) != 1 or value != value.strip()):
-        raise RecipeError("placeholder", value, "a placeholder is one word, as in <piano>")
+        raise ValueError("a placeholder is one word, as in <piano>")
     return value
 
 
-class Inversion(_Part):
+class Inversion(StrictSettings):
     """How one word is learned.
 
     Raises:
-        RecipeError: whatever is wrong with it.
+        InvalidSetting: whatever is wrong with it.
     """
 
     placeholder: Annotated[str, Field(min_length=1), BeforeValidator(_plain_placeholder)]

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.inversion.checkpoints import load_checkpoint, read_about, save_checkpoint, save_tensors
 from diffucurate.generator.inversion.examples import Example, Prepared, check_examples, prepare, with_word
 from diffucurate.generator.inversion.files import WordFiles
@@ -85,7 +85,7 @@ def learn_word(
 
     Raises:
         PictureError: too few or too many examples, or ones that cannot be used.
-        RecipeError: the placeholder is a word already, the name is taken, or a caption leaves no room for the word.
+        InvalidSetting: the placeholder is a word already, the name is taken, or a caption leaves no room for the word.
         ModelError: the model learns no words, or the vectors grow without end.
     """
     check_examples(examples)
@@ -235,10 +235,10 @@ def _begun(
         if found["step"] < settings.steps or (found["step"] == settings.steps and not files.word.exists()):
             return found
         remedy = f"it was learned in {found['step']} steps already; ask for more, choose another name, or replace it"
-        raise RecipeError("name", files.name, remedy)
+        raise InvalidSetting("name", files.name, remedy)
     if (found is not None or files.word.exists()) and not overwrite:
         remedy = "a word of that name is there, learned with other settings or examples; choose another, or replace it"
-        raise RecipeError("name", files.name, remedy)
+        raise InvalidSetting("name", files.name, remedy)
     return run
 
 

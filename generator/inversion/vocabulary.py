@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.inversion.settings import SLOT
 from diffucurate.generator.models.adapters import check_unknown, word_encoders
 
@@ -58,7 +58,7 @@ def learning(pipe: Any, placeholder: str, vectors: int, initializer: str | None,
     """A block in which the pipeline knows the word: prompts with it can be encoded, and its vectors be learned.
 
     Raises:
-        RecipeError: the placeholder is a word already, or the initializer none.
+        InvalidSetting: the placeholder is a word already, or the initializer none.
         ModelError: the pipeline takes no new words.
     """
     encoders = word_encoders(pipe)
@@ -82,7 +82,7 @@ def check_room(pipe: Any, word: NewWord, captions: Sequence[str]) -> None:
     """See that no caption is cut off before its word ends.
 
     Raises:
-        RecipeError: one is.
+        InvalidSetting: one is.
     """
     most = pipe.tokenizer.model_max_length
     for caption in dict.fromkeys(captions):
@@ -90,7 +90,7 @@ def check_room(pipe: Any, word: NewWord, captions: Sequence[str]) -> None:
         length = len(pipe.tokenizer(text, truncation=False, verbose=False).input_ids)
         if length > most:
             remedy = f"before the word ends it has {length} tokens, the model reads {most}"
-            raise RecipeError("captions", caption, f"{remedy}; use fewer vectors or a shorter caption")
+            raise InvalidSetting("captions", caption, f"{remedy}; use fewer vectors or a shorter caption")
 
 
 @contextmanager
@@ -116,7 +116,9 @@ def _start(tokenizer: Any, weight: Tensor, vectors: int, initializer: str | None
         return weight.float().mean(dim=0) + noise
     ids = tokenizer(initializer, add_special_tokens=False).input_ids
     if not ids:
-        raise RecipeError("initializer", initializer, "the model's tokenizer finds no word in it; give one, as in car")
+        raise InvalidSetting(
+            "initializer", initializer, "the model's tokenizer finds no word in it; give one, as in car"
+        )
     start = torch.stack([weight[ids[index % len(ids)]].float() for index in range(vectors)])
     # Vectors that repeat a word would stay equal but for their places.
     repeats = torch.arange(vectors, device=weight.device)[:, None] >= len(ids)

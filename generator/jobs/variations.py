@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.jobs.jobs import Job, negative_prompt, phrases_of
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.class_mentions import find_phrases
@@ -23,7 +23,7 @@ def template_of(job: Job, recipe: Recipe) -> str:
     open, or the caption.
 
     Raises:
-        RecipeError: none does.
+        InvalidSetting: none does.
     """
     if job.source is not None and job.source.template is not None:
         return job.source.template
@@ -32,7 +32,7 @@ def template_of(job: Job, recipe: Recipe) -> str:
     for template in map(loosened, recipe.templates):
         if set(attributes_of(template)) == set(job.attributes) and fill(template, job.attributes) == job.prompt:
             return template
-    raise RecipeError("templates", job.prompt, "no template of the recipe leads to this prompt")
+    raise InvalidSetting("templates", job.prompt, "no template of the recipe leads to this prompt")
 
 
 def altered(job: Job, **content: Any) -> Job:
@@ -50,7 +50,7 @@ def refilled(job: Job, recipe: Recipe, changes: Changes) -> Iterator[Job]:
         changes: attribute -> values; those that the job's template does not use change nothing.
 
     Raises:
-        RecipeError: no class is found any more in the prompt that a new value leads to.
+        InvalidSetting: no class is found any more in the prompt that a new value leads to.
     """
     template = template_of(job, recipe)
     axes = {name: values for name, values in changes.items() if name in attributes_of(template)}
@@ -64,6 +64,6 @@ def refilled(job: Job, recipe: Recipe, changes: Changes) -> Iterator[Job]:
             alone = {name: fill(template, {**job.attributes, name: chosen[name]}) for name in strange}
             name = next((name for name in strange if not find_phrases(alone[name], recipe.classes)), strange[0])
             remedy = f"'{prompt}' names none of the classes ({', '.join(recipe.classes)}); use a value that keeps one"
-            raise RecipeError(f"attributes.{name}", chosen[name], remedy)
+            raise InvalidSetting(f"attributes.{name}", chosen[name], remedy)
         negative = negative_prompt(recipe, values)
         yield altered(job, prompt=prompt, negative_prompt=negative, attributes=values, phrases=phrases)

@@ -7,19 +7,19 @@ labels. Knows nothing of how the settings are used.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.validation import in_one_sentence
+from diffucurate.generator.errors import InvalidSetting
+from diffucurate.generator.validation import StrictSettings
 
 
-class _Settings(BaseModel):
+class _Settings(StrictSettings):
     """What the settings of all sources share: each is a number with a range, a choice or a switch. Those with a title,
     numbers and switches, are asked for."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+    prefix: ClassVar[str] = "settings"
 
 
 class LabelSettings(_Settings):
@@ -135,38 +135,22 @@ Settings = LabelSettings | YoloSettings
 SETTINGS: dict[str, type[LabelSettings] | type[YoloSettings]] = {"attention": LabelSettings, "yolov8": YoloSettings}
 
 
-def limits(settings: type[BaseModel]) -> dict[str, tuple[float, float]]:
-    """Setting -> its least and its greatest value, for those that are numbers."""
-    fields = settings.model_fields.items()
-    ends = {name: [_end(item) for item in field.metadata] for name, field in fields if field.metadata}
-    return {name: (min(values), max(values)) for name, values in ends.items()}
-
-
-def _end(bound: Any) -> float:
-    return float(bound.ge if hasattr(bound, "ge") else bound.le)
-
-
 def settings_of(source: str, values: Mapping[str, Any]) -> Settings:
     """The settings of ``source``, one of ``SETTINGS``, from plain values; what is not named has its default.
 
     Raises:
-        RecipeError: a name that is no setting of the source, or a value outside its range; the field is called
+        InvalidSetting: a name that is no setting of the source, or a value outside its range; the field is called
             ``settings.<name>``.
     """
-    settings = SETTINGS[source]
-    try:
-        return settings(**values)
-    except ValidationError as error:
-        ranges = {f"settings.{name}": ends for name, ends in limits(settings).items()}
-        raise in_one_sentence(error, settings, within=("settings",), limits=ranges) from None
+    return SETTINGS[source](**values)
 
 
 def check_settings(source: str, settings: Settings) -> None:
     """See that ``settings`` are those of ``source``, one of ``SETTINGS``.
 
     Raises:
-        RecipeError: they are of another type.
+        InvalidSetting: they are of another type.
     """
     expected = SETTINGS[source]
     if not isinstance(settings, expected):
-        raise RecipeError("settings", settings, f"source '{source}' takes {expected.__name__}")
+        raise InvalidSetting("settings", settings, f"source '{source}' takes {expected.__name__}")

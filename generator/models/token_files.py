@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 
 #: Overrides the folder in which tokens go by name.
 TOKENS_DIR_VARIABLE = "DIFFUCURATE_TOKENS_DIR"
@@ -25,10 +25,10 @@ def token_path(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
     """The file of the token of that name, whether it is there or not.
 
     Raises:
-        RecipeError: a name that would lead out of the folder, or is none.
+        InvalidSetting: a name that would lead out of the folder, or is none.
     """
     if not _NAME.fullmatch(name):
-        raise RecipeError("token", name, "use letters, digits, spaces, dots, underscores and hyphens, as in 'car-2'")
+        raise InvalidSetting("token", name, "use letters, digits, spaces, dots, underscores and hyphens, as in 'car-2'")
     return tokens_folder(folder) / f"{name}{_SUFFIX}"
 
 
@@ -41,10 +41,10 @@ def existing_token(name: str, folder: str | os.PathLike[str] | None = None) -> P
     """The file of the token of that name.
 
     Raises:
-        RecipeError: there is none.
+        InvalidSetting: there is none.
     """
     path = token_path(name, folder)
     if not path.is_file():
         there = ", ".join(token_names(folder)) or "none yet"
-        raise RecipeError("token", name, f"no token of that name is in '{path.parent}'; there are: {there}")
+        raise InvalidSetting("token", name, f"no token of that name is in '{path.parent}'; there are: {there}")
     return path

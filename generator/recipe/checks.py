@@ -6,15 +6,17 @@ Each rule raises a ``RecipeError`` with one remedy. Knows the fields of a recipe
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.text.class_mentions import find_phrases, phrase_forms
 from diffucurate.generator.text.class_names import RESERVED_CLASSES
 from diffucurate.generator.text.templates import attributes_of, fill, fixed_in, pieces
-from diffucurate.generator.validation import refuse_repeats, suggestion
+from diffucurate.generator.validation import suggestion
 
 Lists = Mapping[str, Sequence[str]]
 
@@ -32,6 +34,13 @@ _ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _DATASET = re.compile(r"[\w+ .\-]+")
 # Prompts looked at to see whether a class is mentioned at all; beyond that it gets the benefit of the doubt.
 _PROMPTS_SEARCHED = 2_000
+
+
+def refuse_repeats(field: str, values: Sequence[Any]) -> None:
+    """No value may be listed twice."""
+    for value, times in Counter(values).items():
+        if times > 1:
+            raise RecipeError(field, value, f"it is listed {times} times; list it once")
 
 
 def check_dataset(name: str) -> None:

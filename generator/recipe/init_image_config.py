@@ -6,13 +6,14 @@ Knows the fields of a recipe, not the model that holds them, and nothing of the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting, RecipeError
+from diffucurate.generator.recipe.checks import refuse_repeats
 from diffucurate.generator.text.templates import attributes_of
-from diffucurate.generator.validation import refuse_repeats
+from diffucurate.generator.validation import StrictSettings
 
 TEXT, VARY, REPLACE = "txt2img", "img2img", "inpaint"
 
@@ -25,10 +26,11 @@ DEFAULT_STRENGTH = {VARY: 0.6, REPLACE: 1.0}
 DEFAULT_MARGIN = 0.3
 
 
-class SourceImages(BaseModel):
-    """The pictures to start from: a dataset, a saved view of it, some of either, or a folder of files."""
+class InitImages(StrictSettings):
+    """The init images: a dataset, a saved view of it, some of either, or a folder of files."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    prefix: ClassVar[str] = "source"
+    error: ClassVar[type[InvalidSetting]] = RecipeError
 
     dataset: Annotated[str, Field(min_length=1)] | None = None
     folder: Annotated[str, Field(min_length=1)] | None = None
@@ -45,10 +47,11 @@ class SourceImages(BaseModel):
         return {name: value for name, value in plain.items() if value is not None or name not in ("folder", "where")}
 
 
-class Objects(BaseModel):
-    """The objects that are replaced, a picture per object."""
+class Objects(StrictSettings):
+    """The objects that are replaced, an init image per object."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    prefix: ClassVar[str] = "objects"
+    error: ClassVar[type[InvalidSetting]] = RecipeError
 
     field: Annotated[str, Field(min_length=1)]
     """A label source such as ``attention``, or any field with labels: detections, polylines or a segmentation."""
@@ -56,7 +59,7 @@ class Objects(BaseModel):
     """The largest of each picture, each one, or those of these ids."""
     classes: list[str] | None = None
     """Only objects of these labels; of any by default."""
-    margin: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] = DEFAULT_MARGIN
+    margin: Annotated[float, Field(ge=0, le=2)] = DEFAULT_MARGIN
     """What is painted around an object, as a share of the square root of its area."""
 
 

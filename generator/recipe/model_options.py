@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.validation import suggestion
+from diffucurate.generator.errors import InvalidSetting, RecipeError
+from diffucurate.generator.validation import StrictSettings, suggestion
 
 #: Name of a sampler -> its class in diffusers, without "Scheduler".
 SCHEDULERS = {
@@ -30,26 +30,31 @@ PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
 MAX_SCALE = 10.0
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-
-class Lora(_Part):
+class Lora(StrictSettings):
     """Low-rank changes to a model's weights: a ``.safetensors`` file, a folder with one, or a hub id."""
 
+    called: ClassVar[str] = "a LoRA"
+    error: ClassVar[type[InvalidSetting]] = RecipeError
+
     path: Annotated[str, Field(min_length=1)]
-    scale: Annotated[float, Field(ge=-MAX_SCALE, le=MAX_SCALE, allow_inf_nan=False)] = 1.0
+    scale: Annotated[float, Field(ge=-MAX_SCALE, le=MAX_SCALE)] = 1.0
 
 
-class TextualInversion(_Part):
+class TextualInversion(StrictSettings):
     """A word learned by textual inversion: a ``.safetensors`` file or a hub id, and how prompts write it."""
+
+    called: ClassVar[str] = "a learned word"
+    error: ClassVar[type[InvalidSetting]] = RecipeError
 
     path: Annotated[str, Field(min_length=1)]
     placeholder: Annotated[str, Field(min_length=1)]
 
 
-class ModelOptions(_Part):
+class ModelOptions(StrictSettings):
     """All of it; empty, the model paints as it is."""
+
+    called: ClassVar[str] = "a model's options"
+    error: ClassVar[type[InvalidSetting]] = RecipeError
 
     scheduler: str | None = None
     loras: tuple[Lora, ...] = ()

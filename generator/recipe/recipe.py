@@ -9,31 +9,29 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import partial
 from math import prod
 from pathlib import Path
 from random import Random
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError
-from pydantic import model_validator as check
+from pydantic import BeforeValidator, Field, model_validator
 
 from diffucurate.generator.captions.config import Captions, check_captions, plain_captions, with_caption_defaults
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting, RecipeError
 from diffucurate.generator.files.strict_yaml import read_text, read_yaml
 from diffucurate.generator.recipe import checks
 from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
 from diffucurate.generator.recipe.init_image_config import (
     DEFAULT_STRENGTH,
+    InitImages,
     Objects,
-    SourceImages,
     check_init_images,
     plain_strength,
     with_init_defaults,
 )
 from diffucurate.generator.recipe.model_options import Lora, ModelOptions, TextualInversion, check_model_options
 from diffucurate.generator.text.templates import attributes_of, fixed_in
-from diffucurate.generator.validation import in_one_sentence, refuse_repeats
+from diffucurate.generator.validation import StrictSettings
 
 #: Images one recipe may ask for; more is a slip (a product of long lists) far more often than a wish.
 MAX_JOBS = 1_000_000
@@ -43,20 +41,22 @@ MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
 
 
-class Sample(BaseModel):
+class Sample(StrictSettings):
     """A part of all possible images in which each value of each attribute comes as evenly as possible."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    prefix: ClassVar[str] = "sample"
+    error: ClassVar[type[InvalidSetting]] = RecipeError
 
     count: Annotated[int, Field(ge=1)]
     """Images, not prompts; more than there are means all."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
 
 
-class RandomSeeds(BaseModel):
+class RandomSeeds(StrictSettings):
     """Different seeds drawn at random, the same ones whenever the recipe is read."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    prefix: ClassVar[str] = "seeds"
+    error: ClassVar[type[InvalidSetting]] = RecipeError
 
     count: Annotated[int, Field(ge=1, le=MAX_JOBS)]
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
@@ -82,7 +82,7 @@ def _plain_sizes(value: Any) -> Any:
     if not isinstance(value, list | tuple) or not value or not isinstance(value[0], list | tuple):
         return _plain_size(value)
     sizes = [_plain_size(size) for size in value]
-    refuse_repeats("size", sizes)
+    checks.refuse_repeats("size", sizes)
     return sizes
 
 
@@ -101,7 +101,7 @@ def _plain_seeds(value: Any) -> Any:
     if isinstance(value, RandomSeeds):
         return value
     if isinstance(value, Mapping):
-        return _part(RandomSeeds, value, "seeds")
+        return RandomSeeds.model_validate(value)
     if _is_int(value):
         if value < 1:
             raise RecipeError("seeds", value, "give the number of seeds per prompt, at least 1, or a list of seeds")
@@ -116,7 +116,7 @@ def _plain_seeds(value: Any) -> Any:
     for seed in value:
         if not 0 <= seed <= MAX_SEED:
             raise RecipeError("seeds", seed, f"a seed must be from 0 to {MAX_SEED}")
-    refuse_repeats("seeds", value)
+    checks.refuse_repeats("seeds", value)
     return value
 
 
@@ -124,37 +124,23 @@ def _strength(value: Any) -> Any:
     return None if value is None else plain_strength(value)
 
 
-def _captions(value: Any) -> Any:
-    return _whole(Captions, "captions", plain_captions(value))
-
-
 def _plain_sample(value: Any) -> Any:
     if value == "all" or isinstance(value, Sample):
         return value
     if not isinstance(value, Mapping):
         raise RecipeError("sample", value, "write 'all' or {count: 100, seed: 0}")
-    return _part(Sample, value, "sample")
+    return Sample.model_validate(value)
 
 
-def _whole(model: type[BaseModel], field: str, value: Any) -> Any:
-    return _part(model, value, field) if isinstance(value, Mapping) else value
-
-
-def _part(model: type[BaseModel], value: Mapping[str, Any], field: str) -> Any:
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise in_one_sentence(error, model, within=(field,)) from None
-
-
-class Recipe(BaseModel):
+class Recipe(StrictSettings):
     """What a dataset should hold; every verb and every door builds this same config.
 
     Raises:
         RecipeError: whatever is wrong with it, also when made directly.
     """
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    called: ClassVar[str] = "a recipe"
+    error: ClassVar[type[InvalidSetting]] = RecipeError
 
     dataset: str
     """Name of the FiftyOne dataset."""
@@ -162,9 +148,9 @@ class Recipe(BaseModel):
     """Built-in name, hub id, local folder or single .safetensors file."""
     task: Literal["txt2img", "img2img", "inpaint"] = "txt2img"
     """From text alone, from whole pictures, or objects in pictures replaced."""
-    source: Annotated[SourceImages | None, BeforeValidator(partial(_whole, SourceImages, "source"))] = None
+    source: InitImages | None = None
     """The pictures that img2img and inpaint start from."""
-    objects: Annotated[Objects | None, BeforeValidator(partial(_whole, Objects, "objects"))] = None
+    objects: Objects | None = None
     """What inpaint replaces."""
     strength: Annotated[float | list[float] | None, BeforeValidator(_strength)] = None
     """How far from its picture an image goes, in (0, 1]; of a list each image draws one. 0.6 for img2img and 1 for
@@ -175,7 +161,7 @@ class Recipe(BaseModel):
     """Width and height in pixels, each a multiple of 8; or several such pairs, at each of which prompts are painted.
     ``source``, the default where images start from pictures, is the size of each, as near as the model comes to it."""
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 20
-    guidance: Annotated[float, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)] = 5.0
+    guidance: Annotated[float, Field(ge=0, le=MAX_GUIDANCE)] = 5.0
     """Classifier-free guidance scale; 1 or less turns guidance off."""
     seeds: Annotated[int | list[int] | RandomSeeds, BeforeValidator(_plain_seeds)] = 1
     """How many seeds (0, 1, ...) per prompt, the seeds themselves, or how many to draw at random."""
@@ -193,7 +179,7 @@ class Recipe(BaseModel):
     templates: list[str]
     """May be left out for img2img: each picture's own template is filled anew then; and where captions are prompts."""
     attributes: dict[str, list[str]] = Field(default_factory=dict)
-    captions: Annotated[Captions | None, BeforeValidator(_captions)] = None
+    captions: Annotated[Captions | None, BeforeValidator(plain_captions)] = None
     """Instead of templates: a file of captions, or a list of them. Read when jobs are made."""
     sample: Annotated[Literal["all"] | Sample, BeforeValidator(_plain_sample)] = "all"
 
@@ -293,30 +279,28 @@ class Recipe(BaseModel):
                 raise RecipeError("recipe", key, "a key must be a text, not a number or yes/no")
         return cls.model_validate(recipe_contents(mapping)[0] if is_config(mapping) else dict(mapping))
 
-    @check(mode="wrap")
+    @model_validator(mode="before")
     @classmethod
-    def _speak_plainly(cls, data: Any, handler: ModelWrapValidatorHandler[Recipe]) -> Recipe:
-        try:
-            recipe = handler(with_caption_defaults(with_init_defaults(data)))
-        except ValidationError as error:
-            limits = {"steps": (1, MAX_STEPS), "guidance": (0, MAX_GUIDANCE)}
-            raise in_one_sentence(error, cls, limits=limits) from None
-        if recipe is not data:
-            checks.check_dataset(recipe.dataset)
-            checks.check_classes(recipe.classes)
-            checks.check_attributes(recipe.attributes)
-            check_captions(recipe)
-            # Pictures may have templates of their own, and captions are prompts.
-            if recipe.templates or (recipe.task != "img2img" and recipe.captions is None):
-                checks.check_templates(recipe.templates, recipe.attributes)
-            checks.check_negative_prompt(recipe.negative_prompt, recipe.templates)
-            _check_range(recipe.seeds)
-            check_init_images(recipe)
-            check_model_options(recipe.setup)
-            _check_count(recipe)
-            if recipe.templates:
-                checks.check_mentions(recipe.classes, recipe.templates, recipe.attributes)
-        return recipe
+    def _with_defaults(cls, data: Any) -> Any:
+        return with_caption_defaults(with_init_defaults(data))
+
+    @model_validator(mode="after")
+    def _check_content(self) -> Self:
+        checks.check_dataset(self.dataset)
+        checks.check_classes(self.classes)
+        checks.check_attributes(self.attributes)
+        check_captions(self)
+        # Init images may have templates of their own, and captions are prompts.
+        if self.templates or (self.task != "img2img" and self.captions is None):
+            checks.check_templates(self.templates, self.attributes)
+        checks.check_negative_prompt(self.negative_prompt, self.templates)
+        _check_range(self.seeds)
+        check_init_images(self)
+        check_model_options(self.setup)
+        _check_count(self)
+        if self.templates:
+            checks.check_mentions(self.classes, self.templates, self.attributes)
+        return self
 
 
 def _count(seeds: int | list[int] | RandomSeeds) -> int:

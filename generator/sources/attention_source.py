@@ -27,7 +27,7 @@ from diffucurate.generator.attention.probe.image_latents import (
     working_size,
 )
 from diffucurate.generator.attention.trace.attribution import attributable
-from diffucurate.generator.errors import LabelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, LabelError
 from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
@@ -58,7 +58,7 @@ class AttentionSource:
             is known, not for those that are asked for all classes.
 
     Raises:
-        RecipeError: no classes, a class without phrases, no timesteps, a token of no class, or an unknown one.
+        InvalidSetting: no classes, a class without phrases, no timesteps, a token of no class, or an unknown one.
         ModelError: a token's file is broken.
     """
 
@@ -79,12 +79,14 @@ class AttentionSource:
         contrast: bool | None = None,
     ) -> None:
         if not classes or not all(classes.values()):
-            raise RecipeError("classes", dict(classes), "name at least one class, each with at least one phrase")
+            raise InvalidSetting("classes", dict(classes), "name at least one class, each with at least one phrase")
         if not timesteps:
-            raise RecipeError("timesteps", list(timesteps), "name at least one noise step, such as 200")
+            raise InvalidSetting("timesteps", list(timesteps), "name at least one noise step, such as 200")
         for label in tokens or {}:
             if label not in classes:
-                raise RecipeError("tokens", label, f"it is none of the classes ({', '.join(classes)}); add it to them")
+                raise InvalidSetting(
+                    "tokens", label, f"it is none of the classes ({', '.join(classes)}); add it to them"
+                )
         self.classes = {label: tuple(phrases) for label, phrases in classes.items()}
         self._tokens = {
             label: find_token(token) if isinstance(token, str) else token for label, token in (tokens or {}).items()
@@ -136,7 +138,7 @@ class AttentionSource:
         Raises:
             LabelError: an image of another shape or dtype, or another number of prompts than of images.
             ModelError: a model that cannot be loaded, traced or used for this.
-            RecipeError: timesteps beyond the model's schedule.
+            InvalidSetting: timesteps beyond the model's schedule.
         """
         check_images(images)
         prompts = [None] * len(images) if prompts is None else list(prompts)

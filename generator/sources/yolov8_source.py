@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.models.built_in import yolo_path
 
@@ -63,12 +63,12 @@ class YoloSource:
         Raises:
             ModelError: Ultralytics is not installed; the file is not there or is no segmentation checkpoint; none
                 of its classes is wanted.
-            RecipeError: an entry of ``class_map`` that the model or ``classes`` does not know, or a
+            InvalidSetting: an entry of ``class_map`` that the model or ``classes`` does not know, or a
                 number outside [0, 1].
         """
         for name, value in (("min_confidence", min_confidence), ("max_overlap", max_overlap)):
             if not 0 <= value <= 1:
-                raise RecipeError(name, value, "use a number from 0 to 1")
+                raise InvalidSetting(name, value, "use a number from 0 to 1")
         path = Path(weights) if weights is not None else yolo_path()
         if path.suffix != ".pt" or not path.is_file():
             raise ModelError(f"{path} is not there or not a .pt file; download the checkpoint and name its path")
@@ -190,9 +190,9 @@ def _targets(
     """The model's class ids that are wanted -> names in ``classes``."""
     for source, target in class_map.items():
         if source not in names.values():
-            raise RecipeError("class_map", source, f"{path.name} has the classes {', '.join(names.values())}")
+            raise InvalidSetting("class_map", source, f"{path.name} has the classes {', '.join(names.values())}")
         if target not in classes:
-            raise RecipeError(f"class_map.{source}", target, f"use one of {', '.join(classes)}")
+            raise InvalidSetting(f"class_map.{source}", target, f"use one of {', '.join(classes)}")
     targets = {index: class_map.get(name, name) for index, name in names.items()}
     wanted = {index: target for index, target in targets.items() if target in classes}
     if not wanted:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DiffucurateError, RecipeError
+from diffucurate.generator.errors import DiffucurateError, InvalidSetting
 from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.operators.forms.fields import listed, param, refuse
 from diffucurate.operators.forms.model import model_warning
@@ -77,13 +77,13 @@ def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Reci
     """The recipe as the form has it.
 
     Raises:
-        RecipeError, DatasetError: what is wrong with it.
+        InvalidSetting, DatasetError: what is wrong with it.
     """
     changes: dict[str, list[str]] = {}
     for text in param(ctx, "changes", []):
         name, equals, values = str(text).partition("=")
         if not equals:
-            raise RecipeError("attributes", text, "give an attribute and its values, as in time=night,dusk")
+            raise InvalidSetting("attributes", text, "give an attribute and its values, as in time=night,dusk")
         changes.setdefault(name.strip(), []).extend(value.strip() for value in values.split(","))
     return recipe_from(
         ctx.target_view(),
@@ -106,11 +106,11 @@ def show_estimate(inputs: types.Object, ctx: ExecutionContext, task: str, more: 
         recipe = recipe_of(ctx, task, more)
         there = find_target(recipe.dataset)
     except DiffucurateError as error:
-        root = error.field.partition(".")[0].partition("[")[0] if isinstance(error, RecipeError) else "save_as"
+        root = error.field.partition(".")[0].partition("[")[0] if isinstance(error, InvalidSetting) else "save_as"
         name = _FIELDS.get(root, root)
         known = inputs.get_property(name) if name in inputs.properties else None
         said = str(error)
-        if isinstance(error, RecipeError):
+        if isinstance(error, InvalidSetting):
             said = error.remedy if error.value in (None, "", [], {}) else f"{error.value}: {error.remedy}"
         notice = types.Warning(label="Not ready yet", description=said)
         refuse(known if known is not None else inputs.view("not_ready", notice), said)
@@ -140,5 +140,5 @@ def _strengths(text: Any) -> float | list[float] | None:
     try:
         values = [float(part) for part in str(text).split(",")]
     except ValueError:
-        raise RecipeError("strength", text, "give numbers above 0 and at most 1, such as 0.4, 0.8") from None
+        raise InvalidSetting("strength", text, "give numbers above 0 and at most 1, such as 0.4, 0.8") from None
     return values[0] if len(values) == 1 else values

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DiffucurateError, RecipeError
-from diffucurate.generator.labels.settings import SETTINGS, Settings, limits, settings_of
+from diffucurate.generator.errors import DiffucurateError, InvalidSetting
+from diffucurate.generator.labels.settings import SETTINGS, Settings, settings_of
+from diffucurate.generator.validation import limits
 from diffucurate.operators.forms.fields import param, refuse
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def given_settings(ctx: ExecutionContext, source: str) -> Settings:
     """The settings of a source as filled in, each its default where it was not.
 
     Raises:
-        RecipeError: a number outside its range; the field is called ``settings.<name>``.
+        InvalidSetting: a number outside its range; the field is called ``settings.<name>``.
     """
     values = {name: param(ctx, f"{source}_{name}") for name in SETTINGS[source].model_fields}
     return settings_of(source, {name: value for name, value in values.items() if value is not None})
@@ -50,7 +51,7 @@ def settings_problem(ctx: ExecutionContext, source: str) -> tuple[str, str] | No
     """(parameter, sentence) of what is wrong with the settings as filled in, None where nothing is."""
     try:
         given_settings(ctx, source)
-    except RecipeError as error:
+    except InvalidSetting as error:
         return f"{source}_{error.field.removeprefix('settings.')}", error.remedy
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.tiny import words
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
@@ -72,5 +72,5 @@ def fields_of(params: Mapping[str, Any]) -> Fields:
 def _start(text: str | None) -> dict[str, Any]:
     try:
         return params_of(Recipe.parse(text or ""))
-    except RecipeError:
+    except InvalidSetting:
         return {**params_of(Recipe.from_mapping(EXAMPLE)), "dataset": unused_name(EXAMPLE["dataset"])}

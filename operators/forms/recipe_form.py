@@ -12,7 +12,7 @@ from typing import Any
 from fiftyone.operators import types
 
 from diffucurate.generator.captions.prompts import caption_prompts
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.files.strict_yaml import write_yaml
 from diffucurate.generator.jobs.image_count import images_of, some_prompts
 from diffucurate.generator.recipe.checks import check_templates
@@ -66,7 +66,7 @@ def build_recipe(inputs: types.Object, fields: Fields, current: str | None) -> R
         recipe = Recipe.from_mapping(mapping)
         if recipe.captions is not None:
             images_of(recipe)  # reads them
-    except RecipeError as error:
+    except InvalidSetting as error:
         recipe = None
         path, message = place(error, mapping)
     if path == "dataset" and mapping["dataset"] == current:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.files.strict_yaml import read_yaml, write_yaml
 from diffucurate.generator.models.names import BUILT_IN, locate
 from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
@@ -112,7 +112,7 @@ def carried(text: Any) -> dict[str, Any]:
     """What a recipe's text says that the form has no field for, as plain data; nothing of what is no recipe."""
     try:
         recipe = Recipe.parse(text) if isinstance(text, str) and text else None
-    except RecipeError:
+    except InvalidSetting:
         recipe = None
     if recipe is None:
         return {}
@@ -133,7 +133,7 @@ def left_behind(text: Any) -> str | None:
     try:
         Recipe.parse(text)
         content = read_yaml(text)
-    except RecipeError as error:
+    except InvalidSetting as error:
         return f"It is not a recipe that can be built here: {error}"
     others = len(recipe_contents(content)) - 1 if is_config(content) else 0
     return "Only the first section of this DiffuGen config is taken over." if others else None
@@ -182,7 +182,7 @@ def as_text(mapping: Mapping[str, Any]) -> str:
     return f"{write_yaml(head)}templates:{listed}\n{tail}"
 
 
-def place(error: RecipeError, mapping: Mapping[str, Any]) -> tuple[str, str]:
+def place(error: InvalidSetting, mapping: Mapping[str, Any]) -> tuple[str, str]:
     """The form's field that holds what is wrong (``attributes.colour``), and the sentence to put there.
 
     ``mapping`` is the recipe that was refused.

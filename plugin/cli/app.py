@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.plugin.cli.terminal import Terminal
 
 DONE, USER_INPUT, OTHER = 0, 1, 2
@@ -59,7 +59,7 @@ def names_in(text: str | None) -> list[str] | None:
     """``car,bus`` as a list."""
     names = None if text is None else [name.strip() for name in text.split(",")]
     if names is not None and not all(names):
-        raise RecipeError("classes", text, "give names with one comma between them, as in car,bus")
+        raise InvalidSetting("classes", text, "give names with one comma between them, as in car,bus")
     return names
 
 
@@ -67,5 +67,5 @@ def values_in(text: str) -> tuple[str, list[str]]:
     """``time=night,dusk`` as a name and its values."""
     name, equals, values = text.partition("=")
     if not equals:
-        raise RecipeError("change", text, "give an attribute and its values, as in time=night,dusk")
+        raise InvalidSetting("change", text, "give an attribute and its values, as in time=night,dusk")
     return name.strip(), [value.strip() for value in values.split(",")]

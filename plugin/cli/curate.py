@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.plugin.cli.app import DatasetArgument, Json, app, names_in, terminal_of
 from diffucurate.plugin.cli.datasets import samples_of
 
@@ -104,5 +104,5 @@ def _limits(text: str) -> tuple[str, tuple[float | None, float | None]]:
             raise ValueError
         low, high = (float(end) if end else None for end in ends)
     except ValueError:
-        raise RecipeError("score", text, "give a field and its limits, as in uniqueness=0.2: or seed=1:9") from None
+        raise InvalidSetting("score", text, "give a field and its limits, as in uniqueness=0.2: or seed=1:9") from None
     return name, (low, high)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.plugin.cli.app import Json, app, terminal_of, values_in
 
 
@@ -82,11 +82,11 @@ def _given(
     from diffucurate.generator.recipe.recipe import Recipe
 
     if instances is not None and captions is None:
-        raise RecipeError("instances", instances, "they go with --captions; give COCO's captions there")
+        raise InvalidSetting("instances", instances, "they go with --captions; give COCO's captions there")
     loaded = None if recipe is None else Recipe.load(recipe)
     named = dict(values_in(text) if "=" in text else (text, [text]) for text in classes or ())
     if loaded is None and not named:
-        raise RecipeError("classes", None, "name what captions shall show with --class, or a --recipe")
+        raise InvalidSetting("classes", None, "name what captions shall show with --class, or a --recipe")
     found: dict[str, Any] | None = None
     if captions is not None:
         found = {"path": captions, "instances": instances}

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.plugin.cli.app import Json, app, names_in, terminal_of, values_in
 from diffucurate.plugin.cli.datasets import chosen, samples_of
 from diffucurate.plugin.cli.terminal import Terminal
@@ -148,7 +148,7 @@ def _strengths(text: str | None) -> float | list[float] | None:
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:
-        raise RecipeError("strength", text, "give numbers above 0 and at most 1, as in 0.4,0.8") from None
+        raise InvalidSetting("strength", text, "give numbers above 0 and at most 1, as in 0.4,0.8") from None
     return values[0] if len(values) == 1 else values
 
 
@@ -157,7 +157,7 @@ def _size(text: str | None) -> list[int] | None:
         return None
     sides = text.lower().split("x")
     if len(sides) != 2 or not all(side.strip().isdecimal() for side in sides):
-        raise RecipeError("size", text, "give width and height in pixels, as in 512x512")
+        raise InvalidSetting("size", text, "give width and height in pixels, as in 512x512")
     return [int(side) for side in sides]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.plugin.cli.app import Json, app, terminal_of
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _sections(recipes: Sequence[Recipe], wanted: Sequence[str] | None) -> list[R
     tasks = list(dict.fromkeys(one.task for one in recipes))
     strange = [name for name in wanted or () if name not in tasks]
     if strange:
-        raise RecipeError("section", strange[0], f"the recipe has none of that name; it has {', '.join(tasks)}")
+        raise InvalidSetting("section", strange[0], f"the recipe has none of that name; it has {', '.join(tasks)}")
     return found
 
 
@@ -90,6 +90,8 @@ def _with_captions(recipe: Recipe, path: str | None, instances: str | None, clas
     content = recipe.model_dump(mode="json")
     if path is None:
         if recipe.captions is None:
-            raise RecipeError(next(iter(given)), next(iter(given.values())), "it goes with --captions; give that too")
+            raise InvalidSetting(
+                next(iter(given)), next(iter(given.values())), "it goes with --captions; give that too"
+            )
         return recipe.from_mapping({**content, "captions": {**content["captions"], **given}})
     return recipe.from_mapping({**content, "captions": given, "templates": [], "attributes": {}})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.plugin.cli.app import DatasetArgument, Json, app, names_in, terminal_of
 from diffucurate.plugin.cli.datasets import samples_of
 
@@ -137,5 +137,5 @@ def _settings(source: str, options: Mapping[str, float | str | None]) -> Setting
     for name, value in fields.items():
         if name not in SETTINGS[source].model_fields:
             option = "threshold" if name == "floor" else name
-            raise RecipeError(option, value, f"source '{source}' has no such setting; leave it out")
+            raise InvalidSetting(option, value, f"source '{source}' has no such setting; leave it out")
     return settings_of(source, fields) if fields else None

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.plugin.cli.app import DatasetArgument, Json, app, terminal_of, values_in
 from diffucurate.plugin.cli.datasets import chosen, samples_of
 
@@ -27,9 +27,9 @@ def regenerate(
     """Paint images again with other seeds or attributes, and add what comes out."""
     terminal = terminal_of(context)
     if (sample is None) == (view is None):
-        raise RecipeError("samples", None, "say which images: either --sample or --view")
+        raise InvalidSetting("samples", None, "say which images: either --sample or --view")
     if new_seeds is not None and seeds is not None:
-        raise RecipeError("seeds", seeds, "give either --seeds or --new-seeds")
+        raise InvalidSetting("seeds", seeds, "give either --seeds or --new-seeds")
     listed: Any = None if seeds is None else [int(n) if n.strip().isdecimal() else n for n in seeds.split(",")]
     changes = dict(values_in(text) for text in change or ())
     with terminal.progress("regenerate") as progress:

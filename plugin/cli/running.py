@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from diffucurate.generator.errors import DiffucurateError, RecipeError
+from diffucurate.generator.errors import DiffucurateError, InvalidSetting
 from diffucurate.plugin.cli.app import DONE, OTHER, TRACEBACK, USER_INPUT, app
 from diffucurate.plugin.cli.terminal import Terminal
 
@@ -62,6 +62,6 @@ def _report(terminal: Terminal, error: BaseException) -> int:
 
 def _error_document(error: BaseException, message: str) -> dict[str, Any]:
     document: dict[str, Any] = {"type": type(error).__name__, "message": message}
-    if isinstance(error, RecipeError):
+    if isinstance(error, InvalidSetting):
         document |= {"field": error.field, "value": error.value, "remedy": error.remedy}
     return {"error": document}

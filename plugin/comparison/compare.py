@@ -15,7 +15,7 @@ import fiftyone as fo
 import numpy as np
 from fiftyone import ViewField as F
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.plugin.appearance.scheme import place_fields
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.store import field_names, runs
@@ -78,14 +78,14 @@ def compare(
 
     Raises:
         DatasetError: there is no such source or field, or no sample has the labels of both.
-        RecipeError: the same labels twice, or an ``iou`` out of range.
+        InvalidSetting: the same labels twice, or an ``iou`` out of range.
     """
     if not 0 < iou <= 1:
-        raise RecipeError("iou", iou, "give the least IoU of a match, above 0 and at most 1")
+        raise InvalidSetting("iou", iou, "give the least IoU of a match, above 0 and at most 1")
     dataset = dataset_of(samples)
     field_a, field_b = instances_field(dataset, a), instances_field(dataset, b)
     if field_a == field_b:
-        raise RecipeError("b", b, "name two different label sources")
+        raise InvalidSetting("b", b, "name two different label sources")
     labelled = samples.match((F(field_a) != None) & (F(field_b) != None))  # noqa: E711  (a database expression)
     count = len(labelled)
     if not count:

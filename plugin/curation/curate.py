@@ -13,7 +13,7 @@ from typing import Any
 import fiftyone as fo
 from bson import json_util
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.plugin.curation.rules import BoundRules, Limits, Rules
 from diffucurate.plugin.curation.selection import Count, select
 from diffucurate.plugin.fiftyone_private import saved_stages, stages_of, view_of, view_stages
@@ -81,7 +81,7 @@ def curate(
         The saved view. It may be empty.
 
     Raises:
-        RecipeError: a rule out of range, an agreement without a partner, a class, score or embeddings the dataset
+        InvalidSetting: a rule out of range, an agreement without a partner, a class, score or embeddings the dataset
             does not have.
         DatasetError: no labels of ``source``, no comparison, or a tag or saved view of that name that ``curate``
             did not make.
@@ -206,11 +206,11 @@ def check_name(dataset: fo.Dataset, name: str) -> None:
     """Refuse a name that stands for something of the user's own.
 
     Raises:
-        RecipeError: no name that a tag can have.
+        InvalidSetting: no name that a tag can have.
         DatasetError: a tag or saved view of that name which no curation made.
     """
     if not name or "," in name:
-        raise RecipeError("view", name, "give a name for the tag and the saved view, without commas")
+        raise InvalidSetting("view", name, "give a name for the tag and the saved view, without commas")
     if any(curation.name == name for curation in curations(dataset)):
         return
     if dataset.has_saved_view(name):

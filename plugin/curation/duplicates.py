@@ -15,7 +15,7 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.plugin.progress import Listener, Meter
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def near_duplicates(
     Samples without a vector, or with an image that cannot be read, are near to none.
 
     Raises:
-        RecipeError: no such embeddings, or vectors of different lengths.
+        InvalidSetting: no such embeddings, or vectors of different lengths.
     """
     import fiftyone.brain as fob
 
@@ -115,7 +115,7 @@ def _stored(dataset: fo.Dataset, ids: Sequence[str], embeddings: str) -> _Vector
     known = embeddings_in(dataset)
     if embeddings not in known:
         there = f"there are {', '.join(known)}" if known else "there are none; leave it out to compare thumbnails"
-        raise RecipeError("embeddings", embeddings, f"the dataset has no such embeddings; {there}")
+        raise InvalidSetting("embeddings", embeddings, f"the dataset has no such embeddings; {there}")
     if embeddings in dataset.list_brain_runs():
         index = dataset.load_brain_results(embeddings)
         values, owners, _ = index.get_embeddings(sample_ids=list(ids))
@@ -125,7 +125,7 @@ def _stored(dataset: fo.Dataset, ids: Sequence[str], embeddings: str) -> _Vector
         stored = dataset.select(ids, ordered=True).values(embeddings)
         pairs = [(sample_id, vector) for sample_id, vector in zip(ids, stored, strict=True) if vector is not None]
     if len({np.shape(vector) for _, vector in pairs}) > 1:
-        raise RecipeError("embeddings", embeddings, "its vectors are of different lengths; compute them again")
+        raise InvalidSetting("embeddings", embeddings, "its vectors are of different lengths; compute them again")
     return _Vectors([sample_id for sample_id, _ in pairs], np.array([vector for _, vector in pairs]), "cosine")
 
 

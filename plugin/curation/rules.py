@@ -14,7 +14,7 @@ from typing import Any
 import fiftyone as fo
 from fiftyone import ViewField as F
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import read_classes
 from diffucurate.plugin.store.label_sources import instances_field
@@ -39,7 +39,7 @@ class Rules:
     ``near_duplicates`` is a distance or, as True, the usual one; ``embeddings`` says what it is measured on.
 
     Raises:
-        RecipeError: a number out of range, limits that leave nothing, or half a pair of rules.
+        InvalidSetting: a number out of range, limits that leave nothing, or half a pair of rules.
     """
 
     source: str
@@ -59,29 +59,29 @@ class Rules:
         for name in ("min_confidence", "min_agreement", "min_area", "max_area"):
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and 0 <= value <= 1):
-                raise RecipeError(name, value, _SHARE)
+                raise InvalidSetting(name, value, _SHARE)
         if self.min_area is not None and self.max_area is not None and self.min_area > self.max_area:
-            raise RecipeError(
+            raise InvalidSetting(
                 "min_area", self.min_area, f"it must not exceed the maximum area, which is {self.max_area}"
             )
         if self.min_agreement is not None and self.against is None:
-            raise RecipeError("against", None, "name the label source that min_agreement is about, such as 'yolov8'")
+            raise InvalidSetting("against", None, "name the label source that min_agreement is about, such as 'yolov8'")
         if self.against is not None and self.min_agreement is None:
-            raise RecipeError("min_agreement", None, f"say how far '{self.against}' must agree, from 0 to 1")
+            raise InvalidSetting("min_agreement", None, f"say how far '{self.against}' must agree, from 0 to 1")
         if self.against is not None and self.against == self.source:
-            raise RecipeError("against", self.against, "name a source other than the one that is judged")
+            raise InvalidSetting("against", self.against, "name a source other than the one that is judged")
         if self.classes is not None and not self.classes:
-            raise RecipeError("classes", [], "name at least one class, or leave the rule out")
+            raise InvalidSetting("classes", [], "name at least one class, or leave the rule out")
         for name, limits in self.scores.items():
             _check_limits(f"scores.{name}", limits)
         limit = self.max_per_class
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-            raise RecipeError("max_per_class", limit, "give a whole number of images, at least 1")
+            raise InvalidSetting("max_per_class", limit, "give a whole number of images, at least 1")
         near = self.near_duplicates
         if not isinstance(near, bool) and not (_is_number(near) and 0 < near <= 2):
-            raise RecipeError("near_duplicates", near, "give a distance above 0 and at most 2")
+            raise InvalidSetting("near_duplicates", near, "give a distance above 0 and at most 2")
         if self.embeddings is not None and near is False:
-            raise RecipeError("near_duplicates", False, f"say how near counts, or leave out '{self.embeddings}'")
+            raise InvalidSetting("near_duplicates", False, f"say how near counts, or leave out '{self.embeddings}'")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -117,7 +117,7 @@ class BoundRules:
 
     Raises:
         DatasetError: a field, a comparison or an area that the dataset lacks.
-        RecipeError: a class or score that the dataset does not have.
+        InvalidSetting: a class or score that the dataset does not have.
     """
 
     def __init__(self, dataset: fo.Dataset, rules: Rules) -> None:
@@ -131,7 +131,7 @@ class BoundRules:
         for name in rules.scores:
             if name not in known:
                 there = f"there are {', '.join(known)}" if known else "there are none yet"
-                raise RecipeError(f"scores.{name}", name, f"the dataset has no such field of numbers; {there}")
+                raise InvalidSetting(f"scores.{name}", name, f"the dataset has no such field of numbers; {there}")
         areas = f"{self.instances}.detections.{field_names.AREA}"
         if (rules.min_area is not None or rules.max_area is not None) and not dataset.has_sample_field(areas):
             raise DatasetError(
@@ -144,7 +144,7 @@ class BoundRules:
         known = classes_in(self.dataset, self.instances)
         for label in self.rules.classes:
             if label not in known:
-                raise RecipeError("classes", label, f"the dataset has no such class; there are {', '.join(known)}")
+                raise InvalidSetting("classes", label, f"the dataset has no such class; there are {', '.join(known)}")
 
     def instance_rule(self) -> Any:
         """What each instance must pass, as one expression on it; None where there is no such rule."""
@@ -213,15 +213,15 @@ def _agreement_field(dataset: fo.Dataset, source: str, against: str) -> str:
 def _check_limits(name: str, limits: Limits) -> None:
     remedy = "give a least and a greatest value, None where there is none, as in (0.2, None)"
     if not isinstance(limits, Sequence) or len(limits) != 2:
-        raise RecipeError(name, limits, remedy)
+        raise InvalidSetting(name, limits, remedy)
     low, high = limits
     for value in (low, high):
         if value is not None and not _is_number(value):
-            raise RecipeError(name, value, "give a number")
+            raise InvalidSetting(name, value, "give a number")
     if low is None and high is None:
-        raise RecipeError(name, limits, remedy)
+        raise InvalidSetting(name, limits, remedy)
     if low is not None and high is not None and low > high:
-        raise RecipeError(name, low, f"the least value must not exceed the greatest, which is {high}")
+        raise InvalidSetting(name, low, f"the least value must not exceed the greatest, which is {high}")
 
 
 def _is_number(value: object) -> bool:

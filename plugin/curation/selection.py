@@ -77,7 +77,7 @@ def count(samples: fo.Dataset | fo.DatasetView, rules: Rules) -> Count:
     """Count what ``curate`` would keep of ``samples``, without reading an image.
 
     Raises:
-        DatasetError, RecipeError: as ``curate`` does.
+        DatasetError, InvalidSetting: as ``curate`` does.
     """
     bound = BoundRules(dataset_of(samples), rules)
     counted = _count_in_database(samples, bound)

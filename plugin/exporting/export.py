@@ -17,7 +17,7 @@ import fiftyone as fo
 from fiftyone import ViewField as F
 from PIL import Image
 
-from diffucurate.generator.errors import DatasetError, ExportError, RecipeError
+from diffucurate.generator.errors import DatasetError, ExportError, InvalidSetting
 from diffucurate.generator.exports.splits import assign_splits
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.store import runs
@@ -97,7 +97,7 @@ def export(
         progress: called after each image.
 
     Raises:
-        RecipeError: an unknown format.
+        InvalidSetting: an unknown format.
         DatasetError: no labels of ``source``, or instances without masks.
         ExportError: the folder is not empty, or holds more than an earlier export; the splits make no sense; no
             image can be read.
@@ -106,7 +106,7 @@ def export(
     from diffucurate.generator.exports.yolo import write_yolo
 
     if format not in FORMATS:
-        raise RecipeError("format", format, f"use one of {', '.join(FORMATS)}")
+        raise InvalidSetting("format", format, f"use one of {', '.join(FORMATS)}")
     dataset = dataset_of(samples)
     field = instances_field(dataset, source)
     labelled = samples.match(F(field) != None)  # noqa: E711  (a database expression)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.progress import Progress
 from diffucurate.plugin.appearance.scheme import apply_default_appearance
 from diffucurate.plugin.generation.captions import drop_too_long
@@ -64,7 +64,7 @@ def generate(
         The dataset, also when there was nothing to do; of several sections the first one's.
 
     Raises:
-        RecipeError: the recipe or a setting is wrong, or the model cannot make its size.
+        InvalidSetting: a setting is wrong; as ``RecipeError``, the recipe is, or the model cannot make its size.
         ModelError: the model cannot be loaded.
         DatasetError: a dataset of that name exists that Diffucurate did not make, or that lacks room for the classes;
             or there are no pictures to start from, or none that can be used.
@@ -86,11 +86,11 @@ def generate_all(
     Of several, one that has no picture to start from is left out: the log and a note of the progress say why.
 
     Raises:
-        RecipeError, ModelError, DatasetError: as ``generate``; ``DatasetError`` only where no recipe led to a dataset.
+        InvalidSetting, ModelError, DatasetError: as ``generate``; ``DatasetError`` only where no recipe led to one.
     """
     for name, value in (("count", count), ("batch_size", batch_size)):
         if value is not None and value < 1:
-            raise RecipeError(name, value, "give a number of images, at least 1")
+            raise InvalidSetting(name, value, "give a number of images, at least 1")
     made: dict[str, fo.Dataset] = {}
     failed: list[DatasetError] = []
     for recipe in recipes:

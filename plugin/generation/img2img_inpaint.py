@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import fiftyone as fo
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.recipe.init_image_config import DEFAULT_MARGIN, REPLACE, VARY
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.plugin.generation.generate import generate
@@ -64,7 +64,7 @@ def img2img(
         The dataset.
 
     Raises:
-        RecipeError, ModelError, DatasetError: as ``generate``.
+        InvalidSetting, ModelError, DatasetError: as ``generate``.
     """
     more = {"attributes": attributes, "strength": strength, "carry": carry, **content}
     recipe = recipe_from(samples, VARY, dataset=save_as, prompt=prompt, classes=classes, **more)
@@ -113,7 +113,7 @@ def inpaint(
         The dataset.
 
     Raises:
-        RecipeError, ModelError, DatasetError: as ``generate``.
+        InvalidSetting, ModelError, DatasetError: as ``generate``.
     """
     objects = {
         "field": field,
@@ -132,7 +132,7 @@ def recipe_from(
     """The recipe of such a call; values that are None are left to the recipe's defaults.
 
     Raises:
-        RecipeError: what it would say is wrong, or no class can be told.
+        InvalidSetting: what it would say is wrong, or no class can be told.
         DatasetError: ``samples`` are no images.
     """
     from diffucurate.generator.recipe.recipe import Recipe
@@ -166,7 +166,7 @@ def _classes(
     if isinstance(classes, Mapping):
         return {name: list(phrases) for name, phrases in classes.items()}
     if isinstance(classes, str):
-        raise RecipeError("classes", classes, "give a list of names, or names with their phrases")
+        raise InvalidSetting("classes", classes, "give a list of names, or names with their phrases")
     if classes is not None:
         return {name: [name] for name in classes}
     dataset = dataset_of(samples)
@@ -181,5 +181,5 @@ def _classes(
         known = {name: phrases for name, phrases in known.items() if find_phrases(said, {name: tuple(phrases)})}
     if not known:
         remedy = "no class of the images' own is named in the prompt; name what to label, as in {piano: [piano]}"
-        raise RecipeError("classes", None, remedy)
+        raise InvalidSetting("classes", None, remedy)
     return known

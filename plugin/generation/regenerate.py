@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import fiftyone as fo
 from fiftyone import ViewField as F
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.jobs.variations import altered, refilled
 from diffucurate.generator.progress import Progress
@@ -71,7 +71,7 @@ def regenerate(
         it varies is left out.
 
     Raises:
-        RecipeError: nothing is asked for, a seed or value is wrong, or a prompt would name no class any more.
+        InvalidSetting: nothing is asked for, a seed or value is wrong, or a prompt would name no class any more.
         ModelError: the model cannot be loaded.
         DatasetError: a sample was not painted by Diffucurate, or its run was deleted.
     """
@@ -90,7 +90,7 @@ def plan(
     """What ``regenerate`` would do, a part per recipe; loads no model.
 
     Raises:
-        RecipeError, DatasetError: as ``regenerate``.
+        InvalidSetting, DatasetError: as ``regenerate``.
     """
     dataset, whole = painted_samples(samples)
     origins = ProvenanceReader(dataset)
@@ -106,11 +106,11 @@ def plan_of(
     """``plan`` for samples whose provenance is known.
 
     Raises:
-        RecipeError: as ``regenerate``.
+        InvalidSetting: as ``regenerate``.
     """
     changes = {name: _listed(values) for name, values in attributes.items()}
     if seeds is None and not changes:
-        raise RecipeError("seeds", None, "say how many new seeds, which seeds, or which attributes to change")
+        raise InvalidSetting("seeds", None, "say how many new seeds, which seeds, or which attributes to change")
     check_attributes(changes)
     asked = seeds if seeds is None or isinstance(seeds, int | str) else list(seeds)
     _check_used(changes, made)
@@ -134,7 +134,9 @@ def _part(
         Recipe.from_mapping({**recipe.model_dump(mode="json"), "seeds": seeds, "sample": {"count": 1}})
     images = len(group) * prod(map(len, changes.values())) * (seeds if isinstance(seeds, int) else len(seeds or [0]))
     if images > MAX_JOBS:
-        raise RecipeError("seeds", seeds, f"this would make {images:,} images, more than {MAX_JOBS:,}; ask for fewer")
+        raise InvalidSetting(
+            "seeds", seeds, f"this would make {images:,} images, more than {MAX_JOBS:,}; ask for fewer"
+        )
     settings = {
         "recipe": recipe.model_dump(mode="json"),
         "fingerprint": recipe.fingerprint(),
@@ -191,7 +193,7 @@ def _check_used(changes: Mapping[str, list[str]], made: Iterable[Provenance]) ->
     for name, values in changes.items():
         if name not in known:
             there = f"they have {', '.join(known)}" if known else "they have no attributes"
-            raise RecipeError(f"attributes.{name}", values, f"no prompt of these images has this attribute; {there}")
+            raise InvalidSetting(f"attributes.{name}", values, f"no prompt of these images has this attribute; {there}")
 
 
 def _listed(values: Values) -> list[str]:

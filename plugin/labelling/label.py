@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.labels.settings import SETTINGS, Settings, YoloSettings, check_settings
 from diffucurate.plugin.labelling.labellers import FromAttention, FromImages, FromYolo, Image, Worker
 from diffucurate.plugin.labelling.writer import LabelWriter
@@ -88,7 +88,7 @@ def label(
         ``samples``.
 
     Raises:
-        RecipeError: an unknown source, a setting or settings that the source does not take, no classes, or a token
+        InvalidSetting: an unknown source, a setting or settings that the source does not take, no classes, or a token
             that is unknown or finds none of them.
         ModelError: a model cannot be loaded, or is not the one that a token was learned with.
         DatasetError: no image can be read, a field of that name has another type, or the dataset is deleted
@@ -107,7 +107,7 @@ def label(
     wanted = wanted_classes(dataset, classes)
     if not wanted and isinstance(source, str):
         remedy = f"dataset '{dataset.name}' has no classes yet; name them, such as ['car', 'bus']"
-        raise RecipeError("classes", None, remedy)
+        raise InvalidSetting("classes", None, remedy)
     worker: Worker
     if not isinstance(source, str):
         worker = FromImages(source)
@@ -173,15 +173,17 @@ def _check_source(source: str | LabelSource, settings: Mapping[str, Any]) -> str
     """The source's name, if there is such a source and it takes these settings."""
     if isinstance(source, str):
         if source not in SOURCES:
-            raise RecipeError("source", source, f"use one of {', '.join(SOURCES)}, or pass a label source of your own")
+            raise InvalidSetting(
+                "source", source, f"use one of {', '.join(SOURCES)}, or pass a label source of your own"
+            )
         name, takes = source, _TAKES[source]
     elif source.name == "attention":
-        raise RecipeError("source", source.name, "pass the name 'attention' itself, so that kept maps can be used")
+        raise InvalidSetting("source", source.name, "pass the name 'attention' itself, so that kept maps can be used")
     else:
         name, takes = source.name, ()
     for setting, value in settings.items():
         if value is not None and setting not in takes:
-            raise RecipeError(setting, value, f"source '{name}' does not take it; leave it out")
+            raise InvalidSetting(setting, value, f"source '{name}' does not take it; leave it out")
     if isinstance(source, str) and settings["settings"] is not None:
         check_settings(source, settings["settings"])
     return field_names.source(name)
@@ -191,7 +193,7 @@ def _painter_of(samples: fo.Dataset | fo.DatasetView) -> str | None:
     """The model that painted the images; None where none was painted, whatever else a field of that name may hold.
 
     Raises:
-        RecipeError: several models did.
+        InvalidSetting: several models did.
     """
     models = (
         samples.exists(field_names.JOB_ID).distinct(field_names.MODEL)
@@ -200,7 +202,9 @@ def _painter_of(samples: fo.Dataset | fo.DatasetView) -> str | None:
     )
     if len(models) > 1:
         several = ", ".join(models)
-        raise RecipeError("contrast", True, f"{several} painted these images; name the model that is to look at them")
+        raise InvalidSetting(
+            "contrast", True, f"{several} painted these images; name the model that is to look at them"
+        )
     return models[0] if models else None
 
 
@@ -208,13 +212,13 @@ def wanted_classes(dataset: fo.Dataset, classes: Phrases | Sequence[str] | None)
     """Class -> phrases of what is to be labelled; what the dataset knows of a class is kept.
 
     Raises:
-        RecipeError: ``classes`` is a single text, or empty.
+        InvalidSetting: ``classes`` is a single text, or empty.
     """
     known = read_classes(dataset)
     if classes is None:
         return known
     if isinstance(classes, str) or not classes:
-        raise RecipeError("classes", classes, "give a list of class names, such as ['car', 'bus']")
+        raise InvalidSetting("classes", classes, "give a list of class names, such as ['car', 'bus']")
     if isinstance(classes, Mapping):
         return {name: tuple(phrases) for name, phrases in classes.items()}
     return {name: known.get(name, (name,)) for name in classes}

@@ -13,7 +13,7 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.settings import LabelSettings, YoloSettings
@@ -170,8 +170,10 @@ def _found_tokens(names: Sequence[str], wanted: Phrases) -> dict[str, ClassToken
         token = find_token(name)
         if token.label not in wanted:
             remedy = f"it finds '{token.label}', which is none of the classes ({', '.join(wanted)}); add it to them"
-            raise RecipeError("tokens", name, remedy)
+            raise InvalidSetting("tokens", name, remedy)
         if token.label in tokens:
-            raise RecipeError("tokens", name, f"another one finds '{token.label}' too; name one token for each class")
+            raise InvalidSetting(
+                "tokens", name, f"another one finds '{token.label}' too; name one token for each class"
+            )
         tokens[token.label] = token
     return tokens

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.labels.drawing import draw
 from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Labels
@@ -69,10 +69,10 @@ def preview(
 
     Raises:
         DatasetError: the sample keeps no maps, or its image cannot be read.
-        RecipeError: ``settings`` are another source's, or ``classes`` is empty or a single text.
+        InvalidSetting: ``settings`` are another source's, or ``classes`` is empty or a single text.
     """
     if not isinstance(settings, LabelSettings):
-        raise RecipeError("settings", settings, f"source '{SOURCE}' takes {LabelSettings.__name__}")
+        raise InvalidSetting("settings", settings, f"source '{SOURCE}' takes {LabelSettings.__name__}")
     dataset = sample.dataset
     path = sample[field_names.ATTENTION_MAPS] if dataset.has_sample_field(field_names.ATTENTION_MAPS) else None
     if path is None or not os.path.isfile(path):

@@ -20,7 +20,7 @@ from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.jobs.jobs import Job, choices, job_of, jobs, negative_prompt, phrases_of
 from diffucurate.generator.jobs.variations import altered, template_of
 from diffucurate.generator.painting.conditions import Conditions
-from diffucurate.generator.recipe.init_image_config import Objects, SourceImages
+from diffucurate.generator.recipe.init_image_config import InitImages, Objects
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.fiftyone_private import SampleView, dataset_name_of
 from diffucurate.plugin.store import field_names, runs
@@ -161,7 +161,7 @@ def _pictures(job: Job) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = {
         "task": job.task,
-        "source": SourceImages(dataset=source.dataset, samples=[source.sample_id]),
+        "source": InitImages(dataset=source.dataset, samples=[source.sample_id]),
         "strength": source.strength,
     }
     if source.region is not None:

@@ -14,7 +14,7 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.models.token_files import token_path
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.store import field_names, runs
@@ -68,7 +68,7 @@ def learn_token(
     Raises:
         DatasetError: no such field, one of another kind, a box without a mask, or no sample that shows a class.
         PictureError: a mask that cannot be read or has another size than its image.
-        RecipeError: a name that cannot be one, or is taken.
+        InvalidSetting: a name that cannot be one, or is taken.
         LabelError: a class without a single pixel.
         ModelError: a model that cannot be loaded or used for this.
     """
@@ -151,5 +151,5 @@ def _paths(
     paths = {each: token_path(each, folder) for each in names}
     for each, path in paths.items():
         if path.exists() and not overwrite:
-            raise RecipeError("name", each, "a token of that name is there; choose another, or have it replaced")
+            raise InvalidSetting("name", each, "a token of that name is there; choose another, or have it replaced")
     return paths

@@ -15,7 +15,7 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import DatasetError, ImageError, RecipeError
+from diffucurate.generator.errors import DatasetError, ImageError, InvalidSetting
 from diffucurate.generator.inversion.files import WordFiles, word_name
 from diffucurate.generator.inversion.settings import SLOT, Inversion
 from diffucurate.plugin.generation.paint_and_store import note_failure
@@ -83,7 +83,7 @@ def train_token(
         The word, which is on disk then.
 
     Raises:
-        RecipeError: a setting is wrong, the placeholder is a word already, or the name is taken.
+        InvalidSetting: a setting is wrong, the placeholder is a word already, or the name is taken.
         DatasetError: no such field or label, or a text that has no place for the word.
         PictureError: too few or too many examples.
         ModelError: a model that cannot be loaded, or learns no words.
@@ -91,9 +91,11 @@ def train_token(
     how = Inversion(placeholder=placeholder, **settings)
     files = WordFiles.of(name or word_name(placeholder), folder)
     if not 0 <= margin <= 1:
-        raise RecipeError("margin", margin, "give a share of the box from 0 to 1")
+        raise InvalidSetting("margin", margin, "give a share of the box from 0 to 1")
     if caption_field is not None and field is not None and crop:
-        raise RecipeError("caption_field", caption_field, "its texts tell of whole images; leave it out, or crop not")
+        raise InvalidSetting(
+            "caption_field", caption_field, "its texts tell of whole images; leave it out, or crop not"
+        )
     dataset = dataset_of(samples)
     if caption_field is not None and not isinstance(dataset.get_field(caption_field), fo.StringField):
         raise DatasetError(f"dataset '{dataset.name}' has no field '{caption_field}' with texts")

@@ -149,7 +149,7 @@ def find_token(name: str, folder: str | os.PathLike[str] | None = None) -> Class
     """The token of that name; see ``token_names``.
 
     Raises:
-        RecipeError: there is none.
+        InvalidSetting: there is none.
         ModelError: its file is broken.
     """
     return ClassToken.load(existing_token(name, folder))

@@ -42,7 +42,7 @@ from diffucurate.generator.attention.trace.attribution import Attribution, attri
 from diffucurate.generator.attention.trace.queries import QuerySettings, StoredQueries, model_name
 from diffucurate.generator.attention.trace.token_contest import ContestSums, TokenContest
 from diffucurate.generator.attention.trace.trace import AttentionTrace
-from diffucurate.generator.errors import LabelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, LabelError
 from diffucurate.generator.models.load import default_batch
 from diffucurate.generator.text.class_mentions import find_phrases
 
@@ -107,13 +107,15 @@ def learn_tokens(
 
     Raises:
         LabelError: no images, images or masks of another shape or dtype, or a class whose masks are all empty.
-        RecipeError: timesteps beyond the model's schedule, or no pull.
+        InvalidSetting: timesteps beyond the model's schedule, or no pull.
         ModelError: a model that cannot be traced or used for this.
     """
     labels = list(dict.fromkeys(label for each in masks for label in each))
     _check(images, masks, labels)
     if not pull > 0:
-        raise RecipeError("pull", pull, "use a number above 0: without it tokens of separable masks grow without end")
+        raise InvalidSetting(
+            "pull", pull, "use a number above 0: without it tokens of separable masks grow without end"
+        )
     check_timesteps(pipe, timesteps)
     settings = replace(trace or TraceSettings(), noise=(0.0, 1.0), refine_noise=None)
     given = {label: (phrases or {}).get(label, label) for label in labels}
@@ -290,7 +292,7 @@ def _words(pipe: Any, words: Mapping[str, str]) -> list[Tensor]:
         (tokens,) = group.tokens
         places = tokens.classes.get(label)
         if places is None:
-            raise RecipeError(
+            raise InvalidSetting(
                 "phrases", word, f"the model's tokenizer has no room for it; give '{label}' a shorter word"
             )
         row = group.states[0].float().cpu()

@@ -15,7 +15,7 @@ from diffusers import DDPMScheduler
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffucurate.generator.errors import LabelError, ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, LabelError, ModelError
 
 
 def check_images(images: Sequence[NDArray[np.uint8]]) -> None:
@@ -33,12 +33,12 @@ def check_timesteps(pipe: Any, timesteps: Sequence[int]) -> None:
     """See that a pipeline's model can look at images at these noise steps.
 
     Raises:
-        RecipeError: timesteps beyond the model's schedule.
+        InvalidSetting: timesteps beyond the model's schedule.
         ModelError: a model that needs more than noise, step and prompt.
     """
     steps = int(pipe.scheduler.config.get("num_train_timesteps", 1000))
     if not all(0 <= step < steps for step in timesteps):
-        raise RecipeError("timesteps", list(timesteps), f"this model's noise steps go from 0 to {steps - 1}")
+        raise InvalidSetting("timesteps", list(timesteps), f"this model's noise steps go from 0 to {steps - 1}")
     unet = getattr(pipe, "unet", None)
     if (
         unet is None

@@ -23,7 +23,7 @@ from diffucurate.generator.attention.capture.processor import CROSS, text_keys
 from diffucurate.generator.attention.capture.tokens import PromptTokens
 from diffucurate.generator.attention.families import Family, family_of
 from diffucurate.generator.attention.settings import TraceSettings
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Attribution:
         classes: all classes that are asked for; a text may not mention each of them.
 
     Raises:
-        RecipeError: no groups, or groups that do not fit together.
+        InvalidSetting: no groups, or groups that do not fit together.
     """
 
     groups: tuple[Group, ...]
@@ -62,9 +62,9 @@ class Attribution:
     def __post_init__(self) -> None:
         shapes = [tuple(group.states.shape) for group in self.groups]
         if not shapes or any(len(shape) != 3 for shape in shapes) or len({shape[2] for shape in shapes}) > 1:
-            raise RecipeError("attribution", shapes, "use groups of (rows, tokens, channels), channels alike")
+            raise InvalidSetting("attribution", shapes, "use groups of (rows, tokens, channels), channels alike")
         if len({shape[0] for shape in shapes} - {1}) > 1:
-            raise RecipeError("attribution", shapes, "use one row for all images, or the same number in all groups")
+            raise InvalidSetting("attribution", shapes, "use one row for all images, or the same number in all groups")
 
     @classmethod
     def from_text(
@@ -80,13 +80,15 @@ class Attribution:
 
         Raises:
             ModelError: a model without cross-attention of its own, or without its text encoders.
-            RecipeError: no text, or another number of mappings than of texts.
+            InvalidSetting: no text, or another number of mappings than of texts.
         """
         family = attributable(pipe)
         texts = [text] if isinstance(text, str) else list(text)
         asked = [phrases] * len(texts) if isinstance(phrases, Mapping) else list(phrases)
         if not texts or len(asked) != len(texts):
-            raise RecipeError("text", texts, f"give at least one text, and phrases for each (there are {len(asked)})")
+            raise InvalidSetting(
+                "text", texts, f"give at least one text, and phrases for each (there are {len(asked)})"
+            )
         encoders = Encoders(family.parts(), None)
         if not encoders.whole:
             raise ModelError(
@@ -111,12 +113,14 @@ class Attribution:
                 pixels that are not the class (the start token, or a learned background), the others mean the class.
 
         Raises:
-            RecipeError: fewer than two rows, or other dimensions.
+            InvalidSetting: fewer than two rows, or other dimensions.
         """
         groups = []
         for label, states in embeddings.items():
             if states.ndim != 2 or states.shape[0] < 2:
-                raise RecipeError(f"embeddings.{label}", tuple(states.shape), "use (k, channels) with k of at least 2")
+                raise InvalidSetting(
+                    f"embeddings.{label}", tuple(states.shape), "use (k, channels) with k of at least 2"
+                )
             rows = range(states.shape[0])
             # Row 0 counts as content: the contest between the two is the point, whatever the settings drop.
             groups.append(Group(states[None], (PromptTokens({label: tuple(rows[1:])}, tuple(rows)),)))

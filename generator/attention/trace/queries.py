@@ -27,7 +27,7 @@ from diffucurate.generator.attention.capture.self_attention import SelfAttention
 from diffucurate.generator.attention.families import Family, Pass
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution, Keys, attributable
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 
 #: Of the file, so that a later one can be told from it.
 _FORMAT = "diffucurate-queries-1"
@@ -49,7 +49,7 @@ class QuerySettings:
         finest, coarsest: the layers that are kept, by how much coarser than the latent their maps are.
 
     Raises:
-        RecipeError: a value outside its range; the field is named ``keep.<name>``.
+        InvalidSetting: a value outside its range; the field is named ``keep.<name>``.
     """
 
     noise: tuple[float, float] = (0.0, 0.5)
@@ -59,11 +59,11 @@ class QuerySettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.noise[0] <= self.noise[1] <= 1:
-            raise RecipeError("keep.noise", self.noise, "use (lowest, highest) with 0 <= lowest <= highest <= 1")
+            raise InvalidSetting("keep.noise", self.noise, "use (lowest, highest) with 0 <= lowest <= highest <= 1")
         if self.every < 1:
-            raise RecipeError("keep.every", self.every, "use 1 for every pass, 2 for every other, and so on")
+            raise InvalidSetting("keep.every", self.every, "use 1 for every pass, 2 for every other, and so on")
         if not 1 <= self.finest <= self.coarsest:
-            raise RecipeError("keep.coarsest", self.coarsest, f"use at least finest ({self.finest}), from 1 on")
+            raise InvalidSetting("keep.coarsest", self.coarsest, f"use at least finest ({self.finest}), from 1 on")
 
     def reads(self, factor: int) -> bool:
         """Whether layers whose maps are ``factor`` times coarser than the latent are kept."""
@@ -132,14 +132,14 @@ class StoredQueries:
 
         Raises:
             ModelError: another model, or nothing was kept of what the settings ask for.
-            RecipeError: settings that refine by a self-attention that was not kept.
+            InvalidSetting: settings that refine by a self-attention that was not kept.
         """
         asked = settings or TraceSettings()
         filled = attributable(pipe).filled(asked)
         if self.refinement is None and asked.tau:
-            raise RecipeError("trace.tau", asked.tau, "use 0: the trace that kept the queries did not refine")
+            raise InvalidSetting("trace.tau", asked.tau, "use 0: the trace that kept the queries did not refine")
         if self.refinement is not None and asked.refine_at not in (None, self.refinement.factor):
-            raise RecipeError("trace.refine_at", asked.refine_at, f"use {self.refinement.factor}, which was kept")
+            raise InvalidSetting("trace.refine_at", asked.refine_at, f"use {self.refinement.factor}, which was kept")
         with torch.no_grad():
             sums, passes = self.sums(pipe, attribution, settings)
             found = sums.combine(passes)

@@ -21,7 +21,7 @@ from diffucurate.generator.attention.capture.maps import AttentionAccumulator
 from diffucurate.generator.attention.capture.tokens import PromptTokens
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution, Group
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 
 #: Names the start token of a class among the readings; no class is called so.
 _START = "\0start of "
@@ -45,12 +45,12 @@ class TokenContest(Attribution):
         """From class -> (2, channels) start token and class token.
 
         Raises:
-            RecipeError: no pair, or one of another shape.
+            InvalidSetting: no pair, or one of another shape.
         """
         groups = []
         for label, pair in pairs.items():
             if pair.ndim != 2 or pair.shape[0] != 2:
-                raise RecipeError(
+                raise InvalidSetting(
                     f"tokens.{label}", tuple(pair.shape), "use (2, channels): start token and class token"
                 )
             groups.append(Group(pair[None], (PromptTokens({label: (1,), _START + label: (0,)}, (0, 1)),)))

@@ -25,7 +25,7 @@ from diffucurate.generator.attention.families import Pass, family_of, same_conte
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution, Keys, attributable
 from diffucurate.generator.attention.trace.queries import QueryKeeper, QuerySettings, StoredQueries
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 
 Phrases = Mapping[str, Sequence[str]]
 
@@ -56,7 +56,7 @@ class AttentionTrace:
 
     Raises:
         ModelError: a model of another kind, or one whose pixels no other text than the prompt can be attributed to.
-        RecipeError: both phrases and an attribution.
+        InvalidSetting: both phrases and an attribution.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class AttentionTrace:
         keep: QuerySettings | None = None,
     ) -> None:
         if phrases and attribution is not None:
-            raise RecipeError("phrases", phrases, "an attribution names its own classes; give one of the two")
+            raise InvalidSetting("phrases", phrases, "an attribution names its own classes; give one of the two")
         self._pipe, self._phrases, self._attribution = pipe, phrases, attribution
         self._family = family_of(pipe) if attribution is None and keep is None else attributable(pipe)
         self._keeper = None if keep is None else QueryKeeper(self._family, keep)

@@ -10,7 +10,7 @@ import torch
 from untrained import untrained_flux, untrained_pixart
 
 from diffucurate.generator.attention import ConceptTrace, TraceSettings
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 
 CONCEPTS = {"car": ["car", "sedan"], "sign": ["red piano"]}
 BACKGROUND = ["road", "a tree"]
@@ -145,7 +145,7 @@ def test_wrong_input(flux: Any) -> None:
     with pytest.raises(ModelError, match="Flux models alone, and PixArtAlphaPipeline is none"):
         ConceptTrace(untrained_pixart(), CONCEPTS)
     for phrases, background in (({}, ["road", "tree"]), ({"car": ["car"]}, [])):
-        with pytest.raises(RecipeError, match="two concepts"):
+        with pytest.raises(InvalidSetting, match="two concepts"):
             ConceptTrace(flux, phrases, background=background)
     with ConceptTrace(flux, CONCEPTS) as trace:
         pass

@@ -11,7 +11,7 @@ import pytest
 from tiny_writer import CHAT
 
 from diffucurate.generator.captions.files import read_captions
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError, RecipeError
 from diffucurate.generator.expansion.expand import expand_captions
 from diffucurate.generator.expansion.language_model import LanguageModel
 from diffucurate.generator.expansion.written import caption_in, folded, problem
@@ -41,7 +41,7 @@ def test_every_class_stays_named(writer: str, tmp_path: Path) -> None:
     assert [caption.model for caption in read_captions(str(made.path))] == [writer] * 12
     recipe = Recipe.from_mapping({"dataset": "d", "classes": CLASSES, "captions": str(made.path)})
     assert sorted(job.prompt for job in jobs(recipe)) == sorted(texts)
-    with pytest.raises(RecipeError, match="the file is there already"):
+    with pytest.raises(InvalidSetting, match="the file is there already"):
         expand_captions(known, tmp_path / "a.json", **asked)
 
 
@@ -68,12 +68,12 @@ def test_by_class_alone(writer: str, tmp_path: Path) -> None:
     ("changes", "error", "words"),
     [
         ({"most_words": 3, "count": 2, "tries": 1}, ModelError, "wrote 2 captions of which none is of use"),
-        ({"count": 0}, RecipeError, "count: 0 - use a whole number from 1 on"),
-        ({"temperature": 0.0}, RecipeError, "temperature: 0.0 - use a number above 0"),
-        ({"classes": {"car": []}}, RecipeError, "classes.car"),
+        ({"count": 0}, InvalidSetting, "count: 0 - use a whole number from 1 on"),
+        ({"temperature": 0.0}, InvalidSetting, "temperature: 0.0 - use a number above 0"),
+        ({"classes": {"car": []}}, InvalidSetting, "classes.car"),
         ({"captions": "none.txt"}, RecipeError, "captions: 'none.txt' - there is no such file"),
-        ({"captions": ["a cat"]}, RecipeError, "names a class (car)"),
-        ({"path": "a.txt"}, RecipeError, "name a file that ends in .json"),
+        ({"captions": ["a cat"]}, InvalidSetting, "names a class (car)"),
+        ({"path": "a.txt"}, InvalidSetting, "name a file that ends in .json"),
         ({"model": "/nowhere/model"}, ModelError, "neither a folder that exists nor a hub id"),
         ({"model": "."}, ModelError, "holds no config.json of a model that writes text"),
         ({"most_words": 64}, ModelError, "reads 128 tokens at once"),

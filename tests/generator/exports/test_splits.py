@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diffucurate.generator.errors import ExportError, RecipeError
+from diffucurate.generator.errors import ExportError, InvalidSetting
 from diffucurate.generator.exports.splits import assign_splits, parse_splits
 
 IDS = [f"{index:016x}" for index in range(103)]
@@ -62,5 +62,5 @@ def test_splits(text: str, splits: dict[str, float]) -> None:
 
 @pytest.mark.parametrize("text", ["", "train", "train=", "=0.5", "train=0.5,", "train=x", "train=0.5,train=0.5"])
 def test_splits_of_another_form(text: str) -> None:
-    with pytest.raises(RecipeError, match=r"as in train=0\.8,val=0\.2"):
+    with pytest.raises(InvalidSetting, match=r"as in train=0\.8,val=0\.2"):
         parse_splits(text)

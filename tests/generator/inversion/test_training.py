@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from untrained import untrained_pipeline, untrained_sd3, untrained_xl
 
-from diffucurate.generator.errors import ImageError, ModelError, RecipeError
+from diffucurate.generator.errors import ImageError, InvalidSetting, ModelError
 from diffucurate.generator.inversion.examples import Example, prepare
 from diffucurate.generator.inversion.files import WordFiles, word_name
 from diffucurate.generator.inversion.loss_plot import SIZE, loss_plot
@@ -153,10 +153,10 @@ def test_a_word_that_is_there(make: Callable[..., Any], examples: list[Example],
     """It is taught further with more steps, and replaced only when that is asked for."""
     pipe, how, files = make(), settings(steps=2), WordFiles.of("piano", tmp_path)
     learn_word(pipe, examples, how, files)
-    with pytest.raises(RecipeError, match="learned in 2 steps already; ask for more"):
+    with pytest.raises(InvalidSetting, match="learned in 2 steps already; ask for more"):
         learn_word(pipe, examples, how, files)
     for other, those in ((settings(steps=9, seed=1), examples), (how, examples[::-1])):
-        with pytest.raises(RecipeError, match="learned with other settings or examples"):
+        with pytest.raises(InvalidSetting, match="learned with other settings or examples"):
             learn_word(pipe, those, other, files)
     assert len(learn_word(pipe, examples, settings(steps=3), files).losses) == 3
     assert len(learn_word(pipe, examples, settings(steps=1, seed=1), files, overwrite=True).losses) == 1
@@ -226,7 +226,7 @@ def test_views_of_an_example(make: Callable[..., Any], pianos: list[Scene]) -> N
 def test_settings_that_are_refused(
     make: Callable[..., Any], examples: list[Example], tmp_path: Path, options: dict[str, Any], field: str, said: str
 ) -> None:
-    with pytest.raises(RecipeError) as raised:
+    with pytest.raises(InvalidSetting) as raised:
         learn_word(make(), [Example(one.image) for one in examples], settings(**options), WordFiles.of("it", tmp_path))
     assert raised.value.field == field and said in str(raised.value)
     assert not any(tmp_path.iterdir())
@@ -251,7 +251,7 @@ def test_what_cannot_be_learned_from(
     with pytest.raises(ModelError, match="ran away at step 1; lower its learning_rate"):
         learn_word(lost, examples, settings(), files)
     assert not files.checkpoint.exists()
-    with pytest.raises(RecipeError, match="use letters"):
+    with pytest.raises(InvalidSetting, match="use letters"):
         WordFiles.of("../piano", tmp_path)
     assert word_name("<my piano>") == "mypiano" and word_name("<>") == "word"
 

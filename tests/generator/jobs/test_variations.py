@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.jobs.variations import altered, refilled, template_of
 from diffucurate.generator.recipe.recipe import Recipe
@@ -23,7 +23,7 @@ def test_the_template_is_found_again_with_all_its_attributes_open():
         "{{a}} {object}",
         "nothing",
     ]
-    with pytest.raises(RecipeError, match="no template"):
+    with pytest.raises(InvalidSetting, match="no template"):
         template_of(altered(CAR, prompt="a cat"), RECIPE)
 
 
@@ -54,6 +54,6 @@ def test_templates_are_refilled(job, changes, prompts):
 
 
 def test_value_that_names_no_class_is_refused():
-    with pytest.raises(RecipeError, match="none of the classes") as caught:
+    with pytest.raises(InvalidSetting, match="none of the classes") as caught:
         list(refilled(CAR, RECIPE, {"time": ["night"], "object": ["bus", "piano"]}))
     assert (caught.value.field, caught.value.value) == ("attributes.object", "piano")

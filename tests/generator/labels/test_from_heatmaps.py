@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from diffucurate.generator.errors import LabelError
+from diffucurate.generator.errors import InvalidSetting, LabelError
 from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.tiny.scenes import Scene, iter_scenes
@@ -103,11 +102,11 @@ def test_normalised_maps_span_zero_to_one_at_the_images_size() -> None:
 
 
 def test_settings_are_strict_and_each_does_its_work() -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidSetting):
         LabelSettings(threshold=0.5)  # type: ignore[call-arg]
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidSetting):
         LabelSettings(floor="0.5")  # type: ignore[arg-type]
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidSetting):
         LabelSettings(min_area=-0.1)
 
     rng = np.random.default_rng(3)

@@ -58,7 +58,7 @@ def test_fingerprints_outlive_the_fields_that_were_added() -> None:
         (REPLACED, {"carry": "truth"}, "carry: 'truth' - task 'inpaint' does not take it; use task: img2img"),
         (REPLACED, {"objects": None}, "objects: None - name the field"),
         (REPLACED, {"templates": []}, r"templates: \[\] - list at least one prompt"),
-        (REPLACED, {"objects": {"field": "truth", "margin": -1}}, "objects.margin: -1 - it must be at least 0"),
+        (REPLACED, {"objects": {"field": "truth", "margin": -1}}, "objects.margin: -1 - it must be from 0 to 2"),
         (REPLACED, {"objects": {"field": "truth", "instances": []}}, r"objects.instances: \[\] - list at least one"),
         (VARIED, {"strength": 0}, "strength: 0 - it must be above 0, which changes nothing, and at most 1"),
         (VARIED, {"strength": 1.5}, "strength: 1.5 - it must be above 0"),

@@ -133,7 +133,7 @@ def test_defaults() -> None:
         # how the model is set up
         ({"scheduler": "eular"}, "scheduler", "eular", "did you mean 'euler'?"),
         ({"scheduler": "x"}, "scheduler", "x", "use one of ddim"),
-        ({"loras": [{"path": "a", "scale": 11}]}, "loras[0].scale", 11, "at most 10"),
+        ({"loras": [{"path": "a", "scale": 11}]}, "loras[0].scale", 11, "from -10 to 10"),
         ({"loras": [{"path": "a.bin"}]}, "loras[0].path", "a.bin", "a pickle"),
         ({"loras": ["a"]}, "loras[0]", "a", "write a mapping"),
         ({"tokens": [{"path": "a.pt", "placeholder": "<a>"}]}, "tokens[0].path", "a.pt", "a pickle"),
@@ -149,7 +149,7 @@ def test_defaults() -> None:
         ({"negative_prompt": "{colour=red}"}, "negative_prompt", "{colour=red}", "write 'red'"),
         # seeds
         ({"seeds": {"count": 3, "lowest": 4, "highest": 5}}, "seeds.count", 3, "there are 2 seeds"),
-        ({"seeds": {"count": 0}}, "seeds.count", 0, "at least 1"),
+        ({"seeds": {"count": 0}}, "seeds.count", 0, "from 1 to 1000000"),
         ({"seeds": {"number": 3}}, "seeds.number", 3, "the keys are count"),
         ({"seeds": 0}, "seeds", 0, "at least 1"),
         ({"seeds": True}, "seeds", True, "whole number"),
@@ -210,7 +210,7 @@ def test_defaults() -> None:
         ({"sample": {}}, "sample.count", None, "missing"),
         ({"sample": {"count": 0}}, "sample.count", 0, "at least 1"),
         ({"sample": {"count": "3"}}, "sample.count", "3", "whole number"),
-        ({"sample": {"count": 3, "seed": -1}}, "sample.seed", -1, "at least 0"),
+        ({"sample": {"count": 3, "seed": -1}}, "sample.seed", -1, "from 0 to 4294967295"),
         ({"seeds": 10**6}, "sample", "all", "24,000,000 images, more than 1,000,000"),
         ({"seeds": 10**6, "sample": {"count": MAX_JOBS + 1}}, "sample.count", MAX_JOBS + 1, "at most 1,000,000"),
         ({"seeds": 10**6, "sample": {"count": 10}}, None, None, None),

@@ -13,7 +13,7 @@ from untrained import untrained_flux
 
 from diffucurate.generator.attention import TraceSettings
 from diffucurate.generator.attention.class_tokens.token_training import learn_token, learn_tokens
-from diffucurate.generator.errors import LabelError, ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, LabelError, ModelError
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.models.load import load_pipeline, release_models
@@ -133,11 +133,11 @@ def test_wrong_input(model: str, images: list[np.ndarray]) -> None:
         source.label(images, ["a car", None])
     with pytest.raises(LabelError, match=r"image 1 is uint8 \(41, 90\)"):
         source.label([images[0], images[1][..., 0]])
-    with pytest.raises(RecipeError, match="noise steps go from 0 to 999"):
+    with pytest.raises(InvalidSetting, match="noise steps go from 0 to 999"):
         AttentionSource(CLASSES, model, "cpu", timesteps=[1000]).label(images)
-    with pytest.raises(RecipeError, match="classes"):
+    with pytest.raises(InvalidSetting, match="classes"):
         AttentionSource({"car": []})
-    with pytest.raises(RecipeError, match="timesteps"):
+    with pytest.raises(InvalidSetting, match="timesteps"):
         AttentionSource(CLASSES, timesteps=[])
 
 
@@ -211,9 +211,9 @@ def test_tokens_by_name(model: str, images: list[np.ndarray], tmp_path: Path, mo
     token.save(tmp_path / "my car.safetensors")
     named, given = (AttentionSource(CLASSES, model, "cpu", tokens={"car": car}) for car in ("my car", token))
     assert np.array_equal(*(source.heatmaps(images[:1], ["a car"])[0]["car"] for source in (named, given)))
-    with pytest.raises(RecipeError, match="there are: my car"):
+    with pytest.raises(InvalidSetting, match="there are: my car"):
         AttentionSource(CLASSES, model, tokens={"car": "your car"})
-    with pytest.raises(RecipeError, match=r"tokens: 'tree' - it is none of the classes \(car, bus, umbrella\)"):
+    with pytest.raises(InvalidSetting, match=r"tokens: 'tree' - it is none of the classes \(car, bus, umbrella\)"):
         AttentionSource(CLASSES, model, tokens={"tree": token})
     with pytest.raises(ModelError, match="whose layers are not those"):
         AttentionSource(CLASSES, "tiny", "cpu", tokens={"car": token}).label(images[:1])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.sources.yolov8_source import YoloSource, prepare_ultralytics
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ultralytics") is None, reason="an optional extra")
@@ -124,9 +124,9 @@ def test_a_missing_ultralytics_is_named(monkeypatch: pytest.MonkeyPatch, weights
         ({"weights": "yolov8n-seg.pt"}, ModelError, "yolov8n-seg.pt is not there"),
         ({"weights": __file__}, ModelError, "not a .pt file"),
         ({"classes": ["cat"]}, ModelError, "knows none of cat; it has car, sedan, dog, tree"),
-        ({"class_map": {"lorry": "car"}}, RecipeError, "class_map: 'lorry' - random.pt has the classes car, sedan"),
-        ({"class_map": {"sedan": "bus"}}, RecipeError, "class_map.sedan: 'bus' - use one of car"),
-        ({"min_confidence": 25}, RecipeError, "min_confidence: 25 - use a number from 0 to 1"),
+        ({"class_map": {"lorry": "car"}}, InvalidSetting, "class_map: 'lorry' - random.pt has the classes car, sedan"),
+        ({"class_map": {"sedan": "bus"}}, InvalidSetting, "class_map.sedan: 'bus' - use one of car"),
+        ({"min_confidence": 25}, InvalidSetting, "min_confidence: 25 - use a number from 0 to 1"),
     ],
 )
 def test_what_cannot_be_is_said_plainly(

@@ -181,7 +181,7 @@ def test_a_wrong_recipe_names_field_value_and_remedy(command: Callable[..., Outc
     remedy = "this is not a key of a recipe; did you mean 'steps'?"
     assert code == 1 and document == {
         "error": {
-            "type": "RecipeError",
+            "type": "InvalidSetting",
             "message": f"stepz: 3 - {remedy}",
             "field": "stepz",
             "value": 3,

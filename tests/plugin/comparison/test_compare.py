@@ -4,7 +4,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.plugin.comparison.compare import compare
@@ -164,9 +164,9 @@ def test_bad_input_is_named(dataset, add_bars):
     with pytest.raises(DatasetError, match="no sample has labels of both"):
         compare(dataset, "one", "two")
     for same in ("one", "one_instances"):
-        with pytest.raises(RecipeError, match="two different"):
+        with pytest.raises(InvalidSetting, match="two different"):
             compare(dataset, "one", same)
-    with pytest.raises(RecipeError, match="iou"):
+    with pytest.raises(InvalidSetting, match="iou"):
         compare(dataset, "one", "two", iou=0)
     with pytest.raises(DatasetError, match="label source"):
         compare(dataset, "one two", "one")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from fiftyone import ViewField as F
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.plugin.curation.curate import UndoResult, curate, curations, undo_curation
 from diffucurate.plugin.store import runs
@@ -138,7 +138,7 @@ def test_the_users_own_tags_and_views_are_safe(labelled):
     ],
 )
 def test_bad_rule_is_named(table, rules, message):
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises(InvalidSetting, match=message):
         curate(table, source="one", **rules)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.files.thumbnails import LENGTH, thumbnail
 from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.plugin.curation.curate import curate
@@ -116,8 +116,8 @@ def test_embeddings_that_the_dataset_holds(pictures: fo.Dataset) -> None:
     fob.compute_similarity(pictures, embeddings=vectors, brain_key="alike", backend="sklearn")
     assert near_duplicates(pictures, ids, 0.05, "embedding") == {ids[4], ids[5]}
     assert near_duplicates(pictures, ids[::-1], 0.05, "alike") == {ids[0], ids[1]}
-    with pytest.raises(RecipeError, match=r"embeddings: 'clip' - .* no such embeddings; there are alike, embedding"):
+    with pytest.raises(InvalidSetting, match=r"embeddings: 'clip' - .* no such embeddings; there are alike, embedding"):
         near_duplicates(pictures, ids, 0.05, "clip")
     pictures.set_values("embedding", [np.ones(2 + index % 2) for index in range(9)])
-    with pytest.raises(RecipeError, match="of different lengths"):
+    with pytest.raises(InvalidSetting, match="of different lengths"):
         near_duplicates(pictures, ids, 0.05, "embedding")

@@ -8,7 +8,7 @@ import random
 import fiftyone as fo
 import pytest
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.plugin.curation.class_limit import over_limit
 from diffucurate.plugin.curation.curate import curate
 from diffucurate.plugin.curation.rules import BoundRules, Rules
@@ -174,13 +174,13 @@ def test_what_reads_images_is_not_counted(crowd: fo.Dataset) -> None:
     ],
 )
 def test_absurd_rules_are_named(rules: dict, message: str) -> None:
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises(InvalidSetting, match=message):
         Rules("one", **rules)
 
 
 def test_what_the_dataset_lacks_is_named(crowd: fo.Dataset) -> None:
     with pytest.raises(
-        RecipeError, match=r"scores\.beauty: .* no such field of numbers; there are .*uniqueness, views"
+        InvalidSetting, match=r"scores\.beauty: .* no such field of numbers; there are .*uniqueness, views"
     ):
         BoundRules(crowd, Rules("ground_truth", scores={"beauty": (0, 1)}))
     with pytest.raises(DatasetError, match="the instances in 'other_instances' have no 'area'"):

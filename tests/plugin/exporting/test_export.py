@@ -14,7 +14,7 @@ from fiftyone import ViewField as F
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from diffucurate.generator.errors import DatasetError, ExportError, RecipeError
+from diffucurate.generator.errors import DatasetError, ExportError, InvalidSetting
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.plugin.exporting.export import export
@@ -191,7 +191,7 @@ def test_the_first_step_works_as_written(labelled, tmp_path):
 
 def test_bad_input_is_named(labelled, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(RecipeError, match="format: 'voc' - use one of coco, yolo"):
+    with pytest.raises(InvalidSetting, match="format: 'voc' - use one of coco, yolo"):
         export(labelled, out, format="voc", source="odd")
     with pytest.raises(DatasetError, match="no field 'nobody_instances'"):
         export(labelled, out, format="coco", source="nobody")

@@ -11,7 +11,7 @@ import pytest
 from killed import killed_while_writing
 from PIL import Image
 
-from diffucurate.generator.errors import DatasetError, ModelError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting, ModelError, RecipeError
 from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.store.media_files import read_image, read_maps
 
@@ -199,8 +199,8 @@ def test_empty_dataset_is_taken_over(content):
 @pytest.mark.parametrize(
     ("change", "settings", "error", "message"),
     [
-        ({}, {"count": 0}, RecipeError, "count: 0 - give a number"),
-        ({}, {"batch_size": -1}, RecipeError, "batch_size: -1"),
+        ({}, {"count": 0}, InvalidSetting, "count: 0 - give a number"),
+        ({}, {"batch_size": -1}, InvalidSetting, "batch_size: -1"),
         ({"size": [64, 20]}, {}, RecipeError, "size"),
         ({"model": "/no/such/folder"}, {}, ModelError, "/no/such/folder"),
         ({}, {"device": "abacus"}, ModelError, "abacus"),

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import diffucurate as dc
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting, RecipeError
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.painting.init_images import SEAM, grown
 from diffucurate.generator.recipe.recipe import Recipe
@@ -281,7 +281,11 @@ def test_masks_of_another_size_are_named(photos: fo.Dataset, quick: dict[str, An
         ({"source": {"dataset": "HERE", "view": "nights"}}, DatasetError, "no saved view 'nights'"),
         ({"objects": {"field": "nothing"}, "task": "inpaint"}, DatasetError, "no labels 'nothing'.*it has truth"),
         ({"carry": "nothing"}, DatasetError, "no labels 'nothing'"),
-        ({"objects": {"field": "truth", "instances": ["x"]}, "task": "inpaint"}, RecipeError, "has no such instance"),
+        (
+            {"objects": {"field": "truth", "instances": ["x"]}, "task": "inpaint"},
+            RecipeError,
+            "has no such instance",
+        ),
         ({"templates": [], "attributes": {"time": ["night"]}}, DatasetError, "write templates for images that have"),
     ],
 )
@@ -306,11 +310,11 @@ def test_what_is_wrong_is_said_before_a_dataset_is_made(
 
 
 def test_values_that_all_have_already(generated: fo.Dataset, quick: dict[str, Any]) -> None:
-    with pytest.raises(RecipeError, match="has these values already"):
+    with pytest.raises(InvalidSetting, match="has these values already"):
         dc.img2img(generated, attributes={"colour": "red"}, **quick)
-    with pytest.raises(RecipeError, match=r"attributes\.weather.*no prompt of these images has this attribute"):
+    with pytest.raises(InvalidSetting, match=r"attributes\.weather.*no prompt of these images has this attribute"):
         dc.img2img(generated, attributes={"weather": "fog"}, **quick)
-    with pytest.raises(RecipeError, match="no class of the images' own is named"):
+    with pytest.raises(InvalidSetting, match="no class of the images' own is named"):
         dc.img2img(generated, prompt="a piano", **quick)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import fiftyone as fo
 import pytest
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.generation.regenerate import plan, regenerate
 from diffucurate.plugin.generation.repaint import repaint
@@ -131,7 +131,7 @@ WRONG = [
 
 def test_what_is_wrong_is_said_before_anything_is_made(generated):
     for asked, field, words in WRONG:
-        with pytest.raises(RecipeError, match=words) as caught:
+        with pytest.raises(InvalidSetting, match=words) as caught:
             regenerate(generated.first(), **asked)
         assert caught.value.field == field
     assert len(generated) == 4 and len(generated.list_runs()) == 1

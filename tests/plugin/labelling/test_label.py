@@ -9,7 +9,7 @@ import pytest
 from killed import killed_while_writing
 from PIL import Image
 
-from diffucurate.generator.errors import DatasetError, ModelError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting, ModelError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.settings import LabelSettings, YoloSettings
 from diffucurate.generator.tiny import yolo_path
@@ -204,7 +204,7 @@ def test_contrast_is_asked_for_where_the_prompt_is_known(photographs, model_fold
     assert [made["contrast"] for made in settings] == [None, True, False]
     label(photographs.limit(1), source="attention", classes=["car"], contrast=True)
     assert photographs.get_run_info(photographs.list_runs()[-1]).config.settings["model"] is None
-    with pytest.raises(RecipeError, match="contrast: True - source 'yolov8' does not take it"):
+    with pytest.raises(InvalidSetting, match="contrast: True - source 'yolov8' does not take it"):
         label(photographs, source="yolov8", contrast=True)
 
 
@@ -216,7 +216,7 @@ def test_contrast_looks_at_painted_images_again_with_the_model_that_painted_them
         assert not set(painted.values("attention_maps")) & set(looked)
         assert again.get_run_info(again.list_runs()[-1]).config.settings["model"] == model_folder
         again.set_values("model", [model_folder, "owner/other", model_folder])
-        with pytest.raises(RecipeError, match="name the model that is to look at them"):
+        with pytest.raises(InvalidSetting, match="name the model that is to look at them"):
             label(again, source="attention", contrast=True)
         label(again, source="attention", contrast=True, model=model_folder)
         assert not set(looked) & set(again.values("attention_maps"))
@@ -300,7 +300,7 @@ def test_refiner_that_cannot_be_loaded_leaves_everything(painted, model_folder):
     ],
 )
 def test_bad_input_is_named(photographs, settings, message):
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises(InvalidSetting, match=message):
         label(photographs, **settings)
     assert photographs.list_runs() == []
 

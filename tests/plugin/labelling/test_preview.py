@@ -11,7 +11,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from diffucurate.generator.errors import DatasetError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.plugin.labelling.label import label
@@ -97,7 +97,7 @@ def test_classes_can_be_chosen_and_bad_ones_are_refused(streets):
     sample = first_with_maps(streets)
     name = preview(sample).labels.instances[0].label
     assert {thing.label for thing in preview(sample, classes=[name]).labels.instances} == {name}
-    with pytest.raises(RecipeError, match="classes"):
+    with pytest.raises(InvalidSetting, match="classes"):
         preview(sample, classes=[])
     Path(sample.filepath).unlink()
     with pytest.raises(DatasetError, match="cannot be read"):

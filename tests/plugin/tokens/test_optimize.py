@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken, find_token
-from diffucurate.generator.errors import DatasetError, LabelError, ModelError, RecipeError
+from diffucurate.generator.errors import DatasetError, InvalidSetting, LabelError, ModelError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.models.token_files import TOKENS_DIR_VARIABLE, token_names
 from diffucurate.generator.tiny.scenes import Scene
@@ -93,7 +93,7 @@ def test_one_class_of_selected_samples(drawn: fo.Dataset, scenes: list[Scene], m
         learned = learn_token(chosen, field, name, model=model_folder, overwrite=field != "truth_mask")
         assert list(learned) == token_names() == [name]
         assert learned[name].provenance.rivals == ()
-    with pytest.raises(RecipeError, match="a token of that name is there"):
+    with pytest.raises(InvalidSetting, match="a token of that name is there"):
         learn_token(chosen, "truth_mask", name, model=model_folder)
     made = learn_token(chosen, "truth_mask", name, name="another", model=model_folder, folder=folder / "elsewhere")
     assert list(made) == ["another"] and (folder / "elsewhere" / "another.safetensors").is_file()
@@ -116,7 +116,7 @@ def test_what_cannot_be_learned_from(
     drawn.clear_sample_field("nothing")
     with pytest.raises(DatasetError, match="no sample has labels in 'nothing'"):
         learn_token(drawn, "nothing", model=model_folder)
-    with pytest.raises(RecipeError, match="use letters"):
+    with pytest.raises(InvalidSetting, match="use letters"):
         learn_token(drawn, "truth_mask", name="../car", model=model_folder)
     box = fo.Detections(detections=[fo.Detection(label="car", bounding_box=[0, 0, 1, 1])])
     sample = drawn.first()
@@ -159,7 +159,7 @@ def test_tokens_that_do_not_fit(drawn: fo.Dataset, scenes: list[Scene], model_fo
         ("attention", ["one"], ["piano"], f"it finds '{name}', which is none of the classes"),
         ("yolov8", ["one"], None, "does not take it"),
     ):
-        with pytest.raises(RecipeError, match=words):
+        with pytest.raises(InvalidSetting, match=words):
             label(drawn, source=source, tokens=tokens, classes=classes)
     with pytest.raises(ModelError, match="whose layers are not those"):
         label(drawn, source="attention", tokens=["one"], model="tiny")

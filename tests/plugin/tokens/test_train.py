@@ -11,7 +11,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 
-from diffucurate.generator.errors import DatasetError, ImageError, RecipeError
+from diffucurate.generator.errors import DatasetError, ImageError, InvalidSetting
 from diffucurate.generator.inversion.files import WORDS_DIR_VARIABLE
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.tiny.scenes import Scene
@@ -111,7 +111,7 @@ def test_captions_of_images(drawn: fo.Dataset, model_folder: str) -> None:
     train_token(three, "<it>", **options, **QUICK)
     with pytest.raises(DatasetError, match="has no place for the word in 'no such thing'"):
         train_token(drawn, "<it>", name="other", **options, **QUICK)
-    with pytest.raises(RecipeError, match="its texts tell of whole images"):
+    with pytest.raises(InvalidSetting, match="its texts tell of whole images"):
         train_token(drawn, "<it>", **{**options, "crop": True}, **QUICK)
     with pytest.raises(DatasetError, match="has no field 'filepaths' with texts"):
         train_token(drawn, "<it>", **{**options, "caption_field": "filepaths"}, **QUICK)
@@ -120,14 +120,14 @@ def test_captions_of_images(drawn: fo.Dataset, model_folder: str) -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "said"),
     [
-        ({"placeholder": "car"}, RecipeError, "the model's tokenizer has this word already"),
-        ({"placeholder": "a car"}, RecipeError, "a placeholder is one word"),
-        ({"name": "../it"}, RecipeError, "use letters"),
+        ({"placeholder": "car"}, InvalidSetting, "the model's tokenizer has this word already"),
+        ({"placeholder": "a car"}, InvalidSetting, "a placeholder is one word"),
+        ({"name": "../it"}, InvalidSetting, "use letters"),
         ({"field": "gone"}, DatasetError, "has no labels 'gone'"),
         ({"field": "truth"}, DatasetError, "which of the labels is the thing; name one as `label`"),
         ({"field": "truth", "label": "piano"}, DatasetError, "no sample shows 'piano'"),
-        ({"margin": 2.0}, RecipeError, "a share of the box from 0 to 1"),
-        ({"step": 3}, RecipeError, "did you mean 'steps'?"),
+        ({"margin": 2.0}, InvalidSetting, "a share of the box from 0 to 1"),
+        ({"step": 3}, InvalidSetting, "did you mean 'steps'?"),
     ],
 )
 def test_what_is_refused(

@@ -9,7 +9,7 @@ import torch
 from diffucurate.generator.attention.capture.maps import AttentionAccumulator, MapGrid
 from diffucurate.generator.attention.capture.tokens import PromptTokens
 from diffucurate.generator.attention.settings import TraceSettings
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 
 FINE, COARSE = MapGrid(1, (4, 6)), MapGrid(2, (2, 3))
 PROMPTS = [PromptTokens({"car": (1, 2)}, (1, 2, 3)), PromptTokens({"bus": (3,), "car": (2,)}, (1, 2, 3))]
@@ -118,6 +118,6 @@ def test_groups_are_softmaxes_of_their_own() -> None:
 
 @pytest.mark.parametrize("values", [{"heads": "loud"}, {"heads": "sharp", "linear": True}])
 def test_settings_are_checked(values: dict) -> None:
-    with pytest.raises(RecipeError) as raised:
+    with pytest.raises(InvalidSetting) as raised:
         TraceSettings(**values)
     assert raised.value.field == "trace.heads"

@@ -18,7 +18,7 @@ from diffucurate.generator.attention import DATASET_DIFFUSION, AttentionTrace, T
 from diffucurate.generator.attention.capture import self_attention
 from diffucurate.generator.attention.capture.maps import MapGrid
 from diffucurate.generator.attention.capture.self_attention import SelfAttention
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 
 CLASSES = {"car": ["car", "sedan"], "piano": ["piano"], "bus": ["bus"]}
 PROMPTS = ["a red car and a piano at night", "two sedans, a bus and a CAR!"]
@@ -398,6 +398,6 @@ def test_self_attention_that_is_not_there(pipe: Any) -> None:
     ],
 )
 def test_settings_are_checked(values: Mapping[str, Any], field: str) -> None:
-    with pytest.raises(RecipeError) as raised:
+    with pytest.raises(InvalidSetting) as raised:
         TraceSettings(**values)
     assert raised.value.field == field

@@ -15,7 +15,7 @@ from untrained import untrained_pipeline, untrained_tokenizer
 from diffucurate.generator.attention.class_tokens.calibration import Calibration
 from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken, Provenance, find_token, fingerprint
 from diffucurate.generator.attention.trace.attribution import attributable
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.models.token_files import TOKENS_DIR_VARIABLE, token_names, token_path, tokens_folder
 
 
@@ -112,10 +112,10 @@ def test_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert token_names() == ["bus", "car at night"]
     assert find_token("car at night").label == "car"
     assert tokens_folder(tmp_path / "mine") == tmp_path / "mine"
-    with pytest.raises(RecipeError, match="there are: bus, car at night"):
+    with pytest.raises(InvalidSetting, match="there are: bus, car at night"):
         find_token("tree")
     for name in ("../bus", "a/b", "", ".hidden", " bus"):
-        with pytest.raises(RecipeError, match="use letters"):
+        with pytest.raises(InvalidSetting, match="use letters"):
             token_path(name)
 
 

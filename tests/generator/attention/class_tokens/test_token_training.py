@@ -17,7 +17,7 @@ from diffucurate.generator.attention.class_tokens.class_tokens import embeddings
 from diffucurate.generator.attention.class_tokens.token_training import learn_token, learn_tokens
 from diffucurate.generator.attention.probe.image_latents import denoise_once, encode
 from diffucurate.generator.attention.trace.token_contest import TokenContest
-from diffucurate.generator.errors import LabelError, ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, LabelError, ModelError
 from diffucurate.generator.tiny import real_scenes
 
 EVERY = QuerySettings(noise=(0, 1), every=1)
@@ -136,13 +136,13 @@ def test_wrong_input(pipe: Any, tokenizer: Any, scenes: list[Any]) -> None:
     ):
         with pytest.raises(LabelError, match=words):
             learn_tokens(pipe, images, masks)
-    with pytest.raises(RecipeError, match="pull"):
+    with pytest.raises(InvalidSetting, match="pull"):
         learn_tokens(pipe, [image], [{"car": mask}], pull=0)
-    with pytest.raises(RecipeError, match="noise steps go from 0 to 999"):
+    with pytest.raises(InvalidSetting, match="noise steps go from 0 to 999"):
         learn_tokens(pipe, [image], [{"car": mask}], timesteps=(1000,))
     with pytest.raises(ModelError, match="FluxPipeline needs more than a prompt"):
         learn_tokens(untrained_flux(tokenizer), [image], [{"car": mask}])
-    with pytest.raises(RecipeError, match="start token and class token"):
+    with pytest.raises(InvalidSetting, match="start token and class token"):
         TokenContest.of({"car": torch.zeros(3, 32)})
 
 

@@ -23,7 +23,7 @@ from untrained import (
 
 from diffucurate.generator.attention import AttentionTrace, Attribution, TraceSettings
 from diffucurate.generator.attention.capture.processor import text_keys
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 
 CLASSES = {"car": ["car", "sedan"], "piano": ["piano"], "bus": ["bus"]}
 PROMPTS = ["a red car and a piano at night", "two sedans, a bus and a CAR!"]
@@ -239,6 +239,6 @@ def test_what_does_not_fit_together(made: Callable[[str], Any]) -> None:
         ("text", lambda: Attribution.from_text(pipe, [TEXT], [ASKED, ASKED])),
     ]
     for field, attempt in attempts:
-        with pytest.raises(RecipeError) as raised:
+        with pytest.raises(InvalidSetting) as raised:
             attempt()
         assert raised.value.field == field

@@ -23,7 +23,7 @@ from diffucurate.generator.attention import (
     TraceSettings,
     expected_megabytes,
 )
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 
 CLASSES = {"car": ["car", "sedan"], "piano": ["piano"], "bus": ["bus"]}
 PROMPTS = ["a red car and a piano at night", "two sedans, a bus and a CAR!"]
@@ -235,11 +235,11 @@ def test_nothing_to_give(made: Callable[[str], Any], tokenizer: Any) -> None:
         paint(pipe)
     with pytest.raises(ModelError, match="passes: 1, layers: 2"):
         trace.queries().maps(pipe, words, TraceSettings(finest=2))
-    with pytest.raises(RecipeError, match=r"refine_at: 2 - use 1, which was kept"):
+    with pytest.raises(InvalidSetting, match=r"refine_at: 2 - use 1, which was kept"):
         trace.queries().maps(pipe, words, TraceSettings(refine_at=2))
     with AttentionTrace(pipe, keep=EVERY, settings=TraceSettings(tau=0)) as trace:
         paint(pipe)
-    with pytest.raises(RecipeError, match=r"tau: 2 - use 0: the trace"):
+    with pytest.raises(InvalidSetting, match=r"tau: 2 - use 0: the trace"):
         trace.queries().maps(pipe, words, TraceSettings(tau=2))
     with pytest.raises(ModelError, match="ConceptTrace"):
         AttentionTrace(untrained_flux(tokenizer), keep=EVERY)
@@ -254,6 +254,6 @@ def test_nothing_to_give(made: Callable[[str], Any], tokenizer: Any) -> None:
     ],
 )
 def test_settings_are_checked(values: dict[str, Any], field: str) -> None:
-    with pytest.raises(RecipeError) as raised:
+    with pytest.raises(InvalidSetting) as raised:
         QuerySettings(**values)
     assert raised.value.field == field

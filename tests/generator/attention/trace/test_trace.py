@@ -21,7 +21,7 @@ from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 
 from diffucurate.generator.attention import DAAM, AttentionTrace, TraceSettings
 from diffucurate.generator.attention.capture import maps
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 
 CLASSES = {"car": ["car", "sedan"], "piano": ["piano"], "bus": ["bus"]}
 PROMPTS = ["a red car and a piano at night", "two sedans, a bus and a CAR!"]
@@ -456,6 +456,6 @@ def test_wrong_number_of_prompts(pipe: Any) -> None:
     ],
 )
 def test_settings_are_checked(values: dict[str, Any], field: str) -> None:
-    with pytest.raises(RecipeError) as raised:
+    with pytest.raises(InvalidSetting) as raised:
         TraceSettings(**values)
     assert raised.value.field == field
