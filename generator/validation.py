@@ -21,6 +21,7 @@ _EXPECTED = {
     "float_type": "write a number without quotes",
     "finite_number": "write a finite number",
     "list_type": "write a list, as in [red, blue]",
+    "too_short": "name at least one",
     "tuple_type": "give a tuple, as in (0, 1)",
     "model_type": "write a mapping of its keys, as in {path: file.safetensors}",
     "dict_type": "write a mapping, as in {colour: [red, blue]}",
@@ -152,8 +153,12 @@ _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 def _bounds(settings: type[BaseModel], name: str) -> dict[str, float]:
     field = settings.model_fields.get(name)
-    metadata = [] if field is None else field.metadata
-    return {bound: getattr(item, bound) for bound in _BOUNDS for item in metadata if hasattr(item, bound)}
+    if field is None:
+        return {}
+    # The bounds of a field that may be None stand within its annotation.
+    inner = [info for part in get_args(field.annotation) for info in getattr(part, "__metadata__", ())]
+    items = [*field.metadata, *(item for info in inner for item in getattr(info, "metadata", ()))]
+    return {bound: getattr(item, bound) for bound in _BOUNDS for item in items if hasattr(item, bound)}
 
 
 def _within(bounds: dict[str, float]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Annotated, ClassVar, Literal, Self
 
-from diffucurate.generator.errors import InvalidSetting
+from pydantic import AfterValidator, Field, model_validator
+
+from diffucurate.generator.validation import StrictSettings
 
 Block = Literal["down", "mid", "up"]
 Contest = Literal["all", "no-start", "content"]
@@ -14,8 +15,23 @@ Upsampling = Literal["bilinear", "bicubic"]
 Heads = Literal["sharp"]
 
 
-@dataclass(frozen=True)
-class TraceSettings:
+def _check_span(ends: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= ends[0] <= ends[1] <= 1:
+        raise ValueError("use (lowest, highest) with 0 <= lowest <= highest <= 1")
+    return ends
+
+
+def _check_weights(weights: Mapping[int, float]) -> Mapping[int, float]:
+    if min(weights.values(), default=0) < 0 or sum(weights.values()) <= 0:
+        raise ValueError("use weights >= 0 of which one is positive")
+    return weights
+
+
+#: Lowest and highest of something, as shares of it in [0, 1].
+Span = Annotated[tuple[float, float], AfterValidator(_check_span)]
+
+
+class TraceSettings(StrictSettings):
     """How attention becomes class maps.
 
     Attributes:
@@ -64,66 +80,35 @@ class TraceSettings:
         InvalidSetting: a value outside its range; the field is named ``trace.<name>``.
     """
 
-    blocks: tuple[Block, ...] = ("up",)
-    depth: tuple[float, float] | None = None
-    finest: int = 1
-    coarsest: int = 4
-    weights: Mapping[int, float] | None = None
-    noise: tuple[float, float] = (0.0, 1.0)
+    prefix: ClassVar[str] = "trace"
+
+    blocks: Annotated[tuple[Block, ...], Field(min_length=1)] = ("up",)
+    depth: Span | None = None
+    finest: Annotated[int, Field(ge=1)] = 1
+    coarsest: Annotated[int, Field(ge=1)] = 4
+    weights: Annotated[Mapping[int, float], AfterValidator(_check_weights)] | None = None
+    noise: Span = (0.0, 1.0)
     contest: Contest | None = None
     upsampling: Upsampling = "bilinear"
     average_steps: bool = True
     linear: bool = False
     heads: Heads | None = None
-    tau: int | None = None
-    inflation: float = 4.0
-    refine_at: int | None = None
-    refine_noise: tuple[float, float] | None = (0.0, 0.5)
+    tau: Annotated[int, Field(ge=0)] | None = None
+    inflation: Annotated[float, Field(gt=0, le=100)] = 4.0
+    refine_at: Annotated[int, Field(ge=1)] | None = None
+    refine_noise: Span | None = (0.0, 0.5)
 
-    def __post_init__(self) -> None:
-        choices = {
-            "contest": (None, *get_args(Contest)),
-            "upsampling": get_args(Upsampling),
-            "heads": (None, *get_args(Heads)),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise InvalidSetting(
-                    f"trace.{name}", getattr(self, name), f"use one of {', '.join(filter(None, allowed))}"
-                )
-        if not self.blocks or not set(self.blocks) <= set(get_args(Block)):
-            raise InvalidSetting("trace.blocks", self.blocks, f"use one or more of {', '.join(get_args(Block))}")
-        if self.depth is not None and not 0 <= self.depth[0] <= self.depth[1] <= 1:
-            raise InvalidSetting("trace.depth", self.depth, "use (first, last) with 0 <= first <= last <= 1")
-        if not 1 <= self.finest <= self.coarsest:
-            raise InvalidSetting("trace.coarsest", self.coarsest, f"use at least finest ({self.finest}), from 1 on")
-        for name in ("noise", "refine_noise"):
-            low, high = getattr(self, name) or (0, 1)
-            if not 0 <= low <= high <= 1:
-                remedy = "use (lowest, highest) with 0 <= lowest <= highest <= 1"
-                raise InvalidSetting(f"trace.{name}", (low, high), remedy)
-        if self.weights is not None and (min(self.weights.values(), default=0) < 0 or sum(self.weights.values()) <= 0):
-            raise InvalidSetting("trace.weights", dict(self.weights), "use weights >= 0 of which one is positive")
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.finest > self.coarsest:
+            raise self.wrong("coarsest", f"use at least finest ({self.finest})")
         if self.linear and self.heads is not None:
-            raise InvalidSetting("trace.heads", self.heads, "heads are weighed by shares of attention, not by products")
-        if self.tau is not None and (self.tau < 0 or self.tau != int(self.tau)):
-            raise InvalidSetting("trace.tau", self.tau, "use a whole number from 0 on")
-        if not 0 < self.inflation <= 100:
-            raise InvalidSetting("trace.inflation", self.inflation, "use a number above 0 and up to 100")
-        if self.refine_at is not None and self.refine_at < 1:
-            raise InvalidSetting("trace.refine_at", self.refine_at, "use 1 or more")
+            raise self.wrong("heads", "heads are weighed by shares of attention, not by products")
+        return self
 
     def reads(self, factor: int) -> bool:
         """Whether maps ``factor`` times coarser than the latent count."""
         return self.finest <= factor <= self.coarsest and (self.weights is None or self.weights.get(factor, 0) > 0)
-
-    def to_dict(self) -> dict[str, object]:
-        """Plain data, to be recorded with a run."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {
-            name: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
-            for name, value in values.items()
-        }
 
 
 #: Tang et al. 2022, "What the DAAM": the down and up blocks, maps eight times coarser than the latent and more

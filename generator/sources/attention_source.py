@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,7 +97,7 @@ class AttentionSource:
         #: The classes whose maps are to be cut where it was learned; see ``labels_from_heatmaps``.
         self.calibrated = learned if self.settings.cut == "learned" else ()
         self._model, self._device = model, device
-        self._trace = replace(trace or TraceSettings(), noise=(0.0, 1.0), refine_noise=None)
+        self._trace = (trace or TraceSettings()).changed(noise=(0.0, 1.0), refine_noise=None)
         self._timesteps, self._seed, self._batch_size = tuple(timesteps), seed, batch_size
         self._contrast = contrast
 

@@ -6,15 +6,15 @@ Knows nothing of how the samples that pass are chosen or kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from dataclasses import fields as dataclass_fields
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Self
 
 import fiftyone as fo
 from fiftyone import ViewField as F
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.validation import StrictSettings
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import read_classes
 from diffucurate.plugin.store.label_sources import instances_field
@@ -28,11 +28,33 @@ KEPT = "kept"
 #: The verdict on a sample that the source has not labelled.
 UNLABELLED = "unlabelled"
 
-_SHARE = "give a number from 0 to 1"
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True)
-class Rules:
+def _plain_limits(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or len(value) != 2 or all(end is None for end in value):
+        raise ValueError("give a least and a greatest value, None where there is none, as in (0.2, None)")
+    return tuple(value)
+
+
+def _check_limits(limits: Limits) -> Limits:
+    low, high = limits
+    if low is not None and high is not None and low > high:
+        raise ValueError("the least value must not exceed the greatest")
+    return limits
+
+
+def _plain_classes(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _check_nearness(value: Any) -> Any:
+    if not isinstance(value, bool) and not (isinstance(value, int | float) and 0 < value <= 2):
+        raise ValueError("give a distance above 0 and at most 2")
+    return value if isinstance(value, bool) else float(value)
+
+
+class Rules(StrictSettings):
     """The rules of one curation; what is None, empty or False is no rule.
 
     ``scores`` maps numeric sample fields to their limits. ``max_per_class`` is a number of images.
@@ -42,63 +64,50 @@ class Rules:
         InvalidSetting: a number out of range, limits that leave nothing, or half a pair of rules.
     """
 
+    called: ClassVar[str] = "the rules"
+
     source: str
-    min_confidence: float | None = None
-    min_agreement: float | None = None
+    min_confidence: _Share | None = None
+    min_agreement: _Share | None = None
     against: str | None = None
-    classes: Sequence[str] | None = None
-    min_area: float | None = None
-    max_area: float | None = None
-    scores: Mapping[str, Limits] = field(default_factory=dict)
-    max_per_class: int | None = None
+    classes: Annotated[tuple[str, ...] | None, Field(min_length=1), BeforeValidator(_plain_classes)] = None
+    min_area: _Share | None = None
+    max_area: _Share | None = None
+    scores: Mapping[str, Annotated[Limits, BeforeValidator(_plain_limits), AfterValidator(_check_limits)]] = Field(
+        default_factory=dict
+    )
+    max_per_class: Annotated[int, Field(ge=1)] | None = None
     exact_duplicates: bool = False
-    near_duplicates: float | bool = False
+    near_duplicates: Annotated[bool | float, BeforeValidator(_check_nearness)] = False
     embeddings: str | None = None
 
-    def __post_init__(self) -> None:
-        for name in ("min_confidence", "min_agreement", "min_area", "max_area"):
-            value = getattr(self, name)
-            if value is not None and not (_is_number(value) and 0 <= value <= 1):
-                raise InvalidSetting(name, value, _SHARE)
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
         if self.min_area is not None and self.max_area is not None and self.min_area > self.max_area:
-            raise InvalidSetting(
-                "min_area", self.min_area, f"it must not exceed the maximum area, which is {self.max_area}"
-            )
+            raise self.wrong("min_area", f"it must not exceed the maximum area, which is {self.max_area}")
         if self.min_agreement is not None and self.against is None:
-            raise InvalidSetting("against", None, "name the label source that min_agreement is about, such as 'yolov8'")
+            raise self.wrong("against", "name the label source that min_agreement is about, such as 'yolov8'")
         if self.against is not None and self.min_agreement is None:
-            raise InvalidSetting("min_agreement", None, f"say how far '{self.against}' must agree, from 0 to 1")
+            raise self.wrong("min_agreement", f"say how far '{self.against}' must agree, from 0 to 1")
         if self.against is not None and self.against == self.source:
-            raise InvalidSetting("against", self.against, "name a source other than the one that is judged")
-        if self.classes is not None and not self.classes:
-            raise InvalidSetting("classes", [], "name at least one class, or leave the rule out")
-        for name, limits in self.scores.items():
-            _check_limits(f"scores.{name}", limits)
-        limit = self.max_per_class
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-            raise InvalidSetting("max_per_class", limit, "give a whole number of images, at least 1")
-        near = self.near_duplicates
-        if not isinstance(near, bool) and not (_is_number(near) and 0 < near <= 2):
-            raise InvalidSetting("near_duplicates", near, "give a distance above 0 and at most 2")
-        if self.embeddings is not None and near is False:
-            raise InvalidSetting("near_duplicates", False, f"say how near counts, or leave out '{self.embeddings}'")
+            raise self.wrong("against", "name a source other than the one that is judged")
+        if self.embeddings is not None and self.near_duplicates is False:
+            raise self.wrong("near_duplicates", f"say how near counts, or leave out '{self.embeddings}'")
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        plain = {entry.name: getattr(self, entry.name) for entry in dataclass_fields(self)}
-        plain["classes"] = None if self.classes is None else list(self.classes)
-        plain["scores"] = {name: list(limits) for name, limits in self.scores.items()}
-        return plain
+        return self.model_dump(mode="json")
 
     def describe(self) -> str:
         """The rules in one line of plain words, as they stand under a saved view's name."""
         area = self.min_area is not None or self.max_area is not None
-        nearness = "" if isinstance(self.near_duplicates, bool) else f" nearer than {self.near_duplicates}"
+        nearness = "" if isinstance(self.near_duplicates, bool) else f" nearer than {_number(self.near_duplicates)}"
         measure = f" by {self.embeddings}" if self.embeddings else ""
-        said = {
+        texts = {
             f"labels of {self.source}": True,
-            f"confidence at least {self.min_confidence}": self.min_confidence is not None,
-            f"agreement with {self.against} at least {self.min_agreement}": self.against is not None,
+            f"confidence at least {_number(self.min_confidence)}": self.min_confidence is not None,
+            f"agreement with {self.against} at least {_number(self.min_agreement)}": self.against is not None,
             f"classes {' and '.join(self.classes or ())}": self.classes is not None,
             f"area {_span(self.min_area, self.max_area)}": area,
             **{f"{name} {_span(*limits)}": True for name, limits in self.scores.items()},
@@ -106,7 +115,7 @@ class Rules:
             f"no near-duplicates{nearness}{measure}": self.near_duplicates is not False,
             f"at most {self.max_per_class} images per class": self.max_per_class is not None,
         }
-        return ", ".join(text for text, holds in said.items() if holds)
+        return ", ".join(text for text, holds in texts.items() if holds)
 
 
 class BoundRules:
@@ -210,26 +219,12 @@ def _agreement_field(dataset: fo.Dataset, source: str, against: str) -> str:
     raise DatasetError(f"sources '{source}' and '{against}' were not compared yet; run compare with both first")
 
 
-def _check_limits(name: str, limits: Limits) -> None:
-    remedy = "give a least and a greatest value, None where there is none, as in (0.2, None)"
-    if not isinstance(limits, Sequence) or len(limits) != 2:
-        raise InvalidSetting(name, limits, remedy)
-    low, high = limits
-    for value in (low, high):
-        if value is not None and not _is_number(value):
-            raise InvalidSetting(name, value, "give a number")
-    if low is None and high is None:
-        raise InvalidSetting(name, limits, remedy)
-    if low is not None and high is not None and low > high:
-        raise InvalidSetting(name, low, f"the least value must not exceed the greatest, which is {high}")
-
-
-def _is_number(value: object) -> bool:
-    """Neither NaN nor infinite, nor a yes or no."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _span(low: float | None, high: float | None) -> str:
     if low is None:
-        return f"at most {high}"
-    return f"at least {low}" if high is None else f"{low} to {high}"
+        return f"at most {_number(high)}"
+    return f"at least {_number(low)}" if high is None else f"{_number(low)} to {_number(high)}"
+
+
+def _number(value: float | None) -> str:
+    """With as many digits as there are, none of them for a whole number's fraction."""
+    return "" if value is None else f"{value:.15g}"

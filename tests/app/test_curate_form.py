@@ -52,7 +52,7 @@ def test_count_curate_undo_and_export(
     expect(form.get_by_text(f"{len(large)} of 13 images kept")).to_be_visible()
     expect(form.get_by_text(f"Dropped: {13 - len(large)} by area")).to_be_visible()
     field(form, "Minimum confidence").fill("3")
-    expect(form.get_by_text("3: give a number from 0 to 1")).to_be_visible()
+    expect(form.get_by_text("3: it must be from 0 to 1")).to_be_visible()
     expect(form.get_by_role("button", name="Curate", exact=True)).to_be_disabled()
     screenshot("curate-form-problem")
     field(form, "Minimum confidence").fill("")

@@ -63,7 +63,7 @@ def test_form_counts_what_the_rules_keep(
     [
         ({"against": "shifted"}, "min_agreement", "say how far 'shifted' must agree"),
         ({"against": "shifted", "min_agreement": 0.5}, "against", "were not compared yet"),
-        ({"min_confidence": 7}, "min_confidence", "7: give a number from 0 to 1"),
+        ({"min_confidence": 7}, "min_confidence", "7: it must be from 0 to 1"),
         ({"min_area": 0.5, "max_area": 0.1}, "min_area", "0.5: it must not exceed the maximum area, which is 0.1"),
         ({"min_area": 0.1, "max_area": 0.5}, None, ""),
         (
@@ -71,7 +71,7 @@ def test_form_counts_what_the_rules_keep(
             "least_seed",
             "5: the least value must not exceed",
         ),
-        ({"max_per_class": 0}, "max_per_class", "0: give a whole number of images"),
+        ({"max_per_class": 0}, "max_per_class", "0: it must be at least 1"),
         ({"near_duplicates": True, "distance": -1}, "distance", "-1: give a distance above 0"),
         ({"near_duplicates": False, "distance": -1}, None, ""),
         ({"view": "mine"}, "view", "there is a saved view 'mine' that curate did not make"),

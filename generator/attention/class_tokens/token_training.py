@@ -117,7 +117,7 @@ def learn_tokens(
             "pull", pull, "use a number above 0: without it tokens of separable masks grow without end"
         )
     check_timesteps(pipe, timesteps)
-    settings = replace(trace or TraceSettings(), noise=(0.0, 1.0), refine_noise=None)
+    settings = (trace or TraceSettings()).changed(noise=(0.0, 1.0), refine_noise=None)
     given = {label: (phrases or {}).get(label, label) for label in labels}
     classes = {label: (words,) if isinstance(words, str) else tuple(words) for label, words in given.items()}
     words = {label: texts[0] for label, texts in classes.items()}

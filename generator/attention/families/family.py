@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -93,7 +93,7 @@ class Family(ABC):
     def filled(self, settings: TraceSettings) -> TraceSettings:
         """Settings with what they leave to the family filled in."""
         tau = self.tau if settings.tau is None else settings.tau
-        return replace(settings, contest=settings.contest or self.contest, depth=settings.depth or self.depth, tau=tau)
+        return settings.changed(contest=settings.contest or self.contest, depth=settings.depth or self.depth, tau=tau)
 
     def grid(self, layer: str, latent: tuple[int, int]) -> MapGrid:
         """What a layer's maps are, for latents of this height and width: where text is read by layers of its own."""

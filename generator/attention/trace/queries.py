@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -25,9 +26,10 @@ from diffucurate.generator.attention.capture.maps import AttentionAccumulator, M
 from diffucurate.generator.attention.capture.processor import text_keys
 from diffucurate.generator.attention.capture.self_attention import SelfAttention, expected_bytes
 from diffucurate.generator.attention.families import Family, Pass
-from diffucurate.generator.attention.settings import TraceSettings
+from diffucurate.generator.attention.settings import Span, TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution, Keys, attributable
 from diffucurate.generator.errors import InvalidSetting, ModelError
+from diffucurate.generator.validation import StrictSettings
 
 #: Of the file, so that a later one can be told from it.
 _FORMAT = "diffucurate-queries-1"
@@ -37,8 +39,7 @@ _FORMAT = "diffucurate-queries-1"
 _SAME_MODEL = 0.02
 
 
-@dataclass(frozen=True)
-class QuerySettings:
+class QuerySettings(StrictSettings):
     """What is kept of a run. The default keeps five passes of fifty: 73 MB an image of Stable Diffusion 1.5 at
     512 px, 555 MB of XL at 1024 px; see ``expected_megabytes``.
 
@@ -52,18 +53,18 @@ class QuerySettings:
         InvalidSetting: a value outside its range; the field is named ``keep.<name>``.
     """
 
-    noise: tuple[float, float] = (0.0, 0.5)
-    every: int = 5
-    finest: int = 1
-    coarsest: int = 4
+    prefix: ClassVar[str] = "keep"
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.noise[0] <= self.noise[1] <= 1:
-            raise InvalidSetting("keep.noise", self.noise, "use (lowest, highest) with 0 <= lowest <= highest <= 1")
-        if self.every < 1:
-            raise InvalidSetting("keep.every", self.every, "use 1 for every pass, 2 for every other, and so on")
-        if not 1 <= self.finest <= self.coarsest:
-            raise InvalidSetting("keep.coarsest", self.coarsest, f"use at least finest ({self.finest}), from 1 on")
+    noise: Span = (0.0, 0.5)
+    every: Annotated[int, Field(ge=1)] = 5
+    finest: Annotated[int, Field(ge=1)] = 1
+    coarsest: Annotated[int, Field(ge=1)] = 4
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.finest > self.coarsest:
+            raise self.wrong("coarsest", f"use at least finest ({self.finest})")
+        return self
 
     def reads(self, factor: int) -> bool:
         """Whether layers whose maps are ``factor`` times coarser than the latent are kept."""

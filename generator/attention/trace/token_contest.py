@@ -10,7 +10,7 @@ has one best answer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -76,7 +76,7 @@ class ContestSums(AttentionAccumulator):
     """Adds up the products of pixels and tokens, and lets the classes compete."""
 
     def __init__(self, contest: TokenContest, images: int, settings: TraceSettings) -> None:
-        linear = replace(settings, linear=True, upsampling="bilinear", heads=None, average_steps=True)
+        linear = settings.changed(linear=True, upsampling="bilinear", heads=None, average_steps=True)
         groups = [[group.tokens[0]] * images for group in contest.groups]
         super().__init__(groups, [2] * len(groups), linear)
         self._contest, self._images = contest, images

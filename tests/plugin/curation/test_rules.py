@@ -126,7 +126,7 @@ def best_of(samples: list[fo.Sample], rules: Rules) -> set[str]:
 @pytest.mark.parametrize("seed", range(25))
 def test_database_and_plain_python_agree_on_random_rules(crowd: fo.Dataset, seed: int) -> None:
     chosen = random_rules(random.Random(seed))
-    rules = Rules("ground_truth", **chosen)
+    rules = Rules(source="ground_truth", **chosen)
     verdicts = {sample.id: broken(sample, rules) for sample in crowd}
     kept = {sample_id for sample_id, verdict in verdicts.items() if not verdict}
     removed = {name: list(verdicts.values()).count(name) for name in set(verdicts.values()) - {""}}
@@ -150,23 +150,23 @@ def test_count_in_words() -> None:
 
 
 def test_what_reads_images_is_not_counted(crowd: fo.Dataset) -> None:
-    plain = count(crowd, Rules("ground_truth", min_confidence=0.5))
-    waiting = count(crowd, Rules("ground_truth", min_confidence=0.5, near_duplicates=True, max_per_class=1))
+    plain = count(crowd, Rules(source="ground_truth", min_confidence=0.5))
+    waiting = count(crowd, Rules(source="ground_truth", min_confidence=0.5, near_duplicates=True, max_per_class=1))
     assert (waiting.kept, waiting.pending) == (plain.kept, ("near-duplicates", "images per class"))
 
 
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({"min_confidence": math.nan}, "min_confidence: nan - give a number from 0 to 1"),
-        ({"min_area": "much"}, "min_area: 'much' - give a number"),
+        ({"min_confidence": math.nan}, "min_confidence: nan - it must be from 0 to 1"),
+        ({"min_area": "much"}, "min_area: 'much' - write a number"),
         ({"max_area": -0.1}, "max_area: -0.1"),
         ({"against": "one", "min_agreement": 0.5}, "against: 'one' - name a source other than"),
-        ({"scores": {"uniqueness": (0.5, 0.2)}}, r"scores\.uniqueness: 0.5 - the least value must not exceed"),
-        ({"scores": {"uniqueness": (math.inf, None)}}, r"scores\.uniqueness: inf - give a number"),
+        ({"scores": {"uniqueness": (0.5, 0.2)}}, r"scores\.uniqueness: \(0.5, 0.2\) - the least value must not exceed"),
+        ({"scores": {"uniqueness": (math.inf, None)}}, r"scores\.uniqueness\[0\]: inf - write a finite number"),
         ({"scores": {"uniqueness": (None, None)}}, r"scores\.uniqueness: \(None, None\) - give a least"),
         ({"scores": {"uniqueness": 0.5}}, r"scores\.uniqueness: 0.5 - give a least"),
-        ({"max_per_class": 0}, "max_per_class: 0 - give a whole number of images, at least 1"),
+        ({"max_per_class": 0}, "max_per_class: 0 - it must be at least 1"),
         ({"max_per_class": 2.5}, "max_per_class: 2.5"),
         ({"near_duplicates": 0.0}, "near_duplicates: 0.0 - give a distance above 0"),
         ({"near_duplicates": math.nan}, "near_duplicates: nan"),
@@ -175,18 +175,18 @@ def test_what_reads_images_is_not_counted(crowd: fo.Dataset) -> None:
 )
 def test_absurd_rules_are_named(rules: dict, message: str) -> None:
     with pytest.raises(InvalidSetting, match=message):
-        Rules("one", **rules)
+        Rules(source="one", **rules)
 
 
 def test_what_the_dataset_lacks_is_named(crowd: fo.Dataset) -> None:
     with pytest.raises(
         InvalidSetting, match=r"scores\.beauty: .* no such field of numbers; there are .*uniqueness, views"
     ):
-        BoundRules(crowd, Rules("ground_truth", scores={"beauty": (0, 1)}))
+        BoundRules(crowd, Rules(source="ground_truth", scores={"beauty": (0, 1)}))
     with pytest.raises(DatasetError, match="the instances in 'other_instances' have no 'area'"):
-        BoundRules(crowd, Rules("other", min_area=0.1))
+        BoundRules(crowd, Rules(source="other", min_area=0.1))
     with pytest.raises(DatasetError, match=r"the view of dataset .* has no samples"):
-        count(crowd.limit(0), Rules("ground_truth"))
+        count(crowd.limit(0), Rules(source="ground_truth"))
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,8 @@ def test_dataset_diffusion(make_pipe: Callable[..., Any]) -> None:
     pipe = sharpened(make_pipe((16, 16, 16)))
     with recorded(pipe, ("down_block", "mid_block", "up_block"), 64) as calls:
         found = maps(pipe, DATASET_DIFFUSION)
-    raw = torch.from_numpy(maps(pipe, TraceSettings(("down", "mid", "up"), None, 4, 4, contest="all", tau=0))[1]["bus"])
+    unrefined = TraceSettings(blocks=("down", "mid", "up"), finest=4, coarsest=4, contest="all", tau=0)
+    raw = torch.from_numpy(maps(pipe, unrefined)[1]["bus"])
     assert raw.shape == (4, 4)
     enlarged = torch.nn.functional.interpolate(raw[None, None], (8, 8), mode="bilinear")[0, 0].numpy()
     np.testing.assert_allclose(found[1]["bus"], reference(calls, 1, 2, 4, 1.0, enlarged), rtol=1e-4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -149,7 +148,7 @@ def test_wrong_input(pipe: Any, tokenizer: Any, scenes: list[Any]) -> None:
 def test_a_contest_reads_what_its_trace_is_set_to(pipe: Any, scenes: list[Any]) -> None:
     contest = TokenContest.of({"car": torch.ones(2, 32) * torch.tensor([[-1.0], [1.0]])})
     maps = []
-    for settings in (PLAIN, replace(PLAIN, blocks=("down",)), replace(PLAIN, finest=2)):
+    for settings in (PLAIN, PLAIN.changed(blocks=("down",)), PLAIN.changed(finest=2)):
         with torch.no_grad(), AttentionTrace(pipe, attribution=contest, settings=settings) as trace:
             denoise_once(pipe, encode(pipe, [scenes[0].image], (128, 128)), ["a car"], (100,), 0)
         maps.append(trace.maps()[0]["car"])
