@@ -16,8 +16,8 @@ from diffucurate.generator.models.names import downloaded_writers, locate_writer
 from diffucurate.generator.recipe.checks import check_classes
 from diffucurate.operators.forms.caption_params import captions_in
 from diffucurate.operators.forms.captions import ask_captions
+from diffucurate.operators.forms.class_tags import classes_of, tags_of
 from diffucurate.operators.forms.fields import param, refuse
-from diffucurate.operators.forms.recipe_params import classes_of, tags_of
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 
 if TYPE_CHECKING:

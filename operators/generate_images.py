@@ -17,7 +17,7 @@ from diffucurate.generator.files.strict_yaml import read_text
 from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.operators.forms import recipe_params
-from diffucurate.operators.forms.fields import param, refuse
+from diffucurate.operators.forms.fields import param, plain, refuse
 from diffucurate.operators.forms.model import model_warning
 from diffucurate.operators.forms.recipe_defaults import fields_of
 from diffucurate.operators.forms.recipe_form import (
@@ -25,7 +25,6 @@ from diffucurate.operators.forms.recipe_form import (
     advanced_switch,
     build_recipe,
     first_problem,
-    plain,
     remember_classes,
     show_yaml,
 )

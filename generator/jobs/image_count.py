@@ -29,7 +29,7 @@ def images_of(recipe: Recipe) -> ImageCount:
     """The number of images that a recipe makes, or an upper bound of it.
 
     Raises:
-        RecipeError: what is wrong with its captions.
+        InvalidSetting: what is wrong with its captions.
     """
     if recipe.captions is not None:
         images = len(caption_prompts(recipe.captions, recipe.classes).prompts) * recipe.variants

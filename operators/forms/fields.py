@@ -1,10 +1,11 @@
-"""Pieces that several forms share: what was filled in, what can be chosen, and errors on a field.
+"""What several forms share: reading a field, drop-downs, errors on a field, text that is shown as it stands.
 
 Knows FiftyOne's form types and the names of fields, nothing of what an operator does.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from diffucurate.plugin.store.label_sources import comparable
 
 
 def param(ctx: ExecutionContext, name: str, default: Any = None) -> Any:
-    """The parameter as filled in; ``default`` where it is absent or the field was emptied again."""
+    """The parameter's value; ``default`` where it is absent or its field was emptied again."""
     value = ctx.params.get(name)
     return default if value is None or value == "" or value == [] else value
 
@@ -42,7 +43,7 @@ def choose(
     default: str | None = None,
     required: bool = True,
 ) -> types.Property:
-    """A drop-down of ``choices`` (value -> what it says)."""
+    """A drop-down of ``choices`` (value -> label)."""
     menu = types.Dropdown(label=label, description=description)
     for value, text in choices.items():
         menu.add_choice(value, label=text)
@@ -95,3 +96,8 @@ def folder_error(text: str) -> str | None:
     if path.is_file():
         return f"'{text}' is a file; name a folder"
     return None
+
+
+def plain(text: str) -> str:
+    """Text in which Markdown takes nothing for markup."""
+    return re.sub(r"([\\`*_\[\]<>~#])|^(?=[-+])", r"\\\1", text)

@@ -1,4 +1,4 @@
-"""What the fields of the recipe form begin with, and what they hold. Draws nothing."""
+"""The defaults of the recipe form's fields, and their values. Draws nothing."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.tiny import words
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
+from diffucurate.operators.forms.class_tags import names_classes, tags_of
 from diffucurate.operators.forms.recipe_params import (
     BUILTIN,
     EXAMPLE,
     classes_found,
     model_from,
-    names_classes,
     params_of,
-    tags_of,
     used_attributes,
 )
 from diffucurate.operators.forms.recipe_texts import joined, lines, split
 from diffucurate.plugin.generation.target import unused_name
 
-#: What an attribute of that name begins with: words that the built-in model knows.
+#: The values that the form suggests for an attribute of that name: words that the built-in model knows.
 _SUGGESTED = {
     **dict.fromkeys(("colour", "color"), COLOURS),
     **dict.fromkeys(("object", "thing", "vehicle"), CLASSES),
@@ -31,13 +30,13 @@ _SUGGESTED = {
     "weather": words.WEATHERS[1:],  # all but "clear", which nobody writes as in "a car in fog"
 }
 
-#: Where another model is chosen than the one that the recipe began with: what the built-in one makes, and others.
+#: The numbers where another model is chosen than the recipe's: for the built-in one, and for any other.
 _SMALL = {"width": 128, "height": 128, "steps": 20, "guidance": 5.0}
 _LARGE = {"width": 512, "height": 512, "steps": 30, "guidance": 7.5}
 
 
 class Fields(NamedTuple):
-    """``defaults``: what each field of the form begins with; ``values``: what it holds, which may be nothing."""
+    """The default of each field of the form, and its value, which may be None."""
 
     defaults: dict[str, Any]
     values: dict[str, Any]

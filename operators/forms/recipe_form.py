@@ -5,39 +5,20 @@ Draws only: ``recipe_params`` turns fields into a recipe and back, ``Recipe`` sa
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Any
-
 from fiftyone.operators import types
 
-from diffucurate.generator.captions.prompts import caption_prompts
-from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.files.strict_yaml import write_yaml
-from diffucurate.generator.jobs.image_count import images_of, some_prompts
+from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.generator.recipe.checks import check_templates
-from diffucurate.generator.recipe.model_options import SCHEDULERS
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.operators.forms.captions import ask_captions, ask_class_prompt
-from diffucurate.operators.forms.fields import choose, refuse
+from diffucurate.operators.forms.class_tags import CLASSES_FOUND, remembered
+from diffucurate.operators.forms.fields import plain, refuse
 from diffucurate.operators.forms.model import choose_model
 from diffucurate.operators.forms.recipe_defaults import Fields
-from diffucurate.operators.forms.recipe_params import (
-    CAPTIONS,
-    CLASSES_FOUND,
-    CURRENT,
-    NEW,
-    TEMPLATES,
-    as_text,
-    carried,
-    left_behind,
-    mapping_of,
-    place,
-    remembered,
-)
-from diffucurate.plugin.generation.target import find_target
-
-PREVIEWED = 6
+from diffucurate.operators.forms.recipe_errors import field_and_message
+from diffucurate.operators.forms.recipe_fields import ask_advanced, ask_dataset, ask_numbers, ask_prompts
+from diffucurate.operators.forms.recipe_params import as_text, carried, left_behind, mapping_of
 
 MONOSPACE = {"field": {"sx": {"& textarea": {"fontFamily": "monospace", "fontSize": 13, "whiteSpace": "pre"}}}}
 
@@ -47,7 +28,7 @@ ADVANCED = (
 )  # fmt: skip
 
 
-#: What nobody would miss before it is too late: fields that show themselves where a recipe fills them.
+#: Advanced fields that are shown wherever a recipe fills them, since hidden they would change its images unnoticed.
 _RARE = ("more_sizes", "prompt_weights", "tokens", "loras")
 
 
@@ -68,16 +49,16 @@ def build_recipe(inputs: types.Object, fields: Fields, current: str | None) -> R
             images_of(recipe)  # reads them
     except InvalidSetting as error:
         recipe = None
-        path, message = place(error, mapping)
+        path, message = field_and_message(error, mapping)
     if path == "dataset" and mapping["dataset"] == current:
         path = "dataset_from"
-    _dataset(inputs, fields, current, None if path.startswith("dataset") else mapping["dataset"])
-    _prompts(inputs, fields, mapping, recipe)
+    ask_dataset(inputs, fields, current, None if path.startswith("dataset") else mapping["dataset"])
+    ask_prompts(inputs, fields, mapping, recipe)
     choose_model(inputs, fields.defaults, fields.values)
-    _numbers(inputs, fields)
+    ask_numbers(inputs, fields)
     switch = advanced_switch(inputs)
     if fields.values.get("advanced") or path in ADVANCED or any(fields.defaults.get(name) for name in _RARE):
-        _advanced(inputs, fields.defaults)
+        ask_advanced(inputs, fields.defaults)
     if reason := left_behind(fields.values.get("recipe")):
         notice = types.Warning(
             label="What was written under 'Write or paste a recipe' stays there", description=plain(reason)
@@ -103,12 +84,12 @@ def first_problem(inputs: types.Object) -> str | None:
 
 
 def advanced_switch(inputs: types.Object) -> types.Property:
-    """Draw the switch that unfolds what most people never need."""
+    """Draw the switch that shows the advanced settings."""
     return inputs.bool("advanced", default=False, label="Show advanced settings", view=types.SwitchView())
 
 
 def show_yaml(inputs: types.Object, fields: Fields, current: str | None) -> None:
-    """Draw a switch that shows the recipe as text, to be kept or sent to someone."""
+    """Draw a switch that shows the recipe as text, to be copied."""
     inputs.bool("show_yaml", default=False, label="Show as YAML", view=types.SwitchView())
     if fields.values.get("show_yaml"):
         text = as_text(mapping_of(fields.values, current))
@@ -119,7 +100,7 @@ def show_yaml(inputs: types.Object, fields: Fields, current: str | None) -> None
 
 
 def remember_classes(inputs: types.Object, fields: Fields) -> None:
-    """Draw a field that nobody sees and that follows the classes that are found: it tells whether theirs was edited."""
+    """Draw a hidden field with the suggested classes, by which ``names_classes`` tells whether they were edited."""
     hidden = {"container": {"sx": {"display": "none"}}}
     text = remembered(fields.defaults["classes"])
     inputs.str(CLASSES_FOUND, default=text, view=types.TextFieldView(componentsProps=hidden))
@@ -129,167 +110,3 @@ def _field(inputs: types.Object, path: str) -> types.Property | None:
     name, _, inner = path.partition(".")
     prop = inputs.get_property(name)
     return prop.type.get_property(inner) if prop is not None and inner else prop
-
-
-def _dataset(inputs: types.Object, fields: Fields, current: str | None, name: str | None) -> None:
-    """``name``: the dataset to be looked at, None where it cannot be one's name."""
-    into = fields.values.get("dataset_from", NEW) if current is not None else NEW
-    if current is not None:
-        choice = types.RadioGroup(orientation="horizontal", label="Dataset")
-        choice.add_choice(NEW, label="New dataset")
-        choice.add_choice(CURRENT, label=f"Add to '{current}'")
-        field = inputs.enum("dataset_from", choice.values(), default=NEW, view=choice)
-    if into == NEW:
-        label = "Name of the dataset" if current is not None else "Dataset"
-        field = inputs.str("dataset", label=label, default=fields.defaults["dataset"])
-    try:
-        if name is not None and find_target(name) is None and into == CURRENT:
-            refuse(field, f"dataset '{name}' was deleted meanwhile; choose a new one")
-    except DatasetError as error:
-        refuse(field, str(error) if into == NEW else f"'{name}' was not generated by Diffucurate; choose a new dataset")
-
-
-def _prompts(inputs: types.Object, fields: Fields, mapping: Mapping[str, Any], recipe: Recipe | None) -> None:
-    origin = types.RadioGroup(orientation="horizontal")
-    origin.add_choice(TEMPLATES, label="Write prompts")
-    origin.add_choice(CAPTIONS, label="Use captions")
-    chosen = fields.values.get("prompts_from") or TEMPLATES
-    inputs.enum("prompts_from", origin.values(), default=fields.defaults.get("prompts_from", TEMPLATES), view=origin)
-    if chosen == CAPTIONS:
-        ask_captions(inputs, fields.values, defaults=fields.defaults)
-        ask_class_prompt(inputs, default=fields.defaults.get("class_prompt"))
-    else:
-        _templates(inputs, fields, mapping)
-    inputs.list(
-        "classes",
-        types.String(),
-        label="Classes",
-        description="What to find and label. Add one with Enter; 'person: pedestrian' takes both words for a person.",
-        default=fields.defaults["classes"],
-        view=types.AutocompleteView(choices=[], allow_duplicates=False),
-    )
-    if recipe is not None and recipe.captions is not None:
-        prompts = [made.prompt for made in caption_prompts(recipe.captions, recipe.classes).prompts[:PREVIEWED]]
-    else:
-        prompts = some_prompts(mapping["templates"], mapping["attributes"], PREVIEWED)
-    if prompts:
-        text = "\n".join(f"- {plain(prompt)}" for prompt in prompts)
-        label = f"{images_of(recipe).images:,} images, such as" if recipe is not None else "Images such as"
-        inputs.str("preview", label=label, default=text, view=types.MarkdownView(read_only=True))
-
-
-def _templates(inputs: types.Object, fields: Fields, mapping: Mapping[str, Any]) -> None:
-    count = len(mapping["templates"])
-    inputs.define_property(
-        "templates",
-        _type_of(fields.values["templates"]),
-        label="Prompts",
-        description="One per line. Write {colour} where a value of your choice goes, and its values below.",
-        default=fields.defaults["templates"],
-        view=types.TextFieldView(multiline=True, rows=min(max(2, count), 8)),
-    )
-    if fields.defaults["attributes"]:
-        group = inputs.obj("attributes", view=types.ObjectView()).type
-        for name, text in fields.defaults["attributes"].items():
-            kind, label = _type_of(fields.values["attributes"][name]), name.replace("_", " ").capitalize()
-            view = _beside(6, placeholder="Values, separated by commas")
-            field = group.define_property(name, kind, label=label, default=text, view=view)
-            if not mapping["attributes"].get(name):
-                refuse(field, f"write what {{{name}}} can be, such as one, two, three")
-
-
-def _numbers(inputs: types.Object, fields: Fields) -> None:
-    defaults = fields.defaults
-    inputs.int("width", label="Width", description="In pixels", default=defaults.get("width"), view=_beside(4))
-    inputs.int("height", label="Height", description="In pixels", default=defaults.get("height"), view=_beside(4))
-    inputs.define_property(
-        "seeds",
-        _type_of(fields.values["seeds"]),
-        label="Images per prompt",
-        description="Or their seeds: 3, 7, 21; or 3 random",
-        default=defaults["seeds"],
-        view=_beside(4),
-    )
-
-
-def _advanced(inputs: types.Object, defaults: Mapping[str, Any]) -> None:
-    inputs.int(
-        "steps",
-        label="Steps",
-        description="More take longer and give cleaner images",
-        default=defaults["steps"],
-        view=_beside(6),
-    )
-    inputs.float(
-        "guidance",
-        label="Guidance",
-        description="How closely an image keeps to its prompt",
-        default=defaults["guidance"],
-        view=_beside(6),
-    )
-    inputs.str(
-        "negative_prompt",
-        label="Negative prompt",
-        description="What the images should not show; may have {attributes} that all prompts have",
-        default=defaults.get("negative_prompt"),
-    )
-    inputs.str(
-        "more_sizes",
-        label="Other sizes",
-        description="Each prompt at these too, such as 128x192, 192x128",
-        default=defaults.get("more_sizes"),
-        view=_beside(6),
-    )
-    inputs.bool(
-        "prompt_weights",
-        label="Weights in prompts",
-        description="Read car++ and (road)1.3 as weights, and prompts of any length",
-        default=defaults.get("prompt_weights", False),
-        view=types.SwitchView(space=6),
-    )
-    for name, label, description in (
-        ("tokens", "Learned words", "Word and file or hub id, such as <piano>=/home/me/piano.safetensors"),
-        ("loras", "LoRAs", "File or hub id, with a scale if it is not 1, such as /home/me/style.safetensors=0.8"),
-    ):
-        view = types.AutocompleteView(choices=[], allow_duplicates=False)
-        inputs.list(name, types.String(), label=label, description=description, default=defaults.get(name), view=view)
-    choose(
-        inputs,
-        "scheduler",
-        {name: name for name in SCHEDULERS},
-        label="Sampler",
-        description="How noise is taken out step by step; the model's own where none is chosen",
-        default=defaults.get("scheduler"),
-        required=False,
-    )
-    inputs.int(
-        "sample_count",
-        label="At most",
-        description="An even mix of so many images",
-        default=defaults.get("sample_count"),
-        view=_beside(6),
-    )
-    inputs.int(
-        "sample_seed",
-        label="Mix",
-        description="Another number gives another mix",
-        default=defaults.get("sample_seed"),
-        view=_beside(6, placeholder="0"),
-    )
-
-
-def _type_of(value: Any) -> types.BaseType:
-    """What a field holds: text, unless a call from Python gave a list or a number for it."""
-    if isinstance(value, list):
-        return types.List(_type_of(next(iter(value), None)))
-    return types.Number(int=True) if isinstance(value, int) else types.String()
-
-
-def _beside(space: int, **options: Any) -> types.TextFieldView:
-    """A field that takes ``space`` twelfths of the line."""
-    return types.TextFieldView(space=space, **options)
-
-
-def plain(text: str) -> str:
-    """Text with what Markdown would take for markup spelled out."""
-    return re.sub(r"([\\`*_\[\]<>~#])|^(?=[-+])", r"\\\1", text)

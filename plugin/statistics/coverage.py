@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import fiftyone as fo
 
-from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.templates import attributes_of, fixed_in
 from diffucurate.plugin.statistics.aggregate import rows
@@ -44,7 +44,7 @@ def recipes_in(dataset: fo.Dataset) -> list[Recipe]:
     for key in sorted(dataset.list_runs(method=runs.method("generate")), reverse=True):
         try:
             recipe = Recipe.from_mapping(dataset.get_run_info(key).config.settings["recipe"])
-        except RecipeError:
+        except InvalidSetting:
             continue
         recipes.setdefault(recipe.fingerprint(), recipe)
     return list(recipes.values())

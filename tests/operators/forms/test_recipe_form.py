@@ -10,16 +10,9 @@ import pytest
 import yaml
 
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.operators.forms.recipe_form import plain
-from diffucurate.operators.forms.recipe_params import (
-    EXAMPLE,
-    as_text,
-    classes_of,
-    mapping_of,
-    params_of,
-    remembered,
-    tags_of,
-)
+from diffucurate.operators.forms.class_tags import classes_of, remembered, tags_of
+from diffucurate.operators.forms.fields import plain
+from diffucurate.operators.forms.recipe_params import EXAMPLE, as_text, mapping_of, params_of
 from diffucurate.operators.forms.recipe_texts import joined, split
 
 if TYPE_CHECKING:

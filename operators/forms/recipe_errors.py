@@ -1,0 +1,60 @@
+"""Which field of the recipe form an error of the recipe belongs to, and the sentence that stands there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from diffucurate.generator.errors import InvalidSetting
+from diffucurate.generator.recipe.recipe import MAX_SIDE
+from diffucurate.operators.forms.recipe_params import EXAMPLE, SHOWN
+
+
+def field_and_message(error: InvalidSetting, mapping: Mapping[str, Any]) -> tuple[str, str]:
+    """The name of the field, such as ``attributes.colour``, and the message to put there.
+
+    ``mapping`` is the recipe that was refused.
+    """
+    message = str(error).removeprefix(f"{error.field}: ").removesuffix(" without quotes")
+    root, _, rest = error.field.partition(".")
+    root = re.sub(r"^(tokens|loras)\[\d+\]$", r"\1", root)
+    if root.partition("[")[0] not in SHOWN:  # a key that goes through the form, which has no field for it
+        return root, str(error)
+    if root == "captions" and mapping.get("captions") == {}:
+        return "captions", "name a file of captions, or write some, one per line"
+    if root == "captions":
+        field = "captions_path" if "path" in mapping["captions"] else "captions"
+        return {"class_prompt": "class_prompt", "instances": "instances_path"}.get(rest, field), message
+    if not mapping["templates"] and "captions" not in mapping and not mapping.keys() - SHOWN:
+        return "templates", f"write at least one prompt, such as {EXAMPLE['templates'][0]}"
+    if line := re.fullmatch(r"templates\[(\d+)\]", error.field):
+        return "templates", message if len(mapping["templates"]) == 1 else f"line {int(line[1]) + 1}: {message}"
+    if root == "attributes":
+        # Without a value's index the name itself is wrong; the person wrote that in the templates.
+        return (f"attributes.{rest.partition('[')[0]}", message) if rest else ("templates", message)
+    if root == "classes" and not error.value:
+        return "classes", "name at least one class, such as car"
+    if root == "classes" and isinstance(error.value, list):
+        return "classes", f"{rest or ', '.join(error.value)}: {error.remedy}"
+    if root == "tokens" and error.value == "":
+        return "tokens", "write each as its word and its file, as in <piano>=/home/me/piano.safetensors"
+    if error.field == "sample":
+        return "seeds", "these choices make more images than one recipe may hold; use fewer values or fewer seeds"
+    if root == "dataset" and not error.value:
+        return "dataset", "give the dataset a name"
+    if root == "size" and "size" in mapping:
+        return _of_size(error, mapping["size"], message)
+    return {"sample": f"sample_{rest}"}.get(root, root), message
+
+
+def _of_size(error: InvalidSetting, size: list[Any], message: str) -> tuple[str, str]:
+    """``size`` is one size, or a list of sizes of which the first has fields of its own."""
+    first = size[0] if isinstance(size[0], list) else size
+    if first is not size and (error.value != first or first in size[1:]):
+        return "more_sizes", message
+    return ("height" if _is_side(first[0]) else "width"), error.remedy if None in first else message
+
+
+def _is_side(pixels: Any) -> bool:
+    return isinstance(pixels, int) and pixels % 8 == 0 and 8 <= pixels <= MAX_SIDE
