@@ -49,5 +49,5 @@ class CancelRun(LibraryOperator):
         return iter(()) if is_from_app(ctx) else result
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        told = running.cancel(param(ctx, "run"))
-        return Outcome(f"{told} runs were told to stop", {"runs": told})
+        stopped = running.cancel(param(ctx, "run"))
+        return Outcome(f"{stopped} runs were told to stop", {"runs": stopped})

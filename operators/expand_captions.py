@@ -137,7 +137,7 @@ class ExpandCaptions(LibraryOperator):
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.generator.expansion.expand import expand_captions
 
-        made = expand_captions(
+        expansion = expand_captions(
             captions_in(ctx.params),
             Path(param(ctx, "path", "")).expanduser(),
             model=param(ctx, "model", ""),
@@ -146,10 +146,10 @@ class ExpandCaptions(LibraryOperator):
             progress=progress,
             **{name: param(ctx, name, default) for name, default in _NUMBERS.items()},
         )
-        wanted = param(ctx, "count", _NUMBERS["count"])
-        message = f"{len(made.captions)} captions of {wanted} written to '{made.path}'"
-        result = {"path": str(made.path), "captions": len(made.captions), "not_kept": made.remark}
-        return Outcome(message, {**result, "classes": dict(made.classes)}, warning=len(made.captions) < wanted)
+        written, wanted = len(expansion.captions), param(ctx, "count", _NUMBERS["count"])
+        message = f"{written} captions of {wanted} written to '{expansion.path}'"
+        result = {"path": str(expansion.path), "captions": written, "not_kept": expansion.remark}
+        return Outcome(message, {**result, "classes": dict(expansion.classes)}, warning=written < wanted)
 
     def filled(self, ctx: ExecutionContext) -> str | None:
         return None

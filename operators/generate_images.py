@@ -75,19 +75,19 @@ class GenerateImages(LibraryOperator):
         origin.add_choice(FILE, label="Read a recipe file")
         inputs.enum("recipe_from", origin.values(), default=way, view=origin)
         if way == BUILT:
-            built = fields_of(ctx.params)
-            found = build_recipe(inputs, built, ctx.dataset_name)
-            recipes = [] if found is None else [found]
+            fields = fields_of(ctx.params)
+            recipe = build_recipe(inputs, fields, ctx.dataset_name)
+            recipes = [] if recipe is None else [recipe]
         else:
             recipes = self._read(inputs, ctx, way)
             advanced_switch(inputs)
         if param(ctx, "advanced", False) or any(_wrong(ctx.params.get(name)) for name in ("count", "batch_size")):
             self._settings(inputs, ctx)
         if way == BUILT:
-            show_yaml(inputs, built, ctx.dataset_name)
+            show_yaml(inputs, fields, ctx.dataset_name)
         self._describe(inputs, recipes, ctx)
         if way == BUILT:
-            remember_classes(inputs, built)
+            remember_classes(inputs, fields)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Generate"))
 
     def _read(self, inputs: types.Object, ctx: ExecutionContext, way: str) -> list[Recipe]:
@@ -123,7 +123,7 @@ class GenerateImages(LibraryOperator):
         return recipes
 
     def _settings(self, inputs: types.Object, ctx: ExecutionContext) -> None:
-        """What concerns the run, not the recipe."""
+        """Ask for the settings of the run, which are not part of the recipe."""
         for name, label, description in (
             ("count", "Stop after", "Only the first so many images; a later run goes on from there"),
             ("batch_size", "Images at once", "As many as usually fit into memory, where empty"),
@@ -139,7 +139,7 @@ class GenerateImages(LibraryOperator):
         )
 
     def _describe(self, inputs: types.Object, recipes: Sequence[Recipe], ctx: ExecutionContext) -> None:
-        """At the end: what will be made and how long that takes, or why it cannot start."""
+        """Say how many images are made and how long that takes, or why the run cannot start."""
         if _way(ctx) == BUILT and (problem := first_problem(inputs)):
             inputs.view("not_ready", types.Warning(label="Not ready yet", description=plain(problem)))
             return
@@ -150,13 +150,13 @@ class GenerateImages(LibraryOperator):
         count = param(ctx, "count")
         now = min(images, count) if isinstance(count, int) and count > 0 else images
         number = f"{images:,}" if exact else f"Up to {images:,}"
-        held = " The dataset exists: only what is missing is painted." if fo.dataset_exists(recipe.dataset) else ""
-        held += f" Now the first {now:,} of them." if now < images else ""
+        remark = " The dataset exists: only what is missing is painted." if fo.dataset_exists(recipe.dataset) else ""
+        remark += f" Now the first {now:,} of them." if now < images else ""
         each = f" from each of '{recipe.source.dataset or recipe.source.folder}'" if recipe.source is not None else ""
         text = f"{number} images{each} for dataset '{recipe.dataset}'"
-        text += f", labelled as {_enumerated(recipe.class_names)}.{held}"
+        text += f", labelled as {_enumerated(recipe.class_names)}.{remark}"
         if others:  # the other sections of a DiffuGen config
-            text += f" Then those for {_datasets(one.dataset for one in others)}."
+            text += f" Then those for {_datasets(other.dataset for other in others)}."
         time = "" if each else in_words(now, pace(recipe, param(ctx, "device")))
         inputs.view("recipe_summary", types.Notice(label=plain(text), description=time))
 
@@ -167,10 +167,10 @@ class GenerateImages(LibraryOperator):
         if not recipes:
             raise InvalidSetting("recipe", None, "paste a recipe or name a recipe file")
         names = list(dict.fromkeys(recipe.dataset for recipe in recipes))
-        there = [name for name in names if fo.dataset_exists(name)]
-        if not there and _way(ctx) == BUILT and ctx.params.get("dataset_from") == recipe_params.CURRENT:
+        existing = [name for name in names if fo.dataset_exists(name)]
+        if not existing and _way(ctx) == BUILT and ctx.params.get("dataset_from") == recipe_params.CURRENT:
             raise DatasetError(f"dataset '{names[0]}' was deleted meanwhile; choose a new one")
-        before = {name: len(fo.load_dataset(name)) for name in there}
+        before = {name: len(fo.load_dataset(name)) for name in existing}
         settings = {name: param(ctx, name) for name in ("count", "batch_size", "device")}
         datasets = generate_all(recipes, **settings, progress=progress)
         added = {dataset.name: len(dataset) - before.get(dataset.name, 0) for dataset in datasets}
@@ -197,7 +197,7 @@ def _wrong(number: Any) -> bool:
 
 
 def _enumerated(names: Sequence[str], most: int = 8) -> str:
-    """The names, the last of very many only counted."""
+    """The names; of more than ``most`` the last are only counted."""
     more = len(names) - most
     return ", ".join(names) if more <= 1 else f"{', '.join(names[:most])} and {more} more"
 
@@ -208,7 +208,7 @@ def _datasets(names: Iterable[str]) -> str:
 
 
 def _way(ctx: ExecutionContext) -> str:
-    """Where the recipe is; where nobody said so, that follows from what was given."""
+    """Where the recipe comes from; where the parameters do not say so, the one that they hold."""
     inferred = FILE if ctx.params.get("recipe_path") else PASTED if ctx.params.get("recipe") else BUILT
     return str(param(ctx, "recipe_from", inferred))
 

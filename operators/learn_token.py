@@ -48,15 +48,15 @@ class LearnToken(LibraryOperator):
         if choose_target(inputs, ctx, "Learn from"):
             usable = learnable(ctx.dataset)
             if usable:
-                self._what(inputs, ctx, usable)
-                self._as(inputs, ctx)
+                self._ask_masks(inputs, ctx, usable)
+                self._ask_name(inputs, ctx)
             else:
                 advice = "Draw masks in the App, or run 'Label images' and correct some."
                 notice = types.Error(label="This dataset holds no masks yet", description=advice)
                 refuse(inputs.view("no_masks", notice), f"this dataset holds no masks yet; {advice}")
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Learn"))
 
-    def _what(self, inputs: types.Object, ctx: ExecutionContext, usable: list[str]) -> None:
+    def _ask_masks(self, inputs: types.Object, ctx: ExecutionContext, usable: list[str]) -> None:
         first = usable[0]
         field = choose(
             inputs,
@@ -70,11 +70,11 @@ class LearnToken(LibraryOperator):
         if chosen not in usable:
             refuse(field, f"the dataset has no masks '{chosen}' any more; choose others")
             return
-        found = len(ctx.target_view().exists(chosen))
-        if not found:
+        labelled = len(ctx.target_view().exists(chosen))
+        if not labelled:
             refuse(field, f"no image here has labels in '{chosen}'; select some that have")
         else:
-            images = f"{found} image{'' if found == 1 else 's'}"
+            images = f"{labelled} image{'' if labelled == 1 else 's'}"
             advice = "One to five of each class will do; every object of the class has to be in its masks."
             inputs.view("images", types.Notice(label=f"Learned from {images}", description=advice))
         inputs.list(
@@ -85,13 +85,13 @@ class LearnToken(LibraryOperator):
             "each other apart.",
         )
 
-    def _as(self, inputs: types.Object, ctx: ExecutionContext) -> None:
-        there = ", ".join(token_names()) or "none yet"
+    def _ask_name(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        existing = ", ".join(token_names()) or "none yet"
         field = inputs.str(
             "name",
             label="Name",
             description="What to call the token; where empty, its class. With several classes, what their names begin "
-            f"with. There are: {there}",
+            f"with. There are: {existing}",
         )
         name = param(ctx, "name")
         if name is not None:
@@ -119,14 +119,14 @@ class LearnToken(LibraryOperator):
             progress=progress,
         )
         images = len(next(iter(learned.values())).provenance.samples)
-        found = [f"{name} (IoU {token.provenance.iou:.2f})" for name, token in learned.items()]
+        tokens = [f"{name} (IoU {token.provenance.iou:.2f})" for name, token in learned.items()]
         result = {
             "field": field,
             "images": images,
             "tokens": ", ".join(learned),
             "iou": {name: round(token.provenance.iou, 3) for name, token in learned.items()},
         }
-        return Outcome(f"Learned from {images} image{'' if images == 1 else 's'}: {', '.join(found)}", result)
+        return Outcome(f"Learned from {images} image{'' if images == 1 else 's'}: {', '.join(tokens)}", result)
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         """Nothing has changed that the App would have to show."""

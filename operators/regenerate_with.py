@@ -56,42 +56,44 @@ class RegenerateWith(LibraryOperator):
         if has_dataset(inputs, ctx):
             try:
                 dataset, samples = painted_samples(_chosen(ctx))
-                origins = ProvenanceReader(dataset)
-                made = [origins.provenance(sample) for sample in samples]
+                reader = ProvenanceReader(dataset)
+                provenances = [reader.provenance(sample) for sample in samples]
             except DiffucurateError as error:
                 notice = types.Error(label="Nothing can be painted again", description=str(error))
                 refuse(inputs.view("no_samples", notice), str(error))
             else:
-                self._ask(inputs, ctx, dataset, made)
+                self._ask(inputs, ctx, dataset, provenances)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Regenerate"))
 
     def _ask(
-        self, inputs: types.Object, ctx: ExecutionContext, dataset: fo.Dataset, made: Sequence[Provenance]
+        self, inputs: types.Object, ctx: ExecutionContext, dataset: fo.Dataset, provenances: Sequence[Provenance]
     ) -> None:
         from diffucurate.plugin.generation.regenerate import plan_of
 
-        seeds = self._ask_seeds(inputs, ctx, len(made))
-        attributes = self._ask_attributes(inputs, made)
+        seeds = self._ask_seeds(inputs, ctx, len(provenances))
+        attributes = self._ask_attributes(inputs, provenances)
         try:
-            parts = plan_of(dataset, made, _seeds(ctx), _changes(ctx))
+            parts = plan_of(dataset, provenances, _seeds(ctx), _changes(ctx))
         except InvalidSetting as error:
             name = error.field.removeprefix("attributes.").partition("[")[0]
-            said = error.remedy if error.value in (None, []) else f"{error.value}: {error.remedy}"
-            refuse(attributes.get(name, seeds), said)
+            message = error.remedy if error.value in (None, []) else f"{error.value}: {error.remedy}"
+            refuse(attributes.get(name, seeds), message)
             return
-        todo, held = sum(len(part.todo) for part in parts), sum(len(part.wanted) - len(part.todo) for part in parts)
-        there = f" {_images(held)} of that kind {'is' if held == 1 else 'are'} there already." if held else ""
+        todo = sum(len(part.todo) for part in parts)
+        present = sum(len(part.wanted) for part in parts) - todo
+        are = "is" if present == 1 else "are"
+        remark = f" {_images(present)} of that kind {are} there already." if present else ""
         if not todo:
             remedy = "ask for other seeds or other values"
-            notice = types.Warning(label="There is nothing to paint.", description=f"{there} {remedy.capitalize()}.")
+            notice = types.Warning(label="There is nothing to paint.", description=f"{remark} {remedy.capitalize()}.")
             refuse(inputs.view("nothing", notice), remedy)
             return
         time = " ".join(in_words(len(part.todo), pace(part.recipe)) for part in parts if part.todo)
-        added = f"{_images(todo)} will be added to '{dataset.name}'.{there}"
+        added = f"{_images(todo)} will be added to '{dataset.name}'.{remark}"
         inputs.view("summary", types.Notice(label=added, description=time))
 
     def _ask_seeds(self, inputs: types.Object, ctx: ExecutionContext, images: int) -> types.Property:
-        """Draw what says which seeds; returns the field that an error about them belongs to."""
+        """Ask for the seeds; returns the field that an error about them belongs to."""
         ways = types.RadioGroup(orientation="horizontal")
         ways.add_choice(NEW, label="New seeds")
         ways.add_choice(THESE, label="Seeds of my choice")
@@ -111,15 +113,16 @@ class RegenerateWith(LibraryOperator):
             return inputs.str("seeds", label="Seeds", description="Whole numbers, such as 3, 7, 21", required=True)
         return way
 
-    def _ask_attributes(self, inputs: types.Object, made: Sequence[Provenance]) -> dict[str, types.Property]:
+    def _ask_attributes(self, inputs: types.Object, provenances: Sequence[Provenance]) -> dict[str, types.Property]:
         """Draw a field for the values of each attribute that the images have; returns them by name."""
-        names = dict.fromkeys(name for one in made for name in one.job.attributes)
+        names = dict.fromkeys(name for provenance in provenances for name in provenance.job.attributes)
         group = inputs.obj("attributes", view=types.ObjectView()).type if names else None
-        return {name: self._ask_attribute(group, name, made) for name in names}
+        return {name: self._ask_attribute(group, name, provenances) for name in names}
 
-    def _ask_attribute(self, group: types.Object, name: str, made: Sequence[Provenance]) -> types.Property:
-        now = dict.fromkeys(one.job.attributes[name] for one in made if name in one.job.attributes)
-        listed = dict.fromkeys(value for one in made for value in one.recipe.attributes.get(name, ()))
+    def _ask_attribute(self, group: types.Object, name: str, provenances: Sequence[Provenance]) -> types.Property:
+        painted = [each.job.attributes for each in provenances]
+        now = dict.fromkeys(values[name] for values in painted if name in values)
+        listed = dict.fromkeys(value for each in provenances for value in each.recipe.attributes.get(name, ()))
         offered = types.AutocompleteView(
             choices=[types.Choice(value, label=value) for value in {**listed, **now}], allow_duplicates=False
         )
@@ -136,8 +139,8 @@ class RegenerateWith(LibraryOperator):
 
         samples = _chosen(ctx)
         before = set(ctx.dataset.values("id"))
-        made = regenerate(samples, seeds=_seeds(ctx), attributes=_changes(ctx), progress=progress)
-        added = [one for one in made.values("id") if one not in before]
+        view = regenerate(samples, seeds=_seeds(ctx), attributes=_changes(ctx), progress=progress)
+        added = [sample_id for sample_id in view.values("id") if sample_id not in before]
         message = f"{_images(len(added))} added, each linked to the one it varies"
         return Outcome(message, {"dataset": ctx.dataset.name, "added": len(added), "samples": added})
 
@@ -155,7 +158,7 @@ def _chosen(ctx: ExecutionContext) -> fo.DatasetView:
 
 
 def _seeds(ctx: ExecutionContext) -> Any:
-    """As ``regenerate`` takes them; what is no number is left as it is, to be refused."""
+    """As ``regenerate`` takes them; a part that is no number stays as it is, for ``regenerate`` to refuse."""
     way = param(ctx, "seeds_from", NEW)
     if way == NEW:
         return param(ctx, "count", 1)

@@ -22,6 +22,21 @@ if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
 
 
+#: The keys that the recipe of an image leaves out where they are empty.
+_OPTIONAL = (
+    "negative_prompt",
+    "scheduler",
+    "loras",
+    "tokens",
+    "prompt_weights",
+    "source",
+    "objects",
+    "strength",
+    "carry",
+    "captions",
+)
+
+
 class ShowProvenance(LibraryOperator):
     """A sample -> what made it; then a recipe of it for another form, or the same image painted again and compared."""
 
@@ -45,35 +60,23 @@ class ShowProvenance(LibraryOperator):
         inputs = types.Object()
         if has_dataset(inputs, ctx):
             try:
-                self._tell(inputs, chosen_sample(ctx))
+                self._describe(inputs, chosen_sample(ctx))
             except DiffucurateError as error:
                 notice = types.Error(label="There is nothing to show", description=str(error))
                 refuse(inputs.view("no_provenance", notice), str(error))
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Paint again and compare"))
 
-    def _tell(self, inputs: types.Object, sample: fo.Sample) -> None:
-        made = provenance(sample)
-        if made.warning:
-            inputs.view("changed", types.Warning(label="Not what its fields say", description=made.warning))
-        _table(inputs, "image", "Image", of_image(made))
-        _table(inputs, "run", "Run", of_run(made))
+    def _describe(self, inputs: types.Object, sample: fo.Sample) -> None:
+        origin = provenance(sample)
+        if origin.warning:
+            inputs.view("changed", types.Warning(label="Not what its fields say", description=origin.warning))
+        _table(inputs, "image", "Image", of_image(origin))
+        _table(inputs, "run", "Run", of_run(origin))
         try:
             recipe = recipe_of(sample)
         except DiffucurateError:
             return  # a prompt that names no class: no recipe leads to it alone
-        rare = (
-            "negative_prompt",
-            "scheduler",
-            "loras",
-            "tokens",
-            "prompt_weights",
-            "source",
-            "objects",
-            "strength",
-            "carry",
-            "captions",
-        )
-        unused = [name for name in rare if not getattr(recipe, name)]
+        unused = [name for name in _OPTIONAL if not getattr(recipe, name)]
         content = recipe.model_dump(mode="json", exclude={"sample", "task", *unused}, exclude_none=True)
         inputs.btn(
             "reuse",
@@ -88,8 +91,8 @@ class ShowProvenance(LibraryOperator):
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         sample = chosen_sample(ctx)
         if not param(ctx, "repaint", True):  # in the App that is what the form's button says
-            made = provenance(sample)
-            return Outcome(made.warning or f"job {made.job.job_id} of run {made.run.key}", made.to_dict())
+            origin = provenance(sample)
+            return Outcome(origin.warning or f"job {origin.job.job_id} of run {origin.run.key}", origin.to_dict())
         from diffucurate.plugin.generation.repaint import repaint
 
         (result,) = repaint(sample, progress=progress)

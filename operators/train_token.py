@@ -27,11 +27,22 @@ WHOLE, NO_LORA = "whole images", "none"
 
 #: The fields of the form that are fields of ``Inversion``.
 SETTINGS = (
-    "initializer", "vectors", "captions", "steps", "batch_size", "learning_rate", "flip", "outside", "seed",
-    "checkpoint_every", "preview_every", "previews", "preview_prompt",
-)  # fmt: skip
+    "initializer",
+    "vectors",
+    "captions",
+    "steps",
+    "batch_size",
+    "learning_rate",
+    "flip",
+    "outside",
+    "seed",
+    "checkpoint_every",
+    "preview_every",
+    "previews",
+    "preview_prompt",
+)
 
-#: Pixels a side of a picture in the form or in what a run ends with.
+#: Pixels a side of a preview image, in the form and in the result of a run.
 _SIDE = 160
 
 
@@ -53,13 +64,13 @@ class TrainToken(LibraryOperator):
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
         inputs = types.Object()
         if choose_target(inputs, ctx, "Learn from"):
-            self._word(inputs, ctx)
-            self._what(inputs, ctx)
-            self._how(inputs, ctx)
-            self._outlook(inputs, ctx)
+            self._ask_word(inputs, ctx)
+            self._ask_images(inputs, ctx)
+            self._ask_training(inputs, ctx)
+            self._describe(inputs, ctx)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Train"))
 
-    def _word(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+    def _ask_word(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         inputs.str(
             "placeholder",
             label="Word",
@@ -69,7 +80,7 @@ class TrainToken(LibraryOperator):
         inputs.str("name", label="Name", description="What to call its files; the word's letters where empty")
         inputs.bool("overwrite", default=False, label="Begin anew where a word of that name is there")
 
-    def _what(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+    def _ask_images(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         fields = {WHOLE: "Whole images", **{name: f"Objects in {name}" for name in with_objects(ctx.dataset)}}
         prop = choose(
             inputs,
@@ -114,7 +125,7 @@ class TrainToken(LibraryOperator):
                 "where empty, general ones",
             )
 
-    def _how(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+    def _ask_training(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         space = types.TextFieldView(space=4)
         inputs.int("steps", label="Steps", default=1000, view=space)
         inputs.int("vectors", label="Vectors", default=1, view=space)
@@ -136,10 +147,10 @@ class TrainToken(LibraryOperator):
         )
         inputs.bool("show_more", default=False, label="More settings")
         if param(ctx, "show_more"):
-            self._more(inputs, ctx)
+            self._ask_more(inputs, ctx)
         ask_model(inputs, ctx, "Stable Diffusion 1.x, 2.x or XL")
 
-    def _more(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+    def _ask_more(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         space, usual = types.TextFieldView(space=4), Inversion.model_fields
         for name, label in (
             ("learning_rate", "Learning rate"),
@@ -159,27 +170,27 @@ class TrainToken(LibraryOperator):
             inputs.int("rank", label="Rank of the LoRA", default=8, view=space)
             inputs.float("lora_rate", label="Learning rate of the LoRA", default=1e-3, view=space)
 
-    def _outlook(self, inputs: types.Object, ctx: ExecutionContext) -> None:
-        """What is wrong, on its field; else what is learned from, and what a run that was stopped has left."""
+    def _describe(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        """Put what is wrong on its field; else say what is learned from, and what a stopped run has left."""
         if not param(ctx, "placeholder"):
             return
         try:
             settings = Inversion(**_settings(ctx))
             files = WordFiles.of(param(ctx, "name") or word_name(settings.placeholder))
         except InvalidSetting as error:
-            known = inputs.get_property(error.field) if error.field in inputs.properties else None
-            refuse(known or inputs.view("wrong", types.Error(label=str(error))), error.remedy)
+            field = inputs.get_property(error.field) if error.field in inputs.properties else None
+            refuse(field or inputs.view("wrong", types.Error(label=str(error))), error.remedy)
             return
         count = len(ctx.target_view())
         done = len(files.read_losses())
-        here = f"{count:,} image{'' if count == 1 else 's'} to learn from, kept in {files.folder}"
-        notice = types.Notice(label=here)
+        images = f"{count:,} image{'' if count == 1 else 's'}"
+        notice = types.Notice(label=f"{images} to learn from, kept in {files.folder}")
         if files.word.exists():
             notice = types.Warning(label=f"'{files.name}' was learned in {done} steps; more steps teach it further")
         elif done:
             notice = types.Notice(label=f"Goes on after step {done}, with the same settings and images")
-        inputs.view("outlook", notice)
-        _pictures(inputs, files.plot if done else None, files.latest_previews())
+        inputs.view("summary", notice)
+        _show_progress(inputs, files.plot if done else None, files.latest_previews())
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.tokens.train import train_token
@@ -219,12 +230,12 @@ class TrainToken(LibraryOperator):
     def output(self, result: dict[str, Any]) -> types.Object:
         outputs = super().output({name: value for name, value in result.items() if name != "plot"})
         if "plot" in result:
-            _pictures(outputs, Path(result["plot"]), [Path(path) for path in result["previews"]])
+            _show_progress(outputs, Path(result["plot"]), [Path(path) for path in result["previews"]])
         return outputs
 
 
 def _settings(ctx: ExecutionContext) -> dict[str, Any]:
-    """What ``Inversion`` is made of, as the form has it."""
+    """The arguments of ``Inversion``, as the form has them."""
     settings = {name: param(ctx, name) for name in ("placeholder", *SETTINGS) if param(ctx, name) is not None}
     layers = param(ctx, "lora", NO_LORA)
     if isinstance(layers, str) and layers in LAYERS:
@@ -235,8 +246,8 @@ def _settings(ctx: ExecutionContext) -> dict[str, Any]:
     return settings
 
 
-def _pictures(form: types.Object, plot: Path | None, previews: list[Path]) -> None:
-    """The loss and the last preview images, as far as they are there."""
+def _show_progress(form: types.Object, plot: Path | None, previews: list[Path]) -> None:
+    """The loss and the latest preview images, as far as there are any."""
     from diffucurate.plugin.labelling.preview import data_uri
     from diffucurate.plugin.store.media_files import read_image
 

@@ -1,4 +1,4 @@
-"""What the forms of operators that paint from images share: model, strength, classes, where the new images go.
+"""What the forms of operators that paint from init images share: model, strength, classes, where the new images go.
 
 Knows the form; ``plugin.generation.img2img_inpaint`` builds the recipe and says what is wrong with it.
 """
@@ -32,7 +32,7 @@ _FIELDS = {
 
 
 def ask_prompt(inputs: types.Object, *, description: str, required: bool) -> None:
-    """What the images shall show, and the values of attributes."""
+    """Ask for the prompt of the new images and the values of attributes."""
     inputs.str("prompt", label="Prompt", description=description, required=required)
     inputs.list(
         "changes",
@@ -44,7 +44,7 @@ def ask_prompt(inputs: types.Object, *, description: str, required: bool) -> Non
 
 
 def ask_rest(inputs: types.Object, ctx: ExecutionContext, *, strength: str, ending: str) -> None:
-    """Strength, classes, model and dataset."""
+    """Ask for strength, number, classes, model and dataset."""
     inputs.str(
         "strength",
         label="Strength",
@@ -101,33 +101,33 @@ def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Reci
 
 
 def show_estimate(inputs: types.Object, ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> None:
-    """At the end: how much is made of each image, or what is wrong, on its field."""
+    """Say how many images are made of each init image, or put what is wrong on its field."""
     try:
         recipe = recipe_of(ctx, task, more)
-        there = find_target(recipe.dataset)
+        target = find_target(recipe.dataset)
     except DiffucurateError as error:
         root = error.field.partition(".")[0].partition("[")[0] if isinstance(error, InvalidSetting) else "save_as"
         name = _FIELDS.get(root, root)
-        known = inputs.get_property(name) if name in inputs.properties else None
-        said = str(error)
+        message = str(error)
         if isinstance(error, InvalidSetting):
-            said = error.remedy if error.value in (None, "", [], {}) else f"{error.value}: {error.remedy}"
-        notice = types.Warning(label="Not ready yet", description=said)
-        refuse(known if known is not None else inputs.view("not_ready", notice), said)
+            message = error.remedy if error.value in (None, "", [], {}) else f"{error.value}: {error.remedy}"
+        field = inputs.get_property(name) if name in inputs.properties else None
+        if field is None:
+            field = inputs.view("not_ready", types.Warning(label="Not ready yet", description=message))
+        refuse(field, message)
         return
     each = images_of(recipe).images if recipe.templates else 0
     count = len(ctx.target_view())
     text = f"From {count:,} image{'s' * (count != 1)}" + (f", up to {each:,} of each" if each else "")
-    held = " It exists: only what is missing is painted." if there is not None else ""
-    notice = types.Notice(label=f"{text}, for dataset '{recipe.dataset}'.{held}")
+    remark = " It exists: only what is missing is painted." if target is not None else ""
+    notice = types.Notice(label=f"{text}, for dataset '{recipe.dataset}'.{remark}")
     inputs.view("summary", notice)
 
 
 def in_form(**settings: Any) -> dict[str, Any]:
     """Settings from Python as the form's fields hold them: lists of names and numbers as one text."""
     lists = ("strength", "classes", "replace")
-    given = {name: value for name, value in settings.items() if value is not None}
-    return {name: _text(value) if name in lists else value for name, value in given.items()}
+    return {name: _text(value) if name in lists else value for name, value in settings.items() if value is not None}
 
 
 def _text(value: Any) -> str:

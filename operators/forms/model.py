@@ -1,4 +1,4 @@
-"""The forms' choice of a text-to-image model, with what can be said of it before it is loaded."""
+"""The forms' choice of a text-to-image model, with what is known of it before it is loaded."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def choose_model(inputs: types.Object, defaults: Mapping[str, Any], values: Mapp
             refuse(radio, problem)
         return
     name = str(values.get("model") or "").strip()
-    found = downloaded_models() if chosen == HUB else []
-    note = _hub_note(name, found) if chosen == HUB else None
+    downloaded = downloaded_models() if chosen == HUB else []
+    note = _hub_note(name, downloaded) if chosen == HUB else None
     view: types.View
-    if found:
-        view = types.AutocompleteView(choices=[types.Choice(model, label=model) for model in found], caption=note)
+    if downloaded:
+        view = types.AutocompleteView(choices=[types.Choice(model, label=model) for model in downloaded], caption=note)
     else:
         example = "owner/name" if chosen == HUB else "/home/me/models/streets"
         view = types.TextFieldView(placeholder=example, caption=note)
@@ -79,7 +79,7 @@ def _problem(model: str, wanted: str | None = None) -> str | None:
     return None
 
 
-def _hub_note(name: str, found: list[str], *, only_missing: bool = False) -> str | None:
-    if name in found:
+def _hub_note(name: str, downloaded: list[str], *, only_missing: bool = False) -> str | None:
+    if name in downloaded:
         return None if only_missing else "Found on this computer: nothing to download"
     return f"'{name}' is not on this computer yet: it is downloaded first, often several gigabytes" if name else None

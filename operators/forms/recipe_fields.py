@@ -24,9 +24,23 @@ from diffucurate.plugin.generation.target import find_target
 #: Prompts that the preview shows.
 PREVIEWED = 6
 
+#: The fields that ``ask_advanced`` draws.
+ADVANCED = (
+    "more_sizes",
+    "steps",
+    "guidance",
+    "negative_prompt",
+    "prompt_weights",
+    "scheduler",
+    "tokens",
+    "loras",
+    "sample_count",
+    "sample_seed",
+)
+
 
 def ask_dataset(inputs: types.Object, fields: Fields, current: str | None, name: str | None) -> None:
-    """``name``: the dataset to be looked at, None where it cannot be one's name."""
+    """Ask where the images go; ``name`` is the dataset, None where that cannot be its name."""
     into = fields.values.get("dataset_from", NEW) if current is not None else NEW
     if current is not None:
         choice = types.RadioGroup(orientation="horizontal", label="Dataset")
@@ -44,6 +58,10 @@ def ask_dataset(inputs: types.Object, fields: Fields, current: str | None, name:
 
 
 def ask_prompts(inputs: types.Object, fields: Fields, mapping: Mapping[str, Any], recipe: Recipe | None) -> None:
+    """Ask for templates or captions, and for classes; show some of the prompts.
+
+    ``mapping`` is the recipe as far as it is filled in, ``recipe`` the same once it has no errors.
+    """
     origin = types.RadioGroup(orientation="horizontal")
     origin.add_choice(TEMPLATES, label="Write prompts")
     origin.add_choice(CAPTIONS, label="Use captions")
@@ -63,7 +81,7 @@ def ask_prompts(inputs: types.Object, fields: Fields, mapping: Mapping[str, Any]
         view=types.AutocompleteView(choices=[], allow_duplicates=False),
     )
     if recipe is not None and recipe.captions is not None:
-        prompts = [made.prompt for made in caption_prompts(recipe.captions, recipe.classes).prompts[:PREVIEWED]]
+        prompts = [caption.prompt for caption in caption_prompts(recipe.captions, recipe.classes).prompts[:PREVIEWED]]
     else:
         prompts = some_prompts(mapping["templates"], mapping["attributes"], PREVIEWED)
     if prompts:
@@ -93,6 +111,7 @@ def _templates(inputs: types.Object, fields: Fields, mapping: Mapping[str, Any])
 
 
 def ask_numbers(inputs: types.Object, fields: Fields) -> None:
+    """Ask for the size of the images and how many each prompt has."""
     defaults = fields.defaults
     inputs.int("width", label="Width", description="In pixels", default=defaults.get("width"), view=_beside(4))
     inputs.int("height", label="Height", description="In pixels", default=defaults.get("height"), view=_beside(4))
@@ -107,6 +126,7 @@ def ask_numbers(inputs: types.Object, fields: Fields) -> None:
 
 
 def ask_advanced(inputs: types.Object, defaults: Mapping[str, Any]) -> None:
+    """Ask for the settings that most recipes leave at their defaults."""
     inputs.int(
         "steps",
         label="Steps",
@@ -173,7 +193,7 @@ def ask_advanced(inputs: types.Object, defaults: Mapping[str, Any]) -> None:
 
 
 def _type_of(value: Any) -> types.BaseType:
-    """What a field holds: text, unless a call from Python gave a list or a number for it."""
+    """The type of a field: text, unless a call from Python passed a list or a number."""
     if isinstance(value, list):
         return types.List(_type_of(next(iter(value), None)))
     return types.Number(int=True) if isinstance(value, int) else types.String()

@@ -17,16 +17,10 @@ from diffucurate.operators.forms.fields import plain, refuse
 from diffucurate.operators.forms.model import choose_model
 from diffucurate.operators.forms.recipe_defaults import Fields
 from diffucurate.operators.forms.recipe_errors import field_and_message
-from diffucurate.operators.forms.recipe_fields import ask_advanced, ask_dataset, ask_numbers, ask_prompts
+from diffucurate.operators.forms.recipe_fields import ADVANCED, ask_advanced, ask_dataset, ask_numbers, ask_prompts
 from diffucurate.operators.forms.recipe_params import as_text, carried, left_behind, mapping_of
 
 MONOSPACE = {"field": {"sx": {"& textarea": {"fontFamily": "monospace", "fontSize": 13, "whiteSpace": "pre"}}}}
-
-ADVANCED = (
-    "more_sizes", "steps", "guidance", "negative_prompt", "prompt_weights", "scheduler", "tokens", "loras",
-    "sample_count", "sample_seed",
-)  # fmt: skip
-
 
 #: Advanced fields that are shown wherever a recipe fills them, since hidden they would change its images unnoticed.
 _RARE = ("more_sizes", "prompt_weights", "tokens", "loras")
@@ -64,8 +58,8 @@ def build_recipe(inputs: types.Object, fields: Fields, current: str | None) -> R
             label="What was written under 'Write or paste a recipe' stays there", description=plain(reason)
         )
         inputs.view("left_behind", notice)
-    if kept := carried(fields.values.get("recipe")):
-        text = "\n".join(f"- {plain(line)}" for line in write_yaml(kept).splitlines())
+    if others := carried(fields.values.get("recipe")):
+        text = "\n".join(f"- {plain(line)}" for line in write_yaml(others).splitlines())
         label = "Kept from the recipe, without a field here; change it under 'Write or paste a recipe'"
         inputs.str("kept", label=label, default=text, view=types.MarkdownView(read_only=True))
     if path and not (field := _field(inputs, path) or switch).invalid:

@@ -51,10 +51,26 @@ EXAMPLE: dict[str, Any] = {
 _LEFT_OUT = {"guidance": 5.0, "negative_prompt": "", "scheduler": "", "prompt_weights": False}
 
 #: The keys of a recipe that the form has fields for; the others go through the form unchanged.
-SHOWN = frozenset({
-    "dataset", "model", "size", "steps", "guidance", "seeds", "negative_prompt", "scheduler", "loras", "tokens",
-    "prompt_weights", "classes", "templates", "attributes", "sample", "captions",
-})  # fmt: skip
+SHOWN = frozenset(
+    {
+        "dataset",
+        "model",
+        "size",
+        "steps",
+        "guidance",
+        "seeds",
+        "negative_prompt",
+        "scheduler",
+        "loras",
+        "tokens",
+        "prompt_weights",
+        "classes",
+        "templates",
+        "attributes",
+        "sample",
+        "captions",
+    }
+)
 
 #: Where the prompts come from.
 TEMPLATES, CAPTIONS = "templates", "captions"

@@ -1,4 +1,4 @@
-"""Lists and numbers as the text of a form's fields, and back. What cannot be read stays, for the recipe to refuse."""
+"""Lists and numbers as the text of a form's fields, and back. Text that is neither stays, for the recipe to refuse."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def joined(listed: Sequence[str]) -> str:
 
 def sizes_of(text: str | None) -> list[Any]:
     """``"64x96, 96x64"`` -> ``[[64, 96], [96, 64]]``; anything else stays, for the recipe to refuse."""
-    found: list[Any] = []
+    sizes: list[Any] = []
     for part in split(text):
         sides = part.lower().split("x")
-        found.append([int(side) if side.strip().isdecimal() else side for side in sides])
-    return found
+        sizes.append([int(side) if side.strip().isdecimal() else side for side in sides])
+    return sizes
 
 
 def words_of(tags: Sequence[str]) -> list[dict[str, Any]]:
@@ -46,12 +46,12 @@ def words_of(tags: Sequence[str]) -> list[dict[str, Any]]:
 
 def loras_of(tags: Sequence[str]) -> list[dict[str, Any]]:
     """``["a.safetensors=0.8", "owner/name"]`` as LoRAs; what follows the last ``=`` is the scale if it is a number."""
-    found = []
+    loras = []
     for tag in tags:
         path, equals, scale = tag.rpartition("=")
         scaled = equals and re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", scale)
-        found.append({"path": path.strip(), "scale": float(scale)} if scaled else {"path": tag.strip()})
-    return found
+        loras.append({"path": path.strip(), "scale": float(scale)} if scaled else {"path": tag.strip()})
+    return loras
 
 
 def seeds_as_text(seeds: int | Sequence[int] | RandomSeeds) -> str:
@@ -71,8 +71,8 @@ def seeds_of(text: Any) -> Any:
         return text
     if re.fullmatch(r"\s*-?\d{1,12}\s*", text):
         return int(text)
-    if found := re.fullmatch(r"\s*(\d{1,12}) random(?: from (\d{1,12}) to (\d{1,12}))?(?:, mix (\d{1,12}))?\s*", text):
+    if match := re.fullmatch(r"\s*(\d{1,12}) random(?: from (\d{1,12}) to (\d{1,12}))?(?:, mix (\d{1,12}))?\s*", text):
         names = ("count", "lowest", "highest", "seed")
-        return {name: int(part) for name, part in zip(names, found.groups(), strict=True) if part is not None}
+        return {name: int(part) for name, part in zip(names, match.groups(), strict=True) if part is not None}
     parts = split(text)
     return [int(part) for part in parts] if all(re.fullmatch(r"-?\d{1,12}", part) for part in parts) else text

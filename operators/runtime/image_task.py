@@ -1,4 +1,4 @@
-"""What the operators that paint from images do alike: run the recipe of the form, and open what it made."""
+"""The operators that paint from init images: run the form's recipe, and open its dataset."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FromImages(LibraryOperator):
 
     @abstractmethod
     def more(self, ctx: ExecutionContext) -> dict[str, Any]:
-        """What the recipe says beside what all these forms have."""
+        """The part of the recipe that not all these forms have."""
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.generation.generate import generate
@@ -49,7 +49,7 @@ class FromImages(LibraryOperator):
 
 
 def _left_out(dataset: fo.Dataset) -> list[str]:
-    """Why images could not be used in the latest run."""
+    """Why init images could not be used in the latest run, one sentence each."""
     keys = dataset.list_runs(method="diffucurate/generate")
     facts = dataset.get_run_info(max(keys)).config.facts if keys else {}
     return list(facts.get("failed", {}).values())

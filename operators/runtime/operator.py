@@ -37,9 +37,9 @@ Messages = Iterator[GeneratedMessage]
 
 
 class Outcome(NamedTuple):
-    """What a run leaves: one sentence for the person, and the same as plain JSON.
+    """The result of a run: one sentence for the person, and the same as plain JSON.
 
-    ``warning``: the sentence is one to look into.
+    ``warning``: the sentence names a problem.
     """
 
     message: str
@@ -54,7 +54,7 @@ class LibraryOperator(foo.Operator):
     LABEL: ClassVar[str]
     DESCRIPTION: ClassVar[str]
     ICON: ClassVar[str]
-    #: What a person reads who cancelled the run.
+    #: What the dialog says after the run was cancelled.
     KEPT: ClassVar[str] = "What was made until then is kept."
 
     @property
@@ -83,7 +83,7 @@ class LibraryOperator(foo.Operator):
 
     @abstractmethod
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        """Read ``ctx.params``, call the library and say what came of it."""
+        """Read ``ctx.params``, call the library and return the outcome."""
 
     def filled(self, ctx: ExecutionContext) -> str | None:
         """The name of the dataset that a run adds to: by default the one that is open, if any."""
@@ -149,7 +149,7 @@ class LibraryOperator(foo.Operator):
 
 
 def _ended_early(ctx: ExecutionContext, dataset: str | None, headline: types.View) -> Messages:
-    """Show what there is in ``dataset``: a run that ends early has made some of it."""
+    """Show ``dataset``, which may hold what the run added before it ended, and the dialog."""
     if dataset and fo.dataset_exists(dataset):
         yield ctx.ops.reload_dataset() if dataset == ctx.dataset_name else ctx.ops.open_dataset(dataset)
     yield dialog(ctx, headline)
@@ -160,5 +160,5 @@ def _colours(ctx: ExecutionContext) -> dict[str, Any] | None:
 
 
 def is_from_app(ctx: ExecutionContext) -> bool:
-    """Whether the App asks: its requests carry the sidebar's filters, calls from Python have no such key."""
+    """Whether the request comes from the App: those have the sidebar's filters, calls from Python do not."""
     return "filters" in ctx.request_params

@@ -10,21 +10,21 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class RunningTask:
-    """A run: what it is called, and whether it shall stop at its next report."""
+class Run:
+    """A run with its title; ``stop`` is set when it shall end at its next report of progress."""
 
     key: str
     title: str
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-_runs: dict[str, RunningTask] = {}
+_runs: dict[str, Run] = {}
 
 
 @contextmanager
-def running_task(title: str) -> Iterator[RunningTask]:
-    """A new run, listed as long as the block lasts. A block that is left early stops the run."""
-    run = RunningTask(secrets.token_hex(4), title)
+def listed_run(title: str) -> Iterator[Run]:
+    """A new run, listed as long as the block lasts. Leaving the block sets ``stop``."""
+    run = Run(secrets.token_hex(4), title)
     _runs[run.key] = run
     try:
         yield run
@@ -33,14 +33,14 @@ def running_task(title: str) -> Iterator[RunningTask]:
         del _runs[run.key]
 
 
-def runs() -> list[RunningTask]:
-    """All that are under way, the oldest first."""
+def runs() -> list[Run]:
+    """All runs of this process, the oldest first."""
     return list(_runs.values())
 
 
 def cancel(key: str | None = None) -> int:
-    """Tell one run to stop, or all of them; how many were told. One that is over already is none."""
-    told = [run for run in runs() if key in (None, run.key)]
-    for run in told:
+    """Stop one run, or all of them; returns how many. A run that is over already does not count."""
+    stopped = [run for run in runs() if key in (None, run.key)]
+    for run in stopped:
         run.stop.set()
-    return len(told)
+    return len(stopped)

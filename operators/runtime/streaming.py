@@ -1,6 +1,6 @@
-"""Work in a thread of its own, its reports as they come: in the App as progress messages, delegated as FiftyOne's.
+"""Work in its own thread, with its progress: as messages to the App, or as the progress of a delegated run.
 
-The App is told of progress through messages that an operator yields, while the library blocks and calls back.
+The App takes progress as messages that an operator yields, while the library blocks and calls back.
 Knows nothing of what the work is.
 """
 
@@ -16,7 +16,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 from fiftyone.operators.message import GeneratedMessage
 
-from diffucurate.operators.runtime.running import RunningTask, running_task
+from diffucurate.operators.runtime.running import Run, listed_run
 from diffucurate.operators.runtime.uris import uri_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def streamed(
     in ``work``.
     """
     reports: queue.SimpleQueue[Progress | None] = queue.SimpleQueue()
-    with running_task(title) as run:
+    with listed_run(title) as run:
 
         def on_progress(report: Progress) -> None:
             if run.stop.is_set():
@@ -68,7 +68,7 @@ def streamed(
             pool.shutdown(wait=False)
 
 
-def _progress_bar(ctx: ExecutionContext, run: RunningTask, share: float, label: str) -> GeneratedMessage:
+def _progress_bar(ctx: ExecutionContext, run: Run, share: float, label: str) -> GeneratedMessage:
     """What ``ctx.ops.set_progress`` shows, and a button that cancels the run."""
     shown = types.Object()
     shown.float("progress", view=types.ProgressView(label=f"{run.title}: {label}"))
@@ -77,7 +77,7 @@ def _progress_bar(ctx: ExecutionContext, run: RunningTask, share: float, label: 
 
 
 def delegated_progress(ctx: ExecutionContext) -> Listener:
-    """What hands reports on to FiftyOne, which keeps them with the delegated run."""
+    """A listener that passes reports on to FiftyOne, which keeps them with the delegated run."""
 
     def on_progress(report: Progress) -> None:
         share, label = in_words(report)

@@ -27,7 +27,7 @@ def test_the_form(app, painted: fo.Dataset) -> None:
     assert "caption_field" in form and "learning_rate" not in form
     form = app.form("train_token", painted, field="attention", show_more=True, lora="all", placeholder="<it>")
     assert form["label"]["type"]["values"] and "caption_field" not in form and "rank" in form
-    assert "4 images to learn from, kept in " in form["outlook"]["view"]["label"]
+    assert "4 images to learn from, kept in " in form["summary"]["view"]["label"]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_run_ends_with_its_loss_and_previews(app, painted: fo.Dataset, random_
     assert shown["loss_plot"]["default"].startswith("data:image/jpeg") and "preview_row" in shown
     assert WordFiles.of("it").word.is_file()
     form = app.form("train_token", painted, **QUICK)
-    assert "'it' was learned in 2 steps" in form["outlook"]["view"]["label"] and "loss_plot" in form
+    assert "'it' was learned in 2 steps" in form["summary"]["view"]["label"] and "loss_plot" in form
     headline, sentence = app.said(app.stream("train_token", painted, model=str(random_pipeline), **QUICK))
     assert headline == "Error" and "ask for more" in sentence
 
