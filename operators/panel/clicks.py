@@ -26,7 +26,7 @@ class ClickablePanel(foo.Panel):
     """A panel whose numbers lead to images. The first click remembers the view before; ``back`` returns to it."""
 
     def pick_class(self, ctx: ExecutionContext) -> None:
-        """A number of the table of classes."""
+        """A number in the table of classes."""
         snapshot, _ = self.now(ctx)
         labels = [*classes_by_frequency(snapshot.counts), None]
         row, column = ctx.params["row"], ctx.params["column"]
@@ -37,14 +37,14 @@ class ClickablePanel(foo.Panel):
         self._show(ctx, view, f"{labels[row] or 'everything'} found by {' or '.join(sources)}")
 
     def pick_confidence(self, ctx: ExecutionContext) -> None:
-        """A bar of the confidences."""
+        """A bar in the histogram of confidence."""
         snapshot, _ = self.now(ctx)
         source = sources_with_confidence(snapshot.counts)[ctx.params["trace_idx"]].source
         bar = ctx.params["idx"]
         self._show(ctx, drilldown.with_confidence(snapshot.view, source, bar), f"{source} with confidence {_span(bar)}")
 
     def pick_match(self, ctx: ExecutionContext) -> None:
-        """A number of the table of matches."""
+        """A number in the table of matches."""
         snapshot, (a, b) = self._pair(ctx)
         labels = [*(row.label for row in snapshot.matches((a, b)).classes), None]
         row, column = ctx.params["row"], ctx.params["column"]
@@ -56,7 +56,7 @@ class ClickablePanel(foo.Panel):
         self._show(ctx, view, f"{labels[row] or 'everything'} {found.get(kind, f'of {a} or {b}')}")
 
     def pick_agreement(self, ctx: ExecutionContext) -> None:
-        """A bar of the agreements."""
+        """A bar in the histogram of agreement."""
         (snapshot, (a, b)), bar = self._pair(ctx), ctx.params["idx"]
         self._show(ctx, drilldown.with_agreement(snapshot.view, a, b, bar), f"agreement {_span(bar)}")
 
@@ -67,26 +67,26 @@ class ClickablePanel(foo.Panel):
             self._show(ctx, ctx.view.select(ids), "the dots that you drew around")
 
     def pick_order(self, ctx: ExecutionContext) -> None:
-        """All compared images, the worst first."""
+        """All compared images, those with the least agreement first."""
         snapshot, (a, b) = self._pair(ctx)
         self._show(ctx, drilldown.least_agreeing(snapshot.view, a, b), "the least agreement first")
 
     def pick_value(self, ctx: ExecutionContext) -> None:
-        """A bar of an attribute."""
+        """A bar in the chart of an attribute."""
         snapshot, _ = self.now(ctx)
         name = ctx.params["path"].removeprefix("values_")
         value = list(snapshot.images_per_value()[name])[ctx.params["idx"]]
         self._show(ctx, drilldown.with_attributes(snapshot.view, {name: value}), f"{name} {value}")
 
     def pick_cell(self, ctx: ExecutionContext) -> None:
-        """A cell of the table of combinations."""
+        """A cell in the table of combinations."""
         snapshot, settings = self.now(ctx)
         values = dict(zip(settings.axes or (), (ctx.params["x"], ctx.params["y"]), strict=False))
         label = ", ".join(f"{name} {value}" for name, value in values.items())
         self._show(ctx, drilldown.with_attributes(snapshot.view, values), label)
 
     def back(self, ctx: ExecutionContext) -> None:
-        """The view as it was before the first click."""
+        """Return to the view before the first click."""
         before = json_util.loads(ctx.panel.state.before)
         self.forget(ctx)
         if before:
@@ -95,7 +95,7 @@ class ClickablePanel(foo.Panel):
             ctx.ops.clear_view()
 
     def show_all(self, ctx: ExecutionContext) -> None:
-        """Neither view nor filters."""
+        """Leave the view and the sidebar's filters."""
         self.forget(ctx)
         ctx.ops.clear_sidebar_filters()
         ctx.ops.clear_view()
@@ -112,20 +112,20 @@ class ClickablePanel(foo.Panel):
         return snapshot, settings.comparison.pair
 
     def _show(self, ctx: ExecutionContext, view: fo.DatasetView, label: str) -> None:
-        """Make ``view`` the App's; remember the one before, unless a click made that too.
+        """Make ``view`` the App's; remember the one before, unless that came from a click as well.
 
         ``label`` names in the panel what the grid then shows.
         """
         state, current = ctx.panel.state, _stages(ctx)
-        if not state.picked or state.made != _digest(current):
+        if not state.picked or state.clicked != _digest(current):
             state.before = json_util.dumps(current)
-        state.made = _digest(stages_of(view))
+        state.clicked = _digest(stages_of(view))
         state.picked = label
         ctx.ops.set_view(view=view)
 
     def forget(self, ctx: ExecutionContext) -> None:
         """There is no earlier view to go back to any more."""
-        ctx.panel.state.set({"picked": None, "before": None, "made": None})
+        ctx.panel.state.set({"picked": None, "before": None, "clicked": None})
 
 
 def _stages(ctx: ExecutionContext) -> list[dict[str, Any]]:

@@ -141,6 +141,19 @@ def _cells(answer: Answer, name: str) -> list[list[str]]:
     return [[row[key] for key in columns] for row in answer.drawn[name]["default"]]
 
 
+def test_the_panel_has_all_that_its_tabs_may_call() -> None:
+    import inspect
+
+    from diffucurate.operators.panel.actions import PanelActions
+    from diffucurate.operators.panel.panel import CurationPanel
+
+    names = [name for name in vars(PanelActions) if not name.startswith("_")]
+    assert "ask" in names
+    for name in names:
+        promised, own = getattr(PanelActions, name), getattr(CurationPanel, name)
+        assert inspect.signature(own) == inspect.signature(promised), name
+
+
 @pytest.mark.parametrize(
     ("state", "tab", "heading", "operator", "form"),
     [
