@@ -62,7 +62,7 @@ def measure(dataset: Any, repeats: int) -> None:
     for tab in TABS:
         seconds = []
         for _ in range(repeats):
-            snapshot._looks.clear()
+            snapshot._snapshots.clear()
             start = time.perf_counter()
             answer(dataset.name, tab)
             seconds.append(time.perf_counter() - start)

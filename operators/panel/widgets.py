@@ -71,10 +71,10 @@ class OperatorButton(NamedTuple):
 
 
 def operator_button(
-    panel: types.Object, name: str, button_: OperatorButton, on_click: Handler, *, main: bool = False
+    panel: types.Object, name: str, content: OperatorButton, on_click: Handler, *, main: bool = False
 ) -> None:
     """Draw an ``OperatorButton``; the handler is called with ``operator`` and ``form``."""
-    label, operator, icon, form = button_
+    label, operator, icon, form = content
     button(panel, name, label, on_click, icon=icon, main=main, operator=operator, form=form or {})
 
 
@@ -92,8 +92,8 @@ def choice(panel: types.Object, name: str, label: str, values: Mapping[str, str]
     # The App would put the focus on the first of these and scroll down to it.
     unfocused = {"select": {"autoFocus": False}}
     menu = types.DropdownView(label=label, componentsProps=item(200, maxWidth="320px") | unfocused)
-    for value, text_ in values.items():
-        menu.add_choice(value, label=text_)
+    for value, caption in values.items():
+        menu.add_choice(value, label=caption)
     panel.enum(name, menu.values(), view=menu, on_change=on_change)
 
 
