@@ -129,6 +129,8 @@ def test_every_folder_has_a_floor(package: str) -> None:
         f"{', '.join(homeless)} in '{package}': add each to FLOORS['{package}'] in tests/test_floors.py, "
         "on the lowest floor above all that it imports"
     )
+    gone = set().union(*FLOORS[package]) - entries - {"*"}
+    assert not gone, f"{', '.join(sorted(gone))} in FLOORS['{package}'] of tests/test_floors.py: there is none any more"
 
 
 @pytest.mark.parametrize("package", FLOORS)

@@ -53,7 +53,8 @@ class ClickablePanel(foo.Panel):
         kind = (None, *MATCH_KINDS, None)[column]  # the first column names the class, the last is the mean IoU
         found = {"matched": "found by both", "only_a": f"found only by {a}", "only_b": f"found only by {b}"}
         view = drilldown.with_match(snapshot.view, a, b, labels[row], kind)
-        self._show(ctx, view, f"{labels[row] or 'everything'} {found.get(kind, f'of {a} or {b}')}")
+        who = found[kind] if kind else f"of {a} or {b}"
+        self._show(ctx, view, f"{labels[row] or 'everything'} {who}")
 
     def pick_agreement(self, ctx: ExecutionContext) -> None:
         """A bar in the histogram of agreement."""
