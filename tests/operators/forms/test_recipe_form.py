@@ -100,7 +100,7 @@ def test_classes_that_nobody_chose_follow_although_the_app_lags_behind(form) -> 
         ({"tokens": ["<piano>"]}, "tokens", "its word and its file"),
         ({"tokens": ["<piano>=piano.pt"]}, "tokens", "pickle"),
         ({"tokens": ["a b=p.safetensors"]}, "tokens", "one word"),
-        ({"loras": ["a.safetensors=99"]}, "loras", "at most 10"),
+        ({"loras": ["a.safetensors=99"]}, "loras", "from -10 to 10"),
         ({"loras": ["a.ckpt=1"]}, "loras", "pickle"),
         ({"negative_prompt": "{mood}"}, "negative_prompt", "mood"),
         ({"width": 7, "height": 7}, "width", r"try \[8, 8\]"),
