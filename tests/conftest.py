@@ -113,6 +113,14 @@ def writer(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(save_writer(tmp_path_factory.mktemp("writer")))
 
 
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An untrained pipeline of the real classes, saved as a model folder: 64 px images in a few milliseconds."""
+    from untrained import save_untrained
+
+    return str(save_untrained(tmp_path_factory.mktemp("model")))
+
+
 @pytest.fixture
 def dataset() -> Iterator[fo.Dataset]:
     """An empty dataset under a name of its own, deleted afterwards."""

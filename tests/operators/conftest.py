@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
+from painted_once import PaintedOnce
 
 from diffucurate.generator.tiny.scenes import Scene, real_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
@@ -100,8 +101,8 @@ def scenes() -> list[Scene]:
     return real_scenes(4, seed=3)
 
 
-@pytest.fixture
-def painted(dataset: fo.Dataset, scenes: list[Scene], tmp_path: Path) -> fo.Dataset:
+@pytest.fixture(scope="session")
+def painted_once(scenes: list[Scene], tmp_path_factory: pytest.TempPathFactory) -> Iterator[fo.Dataset]:
     """Samples as ``generate`` leaves them, with class maps drawn from the scenes' exact masks."""
     import fiftyone as fo
 
@@ -111,6 +112,7 @@ def painted(dataset: fo.Dataset, scenes: list[Scene], tmp_path: Path) -> fo.Data
     from diffucurate.plugin.store.media_files import write_png
     from diffucurate.plugin.store.samples import declare_heatmaps, declare_label_fields
 
+    dataset, folder = fo.Dataset(), tmp_path_factory.mktemp("painted")
     classes = list(extend_classes(dataset, {name: [name] for name in CLASSES}))
     declare_heatmaps(dataset, classes)
     declare_label_fields(dataset, "attention", classes)
@@ -121,55 +123,74 @@ def painted(dataset: fo.Dataset, scenes: list[Scene], tmp_path: Path) -> fo.Data
         maps = as_stored(
             {name: cv2.GaussianBlur(cv2.resize(mask, (64, 64)), (5, 5), 0) for name, mask in masks.items()}
         )
-        image = write_png(tmp_path / "images" / f"{index}.png", scene.image)
-        values = store_heatmaps(maps, shape, tmp_path, stem)
+        image = write_png(folder / "images" / f"{index}.png", scene.image)
+        values = store_heatmaps(maps, shape, folder, stem)
         labels = labels_from_heatmaps(maps, shape, classes, image=scene.image)
-        values |= store_labels("attention", labels, tmp_path, stem)
+        values |= store_labels("attention", labels, folder, stem)
         samples.append(fo.Sample(filepath=str(image), prompt=scene.caption, **values))
     dataset.add_samples(samples)
-    return dataset
-
-
-@pytest.fixture(scope="session")
-def random_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a pipeline of the real classes with random weights, which paints noise in no time."""
-    from untrained import save_untrained
-
-    return save_untrained(tmp_path_factory.mktemp("random"))
+    yield dataset
+    dataset.delete()
 
 
 @pytest.fixture
-def twice_labelled(painted: fo.Dataset) -> fo.Dataset:
-    """``painted`` with a second source, ``shifted``: the same instances but the last of each sample."""
+def painted(painted_once: fo.Dataset) -> Iterator[fo.Dataset]:
+    """``painted_once`` in a copy of the test's own; the files are shared, and what is written goes elsewhere."""
+    copy = painted_once.clone()
+    yield copy
+    copy.delete()
+
+
+@pytest.fixture(scope="session")
+def random_pipeline(model_folder: str) -> Path:
+    """The folder of a pipeline of the real classes with random weights, which paints noise in no time."""
+    return Path(model_folder)
+
+
+@pytest.fixture(scope="session")
+def twice_labelled_once(painted_once: fo.Dataset) -> Iterator[fo.Dataset]:
+    """``painted_once`` with a second source, ``shifted``: the same instances but the last of each sample."""
     import fiftyone as fo
 
     from diffucurate.plugin.store.samples import declare_label_fields
 
-    declare_label_fields(painted, "shifted", CLASSES)
-    for sample in painted:
+    dataset = painted_once.clone()
+    declare_label_fields(dataset, "shifted", CLASSES)
+    for sample in dataset:
         kept = [detection.copy() for detection in sample.attention_instances.detections][:-1]
         sample["shifted_instances"] = fo.Detections(detections=kept)
         sample.save()
-    return painted
+    yield dataset
+    dataset.delete()
 
 
 @pytest.fixture
-def noise(random_pipeline: Path) -> Iterator[fo.Dataset]:
+def twice_labelled(twice_labelled_once: fo.Dataset) -> Iterator[fo.Dataset]:
+    """``twice_labelled_once`` in a copy of the test's own."""
+    copy = twice_labelled_once.clone()
+    yield copy
+    copy.delete()
+
+
+@pytest.fixture(scope="session")
+def noise_once(model_folder: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaintedOnce]:
+    recipe = {
+        "dataset": "noise",
+        "model": model_folder,
+        "size": [64, 64],
+        "steps": 1,
+        "seeds": 2,
+        "classes": {"vehicle": ["bus", "coach"]},
+        "templates": ["a {colour} bus"],
+        "attributes": {"colour": ["red", "blue"]},
+    }
+    once = PaintedOnce(recipe, tmp_path_factory.mktemp("noise"))
+    yield once
+    once.delete()
+
+
+@pytest.fixture
+def noise(noise_once: PaintedOnce) -> Iterator[fo.Dataset]:
     """Four painted images of noise: a red bus and a blue one, each with two seeds."""
-    import fiftyone as fo
-
-    from diffucurate.plugin.generation.generate import generate
-
-    yield generate(
-        {
-            "dataset": "noise",
-            "model": str(random_pipeline),
-            "size": [64, 64],
-            "steps": 1,
-            "seeds": 2,
-            "classes": {"vehicle": ["bus", "coach"]},
-            "templates": ["a {colour} bus"],
-            "attributes": {"colour": ["red", "blue"]},
-        }
-    )
-    fo.delete_dataset("noise")
+    with noise_once.copy() as dataset:
+        yield dataset

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from painted_once import PaintedOnce
 
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.tiny.scenes import Scene, real_scenes
@@ -56,14 +57,6 @@ def add_scenes(dataset: fo.Dataset, fill: Callable[..., None], tmp_path: Path) -
 
 
 @pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An untrained pipeline of the real classes, saved as a model folder: 64 px images in a few milliseconds."""
-    from untrained import save_untrained
-
-    return str(save_untrained(tmp_path_factory.mktemp("model")))
-
-
-@pytest.fixture(scope="session")
 def segmenter_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """An untrained Segment Anything model, saved as a folder: its masks fit the images and mean nothing."""
     from untrained_segmenters import save_sam
@@ -71,24 +64,25 @@ def segmenter_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(save_sam(tmp_path_factory.mktemp("segmenter")))
 
 
+@pytest.fixture(scope="session")
+def generated_once(model_folder: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaintedOnce]:
+    recipe = {
+        "dataset": "generated",
+        "model": model_folder,
+        "size": [64, 64],
+        "steps": 1,
+        "seeds": 2,
+        "classes": {"car": ["car", "sedan"], "bus": ["bus"]},
+        "templates": ["a {colour} {object} at {time=noon}"],
+        "attributes": {"object": ["car", "bus"], "colour": ["red"]},
+    }
+    once = PaintedOnce(recipe, tmp_path_factory.mktemp("generated"))
+    yield once
+    once.delete()
+
+
 @pytest.fixture
-def generated(model_folder: str, request: pytest.FixtureRequest) -> Iterator[fo.Dataset]:
+def generated(generated_once: PaintedOnce) -> Iterator[fo.Dataset]:
     """Four painted images of noise: a car and a bus at noon, by template and attribute, each with two seeds."""
-    import fiftyone as fo
-
-    from diffucurate.plugin.generation.generate import generate
-
-    name = f"generated-{abs(hash(request.node.nodeid)):x}"
-    yield generate(
-        {
-            "dataset": name,
-            "model": model_folder,
-            "size": [64, 64],
-            "steps": 1,
-            "seeds": 2,
-            "classes": {"car": ["car", "sedan"], "bus": ["bus"]},
-            "templates": ["a {colour} {object} at {time=noon}"],
-            "attributes": {"object": ["car", "bus"], "colour": ["red"]},
-        }
-    )
-    fo.delete_dataset(name)
+    with generated_once.copy() as dataset:
+        yield dataset

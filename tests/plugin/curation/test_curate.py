@@ -40,17 +40,26 @@ def label_scenes(dataset, folder, fill, scenes):
     return dataset
 
 
+@pytest.fixture(scope="module")
+def labelled_once(tmp_path_factory, fill, scenes):
+    dataset = label_scenes(fo.Dataset(), tmp_path_factory.mktemp("labelled"), fill, scenes)
+    yield dataset
+    dataset.delete()
+
+
 @pytest.fixture
-def labelled(dataset, tmp_path, fill, scenes):
-    return label_scenes(dataset, tmp_path, fill, scenes)
+def labelled(labelled_once):
+    copy = labelled_once.clone()
+    yield copy
+    copy.delete()
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory, fill, scenes):
+def table(labelled_once):
     """The same for tests that only curate: each replaces what the one before it made."""
-    made = label_scenes(fo.Dataset(), tmp_path_factory.mktemp("table"), fill, scenes)
-    yield made
-    made.delete()
+    copy = labelled_once.clone()
+    yield copy
+    copy.delete()
 
 
 def numbers(view: fo.DatasetView) -> list[int]:
