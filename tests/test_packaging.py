@@ -73,15 +73,19 @@ REGISTER = """
 
 
 def python(*parts: str, **environment: str) -> str:
-    """What ``parts``, run as one script in a Python of its own, print last."""
+    """What ``parts``, run as one script in a Python of its own, print last.
+
+    A ``PYTHONPATH`` of whoever runs the tests may lead to another copy of the package: it is left out.
+    """
     script = "\n".join(textwrap.dedent(part) for part in parts)
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip().splitlines()[-1]
