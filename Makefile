@@ -3,7 +3,9 @@
 #   make demo         the tiny demo, from a recipe to the App     (APP=0 leaves the App out)
 #   make demo-rare    a thing that the built-in model never saw, painted by a learned word  (ARGS=--train learns it)
 #   make test         all tests                                   (ARGS="-k recipe" for some)
+#   make test-lowest  a fast part of the tests with the lowest versions that pyproject.toml allows
 #   make check        ruff and mypy
+#   make docs         the API reference, from docstrings, into build/api
 #   make bench        the benchmarks, one after the other
 #   make train-tiny   train the built-in models, going on from the last checkpoint
 #
@@ -16,6 +18,10 @@ APP     ?= 1
 ARGS    ?=
 WORKERS ?= 2
 
+# Array functions, configs, schemas and exports: what a library's version breaks first.
+LOWEST_TESTS := tests/generator/text tests/generator/recipe tests/generator/jobs tests/generator/labels \
+	tests/generator/captions tests/generator/exports tests/plugin/store tests/plugin/comparison
+
 BIN   := $(VENV)/bin
 READY := $(VENV)/.diffucurate-ready
 # Refuses to work where VENV names something that is not a virtual environment, such as links to a system's Python.
@@ -23,7 +29,7 @@ PIP   := $(BIN)/python -m pip --require-virtualenv --disable-pip-version-check
 
 export FIFTYONE_DO_NOT_TRACK := 1
 
-.PHONY: demo demo-rare test check bench train-tiny setup database chromium clean
+.PHONY: demo demo-rare test test-lowest check docs bench train-tiny setup database chromium clean
 .DEFAULT_GOAL := demo
 
 setup: $(READY) database
@@ -71,6 +77,13 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	@mkdir -p build/typing && ln -sfn ../.. build/typing/diffucurate
 	MYPYPATH=build/typing $(BIN)/mypy -p diffucurate.generator -p diffucurate.plugin
+
+# Torch is taken from $(VENV): its lowest version alone would be a download of gigabytes.
+test-lowest: setup
+	VENV=$(VENV) sh tests/lowest.sh $(LOWEST_TESTS)
+
+docs: $(READY)
+	$(BIN)/pdoc --docformat google --output-directory build/api diffucurate '!diffucurate.generator.tiny'
 
 bench: setup
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done

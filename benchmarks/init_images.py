@@ -1,4 +1,4 @@
-"""What tracing and pictures cost against plain diffusers: ``python benchmarks/pictures.py``.
+"""What tracing and init images cost against plain diffusers: ``python benchmarks/init_images.py``.
 
 The same pictures, prompts, seeds, strength and steps go three ways, one after the other in each round, another one
 first each time, so that whatever else the machine does, and what one way leaves to the next, hits all alike:
