@@ -10,8 +10,8 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError, DiffucurateError, InvalidSetting
+from diffucurate.generator.text.parsing import split_values
 from diffucurate.operators.forms.fields import has_dataset, param, refuse
-from diffucurate.operators.forms.recipe_texts import split
 from diffucurate.operators.forms.selection import chosen_ids
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.generation.estimate import in_words, pace
@@ -164,7 +164,7 @@ def _seeds(ctx: ExecutionContext) -> Any:
         return param(ctx, "count", 1)
     if way == SAME:
         return None
-    parts = split(param(ctx, "seeds"))
+    parts = split_values(param(ctx, "seeds"))
     return [int(part) if part.lstrip("-").isdecimal() else part for part in parts]
 
 

@@ -31,8 +31,8 @@ DOORS = "plugin.cli"
 FLOORS: dict[str, list[set[str]]] = {
     "": [{"generator"}, {"plugin"}, {"operators"}],
     "generator": [
-        {"errors", "progress", "text"},
-        {"files", "validation"},
+        {"errors", "progress"},
+        {"files", "text", "validation"},
         {"captions"},
         {"recipe"},
         {"jobs", "models"},

@@ -8,7 +8,7 @@ from typing import Any
 
 from diffucurate.generator.text.class_mentions import phrase_forms
 from diffucurate.generator.text.class_names import class_name
-from diffucurate.operators.forms.recipe_texts import joined, split
+from diffucurate.generator.text.parsing import join_values, split_values
 
 Lists = dict[str, list[str]]
 
@@ -22,7 +22,7 @@ def classes_of(tags: Sequence[str] | None) -> Lists:
     for tag in tags or []:
         name, _, others = tag.partition(":")
         label = class_name(name) or name.strip()
-        classes[label] = _different([*classes.get(label, []), name.strip(), *split(others)])
+        classes[label] = _different([*classes.get(label, []), name.strip(), *split_values(others)])
     return classes
 
 
@@ -32,7 +32,7 @@ def tags_of(classes: Mapping[str, Sequence[str]]) -> list[str]:
     for name, phrases in classes.items():
         own = next((phrase for phrase in phrases if class_name(phrase) == name), name)
         others = [phrase for phrase in phrases if phrase != own]
-        tags.append(f"{own}: {joined(others)}" if others else own)
+        tags.append(f"{own}: {join_values(others)}" if others else own)
     return tags
 
 

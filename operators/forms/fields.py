@@ -6,12 +6,14 @@ Knows FiftyOne's form types and the names of fields, nothing of what an operator
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
+from diffucurate.generator.text.parsing import split_values
 from diffucurate.plugin.store.label_sources import comparable
 
 
@@ -23,8 +25,7 @@ def param(ctx: ExecutionContext, name: str, default: Any = None) -> Any:
 
 def listed(text: str | list[str] | None) -> list[str] | None:
     """``"car, bus"`` or a list -> ``["car", "bus"]``; None where nothing is named."""
-    parts = text.split(",") if isinstance(text, str) else text or []
-    return [part.strip() for part in parts if part.strip()] or None
+    return split_values(text) or None
 
 
 def refuse(prop: types.Property, message: str) -> None:
@@ -48,6 +49,25 @@ def choose(
     for value, text in choices.items():
         menu.add_choice(value, label=text)
     return inputs.enum(name, menu.values(), default=default, required=required, view=menu)
+
+
+def choose_several(
+    inputs: types.Object, name: str, choices: Iterable[str], *, label: str, description: str
+) -> types.Property:
+    """A field for any number of ``choices``, which are offered as one types."""
+    offered = types.AutocompleteView(
+        choices=[types.Choice(choice, label=choice) for choice in choices], allow_user_input=False
+    )
+    return inputs.list(name, types.String(), label=label, description=description, view=offered)
+
+
+def ask_classes(inputs: types.Object, ctx: ExecutionContext, known: Sequence[str]) -> None:
+    """The field ``classes``: some of the ``known`` ones, none for all; one that is no longer known is refused."""
+    field = choose_several(
+        inputs, "classes", known, label="Classes", description="Only objects of these; all where empty"
+    )
+    if unknown := [name for name in listed(param(ctx, "classes")) or () if name not in known]:
+        refuse(field, f"{unknown[0]}: the dataset has no such class; there are {', '.join(known)}")
 
 
 def has_dataset(inputs: types.Object, ctx: ExecutionContext) -> bool:

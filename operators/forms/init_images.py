@@ -13,6 +13,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError, InvalidSetting
 from diffucurate.generator.jobs.image_count import images_of
+from diffucurate.generator.text.parsing import parse_attributes, parse_strength
 from diffucurate.operators.forms.fields import listed, param, refuse
 from diffucurate.operators.forms.model import model_warning
 from diffucurate.plugin.generation.img2img_inpaint import recipe_from
@@ -79,20 +80,14 @@ def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Reci
     Raises:
         InvalidSetting, DatasetError: what is wrong with it.
     """
-    changes: dict[str, list[str]] = {}
-    for text in param(ctx, "changes", []):
-        name, equals, values = str(text).partition("=")
-        if not equals:
-            raise InvalidSetting("attributes", text, "give an attribute and its values, as in time=night,dusk")
-        changes.setdefault(name.strip(), []).extend(value.strip() for value in values.split(","))
     return recipe_from(
         ctx.target_view(),
         task,
         dataset=param(ctx, "save_as"),
         prompt=param(ctx, "prompt", ()),
         classes=listed(param(ctx, "classes")),
-        attributes=changes,
-        strength=_strengths(param(ctx, "strength")),
+        attributes=parse_attributes(param(ctx, "changes")),
+        strength=parse_strength(param(ctx, "strength")),
         seeds=param(ctx, "seeds"),
         steps=param(ctx, "steps"),
         model=param(ctx, "model"),
@@ -132,13 +127,3 @@ def in_form(**settings: Any) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _strengths(text: Any) -> float | list[float] | None:
-    if text is None:
-        return None
-    try:
-        values = [float(part) for part in str(text).split(",")]
-    except ValueError:
-        raise InvalidSetting("strength", text, "give numbers above 0 and at most 1, such as 0.4, 0.8") from None
-    return values[0] if len(values) == 1 else values

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.generator.text.parsing import join_values, split_lines, split_values
 from diffucurate.generator.tiny import words
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
 from diffucurate.operators.forms.class_tags import names_classes, tags_of
@@ -18,7 +19,6 @@ from diffucurate.operators.forms.recipe_params import (
     params_of,
     used_attributes,
 )
-from diffucurate.operators.forms.recipe_texts import joined, lines, split
 from diffucurate.plugin.generation.target import unused_name
 
 #: The values that the form suggests for an attribute of that name: words that the built-in model knows.
@@ -54,14 +54,14 @@ def fields_of(params: Mapping[str, Any]) -> Fields:
     if chosen != defaults["model_from"]:
         defaults |= _SMALL if chosen == BUILTIN else _LARGE
     values = {**defaults, **params, "model_from": chosen}
-    templates = lines(values["templates"])
+    templates = split_lines(values["templates"])
     before, entered = defaults["attributes"], params.get("attributes") or {}
     defaults["attributes"] = {
-        name: before.get(name) or joined(tuple(_SUGGESTED.get(name, ()))) for name in used_attributes(templates)
+        name: before.get(name) or join_values(tuple(_SUGGESTED.get(name, ()))) for name in used_attributes(templates)
     }
     values["attributes"] = {name: entered.get(name, text) for name, text in defaults["attributes"].items()}
     if "classes" not in defaults:
-        listed = {name: split(text) for name, text in values["attributes"].items()}
+        listed = {name: split_values(text) for name, text in values["attributes"].items()}
         defaults["classes"] = tags_of(classes_found(values, listed))
     if not names_classes(params):
         values["classes"] = defaults["classes"]

@@ -15,20 +15,12 @@ from diffucurate.generator.files.strict_yaml import read_yaml, write_yaml
 from diffucurate.generator.models.names import BUILT_IN, locate
 from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
 from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.generator.text.parsing import join_values, parse_seeds, parse_sizes, split_lines, split_values
 from diffucurate.generator.text.suggest_classes import likely_classes
 from diffucurate.generator.text.templates import attributes_of
 from diffucurate.operators.forms.caption_params import caption_params, captions_in
 from diffucurate.operators.forms.class_tags import Lists, classes_of, names_classes, tags_of
-from diffucurate.operators.forms.recipe_texts import (
-    joined,
-    lines,
-    loras_of,
-    seeds_as_text,
-    seeds_of,
-    sizes_of,
-    split,
-    words_of,
-)
+from diffucurate.operators.forms.recipe_texts import loras_of, seeds_as_text, words_of
 
 #: Where the recipe, the dataset and the model come from.
 BUILT, PASTED, FILE = "built", "pasted", "file"
@@ -83,14 +75,14 @@ def mapping_of(params: Mapping[str, Any], current: str | None = None) -> dict[st
     own defaults; ``current`` is the dataset that the App shows.
     """
     captioned = params.get("prompts_from") == CAPTIONS
-    templates = [] if captioned else lines(params.get("templates"))
-    attributes = {name: split(params.get("attributes", {}).get(name)) for name in used_attributes(templates)}
+    templates = [] if captioned else split_lines(params.get("templates"))
+    attributes = {name: split_values(params.get("attributes", {}).get(name)) for name in used_attributes(templates)}
     dataset = current if current and params.get("dataset_from") == CURRENT else params.get("dataset")
     mapping: dict[str, Any] = {"dataset": dataset or "", "model": _model(params)}
     kept = carried(params.get("recipe"))
     mapping |= {name: value for name, value in kept.items() if name != "attributes"}
     if params.get("width") is not None or params.get("height") is not None:
-        size, others = [params.get("width"), params.get("height")], sizes_of(params.get("more_sizes"))
+        size, others = [params.get("width"), params.get("height")], parse_sizes(params.get("more_sizes"))
         mapping["size"] = [size, *others] if others else size
     for name in ("steps", "guidance", "negative_prompt", "scheduler", "prompt_weights"):
         if params.get(name) not in (None, _LEFT_OUT.get(name)):
@@ -99,7 +91,7 @@ def mapping_of(params: Mapping[str, Any], current: str | None = None) -> dict[st
         if params.get(name):
             mapping[name] = read(params[name])
     if params.get("seeds") not in (None, ""):
-        mapping["seeds"] = seeds_of(params["seeds"])
+        mapping["seeds"] = parse_seeds(params["seeds"])
     if params.get("sample_count") is not None:
         mapping["sample"] = {"count": params["sample_count"], "seed": params.get("sample_seed") or 0}
     if captioned:
@@ -113,7 +105,7 @@ def mapping_of(params: Mapping[str, Any], current: str | None = None) -> dict[st
 def classes_found(params: Mapping[str, Any], attributes: Mapping[str, Sequence[str]]) -> Lists:
     """The classes that the templates, or the captions in the form, most likely show."""
     if params.get("prompts_from") != CAPTIONS:
-        return likely_classes(lines(params.get("templates")), attributes)
+        return likely_classes(split_lines(params.get("templates")), attributes)
     texts = (captions_in(params) or {}).get("texts", [])
     return likely_classes([text.replace("{", "{{").replace("}", "}}") for text in texts], {})
 
@@ -157,7 +149,7 @@ def params_of(recipe: Recipe) -> dict[str, Any]:
     params: dict[str, Any] = {
         "dataset": recipe.dataset,
         "templates": "\n".join(" ".join(template.split()) for template in recipe.templates),
-        "attributes": {name: joined(listed) for name, listed in recipe.attributes.items()},
+        "attributes": {name: join_values(listed) for name, listed in recipe.attributes.items()},
         "model_from": model_from(recipe.model),
         "seeds": seeds_as_text(recipe.seeds),
         "steps": recipe.steps,

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.generator.text.parsing import join_values, split_values
 from diffucurate.operators.forms.class_tags import classes_of, remembered, tags_of
 from diffucurate.operators.forms.fields import plain
 from diffucurate.operators.forms.recipe_params import EXAMPLE, as_text, mapping_of, params_of
-from diffucurate.operators.forms.recipe_texts import joined, split
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -266,10 +266,10 @@ def test_there_and_back(mapping: dict[str, Any]) -> None:
 
 
 def test_lists_as_text() -> None:
-    assert split("red, dark blue,, ") == ["red", "dark blue"]
-    assert split("red, with spots; blue") == ["red, with spots", "blue"]
+    assert split_values("red, dark blue,, ") == ["red", "dark blue"]
+    assert split_values("red, with spots; blue") == ["red, with spots", "blue"]
     for values in (["a"], ["a", "b"], ["a, b"], ["a, b", "c"]):
-        assert split(joined(values)) == values
+        assert split_values(join_values(values)) == values
     tags = ["fire truck", "person: pedestrian"]
     classes = classes_of([*tags, "person: walker"])
     assert classes == {"fire_truck": ["fire truck"], "person": ["person", "pedestrian", "walker"]}
