@@ -20,10 +20,10 @@ def configured_uri() -> str | None:
         return uri
     path = Path(os.environ.get("FIFTYONE_CONFIG_PATH", Path.home() / ".fiftyone" / "config.json"))
     try:
-        found = json.loads(path.read_text(encoding="utf-8")).get("database_uri")
+        uri = json.loads(path.read_text(encoding="utf-8")).get("database_uri")
     except (OSError, ValueError, AttributeError):
         return None
-    return found if isinstance(found, str) else None
+    return uri if isinstance(uri, str) else None
 
 
 def mongod() -> Path | None:

@@ -5,11 +5,12 @@ Each check tries the real thing (connects, loads, imports) instead of inferring 
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -19,6 +20,10 @@ from diffucurate.plugin.environment import database
 PLUGIN = "@diffucurate/diffucurate"
 #: The folder that FiftyOne has to find in its plugins folder.
 ROOT = Path(__file__).resolve().parents[2]
+
+
+#: The distributions that bring cv2; FiftyOne requires the second.
+_OPENCV = ("opencv-python", "opencv-python-headless")
 
 
 class Check(NamedTuple):
@@ -70,7 +75,7 @@ def _required() -> list[str]:
 def _packages() -> Check:
     from packaging.requirements import Requirement
 
-    found, wrong, remedies = [], [], []
+    installed, wrong, remedies = [], [], []
     for requirement in map(Requirement, _required()):
         name = requirement.name
         try:
@@ -84,19 +89,48 @@ def _packages() -> Check:
         if not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{name} {version} is not {requirement.specifier}")
             remedies.append(f"'{name}{requirement.specifier}'")
-        found.append(f"{name} {version}")
+        installed.append(f"{name} {version}")
     if wrong:
         return Check("packages", "fail", "; ".join(wrong), f"pip install {' '.join(remedies)}")
-    return Check("packages", "ok", ", ".join(found))
+    return Check("packages", "ok", ", ".join(installed))
 
 
 def _opencv() -> Check:
+    from packaging.version import Version
+
     try:
         import cv2
     except ImportError as error:
         remedy = "install the system library it names (on Debian and Ubuntu: apt-get install libgl1 libglib2.0-0)"
         return Check("opencv", "fail", f"cv2 cannot be imported: {error}", remedy)
-    return Check("opencv", "ok", f"cv2 {cv2.__version__}")
+    # Both distributions install the one folder cv2: of two versions its files are a mixture.
+    versions = _versions(_OPENCV)
+    if len(versions) < 2 or (len(set(versions.values())) == 1 and all(map(_below_5, versions.values()))):
+        return Check("opencv", "ok", f"cv2 {cv2.__version__}")
+    usable = max(filter(_below_5, versions.values()), key=Version, default=None)
+    wanted = " ".join(f"'{name}>=4.10,<5'" if usable is None else f"'{name}=={usable}'" for name in versions)
+    listed = " and ".join(f"{name} {version}" for name, version in versions.items())
+    return Check(
+        "opencv",
+        "warn",
+        f"{listed} overwrite each other's files in cv2/, now {cv2.__version__}; both must be of one version below 5",
+        f"pip install --force-reinstall --no-deps {wanted}",
+    )
+
+
+def _versions(names: Sequence[str]) -> dict[str, str]:
+    """Distribution -> version of those that are installed."""
+    versions = {}
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
+
+
+def _below_5(version: str) -> bool:
+    from packaging.version import Version
+
+    return Version(version).major < 5
 
 
 def _ultralytics() -> Check:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,33 @@ def test_the_package_to_install_is_all_that_is_printed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("versions", "state", "remedy"),
+    [
+        (("4.12.0.88", None), "ok", ""),
+        ((None, "4.12.0.88"), "ok", ""),
+        (("5.0.0.93", None), "ok", ""),  # what is required of one alone is the packages' check
+        (("4.12.0.88", "4.12.0.88"), "ok", ""),
+        (("5.0.0.93", "4.12.0.88"), "warn", "'opencv-python==4.12.0.88' 'opencv-python-headless==4.12.0.88'"),
+        (("4.9.0.80", "4.12.0.88"), "warn", "'opencv-python==4.12.0.88' 'opencv-python-headless==4.12.0.88'"),
+        (("5.0.0.93", "5.0.0.93"), "warn", "'opencv-python>=4.10,<5' 'opencv-python-headless>=4.10,<5'"),
+    ],
+)
+def test_two_opencvs_are_of_one_version(
+    versions: tuple[str | None, str | None], state: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = dict(zip(("opencv-python", "opencv-python-headless"), versions, strict=True))
+
+    def version(name: str) -> str:
+        if installed[name] is None:
+            raise metadata.PackageNotFoundError(name)
+        return str(installed[name])
+
+    monkeypatch.setattr(doctor.metadata, "version", version)
+    check = doctor._opencv()
+    assert check.state == state and check.remedy.endswith(remedy)
+    if state == "warn":
+        assert check.remedy.startswith("pip install --force-reinstall --no-deps ")
+        assert all(f"{name} {number}" in check.detail for name, number in installed.items())
