@@ -106,7 +106,7 @@ def signs(
             "convexity": _convexity(mask),
         }
         if regions is not None and means is not None:
-            values["regions"] = regions.agreement(mask, near, means)
+            values["regions"] = regions.vote_iou(mask, near, means)
             values["outline"] = regions.outlined(mask)
         found.append(values)
     return found

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import LabelError
 from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
-from diffucurate.generator.labels.maps.thresholds import agreement, otsu, steepest
+from diffucurate.generator.labels.maps.thresholds import otsu, refinement_agreement, steepest
 from diffucurate.generator.labels.masks.components import objects
 from diffucurate.generator.labels.masks.morphology import grow
 from diffucurate.generator.labels.masks.working_grid import Grid, around
@@ -65,4 +65,4 @@ def _threshold(
                 raise LabelError(
                     "cut 'agreement' compares a mask with the image's edges; pass the image and an edge_reach above 0"
                 )
-            return agreement(heat, lowest, highest, guide.refine)
+            return refinement_agreement(heat, lowest, highest, guide.refine)

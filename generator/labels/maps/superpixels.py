@@ -59,8 +59,8 @@ class Superpixels:
         sums = np.bincount(self._owner.ravel(), small.ravel())
         return (sums / self._pixels).astype(np.float32)[self._owner]
 
-    def agreement(self, mask: NDArray[np.bool_], near: NDArray[np.bool_], means: NDArray[np.float32]) -> float:
-        """IoU of an object with what the regions would make of it: those within ``near`` whose mean heat is high.
+    def vote_iou(self, mask: NDArray[np.bool_], near: NDArray[np.bool_], means: NDArray[np.float32]) -> float:
+        """IoU of an object with the regions that vote for it: those within ``near`` whose mean heat is high.
 
         Args:
             mask: (H, W), the object.

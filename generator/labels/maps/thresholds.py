@@ -80,7 +80,7 @@ def _slope(heat: NDArray[np.float32], x: int, y: int) -> NDArray[np.float32]:
     return np.asarray(cv2.Sobel(heat, cv2.CV_32F, x, y, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
-def agreement(
+def refinement_agreement(
     heat: NDArray[np.float32],
     lowest: float,
     highest: float,

@@ -28,9 +28,9 @@ def test_a_blurred_map_is_voted_into_the_object(side: int, noise: float) -> None
     blurred = cv2.GaussianBlur(disc.astype(np.float32), (0, 0), 0.08 * side) + 0.05
     means = regions.means(blurred)
     everywhere = np.ones_like(disc)
-    right = regions.agreement(disc, everywhere, means)
-    spilt = regions.agreement(blurred > 0.2, everywhere, means)
-    missed = regions.agreement(blurred > 0.8, everywhere, means)
+    right = regions.vote_iou(disc, everywhere, means)
+    spilt = regions.vote_iou(blurred > 0.2, everywhere, means)
+    missed = regions.vote_iou(blurred > 0.8, everywhere, means)
     assert right > 0.85
     assert spilt < right - 0.1 and missed < right - 0.1
 
@@ -58,7 +58,7 @@ def test_any_image_has_regions(image: NDArray[np.uint8]) -> None:
     mask[: 1 + mask.shape[0] // 2, : 1 + mask.shape[1] // 2] = True
     means = regions.means(mask.astype(np.float32))
     assert means.min() >= 0 and means.max() <= 1
-    assert 0 <= regions.agreement(mask, np.ones_like(mask), means) <= 1
+    assert 0 <= regions.vote_iou(mask, np.ones_like(mask), means) <= 1
     assert 0 <= regions.outlined(mask) <= 1
 
 
@@ -67,4 +67,4 @@ def test_what_the_grid_cannot_show_is_not_agreed_with() -> None:
     speck = np.zeros((400, 400), np.bool_)
     speck[200, 200] = True
     regions = Superpixels(image)
-    assert regions.agreement(speck, np.ones_like(speck), regions.means(speck.astype(np.float32))) == 0
+    assert regions.vote_iou(speck, np.ones_like(speck), regions.means(speck.astype(np.float32))) == 0

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
-from diffucurate.generator.labels.maps.thresholds import CANDIDATES, agreement, otsu, steepest
+from diffucurate.generator.labels.maps.thresholds import CANDIDATES, otsu, refinement_agreement, steepest
 
 Map = NDArray[np.float32]
 
@@ -98,7 +98,7 @@ def test_agreement_finds_the_mask_that_refinement_leaves(step: int) -> None:
     """Whatever the mask, refinement says the object is where the map is above one of the candidates."""
     heat = 1 - distance(64)
     right = np.linspace(0.2, 0.8, CANDIDATES)[step]
-    assert agreement(heat, 0.2, 0.8, lambda mask: (heat > right).astype(np.float32)) == pytest.approx(right)
+    assert refinement_agreement(heat, 0.2, 0.8, lambda mask: (heat > right).astype(np.float32)) == pytest.approx(right)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_agreement_finds_the_mask_that_refinement_leaves(step: int) -> None:
     ],
 )
 def test_of_equal_agreement_the_lowest_is_taken(top: float, refine: Callable[[Map], Map]) -> None:
-    assert agreement(top * (1 - distance(32)).clip(0), LOWEST, HIGHEST, refine) == LOWEST
+    assert refinement_agreement(top * (1 - distance(32)).clip(0), LOWEST, HIGHEST, refine) == LOWEST
 
 
 @pytest.mark.parametrize("radius", [0.3, 0.4, 0.5])
@@ -119,5 +119,5 @@ def test_agreement_with_an_image_finds_its_object(radius: float) -> None:
     disc = distance(96) < radius
     image = np.where(disc[..., None], (200, 40, 30), (90, 110, 120)).astype(np.uint8)
     heat = 1 - distance(96)
-    found = heat > agreement(heat, 0.1, 0.9, GuidedFilter(image, 0.125, 1e-5).refine)
+    found = heat > refinement_agreement(heat, 0.1, 0.9, GuidedFilter(image, 0.125, 1e-5).refine)
     assert np.count_nonzero(found & disc) / np.count_nonzero(found | disc) > 0.85
