@@ -9,11 +9,12 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.operators.forms.fields import choose_source, choose_target, param, refuse
+from diffucurate.operators.forms.fields import ask_classes, choose_source, choose_target, param, refuse
 from diffucurate.operators.panel.panel import CurationPanel
 from diffucurate.operators.panel.state import AGREEMENT
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
-from diffucurate.plugin.store.label_sources import comparable, sources_in
+from diffucurate.plugin.store.classes import classes_in
+from diffucurate.plugin.store.label_sources import comparable, instances_field, sources_in
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
@@ -27,9 +28,18 @@ class CompareSources(LibraryOperator):
     DESCRIPTION: ClassVar[str] = "Match the instances of two sources or fields and store how far they agree"
     ICON: ClassVar[str] = "compare"
 
-    def __call__(self, samples: fo.Dataset | fo.DatasetView, a: str, b: str, *, delegate: bool = False) -> Any:
+    def __call__(
+        self,
+        samples: fo.Dataset | fo.DatasetView,
+        a: str,
+        b: str,
+        *,
+        classes: Sequence[str] | None = None,
+        iou: float = 0.5,
+        delegate: bool = False,
+    ) -> Any:
         """The same from Python; see ``call``."""
-        return self.call(samples, {"a": a, "b": b}, delegate=delegate)
+        return self.call(samples, {"a": a, "b": b, "classes": classes and list(classes), "iou": iou}, delegate=delegate)
 
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
         inputs = types.Object()
@@ -50,12 +60,24 @@ class CompareSources(LibraryOperator):
             b = choose_source(inputs, ctx, "b", label="Reference", description="... with these", default=other)
             if a == b:
                 refuse(inputs.get_property("b"), f"choose labels other than {a}")
+            self._matching(inputs, ctx, [name for name in (a, b) if name is not None])
+
+    def _matching(self, inputs: types.Object, ctx: ExecutionContext, names: Sequence[str]) -> None:
+        fields = [instances_field(ctx.dataset, name) for name in names]
+        known = list(dict.fromkeys(name for field in fields for name in classes_in(ctx.dataset, field)))
+        ask_classes(inputs, ctx, known)
+        iou = inputs.float("iou", label="Least IoU", description="Of two objects that match", default=0.5)
+        value = param(ctx, "iou", 0.5)
+        if not (isinstance(value, int | float) and 0 < value <= 1):
+            refuse(iou, "give a number above 0 and at most 1")
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.comparison.compare import compare
 
         a, b = param(ctx, "a"), param(ctx, "b")
-        comparison = compare(ctx.target_view(), a, b, progress=progress)
+        comparison = compare(
+            ctx.target_view(), a, b, classes=param(ctx, "classes"), iou=param(ctx, "iou", 0.5), progress=progress
+        )
         agreement = round(comparison.agreement, 3)
         message = f"{a} and {b} agree to {agreement:.0%} on {comparison.samples} images"
         if comparison.without_masks:

@@ -9,13 +9,23 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError, InvalidSetting
-from diffucurate.operators.forms.fields import choose, choose_source, choose_target, listed, param, refuse
+from diffucurate.operators.forms.fields import (
+    ask_classes,
+    choose,
+    choose_several,
+    choose_source,
+    choose_target,
+    listed,
+    param,
+    refuse,
+)
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.operators.runtime.uris import uri_of
 from diffucurate.plugin.curation.curate import CURATED, check_name, curate, curations
 from diffucurate.plugin.curation.duplicates import embeddings_in, usual_distance
-from diffucurate.plugin.curation.rules import Rules, classes_in, score_fields
+from diffucurate.plugin.curation.rules import Rules, score_fields
 from diffucurate.plugin.curation.selection import count
+from diffucurate.plugin.store.classes import classes_in
 from diffucurate.plugin.store.label_sources import comparable, instances_field
 
 if TYPE_CHECKING:
@@ -61,7 +71,7 @@ class CurateSamples(LibraryOperator):
         _number(inputs, "min_confidence", "Minimum confidence", "Of an object, 0 to 1")
         self._agreement(inputs, ctx, source)
         names = classes_in(ctx.dataset, instances_field(ctx.dataset, source))
-        _several(inputs, "classes", names, "Classes", "Only objects of these; all where empty")
+        ask_classes(inputs, ctx, names)
         _number(inputs, "min_area", "Minimum area", "Of an object, as a share of the image, 0 to 1", space=_HALF)
         _number(inputs, "max_area", "Maximum area", "Of an object, as a share of the image, 0 to 1", space=_HALF)
         self._scores(inputs, ctx)
@@ -99,7 +109,13 @@ class CurateSamples(LibraryOperator):
         names = score_fields(ctx.dataset)
         if not names:
             return
-        _several(inputs, "score_fields", names, "Scores", "Fields of the images that hold a number, such as uniqueness")
+        choose_several(
+            inputs,
+            "score_fields",
+            names,
+            label="Scores",
+            description="Fields of the images that hold a number, such as uniqueness",
+        )
         for name in param(ctx, "score_fields", []):
             _number(inputs, f"least_{name}", f"Least {name}", "No limit where empty", space=_HALF)
             _number(inputs, f"most_{name}", f"Greatest {name}", "No limit where empty", space=_HALF)
@@ -120,7 +136,7 @@ class CurateSamples(LibraryOperator):
                 "embeddings",
                 {name: name for name in known},
                 label="Compared by",
-                description="Embeddings that the dataset holds; small pictures of the images where empty",
+                description="Embeddings that the dataset holds; thumbnails of the images where empty",
                 required=False,
             )
         embeddings = param(ctx, "embeddings")
@@ -130,12 +146,12 @@ class CurateSamples(LibraryOperator):
 
     def _name(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         name = inputs.str(
-            "view",
+            "save_as",
             label="Name",
             description=f"Of the tag and the saved view; '{CURATED}' where empty. Curating again replaces both.",
         )
         try:
-            check_name(ctx.dataset, param(ctx, "view", CURATED))
+            check_name(ctx.dataset, param(ctx, "save_as", CURATED))
         except DiffucurateError as error:
             refuse(name, getattr(error, "remedy", str(error)))
 
@@ -153,11 +169,11 @@ class CurateSamples(LibraryOperator):
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         samples = ctx.target_view()
-        kept = curate(samples, **_rules(ctx, param(ctx, "source")), view=param(ctx, "view"), progress=progress)
-        made = next(curation for curation in curations(ctx.dataset) if curation.name == kept.name)
-        result = {"kept": len(kept), "of": len(samples), "view": kept.name, "rules": made.rules}
-        if made.count is not None and made.count.removed:
-            result["dropped"] = made.count.reasons().removeprefix("Dropped: ")
+        kept = curate(samples, **_rules(ctx, param(ctx, "source")), save_as=param(ctx, "save_as"), progress=progress)
+        curation = next(curation for curation in curations(ctx.dataset) if curation.name == kept.name)
+        result = {"kept": len(kept), "of": len(samples), "view": kept.name, "rules": curation.rules}
+        if curation.count is not None and curation.count.removed:
+            result["dropped"] = curation.count.reasons().removeprefix("Dropped: ")
         return Outcome(f"{len(kept)} of {len(samples)} samples kept as view '{kept.name}'", result)
 
     def output(self, result: dict[str, Any]) -> types.Object:
@@ -207,11 +223,3 @@ def _number(
     inputs: types.Object, name: str, label: str, description: str, *, space: int = 12, required: bool = False
 ) -> None:
     inputs.float(name, label=label, description=description, required=required, view=types.FieldView(space=space))
-
-
-def _several(inputs: types.Object, name: str, choices: list[str], label: str, description: str) -> None:
-    """A field for any number of ``choices``, which are offered as one types."""
-    offered = types.AutocompleteView(
-        choices=[types.Choice(choice, label=choice) for choice in choices], allow_user_input=False
-    )
-    inputs.list(name, types.String(), label=label, description=description, view=offered)

@@ -9,12 +9,22 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DiffucurateError
+from diffucurate.generator.errors import DiffucurateError, InvalidSetting
 from diffucurate.generator.exports.splits import check_splits, parse_splits
-from diffucurate.operators.forms.fields import choose, choose_source, choose_target, folder_error, param, refuse
+from diffucurate.operators.forms.fields import (
+    ask_classes,
+    choose,
+    choose_source,
+    choose_target,
+    folder_error,
+    param,
+    refuse,
+)
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.exporting.export import check_folder, export
 from diffucurate.plugin.exporting.size import estimate_size, in_units
+from diffucurate.plugin.store.classes import classes_in
+from diffucurate.plugin.store.label_sources import instances_field
 
 if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
@@ -40,12 +50,20 @@ class ExportSamples(LibraryOperator):
         *,
         format: str,
         source: str,
+        classes: list[str] | None = None,
         splits: str | None = None,
         overwrite: bool = False,
         delegate: bool = False,
     ) -> Any:
         """The same from Python; ``splits`` as in ``"train=0.8,val=0.2"``; see ``call``."""
-        params = {"out_dir": out_dir, "format": format, "source": source, "splits": splits, "overwrite": overwrite}
+        params = {
+            "out_dir": out_dir,
+            "format": format,
+            "source": source,
+            "classes": classes,
+            "splits": splits,
+            "overwrite": overwrite,
+        }
         return self.call(samples, params, delegate=delegate)
 
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
@@ -55,6 +73,7 @@ class ExportSamples(LibraryOperator):
             if source is not None:
                 format = param(ctx, "format", "coco")
                 choose(inputs, "format", FORMATS, label="Format", description="What the folder holds", default="coco")
+                ask_classes(inputs, ctx, classes_in(ctx.dataset, instances_field(ctx.dataset, source)))
                 self._splits(inputs, ctx)
                 folder = self._folder(inputs, ctx, format)
                 self._size(inputs, ctx, folder, format, source)
@@ -101,9 +120,12 @@ class ExportSamples(LibraryOperator):
     def _size(self, inputs: types.Object, ctx: ExecutionContext, folder: Path | None, format: str, source: str) -> None:
         """What will be written, and whether there is room; or what is wrong with the samples."""
         try:
-            size = estimate_size(ctx.target_view(), folder or Path.home(), format=format, source=source)
+            size = estimate_size(
+                ctx.target_view(), folder or Path.home(), format=format, source=source, classes=param(ctx, "classes")
+            )
         except DiffucurateError as error:
-            refuse(inputs.get_property("source"), str(error))
+            is_class = isinstance(error, InvalidSetting) and error.field == "classes"
+            refuse(inputs.get_property("classes" if is_class else "source"), str(error))
             return
         if not size.images:
             refuse(inputs.get_property("source"), f"none of these samples has labels of '{source}'; choose others")
@@ -123,6 +145,7 @@ class ExportSamples(LibraryOperator):
             Path(param(ctx, "out_dir")).expanduser(),
             format=param(ctx, "format"),
             source=param(ctx, "source"),
+            classes=param(ctx, "classes"),
             splits=_shares(ctx),
             overwrite=param(ctx, "overwrite", False),
             progress=progress,

@@ -32,25 +32,25 @@ class UndoCuration(LibraryOperator):
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
         inputs = types.Object()
         if has_dataset(inputs, ctx):
-            made = {curation.name: curation for curation in curations(ctx.dataset)}
-            if made:
-                self._choice(inputs, ctx, made)
+            undoable = {curation.name: curation for curation in curations(ctx.dataset)}
+            if undoable:
+                self._choice(inputs, ctx, undoable)
             else:
                 notice = types.Notice(label="Nothing to undo", description="'Curate samples' has made nothing here.")
                 refuse(inputs.view("none", notice), "nothing was curated here yet; 'Curate samples' does that")
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Undo"))
 
-    def _choice(self, inputs: types.Object, ctx: ExecutionContext, made: dict[str, Curation]) -> None:
-        first = next(iter(made))
+    def _choice(self, inputs: types.Object, ctx: ExecutionContext, undoable: dict[str, Curation]) -> None:
+        first = next(iter(undoable))
         choose(
             inputs,
             "curation",
-            {name: name for name in made},
+            {name: name for name in undoable},
             label="Curation",
             description="The latest comes first. Tags and views that you made yourself stay as they are.",
             default=first,
         )
-        curation = made.get(param(ctx, "curation", first))
+        curation = undoable.get(param(ctx, "curation", first))
         if curation is None:
             refuse(inputs.get_property("curation"), "it was undone meanwhile; choose another")
             return

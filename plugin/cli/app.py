@@ -1,13 +1,13 @@
-"""The command line itself: what all commands hang on, and the arguments that several of them take."""
+"""The command line itself: what all commands hang on."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from diffucurate.generator.errors import InvalidSetting
 from diffucurate.plugin.cli.terminal import Terminal
 
 DONE, USER_INPUT, OTHER = 0, 1, 2
@@ -20,8 +20,13 @@ _EPILOG = (
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, epilog=_EPILOG)
 
-DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Name of a FiftyOne dataset.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, all else on stderr.")]
+Function = Callable[..., None]
+
+
+def command(name: str | None = None, *, example: str) -> Callable[[Function], Function]:
+    """Make a function a command, whose help ends with ``example``: a whole command line that runs as it stands."""
+    # What follows \b is not wrapped, so that it can be copied.
+    return app.command(name, epilog=f"\b\nExample:\n  {example}")
 
 
 def _version(asked: bool) -> None:
@@ -53,19 +58,3 @@ def terminal_of(context: typer.Context) -> Terminal:
     terminal: Terminal = context.obj
     terminal.claim_stdout()
     return terminal
-
-
-def names_in(text: str | None) -> list[str] | None:
-    """``car,bus`` as a list."""
-    names = None if text is None else [name.strip() for name in text.split(",")]
-    if names is not None and not all(names):
-        raise InvalidSetting("classes", text, "give names with one comma between them, as in car,bus")
-    return names
-
-
-def values_in(text: str) -> tuple[str, list[str]]:
-    """``time=night,dusk`` as a name and its values."""
-    name, equals, values = text.partition("=")
-    if not equals:
-        raise InvalidSetting("change", text, "give an attribute and its values, as in time=night,dusk")
-    return name.strip(), [value.strip() for value in values.split(",")]

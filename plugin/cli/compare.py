@@ -6,26 +6,32 @@ from typing import Annotated, Any
 
 import typer
 
-from diffucurate.plugin.cli.app import DatasetArgument, Json, app, terminal_of
+from diffucurate.generator.text.parsing import parse_names
+from diffucurate.plugin.cli.app import command, terminal_of
 from diffucurate.plugin.cli.datasets import samples_of
+from diffucurate.plugin.cli.options import ClassNames, DatasetArgument, Iou, Json, View
 from diffucurate.plugin.cli.terminal import Terminal, table
 
 
-@app.command()
+@command(example="diffucurate compare night-streets attention yolov8 --iou 0.75 --classes car,bus")
 def compare(
     context: typer.Context,
     dataset: DatasetArgument,
     a: Annotated[str, typer.Argument(metavar="A", help="A source such as attention, or a field such as ground_truth.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another, the reference for average precision.")],
+    view: View = None,
+    classes: ClassNames = None,
+    iou: Iou = 0.5,
     json: Json = False,
 ) -> None:
     """Compare the labels of two sources, or of any two fields with instances, per class and per sample."""
     terminal = terminal_of(context)
+    names = parse_names(classes, "classes")
     with terminal.progress(f"compare {a} {b}") as progress:
-        samples = samples_of(dataset)
+        samples = samples_of(dataset, view)
         from diffucurate.plugin.comparison.compare import compare as run
 
-        comparison = run(samples, a, b, progress=progress)
+        comparison = run(samples, a, b, classes=names, iou=iou, progress=progress)
     show_comparison(terminal, comparison)
     terminal.result({"dataset": dataset, **comparison.to_dict()})
 

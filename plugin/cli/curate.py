@@ -1,4 +1,4 @@
-"""``diffucurate curate`` and ``diffucurate undo``."""
+"""``diffucurate curate`` and ``diffucurate undo-curation``."""
 
 from __future__ import annotations
 
@@ -7,27 +7,36 @@ from typing import Annotated
 
 import typer
 
-from diffucurate.generator.errors import InvalidSetting
-from diffucurate.plugin.cli.app import DatasetArgument, Json, app, names_in, terminal_of
+from diffucurate.generator.text.parsing import parse_names, parse_scores
+from diffucurate.plugin.cli.app import command, terminal_of
 from diffucurate.plugin.cli.datasets import samples_of
+from diffucurate.plugin.cli.options import ClassNames, DatasetArgument, Json, SaveViewAs, Source, View
 
 
-@app.command()
+@command(
+    example="diffucurate curate night-streets --source attention --against yolov8 --min-agreement 0.6 --save-as good"
+)
 def curate(
     context: typer.Context,
     dataset: DatasetArgument,
-    source: Annotated[str, typer.Option(help="The label source, or field of detections, to judge by.")],
+    source: Source,
+    view: View = None,
     min_confidence: Annotated[float | None, typer.Option(min=0, max=1, help="Keep instances at least so sure.")] = None,
     min_agreement: Annotated[
         float | None, typer.Option(min=0, max=1, help="Keep images with at least so much agreement.")
     ] = None,
-    against: Annotated[str | None, typer.Option(help="The source that agreement is measured against.")] = None,
-    classes: Annotated[str | None, typer.Option(help="car,bus,... to keep only instances of these.")] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The source that agreement is measured against.")
+    ] = None,
+    classes: ClassNames = None,
     min_area: Annotated[float | None, typer.Option(min=0, max=1, help="Least share of the image.")] = None,
     max_area: Annotated[float | None, typer.Option(min=0, max=1, help="Greatest share of the image.")] = None,
-    score: Annotated[
+    scores: Annotated[
         list[str] | None,
-        typer.Option(help="FIELD=LEAST:GREATEST, either may be left out, as in uniqueness=0.2: (repeatable)."),
+        typer.Option(
+            metavar="FIELD=LEAST:GREATEST",
+            help="Limits of a score, either may be left out, as in uniqueness=0.2: (repeatable).",
+        ),
     ] = None,
     max_per_class: Annotated[
         int | None, typer.Option(min=1, help="Keep at most so many images of a class, the best.")
@@ -39,17 +48,17 @@ def curate(
         float | None, typer.Option(help="Keep only the best of images that are so near or nearer, such as 0.03.")
     ] = None,
     embeddings: Annotated[
-        str | None, typer.Option(help="Field or similarity run to measure that on; small pictures if left out.")
+        str | None,
+        typer.Option(metavar="NAME", help="Field or similarity run to measure that on; thumbnails if left out."),
     ] = None,
-    view: Annotated[str | None, typer.Option(help="The view that is saved, and the tag; 'curated' by default.")] = None,
+    save_as: SaveViewAs = None,
     json: Json = False,
 ) -> None:
     """Choose the samples that pass some rules, tag them and save them as a view."""
     terminal = terminal_of(context)
-    scores = dict(_limits(text) for text in score or ())
-    names = names_in(classes)
+    limits, names = parse_scores(scores), parse_names(classes, "classes")
     with terminal.progress("curate") as progress:
-        samples = samples_of(dataset)
+        samples = samples_of(dataset, view)
         from diffucurate.plugin.curation.curate import curate as run
         from diffucurate.plugin.curation.curate import curations
         from diffucurate.plugin.fiftyone_private import dataset_behind
@@ -63,23 +72,23 @@ def curate(
             classes=names,
             min_area=min_area,
             max_area=max_area,
-            scores=scores,
+            scores=limits,
             max_per_class=max_per_class,
             exact_duplicates=exact_duplicates,
             near_duplicates=near_duplicates or False,
             embeddings=embeddings,
-            view=view,
+            save_as=save_as,
             progress=progress,
         )
-    made = next(curation for curation in curations(dataset_behind(kept)) if curation.name == kept.name)
+    curation = next(curation for curation in curations(dataset_behind(kept)) if curation.name == kept.name)
     terminal.show(f"{dataset}: {len(kept)} of {len(samples)} images kept, saved as view '{kept.name}'")
-    if made.count is not None and made.count.removed:
-        terminal.show(made.count.reasons())
+    if curation.count is not None and curation.count.removed:
+        terminal.show(curation.count.reasons())
     terminal.result({"dataset": dataset, "view": kept.name, "kept": len(kept), "samples": len(samples)})
 
 
-@app.command()
-def undo(
+@command("undo-curation", example="diffucurate undo-curation night-streets good")
+def undo_curation(
     context: typer.Context,
     dataset: DatasetArgument,
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="The curation's name.")] = "curated",
@@ -93,16 +102,3 @@ def undo(
     undone = run(samples, name)
     terminal.show(f"{dataset}: curation '{name}' is undone, its saved view {undone.view}")
     terminal.result({"dataset": dataset, **asdict(undone)})
-
-
-def _limits(text: str) -> tuple[str, tuple[float | None, float | None]]:
-    """``uniqueness=0.2:0.9`` as a field and its limits, either of which may be left out."""
-    name, _, span = (piece.strip() for piece in text.partition("="))
-    ends = [end.strip() for end in span.split(":")]
-    try:
-        if not name or len(ends) != 2:
-            raise ValueError
-        low, high = (float(end) if end else None for end in ends)
-    except ValueError:
-        raise InvalidSetting("score", text, "give a field and its limits, as in uniqueness=0.2: or seed=1:9") from None
-    return name, (low, high)

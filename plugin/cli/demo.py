@@ -7,19 +7,18 @@ from typing import Annotated
 
 import typer
 
-from diffucurate.plugin.cli.app import Json, app, terminal_of
+from diffucurate.plugin.cli.app import command, terminal_of
+from diffucurate.plugin.cli.options import Json, Serve
 
 
-@app.command()
+@command(example="diffucurate demo --out exports --no-app")
 def demo(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="The folder for the exports; earlier ones are replaced.")] = Path("demo"),
-    serve: Annotated[
-        bool, typer.Option("--app/--no-app", envvar="APP", help="Serve the App until Ctrl-C, in a terminal only.")
-    ] = True,
+    serve: Serve = True,
     json: Json = False,
 ) -> None:
-    """Go the whole way once, from a recipe to a curated and exported dataset, with the built-in model."""
+    """Run every step once, from a recipe to a curated and exported dataset, with the built-in model."""
     terminal = terminal_of(context)
     from diffucurate.plugin.cli.run_demo import run_demo
 

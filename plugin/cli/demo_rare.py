@@ -6,23 +6,22 @@ from typing import Annotated
 
 import typer
 
-from diffucurate.plugin.cli.app import Json, app, terminal_of
+from diffucurate.plugin.cli.app import command, terminal_of
+from diffucurate.plugin.cli.options import Json, Serve
 
 
-@app.command("demo-rare")
+@command("demo-rare", example="diffucurate demo-rare --count 10 --no-app")
 def demo_rare(
     context: typer.Context,
     train: Annotated[
         bool, typer.Option("--train", help="Learn the word anew from 20 rendered pianos; takes some minutes.")
     ] = False,
-    images: Annotated[int, typer.Option(min=1, help="How many images before, and how many after.")] = 50,
-    serve: Annotated[
-        bool, typer.Option("--app/--no-app", envvar="APP", help="Serve the App until Ctrl-C, in a terminal only.")
-    ] = True,
+    count: Annotated[int, typer.Option(min=1, help="How many images before, and how many after.")] = 50,
+    serve: Serve = True,
     json: Json = False,
 ) -> None:
-    """Paint a thing that the built-in model never saw, before and after a word for it was learned, and count."""
+    """Paint pianos, which the built-in model was not trained on, before and after a word for them is learned."""
     terminal = terminal_of(context)
     from diffucurate.plugin.cli.run_demo_rare import run_demo_rare
 
-    run_demo_rare(terminal, serve=serve and terminal.interactive, train=train, images=images)
+    run_demo_rare(terminal, serve=serve and terminal.interactive, train=train, count=count)

@@ -6,14 +6,19 @@ from typing import Annotated
 
 import typer
 
-from diffucurate.plugin.cli.app import OTHER, Json, app, terminal_of
+from diffucurate.plugin.cli.app import OTHER, command, terminal_of
+from diffucurate.plugin.cli.options import Json
 
 
-@app.command()
+@command(example="diffucurate doctor")
 def doctor(
     context: typer.Context,
     missing_database_package: Annotated[
-        bool, typer.Option(help="Only print the package that brings FiftyOne's missing database server, if it is.")
+        bool,
+        typer.Option(
+            "--missing-database-package",
+            help="Only print the package that brings FiftyOne's database server, where that is missing.",
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -29,13 +34,13 @@ def doctor(
         return
     from diffucurate.plugin.environment.doctor import checks
 
-    found = []
+    findings = []
     for check in checks():
-        found.append(check)
+        findings.append(check)
         terminal.show(f"{check.state:<4}  {check.name}: {check.detail}")
         if check.remedy:
             terminal.show(f"      -> {check.remedy}")
-    healthy = all(check.state != "fail" for check in found)
-    terminal.result({"ok": healthy, "checks": [check._asdict() for check in found]})
+    healthy = all(check.state != "fail" for check in findings)
+    terminal.result({"ok": healthy, "checks": [check._asdict() for check in findings]})
     if not healthy:
         raise typer.Exit(OTHER)

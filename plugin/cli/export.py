@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from diffucurate.generator.exports.splits import parse_splits
-from diffucurate.plugin.cli.app import DatasetArgument, Json, app, terminal_of
+from diffucurate.generator.text.parsing import parse_names
+from diffucurate.plugin.cli.app import command, terminal_of
 from diffucurate.plugin.cli.datasets import samples_of
+from diffucurate.plugin.cli.options import ClassNames, DatasetArgument, Json, Overwrite, Source, View
 
 
 class Format(StrEnum):
@@ -20,28 +22,45 @@ class Format(StrEnum):
     yolo = "yolo"
 
 
-@app.command()
+@command(
+    example="diffucurate export night-streets out/yolo --format yolo --source attention --view good "
+    "--splits train=0.8,val=0.2"
+)
 def export(
     context: typer.Context,
     dataset: DatasetArgument,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")],
+    out_dir: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")],
     format: Annotated[Format, typer.Option(help="What to write.")],
-    source: Annotated[str, typer.Option(help="The label source whose labels are written.")],
-    view: Annotated[str | None, typer.Option(help="A saved view, to write only its samples.")] = None,
-    splits: Annotated[str | None, typer.Option(help="Shares of the images, as in train=0.8,val=0.2.")] = None,
+    source: Source,
+    view: View = None,
+    classes: ClassNames = None,
+    splits: Annotated[
+        str | None, typer.Option(metavar="NAME=SHARE,...", help="Shares of the images, as in train=0.8,val=0.2.")
+    ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Write images and one source's labels as a COCO or YOLO dataset."""
     terminal = terminal_of(context)
-    parts = None if splits is None else parse_splits(splits)
+    shares = None if splits is None else parse_splits(splits)
+    names = parse_names(classes, "classes")
     with terminal.progress(f"export {format.value}") as progress:
         samples = samples_of(dataset, view)
         from diffucurate.plugin.exporting.export import export as run
         from diffucurate.plugin.exporting.size import estimate_size, in_units
 
-        size = estimate_size(samples, out, format=format.value, source=source)
+        size = estimate_size(samples, out_dir, format=format.value, source=source, classes=names)
         terminal.say(f"about {in_units(size.total_bytes)}; {in_units(size.free_bytes)} are free there")
-        summary = run(samples, out, format=format.value, source=source, splits=parts, progress=progress)
+        summary = run(
+            samples,
+            out_dir,
+            format=format.value,
+            source=source,
+            classes=names,
+            splits=shares,
+            overwrite=overwrite,
+            progress=progress,
+        )
     counts = ", ".join(f"{name} {images} images" for name, images in summary.images.items())
     terminal.show(f"{dataset}: {sum(summary.instances.values())} instances written to {summary.folder} ({counts})")
     terminal.show(summary.first_step())

@@ -3,177 +3,165 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from diffucurate.generator.errors import InvalidSetting
-from diffucurate.plugin.cli.app import Json, app, names_in, terminal_of, values_in
-from diffucurate.plugin.cli.datasets import chosen, samples_of
+from diffucurate.generator.text.parsing import (
+    parse_attributes,
+    parse_classes,
+    parse_names,
+    parse_seeds,
+    parse_sizes,
+    parse_strength,
+)
+from diffucurate.plugin.cli.app import command, terminal_of
+from diffucurate.plugin.cli.datasets import samples_of
+from diffucurate.plugin.cli.options import (
+    Attributes,
+    BatchSize,
+    Classes,
+    Count,
+    Device,
+    Guidance,
+    ImagesArgument,
+    Json,
+    Model,
+    Prompt,
+    Samples,
+    SaveDatasetAs,
+    Seeds,
+    Size,
+    Steps,
+    Strength,
+    View,
+)
 from diffucurate.plugin.cli.terminal import Terminal
 
-Images = Annotated[str, typer.Argument(metavar="DATASET", help="Name of a FiftyOne dataset, or a folder of images.")]
-To = Annotated[str | None, typer.Option(help="The dataset to add to; DATASET-varied or -inpainted if left out.")]
-View = Annotated[str | None, typer.Option(help="A saved view, to start only from its images.")]
-Sample = Annotated[list[str] | None, typer.Option(help="The id of an image to start from (repeatable).")]
-Prompt = Annotated[list[str] | None, typer.Option(help="What to show; may have {attributes} (repeatable).")]
-Change = Annotated[
-    list[str] | None, typer.Option(help="NAME=VALUE[,VALUE...] of an attribute, as in time=night (repeatable).")
-]
-Class = Annotated[
-    list[str] | None,
-    typer.Option("--class", help="A class to label, NAME or NAME=PHRASE[,PHRASE...]; known ones if left out."),
-]
-Strength = Annotated[str | None, typer.Option(help="How far to go, from 0 to 1; several, as in 0.4,0.8, are drawn.")]
-Model = Annotated[str | None, typer.Option(help="The diffusion model; the built-in one if left out.")]
-Size = Annotated[str | None, typer.Option(help="As in 512x512; that of each image if left out.")]
-Seeds = Annotated[int | None, typer.Option(min=1, help="How many seeds for each prompt.")]
-Steps = Annotated[int | None, typer.Option(min=1, help="Steps of the whole schedule, of which STRENGTH are taken.")]
-Guidance = Annotated[float | None, typer.Option(min=0, help="Classifier-free guidance scale.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Make at most so many images.")]
-Batch = Annotated[int | None, typer.Option(min=1, help="Images per batch; halved when memory runs out.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one there is if left out.")]
 
-
-@app.command()
+@command(example="diffucurate img2img night-streets --view good --attributes time=dawn,dusk --save-as streets-by-day")
 def img2img(
-    context: typer.Context, dataset: Images, change: Change = None, prompt: Prompt = None,
-    strength: Strength = None,
-    carry: Annotated[str | None, typer.Option(help="A source or field whose instances to keep beside.")] = None,
-    class_: Class = None, to: To = None, view: View = None, sample: Sample = None, model: Model = None,
-    size: Size = None, seeds: Seeds = None, steps: Steps = None, guidance: Guidance = None, limit: Limit = None,
-    batch_size: Batch = None, device: Device = None, json: Json = False,
+    context: typer.Context, dataset: ImagesArgument, view: View = None, samples: Samples = None,
+    prompt: Prompt = None, attributes: Attributes = None, strength: Strength = None,
+    carry: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A source or field whose instances to keep beside.")
+    ] = None,
+    classes: Classes = None, model: Model = None, size: Size = None, seeds: Seeds = None, steps: Steps = None,
+    guidance: Guidance = None, count: Count = None, batch_size: BatchSize = None, device: Device = None,
+    save_as: SaveDatasetAs = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Paint variations of images: with other attributes, or by a prompt. Any images will do, photographs too."""
     terminal = terminal_of(context)
-    content = _content(strength, class_, change, model, size, seeds, steps, guidance)
+    content = _content(strength, classes, attributes, model, size, seeds, steps, guidance)
     with terminal.progress("img2img") as progress:
-        samples = _samples(dataset, view, sample)
+        images = _images(dataset, view, samples)
         from diffucurate.plugin.generation.img2img_inpaint import img2img as run
         from diffucurate.plugin.store.samples import dataset_of
 
-        before = _held(to or f"{dataset_of(samples).name}-varied")
-        made = run(
-            samples,
+        before = _ids_in(save_as or f"{dataset_of(images).name}-varied")
+        painted = run(
+            images,
             prompt=prompt or (),
             carry=carry,
-            save_as=to,
-            count=limit,
+            save_as=save_as,
+            count=count,
             batch_size=batch_size,
             device=device,
             progress=progress,
             **content,
         )
-    _show(terminal, made, before)
+    _show(terminal, painted, before)
 
 
-@app.command()
+@command(example='diffucurate inpaint night-streets --field attention --prompt "a red bus" --classes bus')
 def inpaint(
-    context: typer.Context, dataset: Images,
+    context: typer.Context, dataset: ImagesArgument,
     field: Annotated[str, typer.Option(help="The label source or field whose objects are replaced.")],
     prompt: Annotated[list[str], typer.Option(help="What to show, the new object named (repeatable).")],
+    view: View = None, samples: Samples = None,
     instances: Annotated[
         str, typer.Option(help="largest, each, or ids with commas between: which objects of an image.")
     ] = "largest",
-    replace: Annotated[str | None, typer.Option(help="car,bus,... to replace only objects of these labels.")] = None,
+    replace: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME,...", help="car,bus: replace only objects of these labels (repeatable)."),
+    ] = None,
     margin: Annotated[
         float | None, typer.Option(min=0, max=2, help="What to paint around, as a share of the object's side.")
     ] = None,
-    change: Change = None, strength: Strength = None, class_: Class = None, to: To = None, view: View = None,
-    sample: Sample = None, model: Model = None, size: Size = None, seeds: Seeds = None, steps: Steps = None,
-    guidance: Guidance = None, limit: Limit = None, batch_size: Batch = None, device: Device = None,
-    json: Json = False,
+    attributes: Attributes = None, strength: Strength = None, classes: Classes = None, model: Model = None,
+    size: Size = None, seeds: Seeds = None, steps: Steps = None, guidance: Guidance = None, count: Count = None,
+    batch_size: BatchSize = None, device: Device = None, save_as: SaveDatasetAs = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Replace objects in images by what a prompt names; only the new object is labelled anew."""
     terminal = terminal_of(context)
-    content = _content(strength, class_, change, model, size, seeds, steps, guidance)
+    content = _content(strength, classes, attributes, model, size, seeds, steps, guidance)
     if margin is not None:
         content["margin"] = margin
-    which = instances if instances in ("largest", "each") else names_in(instances) or []
-    labels = names_in(replace)
+    which = instances if instances in ("largest", "each") else parse_names([instances], "instances") or []
+    labels = parse_names(replace, "replace")
     with terminal.progress("inpaint") as progress:
-        samples = _samples(dataset, view, sample)
+        images = _images(dataset, view, samples)
         from diffucurate.plugin.generation.img2img_inpaint import inpaint as run
         from diffucurate.plugin.store.samples import dataset_of
 
-        before = _held(to or f"{dataset_of(samples).name}-inpainted")
-        made = run(
-            samples,
+        before = _ids_in(save_as or f"{dataset_of(images).name}-inpainted")
+        painted = run(
+            images,
             field,
             prompt,
             instances=which,
             replace=labels,
-            save_as=to,
-            count=limit,
+            save_as=save_as,
+            count=count,
             batch_size=batch_size,
             device=device,
             progress=progress,
             **content,
         )
-    _show(terminal, made, before)
+    _show(terminal, painted, before)
 
 
 def _content(
-    strength: str | None, classes: list[str] | None, change: list[str] | None, model: str | None, size: str | None,
-    seeds: int | None, steps: int | None, guidance: float | None,
+    strength: str | None, classes: Sequence[str] | None, attributes: Sequence[str] | None, model: str | None,
+    size: str | None, seeds: str | None, steps: int | None, guidance: float | None,
 ) -> dict[str, Any]:  # fmt: skip
-    """The options that were given, as the library takes them."""
-    found = {
-        "strength": _strengths(strength),
-        "attributes": dict(values_in(text) for text in change or ()) or None,
-        "classes": dict(_class(text) for text in classes or ()) or None,
+    """The options as keywords of the library, without those that were left out."""
+    sizes = parse_sizes(size)
+    content = {
+        "strength": parse_strength(strength),
+        "attributes": parse_attributes(attributes) or None,
+        "classes": parse_classes(classes),
         "model": model,
-        "size": _size(size),
-        "seeds": seeds,
+        "size": (sizes[0] if len(sizes) == 1 else sizes) or None,
+        "seeds": parse_seeds(seeds),
         "steps": steps,
         "guidance": guidance,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in content.items() if value is not None}
 
 
-def _samples(dataset: str, view: str | None, sample: list[str] | None) -> Any:
+def _images(dataset: str, view: str | None, samples: Sequence[str] | None) -> Any:
+    """The images to start from; of a folder that is no dataset's name, those in it."""
     import fiftyone as fo
 
     if os.path.isdir(dataset) and not fo.dataset_exists(dataset):
         from diffucurate.plugin.generation.init_folder import dataset_of_folder
 
         dataset = dataset_of_folder(dataset).name
-    samples = samples_of(dataset, view)
-    return chosen(samples, sample) if sample else samples
+    return samples_of(dataset, view, samples)
 
 
-def _strengths(text: str | None) -> float | list[float] | None:
-    if text is None:
-        return None
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise InvalidSetting("strength", text, "give numbers above 0 and at most 1, as in 0.4,0.8") from None
-    return values[0] if len(values) == 1 else values
-
-
-def _size(text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    sides = text.lower().split("x")
-    if len(sides) != 2 or not all(side.strip().isdecimal() for side in sides):
-        raise InvalidSetting("size", text, "give width and height in pixels, as in 512x512")
-    return [int(side) for side in sides]
-
-
-def _class(text: str) -> tuple[str, list[str]]:
-    return values_in(text) if "=" in text else (text.strip(), [text.strip()])
-
-
-def _held(name: str) -> set[str]:
-    """The samples that a dataset holds already."""
+def _ids_in(name: str) -> set[str]:
+    """The ids of the samples that a dataset holds; none where there is no such dataset."""
     import fiftyone as fo
 
     return set(fo.load_dataset(name).values("id")) if fo.dataset_exists(name) else set()
 
 
-def _show(terminal: Terminal, made: Any, before: set[str]) -> None:
-    ids = made.values("id")
-    added = [one for one in ids if one not in before]
-    terminal.show(f"{made.name}: {len(added)} images added, {len(ids)} in all")
-    terminal.result({"dataset": made.name, "added": len(added), "samples": added})
+def _show(terminal: Terminal, painted: Any, before: set[str]) -> None:
+    ids = painted.values("id")
+    added = [sample_id for sample_id in ids if sample_id not in before]
+    terminal.show(f"{painted.name}: {len(added)} images added, {len(ids)} in all")
+    terminal.result({"dataset": painted.name, "added": len(added), "samples": added})

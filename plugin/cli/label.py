@@ -10,8 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diffucurate.generator.errors import InvalidSetting
-from diffucurate.plugin.cli.app import DatasetArgument, Json, app, names_in, terminal_of
+from diffucurate.generator.text.parsing import parse_classes, parse_names
+from diffucurate.plugin.cli.app import command, terminal_of
 from diffucurate.plugin.cli.datasets import samples_of
+from diffucurate.plugin.cli.options import (
+    Classes,
+    DatasetArgument,
+    Device,
+    Json,
+    Model,
+    Samples,
+    Tokens,
+    View,
+)
 
 if TYPE_CHECKING:
     from diffucurate.generator.labels.settings import Settings
@@ -24,24 +35,20 @@ class LabelSourceName(StrEnum):
     yolov8 = "yolov8"
 
 
-@app.command()
+@command(example="diffucurate label night-streets --source yolov8 --min-confidence 0.5")
 def label(
     context: typer.Context,
     dataset: DatasetArgument,
     source: Annotated[LabelSourceName, typer.Option(help="What makes the labels.")],
+    view: View = None,
+    samples: Samples = None,
+    classes: Classes = None,
     weights: Annotated[Path | None, typer.Option(help="YOLO weights; the built-in ones if left out.")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Diffusion model for attention on images painted elsewhere.")
-    ] = None,
+    model: Model = None,
     refiner: Annotated[
         str | None, typer.Option(help="attention: a Segment Anything model that redraws outlines where it agrees.")
     ] = None,
-    token: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME", help="attention: a token from 'learn-token' that helps to find its class; may be repeated."
-        ),
-    ] = None,
+    tokens: Tokens = None,
     contrast: Annotated[
         bool | None,
         typer.Option(
@@ -51,8 +58,6 @@ def label(
             "takes as many passes again for each. By default for images with a prompt; --contrast: for all.",
         ),
     ] = None,
-    classes: Annotated[str | None, typer.Option(help="car,bus,... for attention on images painted elsewhere.")] = None,
-    view: Annotated[str | None, typer.Option(help="A saved view, to label only its samples.")] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="attention: heat a pixel needs, compared with the hottest one.")
     ] = None,
@@ -90,11 +95,12 @@ def label(
     max_overlap: Annotated[
         float | None, typer.Option(min=0, max=1, help="yolov8: of two instances that overlap more one is left out.")
     ] = None,
+    device: Device = None,
     json: Json = False,
 ) -> None:
     """Label a dataset's images with one source; its earlier labels are replaced."""
     terminal = terminal_of(context)
-    names = names_in(classes)
+    named, token_names = parse_classes(classes), parse_names(tokens, "tokens")
     options = {
         "threshold": threshold,
         "cut": cut,
@@ -108,25 +114,26 @@ def label(
     }
     settings = _settings(source.value, options)
     with terminal.progress(f"label {source.value}") as progress:
-        samples = samples_of(dataset, view)
+        labelled = samples_of(dataset, view, samples)
         from diffucurate.plugin.labelling.label import label as run
         from diffucurate.plugin.store.field_names import instances
 
         run(
-            samples,
+            labelled,
             source=source.value,
             weights=str(weights) if weights else None,
             model=model,
             refiner=refiner,
-            tokens=token or None,
+            tokens=token_names,
             contrast=contrast,
-            classes=names,
+            classes=named,
             settings=settings,
+            device=device,
             progress=progress,
         )
-    found = samples.count(f"{instances(source.value)}.detections")
-    terminal.show(f"{dataset}: {found} instances found in {len(samples)} images by {source.value}")
-    terminal.result({"dataset": dataset, "source": source.value, "samples": len(samples), "instances": found})
+    count = labelled.count(f"{instances(source.value)}.detections")
+    terminal.show(f"{dataset}: {count} instances found in {len(labelled)} images by {source.value}")
+    terminal.result({"dataset": dataset, "source": source.value, "samples": len(labelled), "instances": count})
 
 
 def _settings(source: str, options: Mapping[str, float | str | None]) -> Settings | None:

@@ -1,4 +1,4 @@
-"""The whole way once, with the built-in models: generate, label twice, compare, curate, export, look.
+"""The demo, with the built-in models: generate, label twice, compare, curate, export, open the App.
 
 Everything runs through the same functions that a person's own code would call. Run again, it goes on where
 it stopped and replaces its own labels and exports.
@@ -31,7 +31,7 @@ SPLITS = {"train": 0.75, "val": 0.25}
 
 
 def run_demo(terminal: Terminal, out: Path, *, serve: bool, recipe: Path = RECIPE) -> None:
-    """Go the whole way and tell about it; with ``serve``, serve the App until Ctrl-C.
+    """Run every step and print its result; with ``serve``, serve the App until Ctrl-C.
 
     Args:
         terminal: where progress and results are shown.

@@ -1,4 +1,4 @@
-"""A rare thing taught and painted, with the built-in model: the piano, which it never saw.
+"""A class that the built-in model was not trained on, learned and painted: the piano.
 
 Fifty images of "a piano on a road" before the word ``<piano>`` is known and fifty after, all labelled twice: by
 attention, and by a segmenter that knows pianos and is taken for the truth. Run again, it goes on where it stopped.
@@ -35,7 +35,7 @@ ATTENTION, SEGMENTER = "attention", "yolov8"
 IMAGES = 50
 
 
-class Found(NamedTuple):
+class PianoCount(NamedTuple):
     """Of ``images``, in how many the segmenter finds a piano, and the mean over these of the IoU of attention's
     pixels with the segmenter's; None where there are none."""
 
@@ -48,14 +48,14 @@ class Found(NamedTuple):
         return self.pianos / self.images
 
 
-def run_demo_rare(terminal: Terminal, *, serve: bool, train: bool = False, images: int = IMAGES) -> None:
-    """Paint before and after, label, measure, and tell about it; with ``serve``, serve the App until Ctrl-C.
+def run_demo_rare(terminal: Terminal, *, serve: bool, train: bool = False, count: int = IMAGES) -> None:
+    """Paint before and after, label, measure and print the result; with ``serve``, serve the App until Ctrl-C.
 
     Args:
         terminal: where progress and results are shown.
         serve: whether to start the App at the end and wait.
         train: learn the word anew from rendered pianos, instead of taking the one that comes with the package.
-        images: how many before, and how many after.
+        count: how many images before, and how many after.
     """
     from diffucurate.plugin.generation.generate import generate
     from diffucurate.plugin.labelling.label import label
@@ -65,19 +65,19 @@ def run_demo_rare(terminal: Terminal, *, serve: bool, train: bool = False, image
         with terminal.progress("train-token") as progress:
             parts = taught(progress)
     recipes = {
-        "piano": rare_recipe("piano", images),
-        PLACEHOLDER: rare_recipe(PLACEHOLDER, images, **parts),
+        "piano": rare_recipe("piano", count),
+        PLACEHOLDER: rare_recipe(PLACEHOLDER, count, **parts),
     }
     for word, recipe in recipes.items():
         with terminal.progress(f"generate a {word}") as progress:
             dataset = generate(recipe, progress=progress)
     with terminal.progress(f"label {SEGMENTER}") as progress:
         label(dataset, source=SEGMENTER, weights=rare_yolo_path(), progress=progress)
-    found = {word: measured(dataset, prompt_of(word)) for word in recipes}
+    counts = {word: measured(dataset, prompt_of(word)) for word in recipes}
 
-    for word, one in found.items():
-        terminal.show(f"'{prompt_of(word)}': the segmenter finds a piano in {one.pianos} of {one.images} images")
-    after = found[PLACEHOLDER].mean_iou
+    for word, result in counts.items():
+        terminal.show(f"'{prompt_of(word)}': the segmenter finds a piano in {result.pianos} of {result.images} images")
+    after = counts[PLACEHOLDER].mean_iou
     if after is not None:
         terminal.show(f"Attention's pixels of '{PLACEHOLDER}' and the segmenter's have a mean IoU of {after:.2f}.")
     terminal.result(
@@ -85,7 +85,7 @@ def run_demo_rare(terminal: Terminal, *, serve: bool, train: bool = False, image
             "dataset": dataset.name,
             "recipe": parts,
             **{
-                name: {**found[word]._asdict(), "share": found[word].share}
+                name: {**counts[word]._asdict(), "share": counts[word].share}
                 for name, word in (("before", "piano"), ("after", PLACEHOLDER))
             },
         }
@@ -151,8 +151,8 @@ def rendered_pianos(count: int = EXAMPLES) -> fo.Dataset:
     return dataset
 
 
-def measured(dataset: fo.Dataset, prompt: str) -> Found:
-    """What the two label sources make of the images of one prompt."""
+def measured(dataset: fo.Dataset, prompt: str) -> PianoCount:
+    """How many images of one prompt show a piano, and how far the two label sources agree on it."""
     view = dataset.match(F(field_names.PROMPT) == prompt)
     pianos, ious = 0, []
     for sample in view.select_fields([field_names.mask(ATTENTION), field_names.mask(SEGMENTER)]):
@@ -160,7 +160,7 @@ def measured(dataset: fo.Dataset, prompt: str) -> Found:
         if truth.any():
             pianos += 1
             ious.append(np.count_nonzero(seen & truth) / np.count_nonzero(seen | truth))
-    return Found(len(view), pianos, float(np.mean(ious)) if ious else None)
+    return PianoCount(len(view), pianos, float(np.mean(ious)) if ious else None)
 
 
 def _pixels(mask: fo.Segmentation) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -1,4 +1,4 @@
-"""Runs one command line: exit codes, and what is said when something goes wrong."""
+"""Runs one command line: exit codes, and the message when something goes wrong."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def main() -> NoReturn:
 
 
 def _report(terminal: Terminal, error: BaseException) -> int:
-    """Tell what went wrong, in one line, and return the exit code."""
+    """Print one line that names the error, and return the exit code."""
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         message, code = "stopped; what was made is kept, and the same command goes on from there", OTHER
     elif isinstance(error, DiffucurateError):

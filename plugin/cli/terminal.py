@@ -22,7 +22,7 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class Report(Protocol):
-    """What a verb tells while it works; counts are images, or whatever the unit is."""
+    """What a verb reports while it works; counts are images, or whatever the unit is."""
 
     @property
     def done(self) -> int: ...
@@ -134,13 +134,13 @@ def pace(report: Report) -> str:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """A table whose numbers are right-aligned and whose missing values are dashes."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    grid = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         numeric = any(isinstance(row[index], int | float) for row in rows)
-        made.add_column(column, justify="right" if numeric else "left")
+        grid.add_column(column, justify="right" if numeric else "left")
     for row in rows:
-        made.add_row(*(_cell(value) for value in row))
-    return made
+        grid.add_row(*(_cell(value) for value in row))
+    return grid
 
 
 def _cell(value: object) -> str:

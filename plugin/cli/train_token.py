@@ -6,15 +6,28 @@ from typing import Annotated, Any
 
 import typer
 
-from diffucurate.plugin.cli.app import DatasetArgument, Json, app, terminal_of
-from diffucurate.plugin.cli.datasets import chosen, samples_of
+from diffucurate.plugin.cli.app import command, terminal_of
+from diffucurate.plugin.cli.datasets import samples_of
+from diffucurate.plugin.cli.options import (
+    BatchSize,
+    DatasetArgument,
+    Device,
+    Json,
+    Model,
+    Overwrite,
+    Samples,
+    Seed,
+    View,
+)
 
 
-@app.command("train-token")
+@command("train-token", example="diffucurate train-token my-pianos '<piano>' --vectors 4 --lora all")
 def train_token(
     context: typer.Context,
     dataset: DatasetArgument,
     placeholder: Annotated[str, typer.Argument(metavar="WORD", help="How prompts will write it, as in '<piano>'.")],
+    view: View = None,
+    samples: Samples = None,
     field: Annotated[
         str | None, typer.Option(help="Learn from the objects of this label field; whole images if left out.")
     ] = None,
@@ -23,32 +36,28 @@ def train_token(
     caption_field: Annotated[
         str | None, typer.Option(help="A field with a text for each image, with {} or the label where the word goes.")
     ] = None,
-    sample: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Learn from this sample; may be repeated.")
-    ] = None,
-    view: Annotated[str | None, typer.Option(help="A saved view, to learn only from its samples.")] = None,
     name: Annotated[str | None, typer.Option(help="What to call its files; the word's letters if left out.")] = None,
     initializer: Annotated[str | None, typer.Option(help="Words that its vectors start from, such as car.")] = None,
     vectors: Annotated[int | None, typer.Option(help="Vectors that the word has; 1 if left out.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps to learn in; 1000 if left out.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per step; 4 if left out.")] = None,
+    batch_size: BatchSize = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of the vectors; 0.005 if left out.")] = None,
-    caption: Annotated[
-        list[str] | None, typer.Option(help="'thing', 'style', or a text with {} for the word; may be repeated.")
+    captions: Annotated[
+        list[str] | None, typer.Option(help="'thing', 'style', or a text with {} for the word (repeatable).")
     ] = None,
     outside: Annotated[float | None, typer.Option(help="Weight of errors outside of masks; 1 if left out.")] = None,
     lora: Annotated[
         str | None, typer.Option(metavar="LAYERS", help="Learn a LoRA too: of text, attention or all layers.")
     ] = None,
-    rank: Annotated[int | None, typer.Option(help="Of the LoRA; 8 if left out.")] = None,
-    lora_rate: Annotated[float | None, typer.Option(help="Learning rate of the LoRA; 0.001 if left out.")] = None,
-    preview_every: Annotated[int | None, typer.Option(help="Steps between preview images; 0 for none.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of all chances; 0 if left out.")] = None,
-    model: Annotated[str | None, typer.Option(help="The diffusion model that learns it.")] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one there is if left out.")
+    lora_rank: Annotated[int | None, typer.Option(help="Of the LoRA; 8 if left out.")] = None,
+    lora_learning_rate: Annotated[
+        float | None, typer.Option(help="Learning rate of the LoRA; 0.001 if left out.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew where the word is there.")] = False,
+    preview_every: Annotated[int | None, typer.Option(help="Steps between preview images; 0 for none.")] = None,
+    seed: Seed = None,
+    model: Model = None,
+    device: Device = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Teach a diffusion model a new word from 3 to 50 samples, to use in recipes; stopped, the same call goes on."""
@@ -62,17 +71,15 @@ def train_token(
         "outside": outside,
         "preview_every": preview_every,
         "seed": seed,
-        "captions": caption[0] if caption and caption[0] in ("thing", "style") else caption,
-        "lora": _low_rank(lora, rank, lora_rate),
+        "captions": captions[0] if captions and captions[0] in ("thing", "style") else captions,
+        "lora": _low_rank(lora, lora_rank, lora_learning_rate),
     }
     with terminal.progress("train-token") as progress:
-        samples = samples_of(dataset, view)
-        if sample:
-            samples = chosen(samples, sample)
+        examples = samples_of(dataset, view, samples)
         from diffucurate.plugin.tokens.train import train_token as run
 
         learned = run(
-            samples,
+            examples,
             placeholder,
             field=field,
             label=label,
@@ -106,5 +113,5 @@ def train_token(
 
 
 def _low_rank(layers: str | None, rank: int | None, rate: float | None) -> dict[str, Any] | None:
-    given = {"layers": layers, "rank": rank, "learning_rate": rate}
-    return {name: value for name, value in given.items() if value is not None} or None
+    settings = {"layers": layers, "rank": rank, "learning_rate": rate}
+    return {name: value for name, value in settings.items() if value is not None} or None

@@ -1,4 +1,4 @@
-"""Two sets of labels, one image: where do they agree? Runs FiftyOne's own evaluation and stores a score per sample.
+"""How far two sets of labels agree: FiftyOne's own evaluation, and a score stored on each sample.
 
 Any two fields of instances will do, ours or not. Neither is taken for the truth. FiftyOne wants a prediction and a
 reference, so ``a`` is evaluated with ``b`` as the reference; only the average precision depends on which is which.
@@ -19,7 +19,7 @@ from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.plugin.appearance.scheme import place_fields
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.store import field_names, runs
-from diffucurate.plugin.store.classes import read_classes
+from diffucurate.plugin.store.classes import only_classes, read_classes
 from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.matches import ComparisonRow
 from diffucurate.plugin.store.samples import dataset_of
@@ -59,7 +59,13 @@ class Comparison:
 
 
 def compare(
-    samples: fo.Dataset | fo.DatasetView, a: str, b: str, *, iou: float = 0.5, progress: Listener | None = None
+    samples: fo.Dataset | fo.DatasetView,
+    a: str,
+    b: str,
+    *,
+    classes: Sequence[str] | None = None,
+    iou: float = 0.5,
+    progress: Listener | None = None,
 ) -> Comparison:
     """Match the instances of two label sources, or of any two fields of detections, class by class.
 
@@ -73,12 +79,13 @@ def compare(
     Args:
         samples: a dataset or view; filtered instances stay filtered.
         a, b: names of label sources, such as ``attention``, or of fields, such as ``ground_truth``.
+        classes: only instances of these are matched and counted; of all classes by default.
         iou: the least IoU of a match, in (0, 1].
         progress: called with the share that is done.
 
     Raises:
         DatasetError: there is no such source or field, or no sample has the labels of both.
-        InvalidSetting: the same labels twice, or an ``iou`` out of range.
+        InvalidSetting: the same labels twice, a class that neither has, or an ``iou`` out of range.
     """
     if not 0 < iou <= 1:
         raise InvalidSetting("iou", iou, "give the least IoU of a match, above 0 and at most 1")
@@ -90,9 +97,13 @@ def compare(
     count = len(labelled)
     if not count:
         raise DatasetError(f"no sample has labels of both '{a}' and '{b}'; label the same samples with both first")
+    if classes is not None:
+        labelled = only_classes(labelled, dataset, (field_a, field_b), classes)
     maskless = tuple(field for field in (field_a, field_b) if not _has_masks(labelled, field))
 
     key, settings = field_names.evaluation(a, b), {"a": a, "b": b, "iou": iou, "samples": count}
+    if classes is not None:
+        settings["classes"] = list(classes)
     with runs.recorded(dataset, "compare", settings) as run:
         if key in dataset.list_evaluations():
             dataset.delete_evaluation(key)
@@ -154,10 +165,10 @@ def _rows(results: Any, order: Sequence[str], ranked: bool) -> tuple[ComparisonR
     only_a: dict[str, int] = defaultdict(int)
     only_b: dict[str, int] = defaultdict(int)
     pairs = zip(results.ytrue.tolist(), results.ypred.tolist(), results.ious.tolist(), strict=True)
-    for reference, found, iou in pairs:
+    for reference, predicted, iou in pairs:
         if reference == results.missing:
-            only_a[found] += 1
-        elif found == results.missing:
+            only_a[predicted] += 1
+        elif predicted == results.missing:
             only_b[reference] += 1
         else:
             matches[reference].append(iou)

@@ -43,7 +43,7 @@ def curate(
     exact_duplicates: bool = False,
     near_duplicates: float | bool = False,
     embeddings: str | None = None,
-    view: str | None = None,
+    save_as: str | None = None,
     progress: Listener | None = None,
 ) -> fo.DatasetView:
     """Tag the samples of ``samples`` that pass all rules, and save them as a view.
@@ -74,7 +74,7 @@ def curate(
             On thumbnails 0 is the same and 1 black against white, on embeddings it is a cosine distance; see
             ``plugin.curation.duplicates``.
         embeddings: the field or similarity run that ``near_duplicates`` is measured on, thumbnails by default.
-        view: the name of both tag and saved view, ``curated`` by default.
+        save_as: the name of both tag and saved view, ``curated`` by default.
         progress: called while images are read, which only near-duplicates need.
 
     Returns:
@@ -86,7 +86,7 @@ def curate(
         DatasetError: no labels of ``source``, no comparison, or a tag or saved view of that name that ``curate``
             did not make.
     """
-    name = CURATED if view is None else view.strip()
+    name = CURATED if save_as is None else save_as.strip()
     rules = Rules(
         source=source,
         min_confidence=min_confidence,
@@ -141,17 +141,17 @@ class Curation:
 
 def curations(dataset: fo.Dataset) -> list[Curation]:
     """What ``undo_curation`` can undo, the latest first; of each name only the latest."""
-    found: dict[str, Curation] = {}
-    made = [dataset.get_run_info(key) for key in dataset.list_runs(method=runs.method("curate"))]
+    latest: dict[str, Curation] = {}
+    infos = [dataset.get_run_info(key) for key in dataset.list_runs(method=runs.method("curate"))]
     # By the moment they were recorded: the keys of one second are in no order.
-    for info in sorted(made, key=lambda info: info.timestamp, reverse=True):
+    for info in sorted(infos, key=lambda info: info.timestamp, reverse=True):
         config = info.config
         settings, facts = dict(config.settings), getattr(config, "facts", {})
         name = settings.pop("view")
-        if config.status != UNDONE and name not in found and _changed_anything(dataset, info):
+        if config.status != UNDONE and name not in latest and _changed_anything(dataset, info):
             counted = Count(facts["considered"], facts["curated"], dict(facts["removed"])) if facts else None
-            found[name] = Curation(name, info.key, config.started, Rules(**settings).describe(), counted)
-    return list(found.values())
+            latest[name] = Curation(name, info.key, config.started, Rules(**settings).describe(), counted)
+    return list(latest.values())
 
 
 @dataclass(frozen=True)
@@ -188,8 +188,8 @@ def undo_curation(dataset: fo.Dataset, name: str = CURATED) -> UndoResult:
             f"curation '{name}' is of a time when nothing was kept to undo it; remove tag and view by hand"
         )
     with runs.recorded(dataset, "undo_curation", {"view": name, "run": key}) as run:
-        made = dataset.select(memory.tagged).match_tags(name).values("id")
-        gone = sorted(set(made).difference(memory.before))
+        tagged = dataset.select(memory.tagged).match_tags(name).values("id")
+        gone = sorted(set(tagged).difference(memory.before))
         dataset.select(gone).untag_samples(name)
         dataset.select(memory.before).tag_samples(name)
         undone = UndoResult(
@@ -210,7 +210,7 @@ def check_name(dataset: fo.Dataset, name: str) -> None:
         DatasetError: a tag or saved view of that name which no curation made.
     """
     if not name or "," in name:
-        raise InvalidSetting("view", name, "give a name for the tag and the saved view, without commas")
+        raise InvalidSetting("save_as", name, "give a name for the tag and the saved view, without commas")
     if any(curation.name == name for curation in curations(dataset)):
         return
     if dataset.has_saved_view(name):

@@ -57,8 +57,8 @@ def exact_duplicates(dataset: fo.Dataset, ids: Sequence[str]) -> set[str]:
     import fiftyone.brain as fob
 
     ordered = dataset.select(ids, ordered=True)
-    found = fob.compute_exact_duplicates(ordered, skip_failures=True, progress=False)
-    return {copy for copies in found.values() for copy in copies}
+    copies_of = fob.compute_exact_duplicates(ordered, skip_failures=True, progress=False)
+    return {copy for copies in copies_of.values() for copy in copies}
 
 
 def near_duplicates(

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.validation import StrictSettings
 from diffucurate.plugin.store import field_names
-from diffucurate.plugin.store.classes import read_classes
+from diffucurate.plugin.store.classes import classes_in
 from diffucurate.plugin.store.label_sources import instances_field
 
 #: Least and greatest value of a score; None leaves that side open.
@@ -204,11 +204,6 @@ class BoundRules:
 def score_fields(dataset: fo.Dataset) -> list[str]:
     """The sample fields that hold one number each, in the order of the schema."""
     return list(dataset.get_field_schema(ftype=(fo.FloatField, fo.IntField)))
-
-
-def classes_in(dataset: fo.Dataset, instances: str) -> list[str]:
-    """The dataset's classes in the order of their ids, then any others that occur in the field ``instances``."""
-    return list(dict.fromkeys([*read_classes(dataset), *dataset.distinct(f"{instances}.detections.label")]))
 
 
 def _agreement_field(dataset: fo.Dataset, source: str, against: str) -> str:

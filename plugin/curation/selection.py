@@ -103,15 +103,19 @@ def select(samples: fo.Dataset | fo.DatasetView, bound: BoundRules, progress: Li
         return Selection(_passing(samples, bound).values("id"), counted)
     ranked, ranked_by = _ranked(samples, bound)
     if rules.exact_duplicates:
-        ranked, counted = _drop(ranked, counted, EXACT, exact_duplicates(bound.dataset, [one for one, _ in ranked]))
+        ranked, counted = _drop(
+            ranked, counted, EXACT, exact_duplicates(bound.dataset, [sample_id for sample_id, _ in ranked])
+        )
     if rules.near_duplicates is not False:
         usual = rules.near_duplicates is True
         distance = usual_distance(rules.embeddings) if usual else float(rules.near_duplicates)
-        near = near_duplicates(bound.dataset, [one for one, _ in ranked], distance, rules.embeddings, progress)
+        near = near_duplicates(
+            bound.dataset, [sample_id for sample_id, _ in ranked], distance, rules.embeddings, progress
+        )
         ranked, counted = _drop(ranked, counted, NEAR, near)
     if rules.max_per_class is not None:
         ranked, counted = _drop(ranked, counted, CAP, over_limit(ranked, rules.max_per_class))
-    return Selection([one for one, _ in ranked], counted, ranked_by)
+    return Selection([sample_id for sample_id, _ in ranked], counted, ranked_by)
 
 
 def _in_words(rule: str) -> str:

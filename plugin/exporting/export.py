@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from diffucurate.generator.errors import DatasetError, ExportError, InvalidSetti
 from diffucurate.generator.exports.splits import assign_splits
 from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.store import runs
-from diffucurate.plugin.store.classes import read_classes
+from diffucurate.plugin.store.classes import classes_in, only_classes, read_classes
 from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.samples import dataset_of, instances_of
 
@@ -76,6 +76,7 @@ def export(
     *,
     format: str,
     source: str,
+    classes: Sequence[str] | None = None,
     splits: Mapping[str, float] | None = None,
     overwrite: bool = False,
     progress: Listener | None = None,
@@ -91,13 +92,15 @@ def export(
         out_dir: the folder to write.
         format: ``coco`` or ``yolo``.
         source: the label source whose instances are written.
+        classes: only instances of these, which are then all the classes that the export knows; all by default. An image
+            without any is written as one without objects.
         splits: split -> share of the images, which must add up to 1; all are ``train`` by default. An image stays
             in its split from export to export of the same samples.
         overwrite: replace an earlier export.
         progress: called after each image.
 
     Raises:
-        InvalidSetting: an unknown format.
+        InvalidSetting: an unknown format, or a class that the dataset does not have.
         DatasetError: no labels of ``source``, or instances without masks.
         ExportError: the folder is not empty, or holds more than an earlier export; the splits make no sense; no
             image can be read.
@@ -109,15 +112,18 @@ def export(
         raise InvalidSetting("format", format, f"use one of {', '.join(FORMATS)}")
     dataset = dataset_of(samples)
     field = instances_field(dataset, source)
-    labelled = samples.match(F(field) != None)  # noqa: E711  (a database expression)
+    labelled = labelled_samples(samples, field, classes)
     if not labelled:
         raise DatasetError(f"no sample has labels of '{source}'; label them first or choose another view")
     folder = Path(out_dir).expanduser().absolute()
     check_folder(folder, format, overwrite)
     ids = labelled.values("id")
     chosen = assign_splits(ids, splits) if splits is not None else dict.fromkeys(ids, ONLY_SPLIT)
-    classes = [*read_classes(dataset)]
-    classes += sorted(set(labelled.distinct(f"{field}.detections.label")).difference(classes))
+    if classes is None:
+        names = [*read_classes(dataset)]
+        names += sorted(set(labelled.distinct(f"{field}.detections.label")).difference(names))
+    else:
+        names = [name for name in classes_in(dataset, field) if name in classes]
 
     unreadable: list[str] = []
     meter = Meter(progress, len(ids))
@@ -126,12 +132,14 @@ def export(
         "format": format,
         "source": source,
         "samples": len(samples),
+        **({} if classes is None else {"classes": list(classes)}),
         "splits": None if splits is None else dict(splits),
     }
     with runs.recorded(dataset, "export", settings) as run:
         write = {"coco": write_coco, "yolo": write_yolo}[format]
         try:
-            written = write(_records(labelled, field, chosen, unreadable, meter), folder, classes, overwrite=overwrite)
+            records = _records(labelled, field, chosen, unreadable, meter)
+            written = write(records, folder, names, overwrite=overwrite)
         except ExportError as error:
             if len(unreadable) == len(ids):
                 raise ExportError(f"none of the {len(ids)} images can be read, such as {unreadable[0]}") from error
@@ -149,6 +157,18 @@ def export(
     if unreadable:
         logger.warning("left out %d images that cannot be read: %s", len(unreadable), ", ".join(unreadable))
     return summary
+
+
+def labelled_samples(
+    samples: fo.Dataset | fo.DatasetView, field: str, classes: Sequence[str] | None = None
+) -> fo.DatasetView:
+    """The samples that have a value in the Detections field ``field``; with ``classes``, only instances of these.
+
+    Raises:
+        InvalidSetting: a class that the dataset does not have.
+    """
+    labelled = samples.match(F(field) != None)  # noqa: E711  (a database expression)
+    return labelled if classes is None else only_classes(labelled, dataset_of(samples), (field,), classes)
 
 
 def check_folder(folder: Path, format: str, overwrite: bool) -> None:

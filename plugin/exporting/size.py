@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import fiftyone as fo
-from fiftyone import ViewField as F
 
-from diffucurate.plugin.exporting.export import existing_parent
+from diffucurate.plugin.exporting.export import existing_parent, labelled_samples
 from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.samples import dataset_of
 
@@ -46,18 +45,24 @@ class ExportSize:
 
 
 def estimate_size(
-    samples: fo.Dataset | fo.DatasetView, folder: str | os.PathLike[str], *, format: str, source: str
+    samples: fo.Dataset | fo.DatasetView,
+    folder: str | os.PathLike[str],
+    *,
+    format: str,
+    source: str,
+    classes: Sequence[str] | None = None,
 ) -> ExportSize:
-    """Estimate the size of ``export(samples, folder, format=..., source=...)``.
+    """Estimate the size of ``export(samples, folder, format=..., source=..., classes=...)``.
 
     Image sizes come from the samples' metadata, or else from a few of the files.
 
     Raises:
         DatasetError: no samples, or no labels of ``source``.
+        InvalidSetting: a class that the dataset does not have.
     """
     dataset = dataset_of(samples)
     field = instances_field(dataset, source)
-    labelled = samples.match(F(field) != None)  # noqa: E711  (a database expression)
+    labelled = labelled_samples(samples, field, classes)
     size, width, instances, images = labelled.aggregate(
         [
             fo.Mean("metadata.size_bytes"),
@@ -76,7 +81,7 @@ def estimate_size(
 
 
 def in_units(count: float) -> str:
-    """A number of bytes as people say it, such as ``12 MB``."""
+    """A number of bytes in units people read, such as ``12 MB``."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if round(count, 1) < 1000:
             return f"{count:.0f} {unit}" if count >= 10 or unit == "bytes" else f"{count:.1f} {unit}"

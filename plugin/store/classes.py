@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import fiftyone as fo
+from fiftyone import ViewField as F
 
-from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.plugin.store import field_names
 
 #: Class -> the phrases that mean it.
@@ -24,6 +25,31 @@ def read_classes(dataset: fo.Dataset) -> dict[str, tuple[str, ...]]:
     """Class -> phrases in the order of the class ids; empty for a dataset that has none yet."""
     listed = dataset.info.get(field_names.INFO, {}).get("classes", [])
     return {item["name"]: tuple(item["phrases"]) for item in listed}
+
+
+def classes_in(dataset: fo.Dataset, instances: str) -> list[str]:
+    """The dataset's classes in the order of their ids, then any others that occur in the field ``instances``."""
+    return list(dict.fromkeys([*read_classes(dataset), *dataset.distinct(f"{instances}.detections.label")]))
+
+
+def only_classes(
+    samples: fo.Dataset | fo.DatasetView, dataset: fo.Dataset, fields: Sequence[str], classes: Sequence[str]
+) -> fo.DatasetView:
+    """The samples with the instances of ``classes`` alone in their Detections ``fields``; all samples stay.
+
+    Raises:
+        InvalidSetting: one text instead of a list, an empty list, or a class that is in none of the fields.
+    """
+    known = list(dict.fromkeys(name for field in fields for name in classes_in(dataset, field)))
+    if isinstance(classes, str) or not classes:
+        raise InvalidSetting("classes", classes, "give a list of class names, such as ['car', 'bus']")
+    for name in classes:
+        if name not in known:
+            raise InvalidSetting("classes", name, f"the dataset has no such class; there are {', '.join(known)}")
+    view = samples.view()
+    for field in fields:
+        view = view.filter_labels(field, F("label").is_in(list(classes)), only_matches=False)
+    return view
 
 
 def extend_classes(dataset: fo.Dataset, classes: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     import fiftyone as fo
 
@@ -58,3 +60,23 @@ def test_run_stores_agreement_and_shows_a_table(app, twice_labelled: fo.Dataset)
     assert "rows" in told["show_output"]["outputs"]["type"]["properties"]
     twice_labelled.reload()
     assert None not in twice_labelled.values("agreement_attention_shifted")
+
+
+def test_only_some_classes_and_another_least_iou(app, twice_labelled: fo.Dataset) -> None:
+    label = twice_labelled.distinct("attention_instances.detections.label")[0]
+    told = app.stream("compare_sources", twice_labelled, a="attention", b="shifted", classes=[label], iou=0.99)
+    rows = told[-1][1]["results"]["rows"]
+    assert {row["class"] for row in rows} == {label, "all"}
+    key = max(twice_labelled.list_runs(method="diffucurate/compare"))
+    settings = twice_labelled.get_run_info(key).config.settings
+    assert (settings["classes"], settings["iou"]) == ([label], 0.99)
+
+
+@pytest.mark.parametrize(
+    ("params", "field", "words"),
+    [({"classes": ["lorry"]}, "classes", "no such class"), ({"iou": 0}, "iou", "at most 1")],
+)
+def test_what_cannot_be_matched_is_refused(
+    app, twice_labelled: fo.Dataset, params: dict, field: str, words: str
+) -> None:
+    assert words in app.problems("compare_sources", twice_labelled, a="attention", b="shifted", **params)[field]

@@ -74,8 +74,8 @@ def test_form_counts_what_the_rules_keep(
         ({"max_per_class": 0}, "max_per_class", "0: it must be at least 1"),
         ({"near_duplicates": True, "distance": -1}, "distance", "-1: give a distance above 0"),
         ({"near_duplicates": False, "distance": -1}, None, ""),
-        ({"view": "mine"}, "view", "there is a saved view 'mine' that curate did not make"),
-        ({"view": "a,b"}, "view", "without commas"),
+        ({"save_as": "mine"}, "save_as", "there is a saved view 'mine' that curate did not make"),
+        ({"save_as": "a,b"}, "save_as", "without commas"),
         ({"source": "nobody"}, "source", "no labels 'nobody' any more"),
     ],
 )
@@ -91,7 +91,7 @@ def test_run_saves_and_opens_the_view(app, painted: fo.Dataset) -> None:
     import fiftyone as fo
 
     label = painted.first().attention_instances.detections[0].label
-    told = app.stream(NAME, painted, source="attention", classes=[label], view="some")
+    told = app.stream(NAME, painted, source="attention", classes=[label], save_as="some")
     painted.reload()
     kept = len(painted.load_saved_view("some"))
     assert 0 < kept == len(painted.match_tags("some"))
@@ -141,7 +141,7 @@ def test_a_form_with_errors_does_not_run(app, painted: fo.Dataset) -> None:
 
     painted.save_view("mine", painted.limit(1))
     with pytest.raises(ExecutionError, match="view 'mine' that curate did not make"):
-        app.stream(NAME, painted, source="attention", view="mine")
+        app.stream(NAME, painted, source="attention", save_as="mine")
     assert painted.distinct("tags") == []
 
 

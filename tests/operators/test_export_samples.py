@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         ({"out_dir": "{new}", "splits": "train=nan"}, "splits", "above 0"),
         ({"out_dir": "{new}", "splits": "train=0.8,val=0.2"}, None, ""),
         ({"out_dir": "{new}", "source": "nobody"}, "source", "no labels 'nobody' any more"),
+        ({"out_dir": "{new}", "classes": ["lorry"]}, "classes", "no such class"),
         ({"out_dir": "{new}"}, None, ""),
     ],
 )

@@ -15,7 +15,7 @@ NAME = "undo_curation"
 def test_form_lists_curations_and_tells_about_the_chosen_one(app, painted: fo.Dataset) -> None:
     assert "nothing was curated here yet" in app.problems(NAME, painted)["none"]
     curate(painted, source="attention")
-    curate(painted, source="attention", min_confidence=0.01, view="sure")
+    curate(painted, source="attention", min_confidence=0.01, save_as="sure")
     form = app.form(NAME, painted)
     assert form["curation"]["type"]["values"] == ["sure", "curated"]
     assert form["about"]["view"]["description"] == "Rules: labels of attention, confidence at least 0.01"

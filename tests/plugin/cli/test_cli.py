@@ -19,8 +19,8 @@ from diffucurate.plugin.cli import run
 
 Outcome = tuple[int, Any, str]
 COMMANDS = (
-    "generate", "expand-captions", "label", "learn-token", "train-token", "compare", "curate", "undo", "export",
-    "provenance", "regenerate", "demo", "demo-rare", "doctor",
+    "generate", "expand-captions", "img2img", "inpaint", "label", "learn-token", "train-token", "compare", "curate",
+    "undo-curation", "export", "provenance", "regenerate", "demo", "demo-rare", "doctor",
 )  # fmt: skip
 
 
@@ -105,14 +105,40 @@ def test_help_of_everything_without_fiftyone_or_torch() -> None:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("generate", ["RECIPE", "--model", "--limit", "--batch-size", "--device"]),
+        ("generate", ["RECIPE", "--model", "--seeds", "--count", "--batch-size", "--device"]),
         ("label", ["DATASET", "--source", "--weights", "--model", "--refiner", "--classes", "--view", "yolov8"]),
-        ("compare", ["DATASET", "A", "B"]),
-        ("curate", ["DATASET", "--source", "--min-confidence", "--min-agreement", "--against", "--score", "--view"]),
-        ("undo", ["DATASET", "NAME"]),
-        ("export", ["DATASET", "OUT", "--format", "coco", "yolo", "--source", "--view", "--splits"]),
+        ("compare", ["DATASET", "A", "B", "--view", "--classes", "--iou"]),
+        (
+            "curate",
+            [
+                "DATASET",
+                "--source",
+                "--min-confidence",
+                "--min-agreement",
+                "--against",
+                "--scores",
+                "--view",
+                "--save-as",
+            ],
+        ),
+        ("undo-curation", ["DATASET", "NAME"]),
+        (
+            "export",
+            [
+                "DATASET",
+                "OUT",
+                "--format",
+                "coco",
+                "yolo",
+                "--source",
+                "--view",
+                "--classes",
+                "--splits",
+                "--overwrite",
+            ],
+        ),
         ("provenance", ["DATASET", "SAMPLE", "--repaint"]),
-        ("regenerate", ["DATASET", "--sample", "--view", "--new-seeds", "--seeds", "--change"]),
+        ("regenerate", ["DATASET", "--samples", "--view", "--seeds", "--attributes"]),
     ],
 )
 def test_options(name: str, options: list[str], capfd: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +168,7 @@ def test_nothing_asked(capfd: pytest.CaptureFixture[str]) -> None:
         (["bake"], "No such command 'bake'"),
         (["generate"], "Missing argument 'RECIPE'"),
         (["generate", "nowhere.yaml"], "there is no such file"),
-        (["generate", "nowhere.yaml", "--limit", "0"], "--limit"),
+        (["generate", "nowhere.yaml", "--count", "0"], "--count"),
         (["generate", "nowhere.yaml", "--batch-size", "two"], "--batch-size"),
         (["generate", "nowhere.yaml", "--colour", "red"], "No such option"),
         (["label", "d"], "--source"),
@@ -153,16 +179,19 @@ def test_nothing_asked(capfd: pytest.CaptureFixture[str]) -> None:
         (["compare", "no such dataset", "attention", "yolov8"], "does not exist"),
         (["curate", "no such dataset", "--source", "attention"], "does not exist"),
         (["provenance", "no such dataset", "x"], "does not exist"),
-        (["regenerate", "d", "--new-seeds", "2"], "either --sample or --view"),
-        (["regenerate", "d", "--view", "v", "--new-seeds", "2", "--seeds", "3"], "either --seeds or --new-seeds"),
-        (["regenerate", "d", "--view", "v", "--change", "night"], "as in time=night,dusk"),
+        (["label", "d", "--source", "attention", "--classes", "car,bus=bus,coach"], "one class and its phrases"),
+        (["label", "d", "--source", "attention", "--tokens", "one,"], "one comma between"),
+        (["compare", "d", "a", "b", "--classes", "bus=bus"], "one comma between"),
+        (["regenerate", "d", "--seeds", "2"], "either --samples or --view"),
+        (["regenerate", "d", "--samples", "x", "--view", "v", "--seeds", "2"], "either --samples or --view"),
+        (["regenerate", "d", "--view", "v", "--attributes", "night"], "as in time=night,dusk"),
         (["curate", "d", "--source", "a", "--min-confidence", "1.5"], "--min-confidence"),
         (["curate", "d", "--source", "a", "--min-agreement", "-1"], "--min-agreement"),
         (["export", "d", "out", "--format", "voc", "--source", "a"], "voc"),
         (["export", "no such dataset", "out", "--format", "coco", "--source", "a"], "does not exist"),
-        (["curate", "d", "--source", "a", "--score", "uniqueness"], "uniqueness=0.2:"),
-        (["curate", "d", "--source", "a", "--score", "=0.2:"], "uniqueness=0.2:"),
-        (["curate", "d", "--source", "a", "--score", "x=low:"], "uniqueness=0.2:"),
+        (["curate", "d", "--source", "a", "--scores", "uniqueness"], "uniqueness=0.2:"),
+        (["curate", "d", "--source", "a", "--scores", "=0.2:"], "uniqueness=0.2:"),
+        (["curate", "d", "--source", "a", "--scores", "x=low:"], "uniqueness=0.2:"),
         (["export", "d", "out", "--format", "coco", "--source", "a", "--splits", "train:1"], "train=0.8,val=0.2"),
     ],
 )
@@ -181,7 +210,7 @@ def test_a_wrong_recipe_names_field_value_and_remedy(command: Callable[..., Outc
     remedy = "this is not a key of a recipe; did you mean 'steps'?"
     assert code == 1 and document == {
         "error": {
-            "type": "InvalidSetting",
+            "type": "RecipeError",
             "message": f"stepz: 3 - {remedy}",
             "field": "stepz",
             "value": 3,
@@ -239,7 +268,7 @@ def test_generate_adds_what_is_missing_and_no_more(
     command: Callable[..., Outcome], recipe: Path, delete_afterwards: None
 ) -> None:
     name = yaml.safe_load(recipe.read_text())["dataset"]
-    code, document, err = command("generate", recipe, "--limit", 2, "--batch-size", 1, "--device", "cpu")
+    code, document, err = command("generate", recipe, "--count", 2, "--batch-size", 1, "--device", "cpu")
     assert (code, document) == (0, {"dataset": name, "added": 2, "samples": 2}), err
     assert "generate: 2/2" in err and "images/s" in err
     assert command("generate", recipe)[:2] == (0, {"dataset": name, "added": 1, "samples": 3})
@@ -332,12 +361,12 @@ def test_learn_a_token_and_label_by_it(
     import numpy as np
 
     monkeypatch.setenv("DIFFUCURATE_TOKENS_DIR", str(tmp_path / "tokens"))
-    dataset = fo.load_dataset(command("generate", recipe, "--limit", 2)[1]["dataset"])
+    dataset = fo.load_dataset(command("generate", recipe, "--count", 2)[1]["dataset"])
     box = fo.Detection(label="bus", bounding_box=[0.25, 0.25, 0.5, 0.5], mask=np.ones((1, 1), bool))
     sample = dataset.first()
     sample["drawn"] = fo.Detections(detections=[box])
     sample.save()
-    learn = ("learn-token", dataset.name, "drawn", "--name", "mine", "--sample", sample.id, "--model", model)
+    learn = ("learn-token", dataset.name, "drawn", "--name", "mine", "--samples", sample.id, "--model", model)
     code, document, err = command(*learn)
     assert code == 0, err
     (made,) = document["tokens"]
@@ -347,7 +376,7 @@ def test_learn_a_token_and_label_by_it(
     assert code == 1 and document["error"]["field"] == "name"
     assert command(*learn, "--overwrite")[0] == 0
 
-    by_token = ("label", dataset.name, "--source", "attention", "--token", "mine", "--classes", "bus")
+    by_token = ("label", dataset.name, "--source", "attention", "--tokens", "mine", "--classes", "bus")
     code, _, err = command(*by_token)
     assert code == 0, err
     assert command(*by_token, "--no-contrast", "--no-counted")[0] == 0
@@ -355,7 +384,7 @@ def test_learn_a_token_and_label_by_it(
     runs = [dataset.get_run_info(key).config.settings for key in dataset.list_runs() if "label" in key]
     assert [(made["tokens"], made["contrast"]) for made in runs] == [(["mine"], None), (["mine"], False)]
     assert [made["settings"]["counted"] for made in runs] == [True, False]
-    code, document, _ = command("label", dataset.name, "--source", "attention", "--token", "yours", "--classes", "bus")
+    code, document, _ = command("label", dataset.name, "--source", "attention", "--tokens", "yours", "--classes", "bus")
     assert code == 1 and "no token of that name" in document["error"]["message"]
 
 
@@ -364,7 +393,7 @@ def test_label_with_a_refiner(
 ) -> None:
     import fiftyone as fo
 
-    dataset = fo.load_dataset(command("generate", recipe, "--limit", 1)[1]["dataset"])
+    dataset = fo.load_dataset(command("generate", recipe, "--count", 1)[1]["dataset"])
     refiner = ("--refiner", segmenter_folder, "--min-agreement", 0)
     code, _, err = command("label", dataset.name, "--source", "attention", *refiner)
     assert code == 0, err
@@ -378,15 +407,15 @@ def test_label_with_a_refiner(
 def test_provenance_and_regenerate(command: Callable[..., Outcome], recipe: Path, delete_afterwards: None) -> None:
     import fiftyone as fo
 
-    name = command("generate", recipe, "--limit", 1)[1]["dataset"]
+    name = command("generate", recipe, "--count", 1)[1]["dataset"]
     source = fo.load_dataset(name).first()
     code, told, _ = command("provenance", name, source.id, "--repaint")
     assert (code, told["job_id"], told["repainted"]["identical"]) == (0, source.job_id, True)
     assert command("provenance", name, "f" * 24)[0] == 1
-    code, made, _ = command("regenerate", name, "--sample", source.id, "--seeds", "40,41")
+    code, made, _ = command("regenerate", name, "--samples", source.id, "--seeds", "40,41")
     assert (code, made["added"]) == (0, 2)
     assert fo.load_dataset(name)[made["samples"][0]].source_id == source.id
-    assert command("regenerate", name, "--sample", source.id, "--seeds", "40,x")[0] == 1
+    assert command("regenerate", name, "--samples", source.id, "--seeds", "40,x")[0] == 1
 
 
 def test_compare_curate_export(
@@ -401,9 +430,15 @@ def test_compare_curate_export(
     assert (comparison["dataset"], comparison["a"], comparison["b"]) == (dataset.name, "truth", "moved")
     assert comparison["samples"] == 6 and 0.5 <= comparison["agreement"] < 1
     assert comparison["overall"]["matched"] >= sum(len(labels.instances) for labels in truth[:3])
+    dataset.save_view("last", dataset[3:])
+    label = truth[0].instances[0].label
+    options = ("--view", "last", "--classes", label, "--iou", 1)
+    code, narrow, err = command("compare", dataset.name, "moved", "truth", *options)
+    assert (code, narrow["samples"]) == (0, 3), err
+    assert {row["label"] for row in narrow["classes"]} <= {label} and narrow["overall"]["matched"] == 0
 
     code, kept, err = command(
-        "curate", dataset.name, "--source", "truth", "--against", "moved", "--min-agreement", 0.99, "--view", "same"
+        "curate", dataset.name, "--source", "truth", "--against", "moved", "--min-agreement", 0.99, "--save-as", "same"
     )
     assert (code, kept) == (0, {"dataset": dataset.name, "view": "same", "kept": 3, "samples": 6}), err
 
@@ -413,19 +448,21 @@ def test_compare_curate_export(
         "--source",
         "truth",
         "--view",
+        "same",
+        "--save-as",
         "few",
         "--max-per-class",
         1,
         "--near-duplicates",
         0.01,
         "--exact-duplicates",
-        "--score",
+        "--scores",
         "agreement_truth_moved=0.5:",
         "--max-area",
         0.9,
     )
-    assert (code, 0 < fewer["kept"] <= 3) == (0, True), err
-    code, undone, err = command("undo", dataset.name, "few")
+    assert (code, 0 < fewer["kept"] <= 3, fewer["samples"]) == (0, True, 3), err
+    code, undone, err = command("undo-curation", dataset.name, "few")
     assert (code, undone["untagged"], undone["view"]) == (0, fewer["kept"], "removed"), err
 
     for format in ("coco", "yolo"):
@@ -446,7 +483,11 @@ def test_compare_curate_export(
         assert code == 0 and summary["dataset"] == dataset.name and sum(summary["images"].values()) == 3, err
         assert len(list(out.rglob("*.png"))) == 3
     code, document, _ = command("export", dataset.name, tmp_path / "coco", "--format", "coco", "--source", "truth")
-    assert code == 1 and str(tmp_path / "coco") in document["error"]["message"]  # what is there is not overwritten
+    assert code == 1 and str(tmp_path / "coco") in document["error"]["message"]
+    again = ("export", dataset.name, tmp_path / "coco", "--format", "coco", "--source", "truth", "--overwrite")
+    code, summary, err = command(*again, "--classes", label)
+    assert (code, sum(summary["images"].values())) == (0, 6), err
+    assert sum(summary["instances"].values()) == dataset.count_values("truth_instances.detections.label")[label]
 
 
 def test_people_see_tables_and_sentences(
@@ -490,7 +531,7 @@ def test_img2img_and_inpaint(
         dataset.name,
         "--prompt",
         "a {colour} car",
-        "--change",
+        "--attributes",
         "colour=red,blue",
         "--strength",
         "0.5,1",
@@ -508,9 +549,9 @@ def test_img2img_and_inpaint(
         "truth",
         "--prompt",
         "a red sedan",
-        "--class",
+        "--classes",
         "sedan=sedan,red sedan",
-        "--to",
+        "--save-as",
         f"{dataset.name}-new",
         *options,
     )

@@ -32,7 +32,7 @@ def test_what_it_ships_with_was_learned_as_it_says() -> None:
 
 
 def test_the_command(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(["demo-rare", "--images", "1", "--no-app", "--json"]) == 0
+    assert run(["demo-rare", "--count", "1", "--no-app", "--json"]) == 0
     told = json.loads(capfd.readouterr().out)
     assert told["before"] == {"images": 1, "pianos": 0, "mean_iou": None, "share": 0.0}
     assert told["after"]["images"] == 1 and told["recipe"] == learned_piano().recipe_parts()

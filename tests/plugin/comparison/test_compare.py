@@ -103,6 +103,24 @@ def test_view_leaves_the_rest_alone_and_its_filters_count(dataset, add_bars):
     assert dataset.count("one_instances.detections") == 4
 
 
+def test_only_instances_of_the_named_classes_count(dataset, add_bars):
+    add_bars(
+        one=[bars(("car", 0, 8), ("bus", 16, 24)), bars(("bus", 0, 8)), bars(("bus", 0, 8))],
+        two=[bars(("car", 0, 6), ("bus", 8, 16)), bars(("car", 0, 8)), bars(("bus", 0, 8))],
+    )
+    result = compare(dataset, "one", "two", classes=["car"])
+    (row,) = result.classes
+    assert (row.label, row.matched, row.only_a, row.only_b) == ("car", 1, 0, 1)
+    # Where neither has a car they agree, whatever else they see.
+    assert dataset.values("agreement_one_two") == pytest.approx([0.75, 0.0, 1.0])
+    assert (result.samples, dataset.count("one_instances.detections")) == (3, 4)
+    key = next(key for key in dataset.list_runs() if "compare" in key)
+    assert dataset.get_run_info(key).config.settings["classes"] == ["car"]
+    for classes, message in ((["car", "lorry"], "'lorry' - .* there are car, bus"), ([], "a list"), ("car", "a list")):
+        with pytest.raises(InvalidSetting, match=f"classes: .*{message}"):
+            compare(dataset, "one", "two", classes=classes)
+
+
 def test_samples_without_one_source_are_skipped(dataset, add_bars):
     add_bars(one=[bars(("car", 0, 8))] * 3, two=[bars(("car", 0, 8)), None, None])
     result = compare(dataset, "one", "two")

@@ -101,8 +101,8 @@ def test_curating_again_replaces_tag_and_view(labelled):
 
 
 def test_names_stand_side_by_side(labelled):
-    curate(labelled, source="one", classes=["bus"], view="buses")
-    curate(labelled, source="one", classes=["car"], view="cars")
+    curate(labelled, source="one", classes=["bus"], save_as="buses")
+    curate(labelled, source="one", classes=["car"], save_as="cars")
     assert labelled.count_sample_tags() == {"buses": 1, "cars": 2}
     assert labelled.list_saved_views() == ["buses", "cars"]
 
@@ -126,9 +126,9 @@ def test_the_users_own_tags_and_views_are_safe(labelled):
     labelled.limit(1).tag_samples("mine")
     labelled.save_view("my view", labelled.limit(1))
     with pytest.raises(DatasetError, match="tag 'mine' that curate did not set"):
-        curate(labelled, source="one", view="mine")
+        curate(labelled, source="one", save_as="mine")
     with pytest.raises(DatasetError, match="saved view 'my view' that curate did not make"):
-        curate(labelled, source="one", view="my view")
+        curate(labelled, source="one", save_as="my view")
     assert len(labelled.load_saved_view("my view")) == 1
     assert labelled.list_runs() == []
 
@@ -143,7 +143,7 @@ def test_the_users_own_tags_and_views_are_safe(labelled):
         ({"classes": []}, "classes"),
         ({"classes": ["zebra"]}, "zebra.*there are"),
         ({"min_area": 0.5, "max_area": 0.2}, "min_area: 0.5 - it must not exceed"),
-        ({"view": " "}, "view"),
+        ({"save_as": " "}, "save_as"),
     ],
 )
 def test_bad_rule_is_named(table, rules, message):
@@ -180,7 +180,7 @@ def test_undo_goes_back_one_curation_at_a_time(labelled):
     for rules in ({"classes": ["car"]}, {"min_confidence": 0.5}, {"min_agreement": 0.1, "against": "two"}):
         states.append(state(labelled))
         curate(labelled, source="one", **rules)
-    curate(labelled, source="one", view="beside it")
+    curate(labelled, source="one", save_as="beside it")
     made = [(curation.name, curation.rules, curation.count.headline()) for curation in curations(labelled)]
     assert made == [
         ("beside it", "labels of one", "4 of 5 images kept"),

@@ -86,6 +86,23 @@ def test_filters_of_the_view_decide_what_is_written(labelled, tmp_path):
     assert (name, label) == ("0.png", "car")
 
 
+@pytest.mark.parametrize("format", ["coco", "yolo"])
+def test_only_the_named_classes_are_written(labelled, tmp_path, format):
+    summary = export(labelled, tmp_path / "out", format=format, source="odd", classes=["bus"])
+    assert (summary.images, summary.instances, summary.unlabelled) == ({"train": 2}, {"train": 1}, 1)
+    assert estimate_size(labelled, tmp_path, format=format, source="odd", classes=["bus"]).instances == 1
+    if format == "coco":
+        found = coco_masks(tmp_path / "out")
+        assert [label for label, _, _ in found["0.png"]] == ["bus"] and found["1.png"] == []
+        categories = json.loads((tmp_path / "out" / "annotations" / "train.json").read_text())["categories"]
+        assert [category["name"] for category in categories] == ["bus"]
+    else:
+        assert (tmp_path / "out" / "labels" / "train" / "0.txt").read_text().split()[0] == "0"
+        assert list(yaml.safe_load((tmp_path / "out" / "data.yaml").read_text())["names"].values()) == ["bus"]
+    with pytest.raises(InvalidSetting, match="classes: 'lorry' - the dataset has no such class"):
+        export(labelled, tmp_path / "out", format=format, source="odd", classes=["lorry"])
+
+
 def test_splits_are_disjoint_complete_and_stable(dataset, add_scenes, scenes, tmp_path):
     shape = scenes[0].image.shape[:2]
     add_scenes(scenes[:5], odd=[odd_labels(shape)] * 5)

@@ -118,9 +118,9 @@ def test_all_sections_with_another_model(
     assert set(varied.values("attributes.time_of_day")) == {"noon", "night"}
     assert replaced.first().prompt == "a rear view of yellow camper" and replaced.first().source.label == "car"
     assert "attention_instances" in replaced.get_field_schema()
-    assert run(["generate", str(path), "--model", model_folder, "--section", "img2img", "--json"]) == 0
+    assert run(["generate", str(path), "--model", model_folder, "--sections", "img2img", "--json"]) == 0
     assert json.loads(capfd.readouterr().out) == {"dataset": f"{name}-img2img", "added": 0, "samples": 6}
-    assert run(["generate", str(path), "--section", "txt2im", "--json"]) == 1
+    assert run(["generate", str(path), "--sections", "txt2im", "--json"]) == 1
     assert "it has txt2img, img2img, inpaint" in capfd.readouterr().err
 
 
@@ -165,7 +165,7 @@ def test_any_folder_of_pictures_with_masks(
     made = generate(content)
     assert len(made) == 1 and made.first().source.label == "object"
     folder = str(theirs / "images" / "0001")
-    ask = ["--prompt", "a bus", "--class", "bus", "--model", model_folder, "--steps", "2", "--limit", "1", "--json"]
+    ask = ["--prompt", "a bus", "--classes", "bus", "--model", model_folder, "--steps", "2", "--count", "1", "--json"]
     try:
         assert run(["img2img", folder, *ask]) == 0
         assert json.loads(capfd.readouterr().out)["dataset"] == "0001-varied"
@@ -234,11 +234,11 @@ def test_only_the_option_trusts_a_pickle(
     torch.save({"<piano>": torch.ones(16), "other": Anything(f"touch {trace}")}, tmp_path / "piano.pt")
     config["txt2img"]["textual_inversion"] = {"weights": str(tmp_path / "piano.pt"), "keyword": "<piano>"}
     path.write_text(json.dumps(config))
-    ask = ["generate", str(path), "--section", "none"]  # refused after the words are there, before anything is painted
+    ask = ["generate", str(path), "--sections", "none"]  # refused after the words are there, before anything is painted
     assert run(ask) == 1 and "--trust-pickle" in capfd.readouterr().err and not trace.exists()
-    assert run([*ask, "--trust-pickle"]) == 1 and "section: 'none'" in capfd.readouterr().err and trace.exists()
+    assert run([*ask, "--trust-pickle"]) == 1 and "sections: 'none'" in capfd.readouterr().err and trace.exists()
     trace.unlink()
-    assert run(ask) == 1 and "section: 'none'" in capfd.readouterr().err and not trace.exists()  # converted before
+    assert run(ask) == 1 and "sections: 'none'" in capfd.readouterr().err and not trace.exists()  # converted before
 
 
 def test_a_config_with_a_pickled_word(config: dict[str, Any], model_folder: str, tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_the_command_line(
         "0",
         "--lora",
         "text",
-        "--rank",
+        "--lora-rank",
         "2",
         "--json",
     ]

@@ -1,0 +1,111 @@
+"""The arguments and options of all commands that take them: one spelling and one help text for each meaning.
+
+A list is one option with commas, which may also be given several times. Options are called as the Python keyword that
+they become.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+# -- What comes in
+
+DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Name of a FiftyOne dataset.")]
+ImagesArgument = Annotated[
+    str, typer.Argument(metavar="DATASET", help="Name of a FiftyOne dataset, or a folder of images.")
+]
+View = Annotated[
+    str | None, typer.Option(metavar="NAME", help="A saved view of the dataset, to take only its samples.")
+]
+Samples = Annotated[
+    list[str] | None, typer.Option(metavar="ID,...", help="The ids of samples, to take only these (repeatable).")
+]
+Source = Annotated[
+    str, typer.Option(metavar="NAME", help="A label source such as attention, or a field of detections.")
+]
+ClassNames = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME,...", help="Only these classes: car,bus; all if left out (repeatable)."),
+]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME,...|NAME=PHRASE,...",
+        help="Classes: car,bus or, with the phrases that mean one, bus=bus,coach; those known already if left out "
+        "(repeatable).",
+    ),
+]
+Tokens = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME,...", help="attention: tokens from 'learn-token' that help to find their classes (repeatable)."
+    ),
+]
+
+# -- What is to be painted
+
+Prompt = Annotated[list[str] | None, typer.Option(help="What to show; may have {attributes} (repeatable).")]
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE,...", help="Values of an attribute to paint, as in time=night,dusk (repeatable)."),
+]
+Captions = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="A text file, a JSON list or COCO's captions JSON, instead of the recipe's prompts."
+    ),
+]
+CaptionInstances = Annotated[
+    str | None,
+    typer.Option(
+        "--instances", metavar="FILE", help="COCO's instances JSON of the same images, which says what each shows."
+    ),
+]
+Strength = Annotated[
+    str | None, typer.Option(help="How far to go, above 0 and at most 1; of several, as in 0.4,0.8, one is drawn.")
+]
+Size = Annotated[
+    str | None, typer.Option(metavar="WxH", help="In pixels, as in 512x512; that of each image if left out.")
+]
+Seeds = Annotated[
+    str | None, typer.Option(metavar="N|SEED,...", help="How many seeds for each prompt, or which: 3,7 or, for one, 3,")
+]
+Steps = Annotated[int | None, typer.Option(min=1, help="Steps of the whole schedule, of which STRENGTH are taken.")]
+Guidance = Annotated[float | None, typer.Option(min=0, help="Classifier-free guidance scale.")]
+
+# -- How it is done
+
+Model = Annotated[
+    str | None,
+    typer.Option(help="A diffusion model: a hub id, a folder or a file; the recipe's or the built-in one if left out."),
+]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one there is if left out.")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="How many at once; the usual number if left out. Painting halves it when memory runs out."
+    ),
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="Of all that is drawn by chance; 0 if left out.")]
+Iou = Annotated[float, typer.Option(help="Least IoU of two instances that match, above 0 and at most 1.")]
+
+# -- What goes out
+
+Count = Annotated[int | None, typer.Option(min=1, help="Make at most so many images.")]
+SaveViewAs = Annotated[
+    str | None,
+    typer.Option("--save-as", metavar="NAME", help="The name of the saved view and of the tag; 'curated' if left out."),
+]
+SaveDatasetAs = Annotated[
+    str | None,
+    typer.Option(
+        "--save-as", metavar="NAME", help="The dataset to add to; DATASET-varied or DATASET-inpainted if left out."
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier call left under that name.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, all else on stderr.")]
+Serve = Annotated[
+    bool, typer.Option("--app/--no-app", envvar="APP", help="Serve the App until Ctrl-C, in a terminal only.")
+]

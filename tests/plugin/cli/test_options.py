@@ -1,0 +1,135 @@
+"""All commands at once: an example that parses, one spelling and one help text per meaning, Python's own keywords."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import shlex
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import diffucurate as dc
+from diffucurate.generator.labels.settings import SETTINGS
+from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.plugin.cli.app import app
+from diffucurate.plugin.curation.curate import undo_curation
+
+ROOT = Path(__file__).parents[3]
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands
+
+#: What each command calls; None where it is no verb of Python's.
+VERBS = {
+    "compare": dc.compare,
+    "curate": dc.curate,
+    "demo": None,
+    "demo-rare": None,
+    "doctor": None,
+    "expand-captions": dc.expand_captions,
+    "export": dc.export,
+    "generate": dc.generate,
+    "img2img": dc.img2img,
+    "inpaint": dc.inpaint,
+    "label": dc.label,
+    "learn-token": dc.learn_token,
+    "provenance": dc.provenance,
+    "regenerate": dc.regenerate,
+    "train-token": dc.train_token,
+    "undo-curation": undo_curation,
+}
+
+#: Options that choose the samples, which Python is handed, and what is about the command line itself.
+COMMON = {"view", "samples", "json"}
+
+#: Options that feed no keyword of their own name, and what they feed.
+EXCEPTIONS = {
+    ("expand-captions", "recipe"): "classes and captions",
+    ("expand-captions", "instances"): "captions",
+    ("generate", "model"): "recipe",
+    ("generate", "seeds"): "recipe",
+    ("generate", "sections"): "recipe",
+    ("generate", "captions"): "recipe",
+    ("generate", "instances"): "recipe",
+    ("generate", "class_prompt"): "recipe",
+    ("label", "threshold"): "settings.floor",  # what forms and errors call it
+    **{("label", name): "settings" for model in SETTINGS.values() for name in model.model_fields},
+    ("provenance", "repaint"): "whether repaint is called too",
+    ("train-token", "lora_rank"): "lora",
+    ("train-token", "lora_learning_rate"): "lora",
+}
+
+#: Options that mean different things in different commands: the number of their help texts.
+MEANINGS = {
+    "--captions": 2,  # a file of them; texts to learn a word from
+    "--classes": 2,  # with phrases; names alone
+    "--count": 3,  # images; captions; images before and after
+    "--field": 2,  # objects to replace; objects to learn from
+    "--instances": 2,  # COCO's file; objects of an image
+    "--min-agreement": 2,  # of a refiner; of two sources
+    "--min-area": 2,  # a setting of attention; a rule
+    "--min-confidence": 2,  # a setting of sources; a rule
+    "--model": 2,  # a diffusion model; a language model
+    "--name": 2,  # of a class token; of a word's files
+    "--prompt": 2,  # of whole images; with the new object
+    "--save-as": 2,  # a view; a dataset
+    "--source": 2,  # one that labels; one whose labels are there
+    "--steps": 2,  # of painting; of learning
+}
+
+
+def options_of(command: Any) -> list[Any]:
+    return [param for param in command.params if param.param_type_name == "option" and param.name != "help"]
+
+
+def test_every_command_is_known() -> None:
+    assert set(COMMANDS) == set(VERBS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_ends_with_an_example_that_parses(name: str) -> None:
+    *_, example = COMMANDS[name].epilog.splitlines()
+    program, command, *arguments = shlex.split(example)
+    assert (program, command) == ("diffucurate", name)
+    COMMANDS[name].make_context(name, arguments)
+
+
+def test_an_option_has_one_help_text_for_each_meaning() -> None:
+    texts = defaultdict(set)
+    for command in COMMANDS.values():
+        for option in options_of(command):
+            texts[option.opts[0]].add(option.help)
+            assert option.help and len(option.opts) == 1, option.name
+    assert {name: len(helps) for name, helps in texts.items() if len(helps) > 1} == MEANINGS
+
+
+def test_an_option_is_spelled_as_its_parameter() -> None:
+    for command in COMMANDS.values():
+        for option in options_of(command):
+            if option.name != "serve":  # --app, as the variable APP of make
+                assert option.opts[0] == "--" + option.name.replace("_", "-")
+
+
+@pytest.mark.parametrize("name", [name for name, verb in VERBS.items() if verb is not None])
+def test_options_are_called_as_pythons_keywords(name: str) -> None:
+    parameters = inspect.signature(VERBS[name]).parameters
+    known = set(parameters)
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        from diffucurate.generator.inversion.settings import Inversion
+
+        known |= set((Inversion if name == "train-token" else Recipe).model_fields)
+    strange = {option.name for option in options_of(COMMANDS[name])} - COMMON - known
+    assert {option for option in strange if (name, option) not in EXCEPTIONS} == set()
+
+
+def test_nothing_outside_imports_the_command_line() -> None:
+    for folder in ("generator", "operators", "plugin", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if path.is_relative_to(ROOT / "plugin" / "cli"):
+                continue
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                assert not any(name.startswith("diffucurate.plugin.cli") for name in names), path
