@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 from diffucurate.generator.errors import InvalidSetting
 
@@ -99,7 +98,7 @@ def _in_one_sentence(settings: type[StrictSettings]) -> Iterator[None]:
         raise _invalid_setting(problem, settings) from None
 
 
-def _invalid_setting(problem: ErrorDetails, settings: type[StrictSettings]) -> InvalidSetting:
+def _invalid_setting(problem: Mapping[str, Any], settings: type[StrictSettings]) -> InvalidSetting:
     kind, value, context = problem["type"], problem["input"], problem.get("ctx", {})
     own = context.get("error")
     if isinstance(own, InvalidSetting):

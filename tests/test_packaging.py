@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import zipfile
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +27,9 @@ ROOT = Path(__file__).parents[1]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MANIFEST: dict[str, Any] = yaml.safe_load((ROOT / "fiftyone.yml").read_text())
 SHIPPED = (
-    "pyproject.toml", "README.md", "LICENSE", "__init__.py", "fiftyone.yml", "assets", "generator", "plugin",
-    "operators",
-)  # fmt: skip
+    *("pyproject.toml", "README.md", "LICENSE", "__init__.py", "fiftyone.yml", "py.typed"),
+    *("assets", "generator", "plugin", "operators"),
+)
 
 #: Makes an interpreter forget the installed package, however it was installed.
 FORGET = """
@@ -142,6 +145,30 @@ def test_requirements_are_the_base_dependencies() -> None:
     assert listed == base
 
 
+def test_both_opencv_packages_are_of_one_version_below_5() -> None:
+    """They write one ``cv2/`` folder: of two versions, the files of one would be overwritten by the other's."""
+    versions = {metadata.version(name) for name in ("opencv-python", "opencv-python-headless")}
+    assert len(versions) == 1
+    assert int(versions.pop().partition(".")[0]) < 5
+
+
+def test_what_is_imported_is_declared() -> None:
+    """By distribution; what an extra brings counts too."""
+    declared = [*PYPROJECT["project"]["dependencies"]]
+    for extra, requirements in PYPROJECT["project"]["optional-dependencies"].items():
+        declared += requirements if extra != "dev" else []
+    names = {re.split(r"[<>=!~ ]", requirement)[0].replace("_", "-").lower() for requirement in declared}
+    owners = metadata.packages_distributions()
+    for top in ("__init__.py", "generator", "plugin", "operators"):
+        for path in [ROOT / top] if top.endswith(".py") else (ROOT / top).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                modules += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+                for module in {module.partition(".")[0] for module in modules} - sys.stdlib_module_names:
+                    distributions = {name.lower() for name in owners.get(module, ())}
+                    assert module == "diffucurate" or distributions & names, f"{path}: {module}"
+
+
 def test_base_install_pulls_in_no_agpl() -> None:
     assert not [r for r in PYPROJECT["project"]["dependencies"] if "ultralytics" in r]
     assert PYPROJECT["project"]["optional-dependencies"]["yolo"][0].startswith("ultralytics")
@@ -162,7 +189,7 @@ def test_wheel_holds_code_manifest_and_weights(installed: Path, clean_copy: Path
     data = (clean_copy / "generator" / "tiny" / "weights", clean_copy / "assets")
     others = [path for folder in data for path in folder.rglob("*") if path.is_file()]
     names = {path.relative_to(clean_copy).as_posix() for path in (*files, *others)}
-    assert held == {f"diffucurate/{name}" for name in ("__init__.py", "fiftyone.yml", *names)}
+    assert held == {f"diffucurate/{name}" for name in ("__init__.py", "fiftyone.yml", "py.typed", *names)}
 
 
 def test_wheel_imports_and_stays_light(installed: Path) -> None:
