@@ -46,7 +46,7 @@ def test_forms_say_what_will_be_painted(app, painted: fo.Dataset) -> None:
         ("vary_images", {"prompt": "a car", "seeds": 0}, "seeds", "at least 1"),
         ("vary_images", {"prompt": "a car", "save_as": "../up"}, "save_as", "use letters"),
         ("replace_objects", {}, "prompt", "at least one prompt"),
-        ("replace_objects", {"prompt": "a car", "margin": 3.0}, "not_ready", "at most 2"),
+        ("replace_objects", {"prompt": "a car", "margin": 3.0}, "not_ready", "from 0 to 2"),
     ],
 )
 def test_what_is_wrong_stands_on_its_field(
