@@ -15,6 +15,7 @@ from fiftyone.operators.executor import ExecutionContext
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.files.strict_yaml import read_text
 from diffucurate.generator.jobs.image_count import images_of
+from diffucurate.generator.recipe.files import recipe_text
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.operators.forms import recipe_params
 from diffucurate.operators.forms.fields import param, plain, refuse
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.progress import Listener
 
 #: What the field for a pasted recipe begins with.
-EXAMPLE = recipe_params.as_text(recipe_params.EXAMPLE)
+EXAMPLE = recipe_text(recipe_params.EXAMPLE)
 
 
 class GenerateImages(LibraryOperator):
@@ -103,7 +104,7 @@ class GenerateImages(LibraryOperator):
                 "recipe",
                 label="Recipe",
                 description="What the dataset should hold, in YAML or JSON",
-                default=recipe_params.as_text(recipe_params.mapping_of(fields_of(ctx.params).values, ctx.dataset_name)),
+                default=recipe_text(recipe_params.mapping_of(fields_of(ctx.params).values, ctx.dataset_name)),
                 # Not CodeView: the App fetches that editor from the internet and shows none without it.
                 view=types.TextFieldView(multiline=True, rows=16, componentsProps=MONOSPACE),
             )

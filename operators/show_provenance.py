@@ -10,8 +10,9 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError
+from diffucurate.generator.recipe.files import recipe_text
 from diffucurate.operators.forms.fields import has_dataset, param, refuse
-from diffucurate.operators.forms.recipe_params import PASTED, as_text
+from diffucurate.operators.forms.recipe_params import PASTED
 from diffucurate.operators.forms.selection import chosen_sample
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.operators.runtime.uris import uri_of
@@ -85,7 +86,7 @@ class ShowProvenance(LibraryOperator):
             variant="outlined",
             on_click=uri_of("generate_images"),
             prompt=True,
-            params={"recipe_from": PASTED, "recipe": as_text(content)},
+            params={"recipe_from": PASTED, "recipe": recipe_text(content)},
         )
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:

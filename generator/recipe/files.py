@@ -5,11 +5,12 @@ Learned words that are pickles are converted on the way, where the caller says h
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
-from diffucurate.generator.files.strict_yaml import read_text, read_yaml
+from diffucurate.generator.files.strict_yaml import read_text, read_yaml, write_yaml
 from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
 from diffucurate.generator.recipe.model_options import PICKLES
 from diffucurate.generator.recipe.recipe import Recipe
@@ -33,10 +34,22 @@ def recipes_in(source: str | Path | Mapping[str, Any], converted: Converter | No
 
 def recipes_of(content: Any, converted: Converter | None = None) -> list[Recipe]:
     """The recipes of what ``read_yaml`` gave; see ``recipes_in``."""
-    contents = recipe_contents(content) if is_config(content) else [content]
+    sections = recipe_contents(content) if is_config(content) else [content]
     if converted is not None:
-        contents = [_with_words(one, converted) for one in contents]
-    return [Recipe.from_mapping(one) for one in contents]
+        sections = [_with_words(section, converted) for section in sections]
+    return [Recipe.from_mapping(section) for section in sections]
+
+
+def recipe_text(recipe: Recipe | Mapping[str, Any]) -> str:
+    """A recipe, or the content of one, as the YAML that ``Recipe.parse`` reads.
+
+    Written for people: each template on a line of its own, and neither attributes nor other keys where there are none.
+    """
+    content = recipe.model_dump(mode="json", exclude_none=True) if isinstance(recipe, Recipe) else recipe
+    head = {key: value for key, value in content.items() if key not in ("templates", "attributes")}
+    templates = "".join(f"\n  - {json.dumps(text, ensure_ascii=False)}" for text in content["templates"]) or " []"
+    attributes = write_yaml({"attributes": content["attributes"]}) if content["attributes"] else ""
+    return f"{write_yaml(head)}templates:{templates}\n{attributes}"
 
 
 def _with_words(content: Any, converted: Converter) -> Any:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import yaml
-
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.recipe.checks import Lists, check_mentions
 from diffucurate.generator.recipe.recipe import Recipe
@@ -68,8 +66,3 @@ def _mentioned(classes: Lists, templates: Sequence[str], attributes: Lists) -> d
         except RecipeError as error:
             del left[error.field.removeprefix("classes.")]
     return left
-
-
-def as_yaml(recipe: Recipe) -> str:
-    """The recipe as the text that ``Recipe.parse`` reads, in the order of its fields."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=1000)

@@ -11,6 +11,7 @@ from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.files.strict_yaml import write_yaml
 from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.generator.recipe.checks import check_templates
+from diffucurate.generator.recipe.files import recipe_text
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.operators.forms.class_tags import CLASSES_FOUND, remembered
 from diffucurate.operators.forms.fields import plain, refuse
@@ -18,7 +19,7 @@ from diffucurate.operators.forms.model import choose_model
 from diffucurate.operators.forms.recipe_defaults import Fields
 from diffucurate.operators.forms.recipe_errors import field_and_message
 from diffucurate.operators.forms.recipe_fields import ADVANCED, ask_advanced, ask_dataset, ask_numbers, ask_prompts
-from diffucurate.operators.forms.recipe_params import as_text, carried, left_behind, mapping_of
+from diffucurate.operators.forms.recipe_params import carried, left_behind, mapping_of
 
 MONOSPACE = {"field": {"sx": {"& textarea": {"fontFamily": "monospace", "fontSize": 13, "whiteSpace": "pre"}}}}
 
@@ -86,7 +87,7 @@ def show_yaml(inputs: types.Object, fields: Fields, current: str | None) -> None
     """Draw a switch that shows the recipe as text, to be copied."""
     inputs.bool("show_yaml", default=False, label="Show as YAML", view=types.SwitchView())
     if fields.values.get("show_yaml"):
-        text = as_text(mapping_of(fields.values, current))
+        text = recipe_text(mapping_of(fields.values, current))
         # Read-only in the browser's sense: a field that FiftyOne makes read-only lets nobody mark and copy its text.
         props = {"field": {**MONOSPACE["field"], "inputProps": {"readOnly": True}}}
         view = types.TextFieldView(multiline=True, rows=text.count("\n"), componentsProps=props)

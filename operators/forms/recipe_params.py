@@ -6,12 +6,11 @@ Lists are text in a form: templates one per line, values separated by commas. No
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from diffucurate.generator.errors import InvalidSetting, ModelError
-from diffucurate.generator.files.strict_yaml import read_yaml, write_yaml
+from diffucurate.generator.files.strict_yaml import read_yaml
 from diffucurate.generator.models.names import BUILT_IN, locate
 from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
 from diffucurate.generator.recipe.recipe import Recipe
@@ -174,14 +173,6 @@ def params_of(recipe: Recipe) -> dict[str, Any]:
     if recipe.classes != classes_found(params, recipe.attributes):
         params["classes"] = tags_of(recipe.classes)
     return params
-
-
-def as_text(mapping: Mapping[str, Any]) -> str:
-    """A recipe as YAML that people read: each template on its own line, no attributes where there are none."""
-    head = {key: value for key, value in mapping.items() if key not in ("templates", "attributes")}
-    listed = "".join(f"\n  - {json.dumps(text, ensure_ascii=False)}" for text in mapping["templates"]) or " []"
-    tail = write_yaml({"attributes": mapping["attributes"]}) if mapping["attributes"] else ""
-    return f"{write_yaml(head)}templates:{listed}\n{tail}"
 
 
 def used_attributes(templates: Sequence[str]) -> list[str]:

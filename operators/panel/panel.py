@@ -14,7 +14,8 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError
-from diffucurate.generator.recipe.subset import as_yaml, recipe_for_missing
+from diffucurate.generator.recipe.files import recipe_text
+from diffucurate.generator.recipe.subset import recipe_for_missing
 from diffucurate.operators.panel import widgets
 from diffucurate.operators.panel.clicks import ClickablePanel
 from diffucurate.operators.panel.empty_states import (
@@ -174,7 +175,7 @@ class CurationPanel(ClickablePanel):
             if wanted:
                 reduced = recipe_for_missing(recipe, wanted, one_each=True)
                 addition = reduced.model_copy(update={"dataset": ctx.dataset.name})
-                form = {"recipe_from": "pasted", "recipe": as_yaml(addition)}
+                form = {"recipe_from": "pasted", "recipe": recipe_text(addition)}
                 ctx.prompt(f"{self.plugin_name}/generate_images", params=form)
                 return
 

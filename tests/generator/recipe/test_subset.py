@@ -6,8 +6,9 @@ import pytest
 
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.jobs import count_jobs, jobs
+from diffucurate.generator.recipe.files import recipe_text
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.generator.recipe.subset import as_yaml, recipe_for_missing
+from diffucurate.generator.recipe.subset import recipe_for_missing
 
 RECIPE = Recipe.parse(
     """
@@ -59,8 +60,8 @@ def test_classes_and_attributes_that_no_prompt_needs_are_left_out() -> None:
 
 def test_text_reads_back_as_the_same_recipe() -> None:
     reduced = recipe_for_missing(RECIPE, [{"colour": "red"}])
-    assert Recipe.parse(as_yaml(reduced)) == reduced
-    assert count_jobs(Recipe.parse(as_yaml(reduced))) == 8
+    assert Recipe.parse(recipe_text(reduced)) == reduced
+    assert count_jobs(Recipe.parse(recipe_text(reduced))) == 8
 
 
 @pytest.mark.parametrize(

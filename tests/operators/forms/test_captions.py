@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from diffucurate.generator.recipe.files import recipe_text
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.operators.forms.recipe_params import as_text, mapping_of, params_of
+from diffucurate.operators.forms.recipe_params import mapping_of, params_of
 
 WRITTEN = {"recipe_from": "built", "prompts_from": "captions", "captions": "a red car on a {beach}\ntwo buses at night"}
 
@@ -90,7 +91,7 @@ def test_what_is_wrong_with_captions_stands_on_a_pasted_recipe(app) -> None:
 )
 def test_there_and_back(captions: Any) -> None:
     recipe = Recipe.from_mapping({"dataset": "d", "classes": {"car": ["car"], "bus": ["bus"]}, "captions": captions})
-    text = as_text(recipe.model_dump(mode="json", exclude_none=True))
+    text = recipe_text(recipe.model_dump(mode="json", exclude_none=True))
     assert Recipe.parse(text) == recipe
     # What no field says is carried along with the text.
     mapping = mapping_of({**params_of(recipe), "recipe": text})

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from diffucurate.generator.recipe.files import recipe_text
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.parsing import join_values, split_values
 from diffucurate.operators.forms.class_tags import classes_of, remembered, tags_of
 from diffucurate.operators.forms.fields import plain
-from diffucurate.operators.forms.recipe_params import EXAMPLE, as_text, mapping_of, params_of
+from diffucurate.operators.forms.recipe_params import EXAMPLE, mapping_of, params_of
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -202,7 +203,7 @@ def test_as_yaml_and_on_as_text(app, form) -> None:
 
 def test_a_recipe_that_was_handed_over_is_taken_apart(form) -> None:
     others = {"seeds": [5], "negative_prompt": "fog", "scheduler": "euler"}
-    text = as_text({**EXAMPLE, "classes": {"vehicle": ["car", "bus"]}, **others})
+    text = recipe_text({**EXAMPLE, "classes": {"vehicle": ["car", "bus"]}, **others})
     fields = form(recipe=text, advanced=True)
     assert fields["classes"]["default"] == ["vehicle: car, bus"]
     assert fields["seeds"]["default"] == "5," and fields["negative_prompt"]["default"] == "fog"
@@ -218,7 +219,7 @@ def test_what_a_pasted_recipe_says_of_rare_things_is_shown_or_kept(form) -> None
         "tokens": [{"path": "p.safetensors", "placeholder": "<p>"}],
         "seeds": {"count": 3, "highest": 9, "seed": 2},
     }
-    text = as_text({**EXAMPLE, **rare})
+    text = recipe_text({**EXAMPLE, **rare})
     fields = form(recipe=text)
     assert problems(fields) == {} and "kept" not in fields and "left_behind" not in fields
     found = {
@@ -235,7 +236,7 @@ def test_what_a_pasted_recipe_says_of_rare_things_is_shown_or_kept(form) -> None
     pictures = {"task": "img2img", "source": {"dataset": "photos"}, "strength": [0.4, 0.8], "carry": "truth"}
     own = {"templates": [], "attributes": {"time": ["night"]}, "size": "source"}
     for content in ({**EXAMPLE, **pictures}, {**EXAMPLE, **pictures, **own, "classes": {"car": ["car"]}}):
-        text = as_text(content)
+        text = recipe_text(content)
         fields = form(recipe=text)
         assert problems(fields) == {} and "photos" in fields["kept"]["default"]
         shown = form(recipe=text, show_yaml=True)["yaml"]["default"]
@@ -261,8 +262,8 @@ RECIPES = [
 def test_there_and_back(mapping: dict[str, Any]) -> None:
     recipe = Recipe.from_mapping(mapping)
     assert Recipe.from_mapping(mapping_of(params_of(recipe))) == recipe
-    assert Recipe.parse(as_text(mapping)) == recipe
-    assert yaml.safe_load(as_text(mapping)).keys() <= mapping.keys()
+    assert Recipe.parse(recipe_text(mapping)) == recipe
+    assert yaml.safe_load(recipe_text(mapping)).keys() <= mapping.keys()
 
 
 def test_lists_as_text() -> None:
