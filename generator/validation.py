@@ -30,6 +30,9 @@ _EXPECTED = {
 #: most; an unknown key before a missing one, since a slip in a key's name causes both.
 _ORDER = {"value_error": 0, "extra_forbidden": 1, "missing": 3}
 
+#: How pydantic calls the ends of a range, in words.
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
 
 class StrictSettings(BaseModel):
     """The base of all settings: frozen, without unknown keys, and no value is taken for one of another type.
@@ -80,12 +83,21 @@ class StrictSettings(BaseModel):
         return self.error(dotted([*_place(type(self)), field]), getattr(self, field), remedy)
 
 
+def bounds(settings: type[BaseModel], name: str) -> dict[str, float]:
+    """Of a field, each bound that it has: ``ge``, ``gt``, ``le`` or ``lt`` -> value."""
+    field = settings.model_fields.get(name)
+    if field is None:
+        return {}
+    # The bounds of a field that may be None stand within its annotation.
+    inner = [info for part in get_args(field.annotation) for info in getattr(part, "__metadata__", ())]
+    items = [*field.metadata, *(item for info in inner for item in getattr(info, "metadata", ()))]
+    return {bound: getattr(item, bound) for bound in _BOUNDS for item in items if hasattr(item, bound)}
+
+
 def limits(settings: type[BaseModel]) -> dict[str, tuple[float, float]]:
     """Field -> (least, greatest) value, for those that are bounded on both sides."""
-    bounds = {name: _bounds(settings, name) for name in settings.model_fields}
-    return {
-        name: (float(ends["ge"]), float(ends["le"])) for name, ends in bounds.items() if {"ge", "le"} <= ends.keys()
-    }
+    ends = {name: bounds(settings, name) for name in settings.model_fields}
+    return {name: (float(own["ge"]), float(own["le"])) for name, own in ends.items() if {"ge", "le"} <= own.keys()}
 
 
 @contextmanager
@@ -119,10 +131,10 @@ def _invalid_setting(problem: Mapping[str, Any], settings: type[StrictSettings])
         known = ", ".join(owner.model_fields)
         hint = suggestion(location[-1], owner.model_fields) or f"; the keys are {known}"
         return settings.error(field, value, f"this is not a key of {names[-1] if names else settings.called}{hint}")
-    bounds = _bounds(owner, str(location[-1])) if location else {}
-    bounds |= {name: bound for name, bound in context.items() if name in _BOUNDS}
-    if bounds and (kind == "finite_number" or _BOUNDS.keys() & context.keys()):
-        return settings.error(field, value, _within(bounds))
+    ends = bounds(owner, str(location[-1])) if location else {}
+    ends |= {name: bound for name, bound in context.items() if name in _BOUNDS}
+    if ends and (kind == "finite_number" or _BOUNDS.keys() & context.keys()):
+        return settings.error(field, value, _within(ends))
     return settings.error(field, value, _EXPECTED.get(kind, problem["msg"].lower()))
 
 
@@ -146,25 +158,11 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(argument)
 
 
-#: How pydantic calls the ends of a range, in words.
-_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-
-
-def _bounds(settings: type[BaseModel], name: str) -> dict[str, float]:
-    field = settings.model_fields.get(name)
-    if field is None:
-        return {}
-    # The bounds of a field that may be None stand within its annotation.
-    inner = [info for part in get_args(field.annotation) for info in getattr(part, "__metadata__", ())]
-    items = [*field.metadata, *(item for info in inner for item in getattr(info, "metadata", ()))]
-    return {bound: getattr(item, bound) for bound in _BOUNDS for item in items if hasattr(item, bound)}
-
-
-def _within(bounds: dict[str, float]) -> str:
-    ends = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in bounds.items()}
-    if {"ge", "le"} <= ends.keys():
-        return f"it must be from {ends['ge']} to {ends['le']}"
-    return f"it must be {' and '.join(f'{words} {ends[name]}' for name, words in _BOUNDS.items() if name in ends)}"
+def _within(ends: dict[str, float]) -> str:
+    texts = {bound: f"{end:g}" if isinstance(end, float) else str(end) for bound, end in ends.items()}
+    if {"ge", "le"} <= texts.keys():
+        return f"it must be from {texts['ge']} to {texts['le']}"
+    return f"it must be {' and '.join(f'{words} {texts[bound]}' for bound, words in _BOUNDS.items() if bound in texts)}"
 
 
 def dotted(location: Sequence[int | str]) -> str:

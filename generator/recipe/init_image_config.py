@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from diffucurate.generator.errors import InvalidSetting, RecipeError
 from diffucurate.generator.recipe.checks import refuse_repeats
@@ -24,6 +24,14 @@ DEFAULT_STRENGTH = {VARY: 0.6, REPLACE: 1.0}
 #: and shadows, a latent has one value for 8 x 8 pixels, and the new object may have another shape. On rendered scenes
 #: the new labels agree with a segmenter's to an IoU of 0.83 with this margin, and of 0.75 with half of it.
 DEFAULT_MARGIN = 0.3
+
+
+def _plain_instances(value: Any) -> Any:
+    if value not in ("largest", "each") and not (
+        isinstance(value, list) and all(isinstance(identity, str) for identity in value)
+    ):
+        raise ValueError("write 'largest', 'each' or a list of the ids of instances")
+    return value
 
 
 class InitImages(StrictSettings):
@@ -55,7 +63,7 @@ class Objects(StrictSettings):
 
     field: Annotated[str, Field(min_length=1)]
     """A label source such as ``attention``, or any field with labels: detections, polylines or a segmentation."""
-    instances: Literal["largest", "each"] | list[str] = "largest"
+    instances: Annotated[Literal["largest", "each"] | list[str], BeforeValidator(_plain_instances)] = "largest"
     """The largest of each picture, each one, or those of these ids."""
     classes: list[str] | None = None
     """Only objects of these labels; of any by default."""
