@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from diffucurate.generator.captions.prompts import caption_prompts
 from diffucurate.generator.jobs.jobs import count_jobs
-from diffucurate.generator.recipe.recipe import Recipe, Sample
+from diffucurate.generator.recipe.amount import Sample
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.templates import attributes_of, fill
 
 #: Up to so many images are counted one by one, so that a prompt of two templates counts once.

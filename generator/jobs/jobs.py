@@ -19,9 +19,11 @@ from diffucurate.generator.captions.prompts import CaptionPrompt, balanced, capt
 from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.sampling import balanced_rows, even_targets, shares
+from diffucurate.generator.recipe.amount import MAX_JOBS, Sample
 from diffucurate.generator.recipe.init_image import Source
 from diffucurate.generator.recipe.model_options import ModelOptions
-from diffucurate.generator.recipe.recipe import MAX_JOBS, Recipe, Sample, Size
+from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.generator.recipe.sizes import Size
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.text.templates import attributes_of, fill, fixed_in
 

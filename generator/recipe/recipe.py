@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from random import Random
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -20,6 +19,7 @@ from diffucurate.generator.captions.config import Captions, check_captions, plai
 from diffucurate.generator.errors import InvalidSetting, RecipeError
 from diffucurate.generator.files.strict_yaml import read_text, read_yaml
 from diffucurate.generator.recipe import checks
+from diffucurate.generator.recipe.amount import MAX_JOBS, SampleOrAll, Seeds, seed_count, seeds_of
 from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
 from diffucurate.generator.recipe.init_image_config import (
     DEFAULT_STRENGTH,
@@ -30,106 +30,20 @@ from diffucurate.generator.recipe.init_image_config import (
     with_init_defaults,
 )
 from diffucurate.generator.recipe.model_options import Lora, ModelOptions, TextualInversion, check_model_options
+from diffucurate.generator.recipe.sizes import Size, Sizes
 from diffucurate.generator.text.templates import attributes_of, fixed_in
 from diffucurate.generator.validation import StrictSettings
 
-#: Images one recipe may ask for; more is a slip (a product of long lists) far more often than a wish.
-MAX_JOBS = 1_000_000
-MAX_SEED = 2**32 - 1
-MAX_SIDE = 8192
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
 
-
-class Sample(StrictSettings):
-    """A part of all possible images in which each value of each attribute comes as evenly as possible."""
-
-    prefix: ClassVar[str] = "sample"
-    error: ClassVar[type[InvalidSetting]] = RecipeError
-
-    count: Annotated[int, Field(ge=1)]
-    """Images, not prompts; more than there are means all."""
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
-
-
-class RandomSeeds(StrictSettings):
-    """Different seeds drawn at random, the same ones whenever the recipe is read."""
-
-    prefix: ClassVar[str] = "seeds"
-    error: ClassVar[type[InvalidSetting]] = RecipeError
-
-    count: Annotated[int, Field(ge=1, le=MAX_JOBS)]
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
-    """Decides which seeds are drawn."""
-    lowest: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
-    highest: Annotated[int, Field(ge=0, le=MAX_SEED)] = MAX_SEED
-
-    @property
-    def drawn(self) -> tuple[int, ...]:
-        """The seeds."""
-        return tuple(Random(self.seed).sample(range(self.lowest, self.highest + 1), self.count))
-
-
-Size = tuple[int, int]
 
 #: Fields that recipes did not always have; None or False where they are left out.
 _ADDED = ("source", "objects", "strength", "carry", "prompt_weights", "captions")
 
 
-def _plain_sizes(value: Any) -> Any:
-    if value == "source":
-        return value
-    if not isinstance(value, list | tuple) or not value or not isinstance(value[0], list | tuple):
-        return _plain_size(value)
-    sizes = [_plain_size(size) for size in value]
-    checks.refuse_repeats("size", sizes)
-    return sizes
-
-
-def _plain_size(value: Any) -> Any:
-    if not isinstance(value, list | tuple) or len(value) != 2 or not all(_is_int(side) for side in value):
-        raise RecipeError("size", value, "give width and height in pixels as two whole numbers, as in [128, 128]")
-    if any(side < 8 or side % 8 or side > MAX_SIDE for side in value):
-        near = [min(max(8 * round(side / 8), 8), MAX_SIDE) for side in value]
-        raise RecipeError(
-            "size", list(value), f"width and height must be multiples of 8 from 8 to {MAX_SIDE}; try {near}"
-        )
-    return tuple(value)
-
-
-def _plain_seeds(value: Any) -> Any:
-    if isinstance(value, RandomSeeds):
-        return value
-    if isinstance(value, Mapping):
-        return RandomSeeds.model_validate(value)
-    if _is_int(value):
-        if value < 1:
-            raise RecipeError("seeds", value, "give the number of seeds per prompt, at least 1, or a list of seeds")
-        if value > MAX_JOBS:
-            raise RecipeError("seeds", value, f"ask for at most {MAX_JOBS:,} seeds per prompt")
-        return value
-    if not isinstance(value, list) or not all(_is_int(seed) for seed in value):
-        remedy = "give a whole number of seeds per prompt, a list of whole numbers, or {count: 3} for random ones"
-        raise RecipeError("seeds", value, remedy)
-    if not value:
-        raise RecipeError("seeds", value, "list at least one seed, or give a number of seeds per prompt")
-    for seed in value:
-        if not 0 <= seed <= MAX_SEED:
-            raise RecipeError("seeds", seed, f"a seed must be from 0 to {MAX_SEED}")
-    checks.refuse_repeats("seeds", value)
-    return value
-
-
 def _strength(value: Any) -> Any:
     return None if value is None else plain_strength(value)
-
-
-def _plain_sample(value: Any) -> Any:
-    if value == "all" or isinstance(value, Sample):
-        return value
-    if not isinstance(value, Mapping):
-        raise RecipeError("sample", value, "write 'all' or {count: 100, seed: 0}")
-    return Sample.model_validate(value)
 
 
 class Recipe(StrictSettings):
@@ -157,13 +71,13 @@ class Recipe(StrictSettings):
     inpaint by default."""
     carry: Annotated[str, Field(min_length=1)] | None = None
     """A label source or field of the pictures whose instances img2img keeps beside the new ones."""
-    size: Annotated[Size | list[Size] | Literal["source"], BeforeValidator(_plain_sizes)] = (128, 128)
+    size: Sizes = (128, 128)
     """Width and height in pixels, each a multiple of 8; or several such pairs, at each of which prompts are painted.
     ``source``, the default where images start from pictures, is the size of each, as near as the model comes to it."""
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 20
     guidance: Annotated[float, Field(ge=0, le=MAX_GUIDANCE)] = 5.0
     """Classifier-free guidance scale; 1 or less turns guidance off."""
-    seeds: Annotated[int | list[int] | RandomSeeds, BeforeValidator(_plain_seeds)] = 1
+    seeds: Seeds = 1
     """How many seeds (0, 1, ...) per prompt, the seeds themselves, or how many to draw at random."""
     negative_prompt: str = ""
     """A template too; it may use the attributes that every template has."""
@@ -181,7 +95,7 @@ class Recipe(StrictSettings):
     attributes: dict[str, list[str]] = Field(default_factory=dict)
     captions: Annotated[Captions | None, BeforeValidator(plain_captions)] = None
     """Instead of templates: a file of captions, or a list of them. Read when jobs are made."""
-    sample: Annotated[Literal["all"] | Sample, BeforeValidator(_plain_sample)] = "all"
+    sample: SampleOrAll = "all"
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -196,9 +110,7 @@ class Recipe(StrictSettings):
     @property
     def seed_list(self) -> tuple[int, ...]:
         """The seeds each prompt is painted with."""
-        if isinstance(self.seeds, RandomSeeds):
-            return self.seeds.drawn
-        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else tuple(self.seeds)
+        return seeds_of(self.seeds)
 
     @property
     def sizes(self) -> tuple[Size, ...]:
@@ -234,7 +146,7 @@ class Recipe(StrictSettings):
     @property
     def variants(self) -> int:
         """Images of each prompt: its seeds at every size."""
-        return _count(self.seeds) * max(len(self.sizes), 1)
+        return seed_count(self.seeds) * max(len(self.sizes), 1)
 
     def fingerprint(self) -> str:
         """16 hex digits that differ when the content does; only the order of classes counts, since ids follow it."""
@@ -294,28 +206,12 @@ class Recipe(StrictSettings):
         if self.templates or (self.task != "img2img" and self.captions is None):
             checks.check_templates(self.templates, self.attributes)
         checks.check_negative_prompt(self.negative_prompt, self.templates)
-        _check_range(self.seeds)
         check_init_images(self)
         check_model_options(self.setup)
         _check_count(self)
         if self.templates:
             checks.check_mentions(self.classes, self.templates, self.attributes)
         return self
-
-
-def _count(seeds: int | list[int] | RandomSeeds) -> int:
-    return seeds if isinstance(seeds, int) else len(seeds) if isinstance(seeds, list) else seeds.count
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _check_range(seeds: int | list[int] | RandomSeeds) -> None:
-    if isinstance(seeds, RandomSeeds) and seeds.highest - seeds.lowest + 1 < seeds.count:
-        there = max(0, seeds.highest - seeds.lowest + 1)
-        remedy = f"from {seeds.lowest} to {seeds.highest} there are {there} seeds; ask for fewer or widen the range"
-        raise RecipeError("seeds.count", seeds.count, remedy)
 
 
 def _check_count(recipe: Recipe) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from diffucurate.generator.recipe.recipe import MAX_SEED, RandomSeeds
+from diffucurate.generator.recipe.amount import MAX_SEED, RandomSeeds
 
 
 def words_of(tags: Sequence[str]) -> list[dict[str, Any]]:

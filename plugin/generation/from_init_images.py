@@ -20,7 +20,8 @@ from diffucurate.plugin.store.label_fields import label_field, labels_of
 from diffucurate.plugin.store.samples import dataset_of, declare_init_fields
 
 if TYPE_CHECKING:
-    from diffucurate.generator.recipe.recipe import Recipe, Size
+    from diffucurate.generator.recipe.recipe import Recipe
+    from diffucurate.generator.recipe.sizes import Size
 
 
 def generate_from(

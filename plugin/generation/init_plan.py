@@ -17,9 +17,11 @@ from diffucurate.generator.errors import DatasetError, DiffucurateError, ImageEr
 from diffucurate.generator.jobs.jobs import Choice, Job, choices, job_of
 from diffucurate.generator.jobs.sampling import shares
 from diffucurate.generator.jobs.variations import refilled, template_of
+from diffucurate.generator.recipe.amount import Sample
 from diffucurate.generator.recipe.init_image import Source
 from diffucurate.generator.recipe.init_image_config import Objects
-from diffucurate.generator.recipe.recipe import Recipe, Sample, Size
+from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.generator.recipe.sizes import Size
 from diffucurate.generator.text.templates import attributes_of, fill
 from diffucurate.plugin.generation.init_reader import InitImageReader
 from diffucurate.plugin.progress import Listener, Meter

@@ -19,8 +19,9 @@ from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.jobs.variations import altered, refilled
 from diffucurate.generator.progress import Progress
+from diffucurate.generator.recipe.amount import MAX_JOBS
 from diffucurate.generator.recipe.checks import check_attributes
-from diffucurate.generator.recipe.recipe import MAX_JOBS, Recipe
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generation.paint_and_store import job_ids, paint_into
 from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.provenance.job_of_sample import Provenance, ProvenanceReader, Samples, painted_samples

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.recipe.recipe import MAX_JOBS, Recipe, Sample
+from diffucurate.generator.recipe.amount import MAX_JOBS, Sample
+from diffucurate.generator.recipe.recipe import Recipe
 
 GOOD: dict[str, Any] = {
     "dataset": "night-streets",

@@ -1,0 +1,41 @@
+"""The sizes that a recipe's images are painted at. Which of them a certain model can make is checked with the model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator
+
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.recipe.checks import refuse_repeats
+
+#: Pixels of a side.
+MAX_SIDE = 8192
+
+#: (width, height) in pixels.
+Size: TypeAlias = tuple[int, int]
+
+
+def _plain_sizes(value: Any) -> Any:
+    if value == "source":
+        return value
+    if not isinstance(value, list | tuple) or not value or not isinstance(value[0], list | tuple):
+        return _plain_size(value)
+    sizes = [_plain_size(size) for size in value]
+    refuse_repeats("size", sizes)
+    return sizes
+
+
+def _plain_size(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or len(value) != 2 or any(type(side) is not int for side in value):
+        raise RecipeError("size", value, "give width and height in pixels as two whole numbers, as in [128, 128]")
+    if any(side < 8 or side % 8 or side > MAX_SIDE for side in value):
+        near = [min(max(8 * round(side / 8), 8), MAX_SIDE) for side in value]
+        raise RecipeError(
+            "size", list(value), f"width and height must be multiples of 8 from 8 to {MAX_SIDE}; try {near}"
+        )
+    return tuple(value)
+
+
+#: One size, several, or that of each init image.
+Sizes: TypeAlias = Annotated[Size | list[Size] | Literal["source"], BeforeValidator(_plain_sizes)]
