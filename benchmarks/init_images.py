@@ -42,7 +42,7 @@ from diffucurate.generator.jobs.variations import altered
 from diffucurate.generator.models.load import default_device
 from diffucurate.generator.painting.init_images import Picture, grown
 from diffucurate.generator.painting.painter import paint
-from diffucurate.generator.recipe.init_image import Region, Source
+from diffucurate.generator.recipe.init_image import InitImage, Region
 from diffucurate.generator.tiny.scenes import real_scenes
 from diffucurate.generator.tiny.words import write_tokenizer_files
 
@@ -95,7 +95,7 @@ def work(task: str, count: int, side: int, steps: int, strength: float) -> tuple
         mask = max((thing.mask.astype(np.bool_) for thing in scene.objects), key=np.count_nonzero)
         pictures.append(Picture(scene.image, grown(mask, 0.3) if task == "inpaint" else None))
         region = Region("truth", str(seed), "thing", 0.3, str(seed)) if task == "inpaint" else None
-        source = Source("scenes", str(seed), str(seed), strength, region)
+        source = InitImage("scenes", str(seed), str(seed), strength, region)
         jobs.append(
             Job.of(
                 task=task,

@@ -20,7 +20,7 @@ from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.sampling import balanced_rows, even_targets, shares
 from diffucurate.generator.recipe.amount import MAX_JOBS, Sample
-from diffucurate.generator.recipe.init_image import Source
+from diffucurate.generator.recipe.init_image import InitImage
 from diffucurate.generator.recipe.model_options import ModelOptions
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.recipe.sizes import Size
@@ -36,7 +36,7 @@ class Job:
 
     ``job_id`` is 16 hex digits over all the other fields. ``phrases`` holds the classes that occur in this very
     prompt with the phrases of each that do, ``attributes`` the values this prompt was filled with; ``size`` is
-    (width, height) in pixels, ``setup`` what is changed about the model, ``source`` the picture it starts from,
+    (width, height) in pixels, ``model_options`` what is changed about the model, ``source`` the init image,
     ``caption`` the caption that the prompt was made of. With a class prompt, ``phrases`` are those in that and in the
     caption.
     """
@@ -52,8 +52,8 @@ class Job:
     steps: int
     guidance: float
     model: str
-    setup: ModelOptions = field(default_factory=ModelOptions)
-    source: Source | None = None
+    model_options: ModelOptions = field(default_factory=ModelOptions)
+    source: InitImage | None = None
     caption: CaptionSource | None = None
 
     @property
@@ -67,11 +67,11 @@ class Job:
         # The order in which a recipe lists phrases changes no pixel, so it must not change the id.
         phrases = {label: sorted(phrases) for label, phrases in content["phrases"].items()}
         # What is left at its default is left out, so that ids outlive the fields that are added to a job.
-        changes = content["setup"].to_dict() if "setup" in content else {}
-        setup = {"setup": changes} if changes else {}
+        options = content["model_options"].to_dict() if "model_options" in content else {}
+        setup = {"setup": options} if options else {}
         source = {"source": content["source"].content()} if content.get("source") else {}
         caption = content["caption"].content() if content.get("caption") else {}
-        plain = {name: value for name, value in content.items() if name not in ("setup", "source", "caption")}
+        plain = {name: value for name, value in content.items() if name not in ("model_options", "source", "caption")}
         whole = {**plain, **setup, **source, **caption, "phrases": phrases}
         text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
         return cls(job_id=hashlib.sha256(text.encode()).hexdigest()[:16], **content)
@@ -79,7 +79,8 @@ class Job:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON and databases."""
         phrases = {label: list(phrases) for label, phrases in self.phrases.items()}
-        plain = {**vars(self), "phrases": phrases, "size": list(self.size), "setup": self.setup.to_dict()}
+        plain = {**vars(self), "phrases": phrases, "size": list(self.size)}
+        plain["setup"] = plain.pop("model_options").to_dict()
         origins = {"source": self.source, "caption": self.caption}
         return {**plain, **{name: None if origin is None else origin.to_dict() for name, origin in origins.items()}}
 
@@ -88,18 +89,19 @@ class Job:
         """The job that ``to_dict`` wrote."""
         phrases = {label: tuple(phrases) for label, phrases in data["phrases"].items()}
         own = {"phrases": phrases, "attributes": dict(data["attributes"]), "size": tuple(data["size"])}
-        source = None if data.get("source") is None else Source.from_dict(data["source"])
+        source = None if data.get("source") is None else InitImage.from_dict(data["source"])
         caption = None if data.get("caption") is None else CaptionSource.from_dict(data["caption"])
-        setup = ModelOptions.from_dict(data.get("setup", {}))
-        return cls(**{**data, **own, "setup": setup, "source": source, "caption": caption})
+        options = ModelOptions.from_dict(data.get("setup", {}))
+        kept = {name: value for name, value in data.items() if name != "setup"}
+        return cls(**{**kept, **own, "model_options": options, "source": source, "caption": caption})
 
 
 def jobs(recipe: Recipe) -> list[Job]:
     """All jobs of a recipe, or its balanced sample of them: templates, then attributes, then seeds, as it lists them;
     of captions, these in their order, then seeds.
 
-    A prompt that several templates or values lead to is made once per seed. Of a recipe whose images start from
-    pictures there are none: ``choices`` says what is painted from each.
+    A prompt that several templates or values lead to is made once per seed. Of a recipe with init
+    images there are none: ``choices`` says what is painted from each.
 
     Raises:
         RecipeError: what is wrong with a file of captions, or there are too many of them.
@@ -112,20 +114,20 @@ def jobs(recipe: Recipe) -> list[Job]:
 class Choice(NamedTuple):
     """One image of a recipe: its prompt, the values in that, and what else it is painted with.
 
-    ``size`` is None where it is the picture's; ``picture`` is the index of that. ``caption`` is what the prompt was
-    made of.
+    ``size`` is None where it is the init image's; ``init_image`` is the index of that. ``caption`` is what the prompt
+    was made of.
     """
 
     prompt: str
     values: dict[str, str]
     seed: int
     size: Size | None = None
-    picture: int = 0
+    init_image: int = 0
     caption: CaptionSource | None = None
 
 
-def job_of(recipe: Recipe, choice: Choice, size: Size, source: Source | None = None) -> Job:
-    """The job of a choice, at this (width, height) and from this picture."""
+def job_of(recipe: Recipe, choice: Choice, size: Size, source: InitImage | None = None) -> Job:
+    """The job of a choice, at this (width, height) and from this init image."""
     return Job.of(
         task=recipe.task,
         prompt=choice.prompt,
@@ -137,7 +139,7 @@ def job_of(recipe: Recipe, choice: Choice, size: Size, source: Source | None = N
         steps=recipe.steps,
         guidance=recipe.guidance,
         model=recipe.model,
-        setup=recipe.setup,
+        model_options=recipe.model_options,
         source=source,
         caption=choice.caption,
     )
@@ -150,8 +152,8 @@ def phrases_of(
     prompt and the caption."""
     if caption is None or caption.class_prompt is None:
         return find_phrases(prompt, classes)
-    found = find_phrases(f"{caption.class_prompt}. {caption.text}", classes)
-    return {label: phrases for label, phrases in found.items() if label in caption.classes}
+    mentioned = find_phrases(f"{caption.class_prompt}. {caption.text}", classes)
+    return {label: phrases for label, phrases in mentioned.items() if label in caption.classes}
 
 
 def negative_prompt(recipe: Recipe, values: Mapping[str, str]) -> str:
@@ -161,19 +163,19 @@ def negative_prompt(recipe: Recipe, values: Mapping[str, str]) -> str:
 
 
 def count_jobs(recipe: Recipe) -> int:
-    """How many jobs a recipe makes, of each picture where it starts from those; fills templates, but builds no job."""
+    """How many jobs a recipe makes, for each init image where it has those; fills templates, but builds no job."""
     return sum(1 for _ in choices(recipe))
 
 
-def choices(recipe: Recipe, pictures: int = 1) -> Iterator[Choice]:
-    """Each image of a recipe once, picture by picture, or its balanced sample, each picture as often as any other."""
+def choices(recipe: Recipe, init_images: int = 1) -> Iterator[Choice]:
+    """Each image of a recipe once, or its balanced sample: init image by init image, each as often as any other."""
     if recipe.captions is not None:
         yield from _captioned(recipe)
-    elif isinstance(recipe.sample, Sample) and recipe.sample.count < pictures * recipe.product_size:
-        yield from _sampled(recipe, recipe.sample, pictures)
+    elif isinstance(recipe.sample, Sample) and recipe.sample.count < init_images * recipe.product_size:
+        yield from _sampled(recipe, recipe.sample, init_images)
     else:
-        for picture in range(pictures):
-            yield from _distinct(_everything(recipe, picture))
+        for init_image in range(init_images):
+            yield from _distinct(_everything(recipe, init_image))
 
 
 def _variants(recipe: Recipe) -> list[tuple[int, Size | None]]:
@@ -181,7 +183,7 @@ def _variants(recipe: Recipe) -> list[tuple[int, Size | None]]:
     return list(product(recipe.seed_list, recipe.sizes or (None,)))
 
 
-def _everything(recipe: Recipe, picture: int) -> Iterator[Choice]:
+def _everything(recipe: Recipe, init_image: int) -> Iterator[Choice]:
     variants = _variants(recipe)
     for template in recipe.templates:
         names = _axes(recipe, template)
@@ -189,7 +191,7 @@ def _everything(recipe: Recipe, picture: int) -> Iterator[Choice]:
             values = dict(zip(names, chosen, strict=True))
             prompt = fill(template, values)
             for seed, size in variants:
-                yield Choice(prompt, {**fixed_in(template), **values}, seed, size, picture)
+                yield Choice(prompt, {**fixed_in(template), **values}, seed, size, init_image)
 
 
 def _captioned(recipe: Recipe) -> Iterator[Choice]:
@@ -207,11 +209,11 @@ def _captioned(recipe: Recipe) -> Iterator[Choice]:
     if total > MAX_JOBS:
         remedy = f"captions and seeds make {total:,} images, more than {MAX_JOBS:,}; take a part with {{count: 1000}}"
         raise RecipeError("sample", "all", remedy)
-    yield from (_caption_choice(made, *variant) for made in prompts for variant in variants)
+    yield from (_caption_choice(prompt, *variant) for prompt in prompts for variant in variants)
 
 
-def _caption_choice(made: CaptionPrompt, seed: int, size: Size | None) -> Choice:
-    return Choice(made.prompt, {}, seed, size, caption=made.source)
+def _caption_choice(prompt: CaptionPrompt, seed: int, size: Size | None) -> Choice:
+    return Choice(prompt.prompt, {}, seed, size, caption=prompt.source)
 
 
 def _axes(recipe: Recipe, template: str) -> list[str]:
@@ -222,25 +224,25 @@ def _axes(recipe: Recipe, template: str) -> list[str]:
 
 def _painted_as(choice: Choice) -> tuple[Any, ...]:
     """What decides the image: all but the values, which two templates may name differently."""
-    return choice.prompt, choice.seed, choice.size, choice.picture
+    return choice.prompt, choice.seed, choice.size, choice.init_image
 
 
-def _distinct(found: Iterable[Choice]) -> Iterator[Choice]:
+def _distinct(repeated: Iterable[Choice]) -> Iterator[Choice]:
     seen: set[tuple[Any, ...]] = set()
-    for choice in found:
+    for choice in repeated:
         if _painted_as(choice) not in seen:
             seen.add(_painted_as(choice))
             yield choice
 
 
-def _sampled(recipe: Recipe, sample: Sample, pictures: int) -> Iterator[Choice]:
+def _sampled(recipe: Recipe, sample: Sample, init_images: int) -> Iterator[Choice]:
     """Templates share the count evenly; within each, every value of every attribute, every seed and every size does."""
     rng = Random(sample.seed)
     seeds, sizes = recipe.seed_list, recipe.sizes or (None,)
-    others = [axis for axis in (sizes, range(pictures)) if len(axis) > 1]  # a single one is no axis
+    others = [axis for axis in (sizes, range(init_images)) if len(axis) > 1]  # a single one is no axis
     used = {name: [0] * len(values) for name, values in recipe.attributes.items()}
     used_variants = [[0] * len(axis) for axis in (seeds, *others)]
-    variants = len(seeds) * len(sizes) * pictures
+    variants = len(seeds) * len(sizes) * init_images
     capacities = [
         prod(len(recipe.attributes[name]) for name in attributes_of(text)) * variants for text in recipe.templates
     ]
@@ -255,18 +257,18 @@ def _sampled(recipe: Recipe, sample: Sample, pictures: int) -> Iterator[Choice]:
             values = {name: recipe.attributes[name][index] for name, index in zip(names, row, strict=False)}
             seed, *rest = row[len(names) :]
             size = sizes[rest.pop(0)] if len(sizes) > 1 else sizes[0]
-            found = {**fixed_in(template), **values}
-            picked.append(Choice(fill(template, values), found, seeds[seed], size, rest[0] if rest else 0))
+            whole = {**fixed_in(template), **values}
+            picked.append(Choice(fill(template, values), whole, seeds[seed], size, rest[0] if rest else 0))
     # Two templates can lead to one prompt: fill the gaps that leaves with whatever comes first.
     chosen = list(_distinct(picked))
     if len(chosen) < sample.count:
-        chosen += _others(recipe, chosen, sample.count - len(chosen), pictures)
-    yield from sorted(chosen, key=lambda choice: choice.picture)
+        chosen += _others(recipe, chosen, sample.count - len(chosen), init_images)
+    yield from sorted(chosen, key=lambda choice: choice.init_image)
 
 
-def _others(recipe: Recipe, chosen: list[Choice], count: int, pictures: int) -> Iterator[Choice]:
+def _others(recipe: Recipe, chosen: list[Choice], count: int, init_images: int) -> Iterator[Choice]:
     seen = {_painted_as(choice) for choice in chosen}
-    everything = (choice for picture in range(pictures) for choice in _everything(recipe, picture))
+    everything = (choice for init_image in range(init_images) for choice in _everything(recipe, init_image))
     for choice in _distinct(everything):
         if count and _painted_as(choice) not in seen:
             count -= 1

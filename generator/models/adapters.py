@@ -24,7 +24,7 @@ _ENDS = ("", "_2")
 
 
 @contextmanager
-def adapted(pipe: Any, setup: ModelOptions) -> Iterator[None]:
+def adapted(pipe: Any, options: ModelOptions) -> Iterator[None]:
     """A block in which the pipeline is set up as asked.
 
     Raises:
@@ -33,12 +33,12 @@ def adapted(pipe: Any, setup: ModelOptions) -> Iterator[None]:
         ModelError: LoRAs need a package that is not installed.
     """
     with ExitStack() as stack:
-        if setup.scheduler is not None:
-            stack.enter_context(_sampler(pipe, setup.scheduler))
-        if setup.tokens:
-            stack.enter_context(_words(pipe, setup.tokens))
-        if setup.loras:
-            stack.enter_context(_loras(pipe, setup.loras))
+        if options.scheduler is not None:
+            stack.enter_context(_sampler(pipe, options.scheduler))
+        if options.tokens:
+            stack.enter_context(_words(pipe, options.tokens))
+        if options.loras:
+            stack.enter_context(_loras(pipe, options.loras))
         yield
 
 

@@ -79,11 +79,11 @@ def paint(
 
     Each image is drawn from its own generator, seeded with its job's seed on the CPU, so it does not depend on
     the device or on what shares its batch, rounding aside (``Conditions``). Between batches and after an interruption
-    the pipeline is as it was, but for the jobs' ``setup``, which stays until the last job that has it.
+    the pipeline is as it was, but for the jobs' ``model_options``, which stays until the last job that has it.
 
     Raises:
         ModelError: a model that cannot be loaded or traced, or one image is too much for the memory.
-        RecipeError: a size the model cannot make, or a setup that does not suit it.
+        RecipeError: a size the model cannot make, or options that do not suit it.
         PictureError: see ``on_failure``.
     """
     jobs = list(jobs)
@@ -99,7 +99,7 @@ def paint(
         check_size(painter, group[0].size)
         size = batch_size or default_batch(painter, group[0].size)
         waiting = group
-        with adapted(painter, group[0].setup):
+        with adapted(painter, group[0].model_options):
             first = group[0]
             worker = for_task(painter, first.task, None if first.source is None else first.source.strength)
             while waiting:
@@ -125,7 +125,7 @@ def together(job: Job) -> Hashable:
     """What jobs must have in common to be painted at once."""
     strength = None if job.source is None else job.source.strength
     apart = job.class_prompt is not None
-    return job.model, job.task, job.setup, job.size, job.steps, job.guidance, strength, apart
+    return job.model, job.task, job.model_options, job.size, job.steps, job.guidance, strength, apart
 
 
 _Given = tuple[Job, Picture | None]
@@ -212,7 +212,7 @@ def _paint_batch(pipe: Any, given: Sequence[_Given], settings: TraceSettings | N
 def _prompts(pipe: Any, batch: Sequence[Job]) -> tuple[dict[str, Any], list[list[list[int]]] | None]:
     """What a pipeline is told to paint, and the token ids where it would make others."""
     prompts, negative = [job.prompt for job in batch], [job.negative_prompt for job in batch]
-    if batch[0].setup.prompt_weights:
+    if batch[0].model_options.prompt_weights:
         encoded = weighted(pipe, prompts, negative)
         return {**encoded.arguments}, encoded.ids
     return {"prompt": prompts, "negative_prompt": negative}, None

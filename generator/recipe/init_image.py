@@ -23,7 +23,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Source:
+class InitImage:
     """The picture that a job starts from, and how far it goes from there.
 
     ``digest`` is that of the picture's pixels; ``strength``, in (0, 1], is the share of the steps that are taken.
@@ -48,7 +48,7 @@ class Source:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Source:
+    def from_dict(cls, data: Mapping[str, Any]) -> InitImage:
         """What ``to_dict`` wrote."""
         region = data.get("region")
         return cls(**{**data, "region": None if region is None else Region(**region)})

@@ -77,19 +77,19 @@ class ModelOptions(StrictSettings):
         )
 
 
-def check_model_options(setup: ModelOptions) -> None:
+def check_model_options(options: ModelOptions) -> None:
     """The sampler is known, no file is a pickle, and each placeholder is one word of its own.
 
     Raises:
         RecipeError: it is not so.
     """
-    if setup.scheduler is not None and setup.scheduler not in SCHEDULERS:
-        hint = suggestion(setup.scheduler, SCHEDULERS) or f"; use one of {', '.join(SCHEDULERS)}"
-        raise RecipeError("scheduler", setup.scheduler, f"there is no such sampler{hint}")
-    _check_files("loras", [lora.path for lora in setup.loras])
-    _check_files("tokens", [word.path for word in setup.tokens])
+    if options.scheduler is not None and options.scheduler not in SCHEDULERS:
+        hint = suggestion(options.scheduler, SCHEDULERS) or f"; use one of {', '.join(SCHEDULERS)}"
+        raise RecipeError("scheduler", options.scheduler, f"there is no such sampler{hint}")
+    _check_files("loras", [lora.path for lora in options.loras])
+    _check_files("tokens", [word.path for word in options.tokens])
     seen: set[str] = set()
-    for index, word in enumerate(setup.tokens):
+    for index, word in enumerate(options.tokens):
         field = f"tokens[{index}].placeholder"
         if len(word.placeholder.split()) != 1 or word.placeholder != word.placeholder.strip():
             raise RecipeError(field, word.placeholder, "a placeholder is one word, as in <piano>")

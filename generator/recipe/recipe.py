@@ -127,7 +127,7 @@ class Recipe(StrictSettings):
         return tuple(self.strength) if isinstance(self.strength, list) else (self.strength,)
 
     @property
-    def setup(self) -> ModelOptions:
+    def model_options(self) -> ModelOptions:
         """What is changed about the model before it paints."""
         return ModelOptions(
             scheduler=self.scheduler,
@@ -207,7 +207,7 @@ class Recipe(StrictSettings):
             checks.check_templates(self.templates, self.attributes)
         checks.check_negative_prompt(self.negative_prompt, self.templates)
         check_init_images(self)
-        check_model_options(self.setup)
+        check_model_options(self.model_options)
         _check_count(self)
         if self.templates:
             checks.check_mentions(self.classes, self.templates, self.attributes)

@@ -44,7 +44,7 @@ def generate_from(
     pipe = load_pipeline(recipe.model, device)
     for size in recipe.sizes:
         check_size(pipe, size)
-    with adapted(pipe, recipe.setup):
+    with adapted(pipe, recipe.model_options):
         for strength in recipe.strengths:
             for_task(pipe, recipe.task, strength)
 

@@ -131,11 +131,11 @@ def _generate(
     from diffucurate.generator.models.adapters import adapted
     from diffucurate.generator.models.load import check_size, load_pipeline
 
-    # Whatever is wrong with the model or its setup is said before a dataset is made.
+    # Whatever is wrong with the model or its options is said before a dataset is made.
     pipe = load_pipeline(recipe.model, device)
     for size in recipe.sizes:
         check_size(pipe, size)
-    with adapted(pipe, recipe.setup):
+    with adapted(pipe, recipe.model_options):
         todo, facts = drop_too_long(recipe, todo, len(jobs), pipe, progress)
     if existing is not None and not todo:  # only captions that are too long
         return existing

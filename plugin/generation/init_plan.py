@@ -18,7 +18,7 @@ from diffucurate.generator.jobs.jobs import Choice, Job, choices, job_of
 from diffucurate.generator.jobs.sampling import shares
 from diffucurate.generator.jobs.variations import refilled, template_of
 from diffucurate.generator.recipe.amount import Sample
-from diffucurate.generator.recipe.init_image import Source
+from diffucurate.generator.recipe.init_image import InitImage
 from diffucurate.generator.recipe.init_image_config import Objects
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.recipe.sizes import Size
@@ -92,7 +92,7 @@ def plan_init_images(
         found: Iterator[_Start] = (
             _Start(choice)
             for choice in choices(recipe, len(items))
-            if recipe.objects is not None or choice.prompt != items[choice.picture].prompt
+            if recipe.objects is not None or choice.prompt != items[choice.init_image].prompt
         )
     else:
         found = iter(_own_templates(recipe, dataset, items, plan.failed))
@@ -101,10 +101,10 @@ def plan_init_images(
     for start in found:
         if count is not None and len(plan.jobs) >= count:
             break
-        if start.choice.picture != last:
-            last = start.choice.picture
+        if start.choice.init_image != last:
+            last = start.choice.init_image
             meter.reach(last)
-        item = items[start.choice.picture]
+        item = items[start.choice.init_image]
         if item.sample_id in plan.failed and item.instance is None:
             continue
         try:
@@ -242,7 +242,7 @@ def _painted_from(sample: fo.Sample, recipe: Recipe, dataset: str, origins: Prov
     except (ValueError, KeyError) as error:
         said = f"has no value for {{{error.args[0]}}}" if isinstance(error, KeyError) else str(error)
         raise ImageError(f"its template '{template}' {said}") from error
-    source = Source(dataset, sample.id, "", 1.0, template=template)
+    source = InitImage(dataset, sample.id, "", 1.0, template=template)
     return job_of(recipe, Choice(fill(template, values), values, 0), (8, 8), source), recipe
 
 

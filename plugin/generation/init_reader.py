@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from diffucurate.generator.errors import DatasetError, ImageError, LabelError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.painting.init_images import Picture, digest, grown
-from diffucurate.generator.recipe.init_image import Region, Source
+from diffucurate.generator.recipe.init_image import InitImage, Region
 from diffucurate.generator.recipe.init_image_config import Objects
 from diffucurate.plugin.store.label_fields import LabelField, label_field
 from diffucurate.plugin.store.label_objects import LabelledObject, objects_in
@@ -112,9 +112,9 @@ class InitImageReader:
 
     def source(
         self, dataset: str, found: Read, strength: float, region: Region | None = None, template: str | None = None
-    ) -> Source:
+    ) -> InitImage:
         """What a job says of a picture that was read."""
-        return Source(dataset, found.sample.id, found.digest, strength, region, template)
+        return InitImage(dataset, found.sample.id, found.digest, strength, region, template)
 
     def region(self, dataset: str, found: Read, objects: Objects, instance: str | None) -> Region:
         """What is painted anew: the object of that id, or the largest that counts, grown.

@@ -1,4 +1,4 @@
-"""What a sample keeps of the picture it was painted from, and how its job's ``Source`` comes back from that."""
+"""What a sample keeps of the picture it was painted from, and how its job's ``InitImage`` comes back from that."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import fiftyone as fo
 
-from diffucurate.generator.recipe.init_image import Region, Source
+from diffucurate.generator.recipe.init_image import InitImage, Region
 from diffucurate.plugin.store import field_names
 
 #: Path below ``fields.SOURCE`` -> its type; the last five are those of a replaced object.
@@ -17,7 +17,7 @@ PARTS: dict[str, type[fo.Field]] = {
 }  # fmt: skip
 
 
-def init_document(source: Source | None) -> fo.DynamicEmbeddedDocument | None:
+def init_document(source: InitImage | None) -> fo.DynamicEmbeddedDocument | None:
     """The value of ``fields.SOURCE``."""
     if source is None:
         return None
@@ -28,8 +28,8 @@ def init_document(source: Source | None) -> fo.DynamicEmbeddedDocument | None:
     return fo.DynamicEmbeddedDocument(**plain)
 
 
-def init_image_in(sample: fo.Sample) -> Source | None:
-    """The ``Source`` that ``init_document`` wrote; None where the sample has none, or not all of it any more."""
+def init_image_in(sample: fo.Sample) -> InitImage | None:
+    """The ``InitImage`` that ``init_document`` wrote; None where the sample has none, or not all of it any more."""
     document = sample[field_names.SOURCE] if sample.has_field(field_names.SOURCE) else None
     if document is None:
         return None
@@ -40,4 +40,4 @@ def init_image_in(sample: fo.Sample) -> Source | None:
     if None in (found["digest"], found["strength"]):
         return None
     own = {name: found[name] for name in ("dataset", "sample_id", "digest", "strength", "template")}
-    return Source(**own, region=region)
+    return InitImage(**own, region=region)

@@ -75,7 +75,7 @@ def painted(pipe: Any, setup: ModelOptions) -> Any:
         steps=2,
         guidance=1.0,
         model="tiny",
-        setup=setup,
+        model_options=setup,
     )
     (painting,) = paint([job], pipe=pipe)
     return painting

@@ -14,7 +14,7 @@ import pytest
 
 from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.jobs.jobs import Job, choices, count_jobs, jobs
-from diffucurate.generator.recipe.init_image import Region, Source
+from diffucurate.generator.recipe.init_image import InitImage, Region
 from diffucurate.generator.recipe.model_options import ModelOptions
 from diffucurate.generator.recipe.recipe import Recipe
 
@@ -74,12 +74,12 @@ def test_plain_data_and_back() -> None:
 CONTENT: dict[str, Any] = {
     "task": "txt2img", "prompt": "a car", "negative_prompt": "", "phrases": {"car": ("car", "sedan"), "bus": ("bus",)},
     "attributes": {"a": "b", "c": "d"}, "seed": 0, "size": (64, 64), "steps": 20, "guidance": 5.0, "model": "tiny",
-    "setup": ModelOptions(), "source": None, "caption": None,
+    "model_options": ModelOptions(), "source": None, "caption": None,
 }  # fmt: skip
 OTHER: dict[str, Any] = {
     "task": "img2img", "prompt": "a bus", "negative_prompt": "blur", "phrases": {"car": ("car",)},
     "attributes": {"a": "x", "c": "d"}, "seed": 1, "size": (64, 72), "steps": 21, "guidance": 5.5, "model": "other",
-    "setup": ModelOptions(scheduler="ddim"), "source": Source("photos", "1", "a1", 0.5),
+    "model_options": ModelOptions(scheduler="ddim"), "source": InitImage("photos", "1", "a1", 0.5),
     "caption": CaptionSource("a car", class_prompt="a photo of a car"),
 }  # fmt: skip
 
@@ -101,7 +101,7 @@ def test_the_id_is_16_hex_digits_over_every_other_field() -> None:
 def test_ids_do_not_change_from_one_release_to_the_next() -> None:
     # A set that was begun with an older release must go on: change this only with a migration.
     assert Job.of(**CONTENT).job_id == "588d8c95355929e4"
-    older = {name: value for name, value in CONTENT.items() if name not in ("setup", "source", "caption")}
+    older = {name: value for name, value in CONTENT.items() if name not in ("model_options", "source", "caption")}
     assert Job.of(**older).job_id == "588d8c95355929e4"
 
 
@@ -236,7 +236,7 @@ def test_a_small_sample_of_a_huge_product_is_quick() -> None:
 
 
 def test_the_id_means_the_pixels_that_a_job_starts_from() -> None:
-    source = Source("photos", "1", "a1", 0.5, Region("truth", "7", "car", 0.3, "b2"))
+    source = InitImage("photos", "1", "a1", 0.5, Region("truth", "7", "car", 0.3, "b2"))
     job = Job.of(**{**CONTENT, "source": source})
     same = replace(source, dataset="copy", sample_id="2", template="a {c}", region=replace(source.region, instance="8"))
     assert Job.of(**{**CONTENT, "source": same}).job_id == job.job_id
@@ -250,8 +250,8 @@ def test_choices_picture_by_picture_and_evenly_of_a_sample() -> None:
     pictures = {"task": "img2img", "source": {"dataset": "photos"}, "size": "source"}
     every = list(choices(recipe(**pictures), 3))
     each = count_jobs(recipe(**pictures))
-    assert len(every) == 3 * each and [choice.picture for choice in every] == [0] * each + [1] * each + [2] * each
+    assert len(every) == 3 * each and [choice.init_image for choice in every] == [0] * each + [1] * each + [2] * each
     assert jobs(recipe(**pictures)) == [] and {choice.size for choice in every} == {None}
     some = list(choices(recipe(**pictures, sample={"count": 12}), 3))
-    assert [choice.picture for choice in some] == [0] * 4 + [1] * 4 + [2] * 4
-    assert len({(choice.prompt, choice.seed, choice.picture) for choice in some}) == 12
+    assert [choice.init_image for choice in some] == [0] * 4 + [1] * 4 + [2] * 4
+    assert len({(choice.prompt, choice.seed, choice.init_image) for choice in some}) == 12

@@ -37,7 +37,7 @@ def job(setup: ModelOptions = ModelOptions(), prompt: str = f"a {WORD} beside a 
         "steps": 2,
         "guidance": 1.0,
         "model": "tiny",
-        "setup": setup,
+        "model_options": setup,
     }
     return Job.of(**{**values, **content})
 
@@ -105,7 +105,7 @@ def test_both_encoders_of_xl(tokenizer: Any, tmp_path: Path) -> None:
 def test_jobs_of_two_setups_are_painted_apart(make_pipe: Callable[..., Any]) -> None:
     jobs = [job(ModelOptions(scheduler=name), seed=seed) for seed in range(2) for name in ("euler", "ddim")]
     paintings = list(paint(jobs, pipe=make_pipe()))
-    assert [one.job.setup.scheduler for one in paintings] == ["euler", "euler", "ddim", "ddim"]
+    assert [one.job.model_options.scheduler for one in paintings] == ["euler", "euler", "ddim", "ddim"]
 
 
 def test_what_does_not_fit_is_said(make_pipe: Callable[..., Any], tokenizer: Any, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def paintings(pipe: Any, prompts: list[str], setup: ModelOptions | None = None, 
             steps=2,
             guidance=4.0,
             model="tiny",
-            setup=ModelOptions(prompt_weights=True) if setup is None else setup,
+            model_options=ModelOptions(prompt_weights=True) if setup is None else setup,
         )
         for prompt in prompts
     ]

@@ -26,7 +26,7 @@ from diffucurate.generator.models.load import nearest_size
 from diffucurate.generator.painting.img2img import for_task
 from diffucurate.generator.painting.init_images import SEAM, Picture, grown
 from diffucurate.generator.painting.painter import Painting, Progress, paint
-from diffucurate.generator.recipe.init_image import Region, Source
+from diffucurate.generator.recipe.init_image import InitImage, Region
 from diffucurate.generator.recipe.model_options import ModelOptions
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (100, 90, 3), np.uint8)
@@ -58,7 +58,7 @@ def pipe_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
 
 def job(task: str, seed: int, strength: float, size: tuple[int, int] = (96, 96)) -> Job:
     region = Region("truth", "1", "tree", 0.0, "b") if task == "inpaint" else None
-    source = Source("photos", "1", "a", strength, region)
+    source = InitImage("photos", "1", "a", strength, region)
     return Job.of(
         task=task,
         prompt="a red car",
@@ -109,7 +109,7 @@ def test_weights_in_prompts_count_where_images_start_from_pictures(
 ) -> None:
     made = {}
     for prompt in ("a red car on a road", "a red car++ on a (road)0.5"):
-        todo = [altered(job(task, 0, 0.5), prompt=prompt, setup=ModelOptions(prompt_weights=True))]
+        todo = [altered(job(task, 0, 0.5), prompt=prompt, model_options=ModelOptions(prompt_weights=True))]
         (made[prompt],) = paint(todo, pipe=pipe_of(kind), pictures=lambda job: PICTURES[job.task])
     plain, weighted = made.values()
     assert not np.array_equal(plain.image, weighted.image) and weighted.heatmaps["car"].max() > 0
