@@ -1,7 +1,7 @@
 """The part of a recipe that says which captions are its prompts, and the rules of that part.
 
 Knows the fields of a recipe, not the model that holds them; files are read when jobs are made, not before, so that a
-recipe can be looked at where its files are not.
+recipe can be checked where its files are not.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def check_captions(recipe: Any) -> None:
 
 def _check_place(captions: Captions) -> None:
     if (captions.path is None) == (captions.texts is None):
-        given = captions.model_dump(exclude_none=True)
-        raise RecipeError(FIELD, given, f"give either a path, {FORMATS}, or texts")
+        content = captions.model_dump(exclude_none=True)
+        raise RecipeError(FIELD, content, f"give either a path, {FORMATS}, or texts")
     if captions.texts is not None and captions.instances is not None:
         raise RecipeError(f"{FIELD}.instances", captions.instances, "they belong to a COCO file; leave them out")

@@ -1,6 +1,6 @@
 """Files of captions become captions: text with one per line, JSON lists, COCO's caption files.
 
-Captions are text from strangers. They are taken as they are: no braces, weights or paths in them mean anything here.
+Captions are untrusted text, taken literally: braces, weights and paths in them have no meaning here.
 Knows nothing of classes, which ``generator.captions.prompts`` looks for, nor of recipes.
 """
 
@@ -69,11 +69,11 @@ def read_captions(path: str, instances: str | None = None, per_image: int | None
         listed = content.get("captions") if isinstance(content, Mapping) else content
         return captions_of(listed, path)
     named = None if instances is None else class_names(_json(instances, f"{FIELD}.instances"), instances)
-    found = (
+    captions = (
         Caption(plain_text(text), caption_id, image_id, None if named is None else named.get(image_id, ()))
         for text, caption_id, image_id in image_captions(content, path)
     )
-    return _first(_written(found), per_image)
+    return _first(_written(captions), per_image)
 
 
 def captions_of(listed: Any, where: str = "the recipe") -> list[Caption]:
@@ -84,13 +84,13 @@ def captions_of(listed: Any, where: str = "the recipe") -> list[Caption]:
     """
     if not isinstance(listed, list | tuple):
         raise RecipeError(FIELD, where, f"it holds no list of captions; give {FORMATS}")
-    found = [_entry(entry, number, where) for number, entry in enumerate(listed, 1)]
+    captions = [_entry(entry, number, where) for number, entry in enumerate(listed, 1)]
     seen: set[str] = set()
-    for caption in found:
+    for caption in captions:
         if caption.id in seen:
             raise RecipeError(FIELD, caption.id, f"the id comes twice in {where}; give each caption its own")
         seen.add(caption.id)
-    return _written(found)
+    return _written(captions)
 
 
 def plain_text(text: str) -> str:

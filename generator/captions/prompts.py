@@ -58,16 +58,16 @@ class CaptionCount:
 
     def remarks(self) -> list[str]:
         """What a person should know, a sentence each."""
-        told = []
+        sentences = []
         if self.without_class:
-            told.append(f"{_captions(self.without_class)} left out that name none of the classes")
+            sentences.append(f"{_captions(self.without_class)} left out that name none of the classes")
         if self.repeated:
-            told.append(f"{_captions(self.repeated)} left out that are there already")
+            sentences.append(f"{_captions(self.repeated)} left out that are there already")
         if self.unknown:
-            told.append(f"names that are none of the classes: {_listed(self.unknown)}")
+            sentences.append(f"names that are none of the classes: {_listed(self.unknown)}")
         if self.unsaid:
-            told.append(f"classes that captions do not say and so are not labelled: {_listed(self.unsaid)}")
-        return told
+            sentences.append(f"classes that captions do not say and so are not labelled: {_listed(self.unsaid)}")
+        return sentences
 
 
 class CaptionPrompts(NamedTuple):
@@ -81,7 +81,7 @@ def caption_prompts(captions: Captions, classes: Mapping[str, Sequence[str]], *,
     """Read captions and make prompts of those that show a class. Files are read again only when they change.
 
     Args:
-        captions: what the recipe says of them.
+        captions: that part of a recipe.
         classes: class -> the phrases that mean it.
         every: whether each class must be shown by a caption.
 
@@ -90,7 +90,7 @@ def caption_prompts(captions: Captions, classes: Mapping[str, Sequence[str]], *,
     """
     stamps = tuple(_stamp(path) for path in (captions.path, captions.instances))
     named = tuple((label, tuple(phrases)) for label, phrases in classes.items())
-    return _made(captions.model_dump_json(), named, stamps, every)
+    return _prompts(captions.model_dump_json(), named, stamps, every)
 
 
 def class_prompt(names: Sequence[str]) -> str:
@@ -147,26 +147,26 @@ class _Names(dict[str, tuple[str | None, bool]]):
 
 
 @lru_cache(maxsize=2)
-def _made(
+def _prompts(
     recipe: str, named: tuple[tuple[str, tuple[str, ...]], ...], stamps: tuple[Any, ...], every: bool
 ) -> CaptionPrompts:
-    """``recipe`` is that of captions as JSON; ``stamps`` only tell whether files are as they were."""
+    """``recipe`` is that of captions as JSON; ``stamps`` differ when a file has changed."""
     captions, classes = Captions.model_validate_json(recipe), dict(named)
     if captions.path is None:
-        found = captions_of(captions.texts or [])
+        read = captions_of(captions.texts or [])
     else:
-        found = read_captions(captions.path, captions.instances, captions.per_image)
+        read = read_captions(captions.path, captions.instances, captions.per_image)
     where = captions.path or "the recipe"
-    if not found:
+    if not read:
         raise RecipeError(FIELD, where, "it holds no captions; write at least one")
-    count = CaptionCount(read=len(found))
+    count = CaptionCount(read=len(read))
     prompts: dict[tuple[str, str | None], CaptionPrompt] = {}
     meant = _Names(classes)
-    for caption in found:
-        made = _prompt(caption, captions, classes, meant, count)
-        if made is None:
+    for caption in read:
+        prompt = _prompt(caption, captions, classes, meant, count)
+        if prompt is None:
             count.without_class += 1
-        elif prompts.setdefault((made.prompt, made.source.class_prompt), made) is not made:
+        elif prompts.setdefault((prompt.prompt, prompt.source.class_prompt), prompt) is not prompt:
             count.repeated += 1
     count.used = len(prompts)
     _check(prompts.values(), classes, where, count, every)
@@ -176,7 +176,7 @@ def _made(
 def _check(
     prompts: Iterable[CaptionPrompt], classes: Mapping[str, Sequence[str]], where: str, count: CaptionCount, every: bool
 ) -> None:
-    shown = {label for made in prompts for label in made.source.classes}
+    shown = {label for prompt in prompts for label in prompt.source.classes}
     hint = f"; names that came with them: {_listed(count.unknown)}" if count.unknown else ""
     if not shown:
         remedy = f"none of its {count.read:,} captions names a class ({', '.join(classes)}); name other classes{hint}"
@@ -191,18 +191,18 @@ def _prompt(
     """The prompt of a caption, None where it shows no class."""
     way = captions.class_prompt or ("none" if caption.classes is None else "append")
     listed = [(name, *meant[name]) for name in caption.classes or ()]
-    # The words of a caption are looked at only where they matter: a file may hold hundreds of thousands.
-    looked = caption.classes is None or way == "none" or not all(plain for _, label, plain in listed if label)
-    said = find_phrases(caption.text, classes) if looked else {}
-    names = [phrases[0] for phrases in said.values()] if caption.classes is None else []
-    labels = dict.fromkeys(said if caption.classes is None or way == "none" else ())
+    # The words of a caption are searched only where they matter: a file may hold hundreds of thousands.
+    searched = caption.classes is None or way == "none" or not all(plain for _, label, plain in listed if label)
+    mentioned = find_phrases(caption.text, classes) if searched else {}
+    names = [phrases[0] for phrases in mentioned.values()] if caption.classes is None else []
+    labels = dict.fromkeys(mentioned if caption.classes is None or way == "none" else ())
     for name, label, plain in listed:
         if label is None:
             count.unknown[name] += 1
         elif way != "none":
-            names.append(name if plain else (said.get(label) or classes[label])[0])
+            names.append(name if plain else (mentioned.get(label) or classes[label])[0])
             labels[label] = None
-        elif label not in said:
+        elif label not in mentioned:
             count.unsaid[label] += 1
     own: dict[str, Any] = {name: getattr(caption, name) for name in ("text", "id", "image_id", "model", "examples")}
     prompt, attributed = caption.text, None
@@ -218,10 +218,10 @@ def _prompt(
 
 def _stamp(path: str | None) -> tuple[int, int] | None:
     try:
-        found = None if path is None else Path(path).stat()
+        status = None if path is None else Path(path).stat()
     except (OSError, ValueError):
         return None  # reading it says what is wrong
-    return None if found is None else (found.st_mtime_ns, found.st_size)
+    return None if status is None else (status.st_mtime_ns, status.st_size)
 
 
 def _captions(number: int) -> str:

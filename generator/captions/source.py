@@ -1,4 +1,4 @@
-"""What a job says of the caption that its prompt was made of. Light: no files; ``captions.files`` knows those."""
+"""The caption that a job's prompt was made of. Light: no files; ``captions.files`` knows those."""
 
 from __future__ import annotations
 

@@ -108,8 +108,8 @@ def expand_captions(
         InvalidSetting: captions, classes or a setting are wrong, or the file is there already or cannot be written.
         ModelError: the model cannot be loaded, or nothing that it wrote was of use.
     """
-    given = {"count": count, "shots": shots, "most_words": most_words, "tries": tries, "batch_size": batch_size}
-    for name, value in given.items():
+    numbers = {"count": count, "shots": shots, "most_words": most_words, "tries": tries, "batch_size": batch_size}
+    for name, value in numbers.items():
         if value < (0 if name == "shots" else 1):
             raise InvalidSetting(name, value, f"use a whole number from {0 if name == 'shots' else 1} on")
     if not 0 < temperature <= 10:
@@ -124,21 +124,21 @@ def expand_captions(
     writer = LanguageModel(model, device)
     result = CaptionExpansion(target)
     asked = _asked(known, classes, Random(seed), shots)
-    said = {folded(made.source.text) for made in known}
+    texts = {folded(prompt.source.text) for prompt in known}
     started, left, batch = time.monotonic(), count * tries, 0
     while left and len(result.captions) < count:
         turn = [next(asked) for _ in range(min(batch_size, left, 2 * (count - len(result.captions))))]
-        prompts = [_message(*one, classes) if writer.chats else _continued(*one, classes) for one in turn]
+        prompts = [_message(*request, classes) if writer.chats else _continued(*request, classes) for request in turn]
         answers = writer.write(
             prompts, seed=seed + batch, temperature=temperature, most_tokens=_TOKENS_PER_WORD * most_words
         )
         for (labels, examples), answer in zip(turn, answers, strict=True):
             caption = caption_in(answer.text)
-            reason = problem(caption, labels, classes, said, most_words) if answer.finished else UNFINISHED
+            reason = problem(caption, labels, classes, texts, most_words) if answer.finished else UNFINISHED
             if reason is not None:
                 result.dropped[reason] += 1
             elif len(result.captions) < count:
-                said.add(folded(caption))
+                texts.add(folded(caption))
                 _keep(result, caption, labels, examples, model)
         left, batch = left - len(turn), batch + 1
         if progress is not None:
@@ -167,9 +167,9 @@ def _asked(
 
     The lists are those of the captions, all classes equally often; classes that no caption shows come alone.
     """
-    named = [(made.source, tuple(find_phrases(made.source.text, classes))) for made in known]
+    named = [(prompt.source, tuple(find_phrases(prompt.source.text, classes))) for prompt in known]
     examples = [_Example(source.text, source.id, labels) for source, labels in named if labels]
-    unknown = [label for label in classes if not any(label in made.source.classes for made in known)]
+    unknown = [label for label in classes if not any(label in prompt.source.classes for prompt in known)]
     while True:
         lists = [known[index].source.classes for index in balanced(known, rng.randrange(2**32))]
         lists += [(label,) for label in unknown]

@@ -81,7 +81,7 @@ class LanguageModel:
         devices = [self._device] if self._device.startswith("cuda") else []
         with torch.random.fork_rng(devices), torch.inference_mode():
             torch.manual_seed(seed)
-            made = self._model.generate(
+            tokens = self._model.generate(
                 **inputs,
                 do_sample=True,
                 temperature=temperature,
@@ -91,7 +91,7 @@ class LanguageModel:
                 pad_token_id=self._tokenizer.pad_token_id,
                 stopping_criteria=None if self.chats else [self._line_ends],
             )
-        return [self._written(row[length:].tolist()) for row in made]
+        return [self._written(row[length:].tolist()) for row in tokens]
 
     def _encoded(self, prompts: Sequence[str]) -> Any:
         texts = list(prompts)
@@ -112,7 +112,7 @@ class LanguageModel:
         """Which rows have written a line: transformers asks after each token."""
         import torch
 
-        # The prompt's own lines are all longer than the tail that is looked at: one token.
+        # The prompt's own lines are all longer than the tail that is read: one token.
         tail = self._tokenizer.batch_decode(ids[:, -1:])
         return torch.tensor(["\n" in text for text in tail], device=ids.device)
 

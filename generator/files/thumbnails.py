@@ -1,7 +1,8 @@
-"""An image as a short vector, so that images which look alike are near each other.
+"""An image as a short vector, so that near copies of an image have near vectors.
 
-A tiny picture in three colours, nothing learned: it sees layout and colour, no meaning. Copies stay near each other
-when they are compressed, resized or a little brighter; mirrored, rotated or clearly cropped ones do not.
+The vector is the image resized to 16 x 16 pixels, with nothing learned: it holds layout and colour, no meaning.
+Copies stay near each other when they are compressed, resized or a little brighter; mirrored, rotated or clearly
+cropped ones do not.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-#: Width and height of the tiny picture, in pixels.
+#: Width and height of the resized image, in pixels.
 SIZE = 16
 
 #: The length of a vector.
@@ -22,8 +23,8 @@ LENGTH = SIZE * SIZE * 3
 def thumbnail(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     """The vector of an image file: float32, shape (LENGTH,).
 
-    Scaled so that the Euclidean distance of two vectors is the root mean square difference of the tiny pictures'
-    colours, from 0 (they look the same) to 1 (black and white).
+    Scaled so that the Euclidean distance of two vectors is the root mean square difference of the resized images'
+    colours, from 0 (equal) to 1 (black and white).
 
     Raises:
         OSError: the file is missing or not an image.

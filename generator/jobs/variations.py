@@ -19,7 +19,7 @@ Changes = Mapping[str, Sequence[str]]
 
 
 def template_of(job: Job, recipe: Recipe) -> str:
-    """The template that leads to the job's prompt: the recipe's or the picture's own, with values that it fixes left
+    """The template that leads to the job's prompt: the recipe's or the init image's own, with values that it fixes left
     open, or the caption.
 
     Raises:

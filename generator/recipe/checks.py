@@ -32,7 +32,7 @@ RESERVED_ATTRIBUTES = frozenset({
 _CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _DATASET = re.compile(r"[\w+ .\-]+")
-# Prompts looked at to see whether a class is mentioned at all; beyond that it gets the benefit of the doubt.
+# Prompts searched for a mention of a class; where there are more, a class counts as mentioned.
 _PROMPTS_SEARCHED = 2_000
 
 
@@ -166,9 +166,9 @@ def check_mentions(classes: Lists, templates: Sequence[str], attributes: Lists) 
     for label, phrases in classes.items():
         if label not in missing:
             continue
-        for prompt in _telling_prompts(phrases, families, templates, attributes):
-            for found in find_phrases(prompt, classes):
-                missing.pop(found, None)
+        for prompt in _deciding_prompts(phrases, families, templates, attributes):
+            for mentioned in find_phrases(prompt, classes):
+                missing.pop(mentioned, None)
             searched += 1
             if searched == _PROMPTS_SEARCHED:
                 return
@@ -186,7 +186,7 @@ def _related(words: set[str], families: Sequence[frozenset[str]]) -> set[str]:
     return words if grown == words else _related(grown, families)
 
 
-def _telling_prompts(
+def _deciding_prompts(
     phrases: Sequence[str], families: Sequence[frozenset[str]], templates: Sequence[str], attributes: Lists
 ) -> Iterator[str]:
     """Prompts among which one mentions one of ``phrases`` if any prompt does, the likely ones first.
@@ -200,10 +200,10 @@ def _telling_prompts(
         names, glued = attributes_of(template), _glued(template)
         choices = []
         for name in names:
-            telling = [value for value in attributes[name] if name in glued or not words.isdisjoint(_words_of(value))]
-            plain = [value for value in attributes[name] if value not in telling]
-            telling.sort(key=lambda value: not any(phrase <= _words_of(value) for phrase in own))
-            choices.append([*telling, *plain[:1]])
+            deciding = [value for value in attributes[name] if name in glued or not words.isdisjoint(_words_of(value))]
+            plain = [value for value in attributes[name] if value not in deciding]
+            deciding.sort(key=lambda value: not any(phrase <= _words_of(value) for phrase in own))
+            choices.append([*deciding, *plain[:1]])
         for choice in product(*choices):
             yield fill(template, dict(zip(names, choice, strict=True)))
 

@@ -1,7 +1,7 @@
 """Reads DiffuGen's configs: each section of its JSON becomes the content of a recipe. Knows no models and no datasets.
 
 What a config says about files, shards and the label model has its place elsewhere here: exports, ``label``. Which of
-its object names mean which class is told from the names, as ``diffugen_classes`` says.
+its object names mean which class follows from the names: see ``diffugen_classes``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ATTRIBUTES = {
 #: The field with the objects of a folder that DiffuGen wrote.
 LABELS = "diffugen"
 
-#: How far its img2img goes from a picture: diffusers' own default, which it leaves as it is.
+#: How far its img2img goes from an init image: diffusers' own default, which it leaves as it is.
 STRENGTH = 0.8
 
 _SECTIONS = (TEXT, VARY, REPLACE)
@@ -40,7 +40,7 @@ def recipe_contents(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The contents of the recipes that paint what a config asks for, in the order in which one starts from another.
 
     One for txt2img, one for img2img, and for inpaint one for each object name and view point, as the objects that
-    replace a picture's own depend on these. Each section has a dataset of its own.
+    replace an init image's own depend on these. Each section has a dataset of its own.
 
     Raises:
         RecipeError: something is missing, of another type, or an object name means none of the classes. Whatever else
@@ -58,9 +58,9 @@ def recipe_contents(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     replaced = {name: _texts(new, f"{REPLACE}.{name}") for name, new in _replacements(sections.get(REPLACE, {}))}
     named = dict.fromkeys(attributes.get("object_name", []), "txt2img.object_names")
     classes = classes_in(config, {**{name: f"{REPLACE}.{name}" for name in replaced}, **named})
-    made = []
+    contents = []
     if TEXT in sections:
-        made.append(
+        contents.append(
             {
                 **_shared(config, text, TEXT),
                 "classes": mentioned(classes, prompts, attributes),
@@ -73,7 +73,7 @@ def recipe_contents(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     if VARY in sections:
         section = sections[VARY]
         changes = _attributes(section, VARY, prompts)
-        made.append(
+        contents.append(
             {
                 **_shared(config, section, VARY),
                 "classes": classes,
@@ -88,17 +88,17 @@ def recipe_contents(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     grown = with_replacements(classes, replaced)
     for name, new in replaced.items():
         for view in views or [None]:
-            made.append(_replacing(config, sections[REPLACE], grown, name, new, view, used))
-    return made
+            contents.append(_replacing(config, sections[REPLACE], grown, name, new, view, used))
+    return contents
 
 
 def _replacing(
     config: Mapping[str, Any], section: Mapping[str, Any], classes: Classes, name: str, new: Sequence[str],
     view: str | None, used: set[str] | None,
 ) -> dict[str, Any]:  # fmt: skip
-    """The recipe that replaces the largest object of each picture of a ``name``, seen as ``view`` says.
+    """The recipe that replaces the largest object of each init image of a ``name``, seen as ``view`` says.
 
-    ``used`` are the attributes that the pictures' prompts have, None where that is not known.
+    ``used`` are the attributes that the init images' prompts have, None where that is not known.
     """
     source = _source(config, section, REPLACE)
     own, where = "dataset" in source, {"object_name": [name]}
@@ -173,8 +173,8 @@ def _source(config: Mapping[str, Any], section: Mapping[str, Any], task: str) ->
     if not isinstance(path, str) or not path:
         raise RecipeError(f"{task}.source_dataset", path, "name the folder whose images are the start")
     name, written = config["dataset_name"], PurePath(path).parts[-2:]
-    made = [(name, other) for other in (TEXT, VARY) if other in config and other != task]
-    if written in made and not Path(path).expanduser().is_dir():
+    own = [(name, other) for other in (TEXT, VARY) if other in config and other != task]
+    if written in own and not Path(path).expanduser().is_dir():
         return {"dataset": _dataset(name, written[-1])}
     return {"folder": path}
 

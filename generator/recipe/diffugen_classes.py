@@ -1,7 +1,7 @@
 """Which words of a DiffuGen config mean which of its classes. Knows names only.
 
 Its ``dataset_to_model_class_map`` says which class of the label model stands for one of the dataset's, and several can
-share one: such a name tells nothing apart and is left out.
+share one: such a name distinguishes no class and is left out.
 """
 
 from __future__ import annotations
@@ -40,33 +40,33 @@ def classes_in(config: Mapping[str, Any], objects: Mapping[str, str]) -> Classes
         _identifier(name): [name, *dict.fromkeys(alias for alias in called[name] if shared.count(alias) == 1)]
         for name in names
     }
-    for thing, field in objects.items():
-        found = _meant(thing, classes)
-        if not found and config.get("unsupervised") is True:
-            classes[class_name(thing) or _identifier(thing)] = [thing]
+    for object_name, field in objects.items():
+        labels = _meant(object_name, classes)
+        if not labels and config.get("unsupervised") is True:
+            classes[class_name(object_name) or _identifier(object_name)] = [object_name]
             continue
-        if len(found) != 1:
-            which = f"means {' and '.join(found)}" if found else f"names none of the classes ({', '.join(names)})"
+        if len(labels) != 1:
+            which = f"means {' and '.join(labels)}" if labels else f"names none of the classes ({', '.join(names)})"
             remedy = f"it {which}; say which it is in dataset_to_model_class_map, or write a recipe with its classes"
-            raise RecipeError(field, thing, remedy)
-        if not find_phrases(thing, classes):
-            classes[found[0]].append(thing)
+            raise RecipeError(field, object_name, remedy)
+        if not find_phrases(object_name, classes):
+            classes[labels[0]].append(object_name)
     return classes
 
 
 def with_replacements(classes: Classes, replaced: Mapping[str, Sequence[str]]) -> Classes:
     """The classes with what replaces the objects of an object name, wherever that names no class itself."""
     grown = {name: list(phrases) for name, phrases in classes.items()}
-    for thing, others in replaced.items():
+    for object_name, others in replaced.items():
         for other in others:
             if not find_phrases(other, grown):
-                grown[_meant(thing, classes)[0]].append(other)
+                grown[_meant(object_name, classes)[0]].append(other)
     return grown
 
 
-def named_like(thing: str, classes: Mapping[str, Sequence[str]]) -> list[str]:
+def named_like(object_name: str, classes: Mapping[str, Sequence[str]]) -> list[str]:
     """The class that an object name means, alone in a list."""
-    return _meant(thing, classes)
+    return _meant(object_name, classes)
 
 
 def mentioned(classes: Classes, templates: Sequence[str], attributes: Mapping[str, Sequence[str]]) -> Classes:
@@ -84,18 +84,18 @@ def mentioned(classes: Classes, templates: Sequence[str], attributes: Mapping[st
     return classes
 
 
-def _meant(thing: str, classes: Mapping[str, Sequence[str]]) -> list[str]:
-    return list(classes) if len(classes) == 1 else list(find_phrases(thing, classes))
+def _meant(object_name: str, classes: Mapping[str, Sequence[str]]) -> list[str]:
+    return list(classes) if len(classes) == 1 else list(find_phrases(object_name, classes))
 
 
 def _aliases(name: str, aliases: Mapping[str, Any]) -> list[str]:
     """What a map of classes calls ``name``, whichever way round it was written."""
     direct = aliases.get(name)
-    found = [
+    others = [
         *([direct] if isinstance(direct, str) else direct or []),
         *(other for other, target in aliases.items() if target == name),
     ]
-    return [one for one in dict.fromkeys(found) if one != name]
+    return [alias for alias in dict.fromkeys(others) if alias != name]
 
 
 def _identifier(name: str) -> str:

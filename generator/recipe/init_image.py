@@ -1,4 +1,4 @@
-"""What a job says of the image that it starts from. Light: no pixels, which ``painting.init_images`` knows."""
+"""The init image of a job, as its recipe names it. Light: no pixels, which ``painting.init_images`` knows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Region:
-    """Which part of a picture is painted anew: an object, grown by a margin.
+    """Which part of an init image is painted anew: an object, grown by a margin.
 
     ``instance`` is the id of the object in ``field``, ``label`` its class, ``margin`` what it was grown by as a share
-    of the square root of its area; ``digest`` is that of the grown mask at the picture's own size.
+    of the square root of its area; ``digest`` is that of the grown mask at the init image's own size.
     """
 
     field: str
@@ -24,11 +24,11 @@ class Region:
 
 @dataclass(frozen=True)
 class InitImage:
-    """The picture that a job starts from, and how far it goes from there.
+    """The image that a job starts from, and how far it goes from there.
 
-    ``digest`` is that of the picture's pixels; ``strength``, in (0, 1], is the share of the steps that are taken.
-    ``template`` is the picture's own, where the prompt came from that. Only what decides the image's pixels counts
-    for a job's id (``content``): the same picture under another name leads to the same image.
+    ``digest`` is that of its pixels; ``strength``, in (0, 1], is the share of the steps that are taken.
+    ``template`` is its own, where the prompt came from that. Only what decides the painted pixels counts for a job's
+    id (``content``): the same init image under another name leads to the same image.
     """
 
     dataset: str

@@ -1,4 +1,4 @@
-"""The part of a recipe that says which pictures its images start from, and the rules of that part.
+"""The part of a recipe that names its init images, and the rules of that part.
 
 Knows the fields of a recipe, not the model that holds them, and nothing of the datasets that they name.
 """
@@ -17,7 +17,7 @@ from diffucurate.generator.validation import StrictSettings
 
 TEXT, VARY, REPLACE = "txt2img", "img2img", "inpaint"
 
-#: Strength where a recipe says none: half of a picture's layout survives the first, nothing of a region the second.
+#: Strength where a recipe says none: half of an init image's layout survives img2img, nothing of a region inpaint.
 DEFAULT_STRENGTH = {VARY: 0.6, REPLACE: 1.0}
 
 #: By default a region is grown by so much, as a share of the square root of the object's area: masks miss outlines
@@ -47,7 +47,7 @@ class InitImages(StrictSettings):
     samples: list[str] | None = None
     """Ids of samples; all by default."""
     where: dict[str, list[str]] | None = None
-    """Attribute -> values: only pictures that were painted with one of these; all by default."""
+    """Attribute -> values: only images that were painted with one of these; all by default."""
 
     def content(self) -> dict[str, Any]:
         """Plain data; what was added later is left out where it says nothing, so that fingerprints outlive it."""
@@ -64,7 +64,7 @@ class Objects(StrictSettings):
     field: Annotated[str, Field(min_length=1)]
     """A label source such as ``attention``, or any field with labels: detections, polylines or a segmentation."""
     instances: Annotated[Literal["largest", "each"] | list[str], BeforeValidator(_plain_instances)] = "largest"
-    """The largest of each picture, each one, or those of these ids."""
+    """The largest of each init image, each one, or those of these ids."""
     classes: list[str] | None = None
     """Only objects of these labels; of any by default."""
     margin: Annotated[float, Field(ge=0, le=2)] = DEFAULT_MARGIN
@@ -75,20 +75,20 @@ def plain_strength(value: Any) -> Any:
     """Check one strength or a list of them; whole numbers become floats.
 
     Raises:
-        RecipeError: one is not above 0 and at most 1, or twice there.
+        RecipeError: a strength is not above 0 and at most 1, or is listed twice.
     """
     values = list(value) if isinstance(value, list | tuple) else [value]
-    for one in values:
-        if isinstance(one, bool) or not isinstance(one, int | float) or not 0 < one <= 1:
-            raise RecipeError("strength", one, "it must be above 0, which changes nothing, and at most 1")
+    for strength in values:
+        if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 < strength <= 1:
+            raise RecipeError("strength", strength, "it must be above 0, which changes nothing, and at most 1")
     if not values:
         raise RecipeError("strength", value, "list at least one strength, or leave it out")
     refuse_repeats("strength", values)
-    return [float(one) for one in values] if isinstance(value, list | tuple) else float(value)
+    return [float(strength) for strength in values] if isinstance(value, list | tuple) else float(value)
 
 
 def check_init_images(recipe: Any) -> None:
-    """The task has the pictures it needs and no others, and every strength leaves a step to take.
+    """The task has the init images it needs and no others, and every strength leaves a step to take.
 
     Raises:
         RecipeError: it is not so.
@@ -111,8 +111,8 @@ def check_init_images(recipe: Any) -> None:
     if recipe.source is None:
         raise RecipeError("source", None, "name the dataset whose images are the start, as in {dataset: photos}")
     if (recipe.source.dataset is None) == (recipe.source.folder is None):
-        given = recipe.source.model_dump(exclude_none=True)
-        raise RecipeError("source", given, "name one of both: a dataset, as in {dataset: photos}, or a folder")
+        content = recipe.source.model_dump(exclude_none=True)
+        raise RecipeError("source", content, "name one of both: a dataset, as in {dataset: photos}, or a folder")
     if recipe.source.folder is not None and (recipe.source.view or recipe.source.samples):
         raise RecipeError("source.folder", recipe.source.folder, "views and samples are a dataset's; leave them out")
     _check_ids("source.samples", recipe.source.samples)
@@ -127,7 +127,7 @@ def check_init_images(recipe: Any) -> None:
     elif not recipe.templates and not recipe.attributes:
         raise RecipeError("attributes", {}, "say what to change, as in {time: [night]}, or write templates")
     if not recipe.templates and (used := attributes_of(recipe.negative_prompt)):
-        remedy = f"'{{{used[0]}}}' may have no value where templates are the pictures' own; write plain text"
+        remedy = f"'{{{used[0]}}}' may have no value where templates are the init images' own; write plain text"
         raise RecipeError("negative_prompt", recipe.negative_prompt, remedy)
     for strength in recipe.strengths:
         if int(recipe.steps * strength) < 1:
@@ -149,7 +149,7 @@ def _plain(value: Any) -> Any:
 
 
 def with_init_defaults(data: Any) -> Any:
-    """A recipe's content with what follows from its task: pictures bring sizes, and can bring templates."""
+    """A recipe's content with what follows from its task: init images have sizes, and can have templates."""
     task = data.get("task") if isinstance(data, Mapping) else None
     if task not in (VARY, REPLACE):
         return data

@@ -94,11 +94,11 @@ def _tensors(content: Any) -> dict[str, Any]:
         content = {"": content}
     if not isinstance(content, Mapping):
         return {}
-    found = {
+    vectors = {
         str(name): torch.atleast_2d(value.detach()).contiguous().float()
         for name, value in content.items()
         if isinstance(value, torch.Tensor) and value.ndim in (1, 2) and value.is_floating_point()
     }
-    if {"clip_l", "clip_g"} <= found.keys():
-        return {name: found[name] for name in ("clip_l", "clip_g")}
-    return {"emb_params": next(iter(found.values()))} if len(found) == 1 else {}
+    if {"clip_l", "clip_g"} <= vectors.keys():
+        return {name: vectors[name] for name in ("clip_l", "clip_g")}
+    return {"emb_params": next(iter(vectors.values()))} if len(vectors) == 1 else {}

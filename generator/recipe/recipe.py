@@ -1,7 +1,7 @@
 """The recipe of one dataset: a strict, frozen config, read from YAML or JSON.
 
-Whatever is wrong is said in one sentence that names field, value and remedy (``RecipeError``). Knows the
-rules of recipes only: which sizes a certain model can make is checked where that model is known.
+Whatever is wrong raises a ``RecipeError``: one sentence that names field, value and remedy. Knows the rules of
+recipes only: which sizes a certain model can make is checked where that model is known.
 """
 
 from __future__ import annotations
@@ -61,19 +61,19 @@ class Recipe(StrictSettings):
     model: Annotated[str, Field(min_length=1)] = "tiny"
     """Built-in name, hub id, local folder or single .safetensors file."""
     task: Literal["txt2img", "img2img", "inpaint"] = "txt2img"
-    """From text alone, from whole pictures, or objects in pictures replaced."""
+    """From text alone, from whole init images, or with objects of init images replaced."""
     source: InitImages | None = None
-    """The pictures that img2img and inpaint start from."""
+    """The init images of img2img and inpaint."""
     objects: Objects | None = None
     """What inpaint replaces."""
     strength: Annotated[float | list[float] | None, BeforeValidator(_strength)] = None
-    """How far from its picture an image goes, in (0, 1]; of a list each image draws one. 0.6 for img2img and 1 for
+    """How far from its init image an image goes, in (0, 1]; of a list each image draws one. 0.6 for img2img and 1 for
     inpaint by default."""
     carry: Annotated[str, Field(min_length=1)] | None = None
-    """A label source or field of the pictures whose instances img2img keeps beside the new ones."""
+    """A label source or field of the init images whose instances img2img keeps beside the new ones."""
     size: Sizes = (128, 128)
     """Width and height in pixels, each a multiple of 8; or several such pairs, at each of which prompts are painted.
-    ``source``, the default where images start from pictures, is the size of each, as near as the model comes to it."""
+    ``source``, the default of img2img and inpaint, is that of each init image, as near as the model comes to it."""
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 20
     guidance: Annotated[float, Field(ge=0, le=MAX_GUIDANCE)] = 5.0
     """Classifier-free guidance scale; 1 or less turns guidance off."""
@@ -91,7 +91,8 @@ class Recipe(StrictSettings):
     classes: dict[str, list[str]]
     """Class to label -> the phrases that mean it in a prompt. Their order gives the class ids, from 1."""
     templates: list[str]
-    """May be left out for img2img: each picture's own template is filled anew then; and where captions are prompts."""
+    """May be left out for img2img, where each init image's own template is then filled anew, and where captions are
+    prompts."""
     attributes: dict[str, list[str]] = Field(default_factory=dict)
     captions: Annotated[Captions | None, BeforeValidator(plain_captions)] = None
     """Instead of templates: a file of captions, or a list of them. Read when jobs are made."""
@@ -114,7 +115,7 @@ class Recipe(StrictSettings):
 
     @property
     def sizes(self) -> tuple[Size, ...]:
-        """The (width, height) each prompt is painted at; none where that is the size of each picture."""
+        """The (width, height) each prompt is painted at; none where that is the size of each init image."""
         if isinstance(self.size, str):
             return ()
         return tuple(self.size) if isinstance(self.size, list) else (self.size,)
@@ -138,8 +139,8 @@ class Recipe(StrictSettings):
 
     @property
     def product_size(self) -> int:
-        """Images before sampling, prompts that two templates share counted twice; those of one picture, if they start
-        from pictures; none where captions are the prompts, which only their file can count."""
+        """Images before sampling, prompts that two templates share counted twice; those of one init image where
+        there are such; none where captions are the prompts, which only their file can count."""
         prompts = (prod(len(self.attributes[name]) for name in attributes_of(text)) for text in self.templates)
         return sum(prompts) * self.variants
 

@@ -26,7 +26,7 @@ _BREAKS = frozenset({
     "under", "while", "with", "without",
 })  # fmt: skip
 
-#: How many words before a mention are looked at, and what none of them lies beyond: a sign, or a weight such as 1.3.
+#: How many words before a mention can state its number, and what ends them: a sign, or a weight such as 1.3.
 _REACH, _SIGN = 4, re.compile(r"\d*\.\d+|[^\w\s'-]")
 
 
@@ -41,13 +41,13 @@ def object_counts(text: str, classes: Mapping[str, Sequence[str]]) -> dict[str, 
     plain = normalised(text)
     for mention in find_mentions(text, classes):
         before = _SIGN.split(plain[: mention.start])[-1].casefold().split()
-        said = 0 if plain.startswith("'s", mention.end) else _number(before[-_REACH:])
-        counts[mention.label] = counts.get(mention.label, 0) + said
+        number = 0 if plain.startswith("'s", mention.end) else _number(before[-_REACH:])
+        counts[mention.label] = counts.get(mention.label, 0) + number
     return {label: max(1, count) for label, count in counts.items()}
 
 
 def _number(words: Sequence[str]) -> int:
-    """What the words before a noun say of its number, 0 where they say nothing."""
+    """The number that the words before a noun state, 0 where they state none."""
     number = 0
     for word, previous, following in zip(words, ["", *words], [*words[1:], ""], strict=False):
         if word in _BREAKS:
