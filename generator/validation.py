@@ -20,6 +20,7 @@ _EXPECTED = {
     "float_type": "write a number without quotes",
     "finite_number": "write a finite number",
     "list_type": "write a list, as in [red, blue]",
+    "sequence_str": "give a list, as in ['car', 'bus']",
     "too_short": "name at least one",
     "tuple_type": "give a tuple, as in (0, 1)",
     "model_type": "write a mapping of its keys, as in {path: file.safetensors}",

@@ -79,8 +79,8 @@ class Job:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON and databases."""
         phrases = {label: list(phrases) for label, phrases in self.phrases.items()}
-        plain = {**vars(self), "phrases": phrases, "size": list(self.size)}
-        plain["setup"] = plain.pop("model_options").to_dict()
+        own = {"setup" if name == "model_options" else name: value for name, value in vars(self).items()}
+        plain = {**own, "phrases": phrases, "size": list(self.size), "setup": self.model_options.to_dict()}
         origins = {"source": self.source, "caption": self.caption}
         return {**plain, **{name: None if origin is None else origin.to_dict() for name, origin in origins.items()}}
 

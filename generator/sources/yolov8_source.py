@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.labels.model import Instance, Labels
+from diffucurate.generator.labels.settings import YoloSettings
 from diffucurate.generator.models.built_in import yolo_path
 
 #: What Ultralytics reads from the environment while it is imported, unless the user has set it.
@@ -66,14 +67,12 @@ class YoloSource:
             InvalidSetting: an entry of ``class_map`` that the model or ``classes`` does not know, or a
                 number outside [0, 1].
         """
-        for name, value in (("min_confidence", min_confidence), ("max_overlap", max_overlap)):
-            if not 0 <= value <= 1:
-                raise InvalidSetting(name, value, "use a number from 0 to 1")
+        settings = YoloSettings(min_confidence=min_confidence, max_overlap=max_overlap)
         path = Path(weights) if weights is not None else yolo_path()
         if path.suffix != ".pt" or not path.is_file():
             raise ModelError(f"{path} is not there or not a .pt file; download the checkpoint and name its path")
         self.classes = tuple(classes)
-        self._device, self._min_confidence, self._max_overlap = device, min_confidence, max_overlap
+        self._device, self._settings = device, settings
         self._model = _load(path)
         self._targets = _targets(dict(self._model.names), self.classes, class_map or {}, path)
         # The first prediction sets up the model, which changes torch's number of threads: have it done with.
@@ -102,8 +101,8 @@ class YoloSource:
             return list(
                 self._model.predict(
                     bgr,
-                    conf=self._min_confidence,
-                    iou=self._max_overlap,
+                    conf=self._settings.min_confidence,
+                    iou=self._settings.max_overlap,
                     retina_masks=True,
                     device=self._device,
                     save=False,

@@ -6,7 +6,7 @@ Knows nothing of how the samples that pass are chosen or kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self
 
 import fiftyone as fo
@@ -44,10 +44,6 @@ def _check_limits(limits: Limits) -> Limits:
     return limits
 
 
-def _plain_classes(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _check_nearness(value: Any) -> Any:
     if not isinstance(value, bool) and not (isinstance(value, int | float) and 0 < value <= 2):
         raise ValueError("give a distance above 0 and at most 2")
@@ -70,7 +66,7 @@ class Rules(StrictSettings):
     min_confidence: _Share | None = None
     min_agreement: _Share | None = None
     against: str | None = None
-    classes: Annotated[tuple[str, ...] | None, Field(min_length=1), BeforeValidator(_plain_classes)] = None
+    classes: Annotated[Sequence[str], Field(min_length=1)] | None = None
     min_area: _Share | None = None
     max_area: _Share | None = None
     scores: Mapping[str, Annotated[Limits, BeforeValidator(_plain_limits), AfterValidator(_check_limits)]] = Field(

@@ -126,7 +126,7 @@ def test_a_missing_ultralytics_is_named(monkeypatch: pytest.MonkeyPatch, weights
         ({"classes": ["cat"]}, ModelError, "knows none of cat; it has car, sedan, dog, tree"),
         ({"class_map": {"lorry": "car"}}, InvalidSetting, "class_map: 'lorry' - random.pt has the classes car, sedan"),
         ({"class_map": {"sedan": "bus"}}, InvalidSetting, "class_map.sedan: 'bus' - use one of car"),
-        ({"min_confidence": 25}, InvalidSetting, "min_confidence: 25 - use a number from 0 to 1"),
+        ({"min_confidence": 25}, InvalidSetting, "settings.min_confidence: 25 - it must be from 0 to 1"),
     ],
 )
 def test_what_cannot_be_is_said_plainly(
