@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from diffucurate.generator.errors import InvalidSetting
-from diffucurate.generator.recipe.recipe import MAX_SIDE
+from diffucurate.generator.recipe.sizes import MAX_SIDE
 from diffucurate.operators.forms.recipe_params import EXAMPLE, SHOWN
 
 
