@@ -67,6 +67,16 @@ def test_regions_that_disagree_are_lower() -> None:
     assert found[0] > 0.9 and 0.4 < found[1] < 0.6
 
 
+@pytest.mark.parametrize(
+    ("inside", "outside", "step"),
+    [(0.6, 0.2, 0.5), (0.9, 0.1, 0.8), (0.5, 0.5, 0.0), (0.2, 0.6, 0.0), (0.3, 0.0, 1.0), (0.0, 0.0, 0.0)],
+)
+def test_step_is_the_difference_of_both_sides_by_their_sum(inside: float, outside: float, step: float) -> None:
+    """By hand: (0.6 - 0.2) / (0.6 + 0.2) = 0.5; an object that is no hotter than its rim has no step."""
+    two_levels = np.where(DISC, inside, outside).astype(np.float32)
+    assert signs([DISC], two_levels)[0]["step"] == pytest.approx(step, abs=1e-6)
+
+
 def test_a_slow_slope_is_less_stable() -> None:
     """By hand: along the outline of the disc of 20 the heat is 0.5; it passes 0.575 and 0.4 so far from there."""
     for slope in (0.02, 0.01, 0.005):

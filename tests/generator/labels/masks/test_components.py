@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.masks.components import split_at_necks
+from diffucurate.generator.labels.masks.components import largest_part, split_at_necks
 
 Mask = NDArray[np.bool_]
 
@@ -68,3 +68,21 @@ def test_the_image_s_border_is_no_outline() -> None:
     assert len(split_at_necks(bar(128, 0, 40, 100, 60), 0.9)) == 1
     whole = np.ones((40, 40), np.bool_)
     assert len(split_at_necks(whole, 1.0)) == 1
+
+
+def test_the_largest_part_is_the_one_with_most_pixels() -> None:
+    """By hand: parts of 2, 6 and 4 pixels, the second of which hangs together at a corner."""
+    parts = np.array(
+        [
+            [1, 1, 0, 0, 2, 2, 0],
+            [0, 0, 0, 0, 2, 2, 0],
+            [0, 3, 3, 0, 0, 0, 2],
+            [0, 3, 3, 0, 0, 0, 2],
+        ]
+    )
+    assert np.array_equal(largest_part(parts > 0), parts == 2)
+
+
+@pytest.mark.parametrize("mask", [discs(32, (50, 50, 30)), np.zeros((4, 5), np.bool_), np.ones((4, 5), np.bool_)])
+def test_the_largest_part_of_one_piece_is_all_of_it(mask: Mask) -> None:
+    assert np.array_equal(largest_part(mask), mask)

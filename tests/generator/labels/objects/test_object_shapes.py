@@ -39,6 +39,24 @@ def test_single_pixels_do_not_fray_an_outline() -> None:
     assert iou(mask, clean) > 0.98
 
 
+@pytest.mark.parametrize(("side", "step"), [(504, 7), (432, 6)])
+def test_an_outline_follows_the_majority_in_seven_pixels_by_seven(side: int, step: int) -> None:
+    """By hand: a strip of 3 px fills 21 of the 49 pixels around each of its own, one of 4 px 28, and beside it 21."""
+    grid = Grid((side, side))
+    assert (grid.step, grid.shape) == (step, (72, 72))
+    points = np.zeros(grid.shape, np.bool_)
+    points[:, :36] = True
+    first, last = 35 * step, 37 * step  # columns of the points on both sides of the outline
+    owned = np.zeros((side, side), np.bool_)
+    owned[:, : first - 3] = True
+    owned[100:103] = owned[200:204] = True
+    (mask,) = outlined([points], grid, owned, owned)
+    expected = np.zeros_like(owned)
+    expected[:, :first] = True  # the inner points stand for all of their pixels
+    expected[200:204, :last] = True
+    assert np.array_equal(mask, expected)
+
+
 def test_parts_share_no_pixel_and_leave_others_theirs() -> None:
     grid = Grid((512, 512))
     left, right, other = disc(512, 30, 50, 20), disc(512, 60, 50, 20), disc(512, 45, 75, 15)
