@@ -24,7 +24,7 @@ import yaml
 from diffucurate.generator.errors import ExportError
 from diffucurate.generator.exports.folder import ExportRecord, ImageFolder, Written, replacing
 from diffucurate.generator.labels.model import Instance
-from diffucurate.generator.labels.polygons import bridge
+from diffucurate.generator.labels.polygon_bridges import bridge
 
 YoloRecord = ExportRecord
 
