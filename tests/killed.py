@@ -8,21 +8,22 @@ import sys
 
 _KILLED = """
 import os, signal, sys
-from diffucurate.plugin.store import media_files as media
+from diffucurate.generator.files.atomic import replacing_file
+from diffucurate.plugin.store import media_files
 
 writes = 0
-write_whole = media.write_whole
+write_bytes = media_files.write_bytes
 
 def write_then_die(path, content):
     global writes
     writes += 1
     if writes == int(sys.argv[1]):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_name(path.name + ".part").write_bytes(content[:10])
-        os.kill(os.getpid(), signal.SIGKILL)
-    return write_whole(path, content)
+        with replacing_file(path) as part:
+            part.write_bytes(content[:10])
+            os.kill(os.getpid(), signal.SIGKILL)
+    return write_bytes(path, content)
 
-media.write_whole = write_then_die
+media_files.write_bytes = write_then_die
 """
 
 

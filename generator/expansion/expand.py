@@ -22,6 +22,7 @@ from diffucurate.generator.captions.prompts import CaptionPrompt, balanced, capt
 from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.expansion.language_model import LanguageModel
 from diffucurate.generator.expansion.written import UNFINISHED, caption_in, folded, problem
+from diffucurate.generator.files.atomic import write_text
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.recipe.checks import check_classes
 from diffucurate.generator.text.class_mentions import find_phrases
@@ -216,10 +217,7 @@ def _name(captions: Given | None) -> str | None:
 def _write(result: CaptionExpansion, about: Mapping[str, Any]) -> None:
     """All at once: a file that is there is whole."""
     text = json.dumps({**about, "captions": result.captions}, ensure_ascii=False, indent=1)
-    part = result.path.with_name(f".{result.path.name}.part")
     try:
-        result.path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text + "\n", encoding="utf-8")
-        part.replace(result.path)
+        write_text(result.path, text + "\n")
     except OSError as error:
         raise InvalidSetting("path", str(result.path), f"it cannot be written ({error.strerror or error})") from None

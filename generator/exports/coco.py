@@ -21,7 +21,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from diffucurate.generator.errors import ExportError
-from diffucurate.generator.exports.folder import ExportRecord, ImageFolder, Written, replacing
+from diffucurate.generator.exports.folder import ExportRecord, ImageFolder, Written, replacing_folder
 from diffucurate.generator.labels.model import Instance
 
 
@@ -44,7 +44,7 @@ def write_coco(
             missing, unreadable or of another size than its masks; an instance's class is not in ``classes``.
     """
     written = CocoWritten()
-    with replacing(folder, overwrite=overwrite) as fresh, ExitStack() as files:
+    with replacing_folder(folder, overwrite=overwrite) as fresh, ExitStack() as files:
         images = ImageFolder(fresh)
         splits: dict[str, _SplitFile] = {}
         for record in records:

@@ -33,7 +33,7 @@ class Written:
 
 
 @contextmanager
-def replacing(target: Path, *, overwrite: bool) -> Iterator[Path]:
+def replacing_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """A new folder to write to, which becomes ``target`` when all went well and is removed when not.
 
     Raises:

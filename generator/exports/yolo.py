@@ -22,7 +22,7 @@ from pathlib import Path
 import yaml
 
 from diffucurate.generator.errors import ExportError
-from diffucurate.generator.exports.folder import ExportRecord, ImageFolder, Written, replacing
+from diffucurate.generator.exports.folder import ExportRecord, ImageFolder, Written, replacing_folder
 from diffucurate.generator.labels.model import Instance
 from diffucurate.generator.labels.polygon_bridges import bridge
 
@@ -51,7 +51,7 @@ def write_yolo(
             missing; an instance's class is not in ``classes``.
     """
     written = YoloWritten(data_yaml=folder / "data.yaml")
-    with replacing(folder, overwrite=overwrite) as fresh:
+    with replacing_folder(folder, overwrite=overwrite) as fresh:
         images = ImageFolder(fresh)
         with (fresh / "scores.csv").open("w", newline="", encoding="utf-8") as scores_file:
             scores = csv.writer(scores_file)

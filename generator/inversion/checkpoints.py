@@ -7,7 +7,6 @@ and k, so no generator's state has to be kept.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from diffucurate.generator.errors import InvalidSetting
+from diffucurate.generator.files.atomic import replacing_file
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Path:
     """Write tensors with plain facts as a safetensors file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, part, metadata={"diffucurate": json.dumps(about)})
-    os.replace(part, path)
+    with replacing_file(path) as part:
+        save_file(contiguous, part, metadata={"diffucurate": json.dumps(about)})
     return path
 
 

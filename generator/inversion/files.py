@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffucurate.generator.errors import InvalidSetting
+from diffucurate.generator.files.atomic import replacing_file, write_text
 from diffucurate.generator.inversion.loss_plot import loss_plot
 
 #: Overrides the folder in which learned words go by name.
@@ -94,10 +95,7 @@ class WordFiles:
     def write_losses(self, losses: Sequence[float]) -> None:
         """Write the loss of each step so far, and its plot."""
         lines = [json.dumps({"step": index + 1, "loss": round(loss, 6)}) for index, loss in enumerate(losses)]
-        part = self.losses.with_name("loss.jsonl.part")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text("".join(f"{line}\n" for line in lines))
-        os.replace(part, self.losses)
+        write_text(self.losses, "".join(f"{line}\n" for line in lines))
         _write_picture(self.plot, loss_plot(losses))
 
     def read_losses(self) -> list[float]:
@@ -120,7 +118,5 @@ class WordFiles:
 
 
 def _write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    Image.fromarray(pixels).save(part, format="PNG")
-    os.replace(part, path)
+    with replacing_file(path) as part:
+        Image.fromarray(pixels).save(part, format="PNG")

@@ -6,8 +6,6 @@ The changes need PEFT. Knows no training.
 from __future__ import annotations
 
 import importlib.util
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +15,7 @@ import torch
 from torch import nn
 
 from diffucurate.generator.errors import ModelError
+from diffucurate.generator.files.atomic import replacing_file
 from diffucurate.generator.inversion.settings import LAYERS, LowRank
 
 _NAME = "diffucurate_learned"
@@ -69,8 +68,6 @@ def save_low_rank(pipe: Any, path: Path) -> Path:
     from peft import get_peft_model_state_dict
 
     layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(pipe.unet, adapter_name=_NAME))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        pipe.save_lora_weights(folder, unet_lora_layers=layers, weight_name=path.name, safe_serialization=True)
-        os.replace(Path(folder) / path.name, path)
+    with replacing_file(path) as part:
+        pipe.save_lora_weights(part.parent, unet_lora_layers=layers, weight_name=part.name, safe_serialization=True)
     return path

@@ -8,7 +8,6 @@ file's digest, so that each is read once. Importing this is light.
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.files.atomic import replacing_file
 
 
 def converted_path(field: str, path: str, folder: Path) -> Path:
@@ -54,10 +54,8 @@ def convert(field: str, path: str, folder: Path, *, trust: bool = False) -> Path
     tensors = _tensors(_read(field, path, trust))
     if not tensors:
         raise RecipeError(field, path, "it holds no learned word: no tensor with a vector or several of one width")
-    folder.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(f".{os.getpid()}.part")
-    save_file(tensors, part)
-    os.replace(part, target)
+    with replacing_file(target) as part:
+        save_file(tensors, part)
     return target
 
 

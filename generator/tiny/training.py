@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from diffucurate.generator.files.atomic import replacing_file
 
 
 class Clock:
@@ -44,10 +45,9 @@ class Curve:
 
 def save_state(path: Path, *, step: int, **parts: Any) -> None:
     """Write the state of models and optimizers; an interrupted write leaves the old file whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save({"step": step, **{name: part.state_dict() for name, part in parts.items()}}, partial)
-    os.replace(partial, path)
+    state = {"step": step, **{name: part.state_dict() for name, part in parts.items()}}
+    with replacing_file(path) as temporary:
+        torch.save(state, temporary)
 
 
 def load_state(path: Path, **parts: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from diffucurate.generator.files.atomic import write_bytes
 from diffucurate.plugin.fiftyone_private import slug
 from diffucurate.plugin.store.field_names import INFO
 
@@ -44,22 +45,13 @@ def media_folder(dataset: fo.Dataset) -> Path:
     return Path(facts["media_folder"])
 
 
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write ``content`` under a temporary name in the same folder and rename it: a reader sees all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.replace(part, path)
-    return path
-
-
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> Path:
     """Write a (H, W) or (H, W, 3) uint8 image as PNG, whole or not at all."""
     content = io.BytesIO()
     # Of an image of 512 x 512 px zlib's usual effort takes 0.13 s, as long as a GPU paints a part of it; the least
     # takes a quarter of that and makes files a sixth larger. Masks are small and worth the effort.
     Image.fromarray(pixels).save(content, format="PNG", compress_level=1 if pixels.ndim == 3 else 6)
-    return write_whole(path, content.getvalue())
+    return write_bytes(path, content.getvalue())
 
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
@@ -99,7 +91,7 @@ def write_maps(path: Path, maps: Mapping[str, NDArray[np.floating[Any]]]) -> Pat
     """Write raw class maps as float16 safetensors, whole or not at all."""
     from safetensors.numpy import save
 
-    return write_whole(path, save({name: np.ascontiguousarray(values, np.float16) for name, values in maps.items()}))
+    return write_bytes(path, save({name: np.ascontiguousarray(values, np.float16) for name, values in maps.items()}))
 
 
 def read_maps(path: str | os.PathLike[str]) -> dict[str, NDArray[np.float32]]:

@@ -24,6 +24,7 @@ from diffucurate.generator.attention.class_tokens.calibration import Calibration
 from diffucurate.generator.attention.families import Family
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.errors import ModelError
+from diffucurate.generator.files.atomic import write_bytes
 from diffucurate.generator.models.token_files import existing_token
 
 #: Of the file, so that a later one can be told from it.
@@ -112,11 +113,7 @@ class ClassToken:
         about = {"format": _FORMAT, "label": self.label, "provenance": asdict(self.provenance)}
         about |= {name: asdict(read) for name in _CALIBRATIONS if (read := getattr(self, name)) is not None}
         content = save({"embedding": self.embedding.contiguous()}, {"token": json.dumps(about)})
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(content)
-        os.replace(part, path)
-        return path
+        return write_bytes(path, content)
 
     @classmethod
     def load(cls, path: Path) -> ClassToken:

@@ -29,6 +29,7 @@ from diffucurate.generator.attention.families import Family, Pass
 from diffucurate.generator.attention.settings import Span, TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution, Keys, attributable
 from diffucurate.generator.errors import InvalidSetting, ModelError
+from diffucurate.generator.files.atomic import replacing_file
 from diffucurate.generator.validation import StrictSettings
 
 #: Of the file, so that a later one can be told from it.
@@ -173,7 +174,7 @@ class StoredQueries:
         return sums, len(passes)
 
     def save(self, path: Path) -> None:
-        """Write a ``.safetensors`` file."""
+        """Write a ``.safetensors`` file, whole or not at all."""
         layers = {
             name: {"factor": layer.grid.factor, "size": layer.grid.size, "scale": layer.scale}
             for name, layer in self.layers.items()
@@ -184,7 +185,8 @@ class StoredQueries:
             tensors |= {f"{name}/{index}": query for index, query in enumerate(layer.passes)}
         if self.refinement is not None:
             described["refinement"], tensors["refinement"] = self.refinement.described()
-        save_file(tensors, path, {"queries": json.dumps(described)})
+        with replacing_file(path) as part:
+            save_file(tensors, part, {"queries": json.dumps(described)})
 
     @classmethod
     def load(cls, path: Path) -> StoredQueries:

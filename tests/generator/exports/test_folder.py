@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 from diffucurate.generator.errors import ExportError
-from diffucurate.generator.exports.folder import ExportRecord, ImageFolder, replacing
+from diffucurate.generator.exports.folder import ExportRecord, ImageFolder, replacing_folder
 
 
 def test_a_target_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "new" / "out"
-    with replacing(target, overwrite=False) as fresh:
+    with replacing_folder(target, overwrite=False) as fresh:
         (fresh / "first").touch()
-    with pytest.raises(ExportError, match="not empty"), replacing(target, overwrite=False):
+    with pytest.raises(ExportError, match="not empty"), replacing_folder(target, overwrite=False):
         pass
-    with pytest.raises(RuntimeError), replacing(target, overwrite=True) as fresh:
+    with pytest.raises(RuntimeError), replacing_folder(target, overwrite=True) as fresh:
         (fresh / "second").touch()
         raise RuntimeError
     assert [path.name for path in target.iterdir()] == ["first"]
-    with replacing(target, overwrite=True) as fresh:
+    with replacing_folder(target, overwrite=True) as fresh:
         (fresh / "second").touch()
     assert [path.name for path in target.iterdir()] == ["second"]
     assert [path.name for path in target.parent.iterdir()] == ["out"]
@@ -31,7 +31,7 @@ def test_a_target_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_targets_that_are_no_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for target, message in ((tmp_path / "file", "is a file"), (tmp_path / "file" / "out", "cannot be written")):
-        with pytest.raises(ExportError, match=message), replacing(target, overwrite=True):
+        with pytest.raises(ExportError, match=message), replacing_folder(target, overwrite=True):
             pass
 
 

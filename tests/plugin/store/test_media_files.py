@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from diffucurate.generator.files.atomic import write_bytes
 from diffucurate.plugin.store.media_files import (
     media_folder,
     read_image,
@@ -14,12 +15,20 @@ from diffucurate.plugin.store.media_files import (
     remove_files,
     write_maps,
     write_png,
-    write_whole,
 )
 
 
-def test_file_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = write_whole(tmp_path / "a" / "b.bin", b"old")
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path, value: write_png(path, np.full((5, 7), value, np.uint8)),
+        lambda path, value: write_maps(path, {"car": np.full((5, 7), value, np.float32)}),
+    ],
+    ids=["png", "maps"],
+)
+def test_file_is_there_whole_or_not_at_all(tmp_path, monkeypatch, write):
+    path = write(tmp_path / "a" / "b.bin", 1)
+    before = path.read_bytes()
 
     def full_disk(self: Path, content: bytes) -> int:
         with self.open("wb") as file:
@@ -28,8 +37,8 @@ def test_file_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="No space"):
-        write_whole(path, b"new")
-    assert path.read_bytes() == b"old"
+        write(path, 2)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3)])
@@ -69,7 +78,7 @@ def test_media_folder_is_chosen_once_and_inside(tmp_path, monkeypatch):
 
 
 def test_only_files_inside_the_folder_are_removed(tmp_path):
-    inside, outside = write_whole(tmp_path / "media" / "a", b""), write_whole(tmp_path / "b", b"")
+    inside, outside = write_bytes(tmp_path / "media" / "a", b""), write_bytes(tmp_path / "b", b"")
     remove_files(
         [str(inside), str(outside), str(tmp_path / "media" / ".." / "b"), str(tmp_path / "media" / "gone")],
         tmp_path / "media",
