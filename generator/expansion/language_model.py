@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from diffucurate.generator.errors import ModelError
+from diffucurate.generator.models.hub import load_local_first
 from diffucurate.generator.models.names import locate_writer
 
 
@@ -129,20 +130,12 @@ def _load(model: str, dtype: Any) -> tuple[Any, Any]:
     """The model and its tokenizer."""
     import transformers
 
-    from diffucurate.generator.models.load import OFFLINE_HELP, first_line
+    def from_pretrained(name: str, local_only: bool) -> tuple[Any, Any]:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, local_files_only=local_only)
+        writer = transformers.AutoModelForCausalLM.from_pretrained(
+            name, use_safetensors=True, dtype=dtype, local_files_only=local_only
+        )
+        return writer, tokenizer
 
-    kind, name = locate_writer(model)
-    local = (("the folder", True),)
-    reasons = []
-    for place, local_only in local if kind == "folder" else (("the local cache", True), ("huggingface.co", False)):
-        try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(name, local_files_only=local_only)
-            loaded = transformers.AutoModelForCausalLM.from_pretrained(
-                name, use_safetensors=True, dtype=dtype, local_files_only=local_only
-            )
-            return loaded, tokenizer
-        # transformers, safetensors and the Hub client each have their own errors for what can go wrong here.
-        except Exception as error:
-            reasons.append(f"{place} ({first_line(error)})")
-    remedy = "save model and tokenizer there with .safetensors weights" if kind == "folder" else OFFLINE_HELP
-    raise ModelError(f"'{model}' could not be loaded; tried {' and '.join(reasons)}; {remedy}")
+    remedy = "save model and tokenizer there with .safetensors weights"
+    return load_local_first(model, locate_writer(model), from_pretrained, folder_help=remedy)

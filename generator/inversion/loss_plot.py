@@ -1,49 +1,52 @@
-"""A loss curve as a picture: each step faintly, and their running mean. Knows numbers only."""
+"""A loss curve as an image: each step faintly, and their running mean. Knows numbers only."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
-#: Width and height in pixels, and the room left for the axes' words: left, top, right, bottom.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Width and height in pixels.
 SIZE = (640, 320)
-_MARGINS = (56, 16, 16, 32)
 
-_INK, _GRID, _FAINT, _LINE = (60, 64, 67), (218, 220, 224), (190, 212, 240), (11, 99, 196)
+_DPI = 100
+_STEP_COLOUR, _MEAN_COLOUR = "#bed4f0", "#0b63c4"
 
 
 def loss_plot(losses: Sequence[float]) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB of ``SIZE``: loss over steps, the first of which is 1."""
-    picture = Image.new("RGB", SIZE, "white")
-    draw = ImageDraw.Draw(picture)
-    left, top, right, bottom = _MARGINS[0], _MARGINS[1], SIZE[0] - _MARGINS[2], SIZE[1] - _MARGINS[3]
+    # The canvas draws without a window, and pyplot, whose state all threads share, is not needed.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(loss_figure(losses))
+    canvas.draw()
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def loss_figure(losses: Sequence[float]) -> Figure:
+    """The figure that ``loss_plot`` draws: one axes with two lines, the losses and their running mean."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
     values = np.asarray(losses, np.float64)
-    low, high = _range(values)
-
-    def at(steps: NDArray[np.float64], heights: NDArray[np.float64]) -> list[tuple[float, float]]:
-        x = left + (right - left) * (steps - 1) / max(len(values) - 1, 1)
-        y = bottom - (bottom - top) * (np.clip(heights, low, high) - low) / (high - low)
-        return list(zip(x.tolist(), y.tolist(), strict=True))
-
-    for share in np.linspace(0, 1, 5):
-        value = low + share * (high - low)
-        ((_, y),) = at(np.ones(1), np.array([value]))
-        draw.line([(left, y), (right, y)], fill=_GRID)
-        draw.text((left - 6, y), f"{value:.3f}", fill=_INK, anchor="rm")
-    for share in np.linspace(0, 1, 5):
-        draw.text((left + share * (right - left), bottom + 14), f"{round(share * len(values))}", fill=_INK, anchor="mm")
-    if len(values) > 1:
-        steps = np.arange(1.0, len(values) + 1)
-        draw.line(at(steps, values), fill=_FAINT)
-        draw.line(at(steps, _smooth(values)), fill=_LINE, width=2)
-    return np.asarray(picture)
+    steps = np.arange(1, len(values) + 1)
+    figure = Figure(figsize=(SIZE[0] / _DPI, SIZE[1] / _DPI), dpi=_DPI, layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(steps, values, color=_STEP_COLOUR, linewidth=1)
+    axes.plot(steps, _running_mean(values), color=_MEAN_COLOUR, linewidth=2)
+    axes.set(xlabel="step", ylabel="loss", ylim=_shown_range(values))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="y", alpha=0.5)
+    return figure
 
 
-def _range(values: NDArray[np.float64]) -> tuple[float, float]:
-    """What the axis shows: nearly all values, so that a few wild ones do not flatten the rest."""
+def _shown_range(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The range of the axis: that of nearly all values, so that a few outliers do not flatten the rest."""
     if not len(values):
         return 0.0, 1.0
     low, high = np.quantile(values, (0.01, 0.99))
@@ -51,7 +54,7 @@ def _range(values: NDArray[np.float64]) -> tuple[float, float]:
     return float(low - room), float(high + room)
 
 
-def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The mean over a twentieth of the curve around each step."""
     width = max(1, len(values) // 20)
     sums = np.cumsum(np.concatenate([[0.0], values]))

@@ -22,6 +22,7 @@ from diffucurate.generator.labels.from_heatmaps import normalised_heatmaps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.refinement import hottest_points, refined
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS
+from diffucurate.generator.models.hub import load_local_first
 from diffucurate.generator.models.names import SEGMENTERS, check_segmenter, locate_segmenter
 
 if TYPE_CHECKING:
@@ -125,21 +126,8 @@ class SamRefiner:
 
 def _load(model: str) -> tuple[Any, Any]:
     """The model and its processor."""
-    from diffucurate.generator.models.load import OFFLINE_HELP, first_line
-
-    kind, name = locate_segmenter(model)
-    local = (("the folder", True),)
-    reasons = []
-    for place, local_only in local if kind == "folder" else (("the local cache", True), ("huggingface.co", False)):
-        try:
-            return _from_pretrained(name, local_only)
-        except ModelError:
-            raise
-        # transformers, safetensors and the Hub client each have their own errors for what can go wrong here.
-        except Exception as error:
-            reasons.append(f"{place} ({first_line(error)})")
-    remedy = "save model and processor there with .safetensors weights" if kind == "folder" else OFFLINE_HELP
-    raise ModelError(f"'{model}' could not be loaded; tried {' and '.join(reasons)}; {remedy}")
+    remedy = "save model and processor there with .safetensors weights"
+    return load_local_first(model, locate_segmenter(model), _from_pretrained, folder_help=remedy)
 
 
 def _from_pretrained(name: str, local_only: bool) -> tuple[Any, Any]:

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from diffucurate.generator.errors import ModelError, RecipeError
-from diffucurate.generator.models.load import first_line
+from diffucurate.generator.models.hub import first_line
 from diffucurate.generator.recipe.model_options import SCHEDULERS, Lora, ModelOptions, TextualInversion
 
 #: How the names of a pipeline's tokenizers and text encoders end.

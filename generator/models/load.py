@@ -22,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from torch.nn import Module
 
 from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.models.hub import first_line, load_local_first
 from diffucurate.generator.models.names import locate
 
 #: Pipelines kept loaded, the least recently used going first.
@@ -31,8 +32,6 @@ KEPT = 2
 #: system may end a process that takes too much memory instead of telling it.
 _PIXELS = {"cuda": 8 * 512 * 512, "mps": 2 * 512 * 512, "cpu": 512 * 512}
 _MOST_IMAGES = {"cuda": 64, "mps": 8, "cpu": 8}
-
-OFFLINE_HELP = "without a network, download it elsewhere and give its local folder"
 
 # diffusers 0.42 renamed the argument and deprecates the old name.
 _DTYPE = "dtype" if Version(diffusers.__version__) >= Version("0.42") else "torch_dtype"
@@ -155,19 +154,17 @@ def checked_device(device: str) -> str:
 
 
 def _load(model: str, dtype: torch.dtype) -> DiffusionPipeline:
-    kind, name = locate(model)
-    if kind == "folder":
-        return _from_folder(Path(name), dtype)
-    return _from_file(Path(name), dtype) if kind == "file" else _from_hub(name, dtype)
+    place = locate(model)
+    if place.kind == "file":
+        return _from_file(Path(place.name), dtype)
 
+    def from_pretrained(name: str, local_only: bool) -> DiffusionPipeline:
+        return DiffusionPipeline.from_pretrained(
+            name, use_safetensors=True, local_files_only=local_only, **{_DTYPE: dtype}
+        )
 
-def _from_folder(folder: Path, dtype: torch.dtype) -> DiffusionPipeline:
-    try:
-        return DiffusionPipeline.from_pretrained(folder, use_safetensors=True, local_files_only=True, **{_DTYPE: dtype})
-    except (OSError, ValueError, AttributeError, KeyError, SafetensorError) as error:
-        raise ModelError(
-            f"'{folder}' could not be loaded as a diffusers pipeline with .safetensors weights: {first_line(error)}"
-        ) from error
+    remedy = "save a diffusers pipeline there with .safetensors weights"
+    return load_local_first(model, place, from_pretrained, folder_help=remedy)
 
 
 def _from_file(path: Path, dtype: torch.dtype) -> DiffusionPipeline:
@@ -185,26 +182,6 @@ def _from_file(path: Path, dtype: torch.dtype) -> DiffusionPipeline:
             f"'{path}' could not be loaded as one {kind.__name__} ({first_line(error)}); a single file also needs its "
             "model's configuration from the Hugging Face hub or its cache - without a network, give a diffusers folder"
         ) from error
-
-
-def _from_hub(model: str, dtype: torch.dtype) -> DiffusionPipeline:
-    reasons = []
-    for place, local in (("the local cache", True), ("huggingface.co", False)):
-        try:
-            return DiffusionPipeline.from_pretrained(
-                model, use_safetensors=True, local_files_only=local, **{_DTYPE: dtype}
-            )
-        # As above: the Hub client raises errors of several families.
-        except Exception as error:
-            reasons.append(f"{place} ({first_line(error)})")
-    raise ModelError(f"'{model}' could not be loaded; tried {' and '.join(reasons)}; {OFFLINE_HELP}")
-
-
-def first_line(error: Exception) -> str:
-    """What an error of somebody else's says, without the pages that may follow."""
-    if isinstance(error, KeyError):  # whose text is the key alone
-        return f"{error} is missing"
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _free_memory() -> None:

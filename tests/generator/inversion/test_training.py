@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file
 from untrained import untrained_pipeline, untrained_sd3, untrained_xl
@@ -18,7 +19,7 @@ from untrained import untrained_pipeline, untrained_sd3, untrained_xl
 from diffucurate.generator.errors import ImageError, InvalidSetting, ModelError
 from diffucurate.generator.inversion.examples import Example, prepare
 from diffucurate.generator.inversion.files import WordFiles, word_name
-from diffucurate.generator.inversion.loss_plot import SIZE, loss_plot
+from diffucurate.generator.inversion.loss_plot import SIZE, loss_figure, loss_plot
 from diffucurate.generator.inversion.settings import Inversion
 from diffucurate.generator.inversion.training import learn_word
 from diffucurate.generator.jobs.jobs import Job
@@ -257,8 +258,26 @@ def test_what_cannot_be_learned_from(
 
 
 def test_the_plot_shows_the_curve() -> None:
-    falling, flat = loss_plot(list(np.linspace(1, 0, 50))), loss_plot([1.0])
+    def blue(image: NDArray[np.uint8]) -> NDArray[np.intp]:
+        """Rows and columns of the pixels in the colour of the running mean, at most slightly blended."""
+        return np.argwhere((abs(image.astype(int) - (11, 99, 196)) < 40).all(axis=2))
+
+    falling, one_step = loss_plot(list(np.linspace(1, 0, 50))), loss_plot([1.0])
     assert falling.shape == (SIZE[1], SIZE[0], 3) and falling.dtype == np.uint8
-    blue = np.argwhere((falling == (11, 99, 196)).all(axis=2))
-    assert blue[blue[:, 1] < 120, 0].mean() < blue[blue[:, 1] > 560, 0].mean()
-    assert not (flat == (11, 99, 196)).all(axis=2).any()
+    rows, columns = blue(falling).T
+    assert rows[columns < 160].mean() < SIZE[1] / 3 and rows[columns > 560].mean() > SIZE[1] / 2
+    assert not len(blue(one_step)) and loss_plot([]).shape == falling.shape
+
+
+def test_the_plot_s_lines_are_the_losses_and_their_mean_over_a_twentieth() -> None:
+    """By hand: of 40 steps a twentieth is 2, so the mean takes one step on either side."""
+    losses = [0.0, 3.0] * 20
+    axes = loss_figure(losses).axes[0]
+    each, mean = axes.lines
+    assert list(each.get_xdata()) == list(range(1, 41)) and list(each.get_ydata()) == losses
+    assert list(mean.get_ydata()[:4]) == [1.5, 1.0, 2.0, 1.0] and mean.get_ydata()[-1] == 1.5
+
+
+def test_one_outlier_does_not_flatten_the_plot() -> None:
+    low, high = loss_figure([*np.linspace(1, 0, 500), 1000.0]).axes[0].get_ylim()
+    assert -0.2 < low < 0 and 1 < high < 1.2
