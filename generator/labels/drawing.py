@@ -1,16 +1,26 @@
-"""Labels drawn over their image, to be looked at. Knows only arrays."""
+"""Masks and labels drawn over their image. Knows only arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.labels.model import Labels
 
-#: Share of the colour in what is seen inside of an object; its outline is the colour itself.
+#: Share of the class's colour inside of an object; its outline has the colour itself.
 OPACITY = 0.45
+
+
+class Layer(NamedTuple):
+    """A mask to be drawn over an image: (H, W) bool, its (red, green, blue) in [0, 255], and how much of it covers the
+    image inside of the mask, in [0, 1]."""
+
+    mask: NDArray[np.bool_]
+    colour: tuple[int, int, int]
+    opacity: float = OPACITY
 
 
 def draw(image: NDArray[np.uint8], labels: Labels, colours: Mapping[str, tuple[int, int, int]]) -> NDArray[np.uint8]:
@@ -19,16 +29,27 @@ def draw(image: NDArray[np.uint8], labels: Labels, colours: Mapping[str, tuple[i
     Args:
         image: (H, W, 3) uint8 RGB, of the labels' size.
         labels: where objects overlap, the more confident one is on top.
-        colours: class -> (red, green, blue), each in [0, 255], for every class found.
+        colours: class -> (red, green, blue), each in [0, 255], for every class of an instance.
+    """
+    # As wide as a line must be to be seen when the image is shown a few hundred pixels wide.
+    width = max(1, round(min(image.shape[:2]) / 128))
+    ordered = sorted(labels.instances, key=lambda instance: instance.confidence)
+    return overlaid(image, [Layer(instance.mask, colours[instance.label]) for instance in ordered], width)
+
+
+def overlaid(image: NDArray[np.uint8], layers: Iterable[Layer], outline_px: int) -> NDArray[np.uint8]:
+    """A copy of the (H, W, 3) uint8 RGB image with each mask filled and outlined; later layers hide earlier ones.
+
+    Args:
+        image: of the masks' size.
+        layers: from the lowest to the topmost.
+        outline_px: width of the outlines, which lie inside of the masks.
     """
     drawn = image.copy()
-    # As thick as a line must be to be seen when the picture is shown a few hundred pixels wide.
-    width = max(1, round(min(image.shape[:2]) / 128))
-    for instance in sorted(labels.instances, key=lambda instance: instance.confidence):
-        colour = np.array(colours[instance.label], np.float32)
-        inside = image[instance.mask] * (1 - OPACITY) + colour * OPACITY
-        drawn[instance.mask] = np.round(inside)
-        drawn[_rim(instance.mask, width)] = colour
+    for mask, colour, opacity in layers:
+        value = np.array(colour, np.float32)
+        drawn[mask] = np.round(image[mask] * (1 - opacity) + value * opacity)
+        drawn[_rim(mask, outline_px)] = value
     return drawn
 
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageColor
 
+from diffucurate.generator.labels.drawing import Layer, overlaid
 from diffucurate.plugin.fiftyone_private import dataset_behind
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.label_sources import instances_field
@@ -25,6 +26,8 @@ HEIGHT, GAP = 200, 6
 
 #: Opacity, in [0, 1], of the colour over a matched instance, and over one that only one source has.
 _MATCHED, _ALONE = 0.15, 0.55
+
+_OUTLINE_PX = 2
 
 
 def side_by_side(
@@ -53,35 +56,23 @@ def side_by_side(
 def _drawn(pixels: NDArray[np.uint8], detections: fo.Detections | None, key: str, colour: str) -> Image.Image:
     height, width = pixels.shape[:2]
     image = Image.fromarray(pixels).resize((max(1, round(width * HEIGHT / height)), HEIGHT), Image.Resampling.BILINEAR)
+    layers = []
     for detection in detections.detections if detections is not None else ():
-        alone = getattr(detection, key, None) != MATCHED
-        _draw(image, detection, colour, _ALONE if alone else _MATCHED)
-    return image
+        opacity = _MATCHED if getattr(detection, key, None) == MATCHED else _ALONE
+        layers.append(Layer(_mask(detection, image.size), ImageColor.getrgb(colour)[:3], opacity))
+    return Image.fromarray(overlaid(np.asarray(image), layers, _OUTLINE_PX))
 
 
-def _draw(image: Image.Image, detection: fo.Detection, colour: str, opacity: float) -> None:
-    """Lay a colour over an instance's mask, or over its box where it has none, and draw the outline."""
+def _mask(detection: fo.Detection, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """An instance's mask in an image of ``size`` (width, height), (height, width) bool; its box where it has none."""
     x, y, wide, tall = detection.bounding_box
-    left, top = round(x * image.width), round(y * image.height)
-    size = (max(1, round(wide * image.width)), max(1, round(tall * image.height)))
+    corner = round(x * size[0]), round(y * size[1])
+    box_size = max(1, round(wide * size[0])), max(1, round(tall * size[1]))
     mask = detection.get_mask()
-    if mask is None:
-        area = Image.new("L", size, 255)
-    else:
-        area = Image.fromarray(np.asarray(mask, np.uint8) * 255).resize(size, Image.Resampling.NEAREST)
-    image.paste(Image.new("RGB", size, colour), (left, top), area.point(lambda value: round(value * opacity)))
-    image.paste(Image.new("RGB", size, colour), (left, top), _outline(area))
-
-
-def _outline(area: Image.Image, thickness: int = 2) -> Image.Image:
-    """The inner edge of an area: its pixels that have one outside of it within ``thickness``."""
-    inside = np.pad(np.asarray(area) > 0, thickness)
-    kept = inside.copy()
-    for shift in range(1, thickness + 1):
-        for axis in (0, 1):
-            kept &= np.roll(inside, shift, axis) & np.roll(inside, -shift, axis)
-    edge = (inside & ~kept)[thickness:-thickness, thickness:-thickness]
-    return Image.fromarray(edge.astype(np.uint8) * 255)
+    pixels = np.ones((1, 1), np.bool_) if mask is None else np.asarray(mask, np.bool_)
+    whole = Image.new("L", size)
+    whole.paste(Image.fromarray(pixels.view(np.uint8)).resize(box_size, Image.Resampling.NEAREST), corner)
+    return np.asarray(whole, np.bool_)
 
 
 def _as_uri(image: Image.Image) -> str:

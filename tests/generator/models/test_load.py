@@ -10,9 +10,8 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from diffucurate.generator import tiny
 from diffucurate.generator.errors import ModelError, RecipeError
-from diffucurate.generator.models import load
+from diffucurate.generator.models import built_in, load
 from diffucurate.generator.models.load import check_size, default_batch, default_device, load_pipeline, release_models
 
 
@@ -49,7 +48,7 @@ def test_only_the_last_used_are_kept(folder: Path) -> None:
 
 
 def test_the_built_in_model(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiny, "_WEIGHTS", tmp_path)
+    monkeypatch.setattr(built_in, "WEIGHTS", tmp_path)
     with pytest.raises(ModelError, match="make train-tiny"):
         load_pipeline("tiny", "cpu")
     (tmp_path / "pipeline").symlink_to(folder)
