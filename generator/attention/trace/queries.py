@@ -1,8 +1,8 @@
 """Open vocabulary after painting: the pixels' queries are kept, and attended with the keys of any text later.
 
-What a pixel asks does not depend on who answers (Open-Vocabulary DAAM, Marcos-Manchon et al. 2024). So the queries
-of a run, in half precision, serve every word that anybody thinks of afterwards, in the prompt or not. They take
-much room, which ``expected_megabytes`` tells beforehand and ``QuerySettings`` bounds. Knows no labels.
+A pixel's query does not depend on the text (Open-Vocabulary DAAM, Marcos-Manchon et al. 2024). So the queries of a
+run, in half precision, serve any text afterwards, whether its words are in the prompt or not. They take much memory,
+which ``query_keeper.expected_megabytes`` estimates beforehand and ``QuerySettings`` bounds. Knows no labels.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import prod
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -24,8 +23,8 @@ from torch import Tensor
 
 from diffucurate.generator.attention.capture.maps import AttentionAccumulator, MapGrid
 from diffucurate.generator.attention.capture.processor import text_keys
-from diffucurate.generator.attention.capture.self_attention import SelfAttention, expected_bytes
-from diffucurate.generator.attention.families import Family, Pass
+from diffucurate.generator.attention.capture.self_attention import SelfAttention
+from diffucurate.generator.attention.families import Family
 from diffucurate.generator.attention.settings import Span, TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution, Keys, attributable
 from diffucurate.generator.errors import InvalidSetting, ModelError
@@ -221,85 +220,12 @@ class StoredQueries:
             )
 
 
-class QueryKeeper:
-    """Keeps the queries of one run."""
-
-    def __init__(self, family: Family, settings: QuerySettings) -> None:
-        self._family, self.settings = family, settings
-        self._levels: list[float] = []
-        self._stored = StoredQueries(model_name(family.pipe))
-
-    def begin(self, current: Pass) -> bool:
-        """Whether the pass that begins is one to keep."""
-        self._levels.append(current.level)
-        kept = self.settings.chosen(self._levels)
-        if not kept or kept[-1] != len(self._levels) - 1:
-            return False
-        self._stored.levels.append(current.level)
-        return True
-
-    def add(self, name: str, grid: MapGrid, query: Tensor, scale: float) -> None:
-        """Keep one layer's queries of one pass, (images, heads, pixels, width)."""
-        layers = self._stored.layers
-        if name not in layers:
-            layers[name] = StoredLayer(grid, scale, _probe(self._family, name))
-        layers[name].passes.append(query.to("cpu", torch.float16).contiguous())
-
-    def stored(self, refinement: SelfAttention | None) -> StoredQueries:
-        """What was kept, with the run's self-attention.
-
-        Raises:
-            ModelError: nothing was.
-        """
-        if not self._stored.layers:
-            raise ModelError(
-                f"no queries were kept: the pipeline was not called inside the trace's `with` block, or no pass and "
-                f"layer was what the settings ask for ({self.settings})"
-            )
-        self._stored.refinement = refinement if refinement is not None and not refinement.empty else None
-        return self._stored
-
-
-def expected_megabytes(
-    pipe: Any,
-    size: tuple[int, int],
-    steps: int,
-    images: int = 1,
-    keep: QuerySettings | None = None,
-    settings: TraceSettings | None = None,
-) -> float:
-    """The room that a run's queries will take, with its self-attention, in millions of bytes, before it is painted.
-
-    Args:
-        pipe: the pipeline, with its weights or without.
-        size: (width, height) of the images in pixels.
-        steps: ``num_inference_steps``.
-        images: how many images.
-        keep: what will be kept.
-        settings: of the trace, which say the blocks that are read.
-
-    Raises:
-        ModelError: a model whose pixels cannot be attributed by any text.
-    """
-    family, keep = attributable(pipe), keep or QuerySettings()
-    scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)
-    scheduler.set_timesteps(steps)  # one pass each, also where a step takes two
-    passes = len(keep.chosen([float(step) / family.schedule for step in scheduler.timesteps]))
-    latent = size[1] // pipe.vae_scale_factor, size[0] // pipe.vae_scale_factor
-    numbers, settings = 0, family.filled(settings or TraceSettings())
-    for name in family.layers(settings):
-        grid = family.grid(name, latent)
-        numbers += prod(grid.size) * family.layer(name).inner_dim if keep.reads(grid.factor) else 0
-    grids = [family.grid(name, latent) for name in family.self_layers(settings)] if settings.tau else []
-    return images * (2 * numbers * passes + expected_bytes(grids, settings.refine_at)) / 1e6
-
-
 def model_name(pipe: Any) -> str:
     """What a pipeline was loaded from, else its class."""
     return getattr(pipe, "name_or_path", None) or type(pipe).__name__
 
 
-def _probe(family: Family, name: str) -> Tensor:
+def probe_keys(family: Family, name: str) -> Tensor:
     """(heads * width,) float32: the keys that a layer makes of a fixed state, whatever adapters it has."""
     attn = family.layer(name)
     state = torch.linspace(-3, 3, family.channels).sin()[None, None]
@@ -309,5 +235,5 @@ def _probe(family: Family, name: str) -> Tensor:
 
 
 def _same(probe: Tensor, family: Family, name: str) -> bool:
-    now = _probe(family, name)
+    now = probe_keys(family, name)
     return now.shape == probe.shape and bool((now - probe).norm() <= _SAME_MODEL * probe.norm())
