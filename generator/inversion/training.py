@@ -153,7 +153,7 @@ class _Run:
                     pace = (done - first) * settings.batch_size / seconds
                     self._progress(Progress(done, settings.steps, pace, left, note))
         finally:
-            # Of a run that is stopped between two checkpoints nothing is lost, unless what it learned is none.
+            # A run that stops between two checkpoints is saved too, but not after a loss that is not finite.
             if len(self._losses) > saved and math.isfinite(self._losses[-1]):
                 self._save()
 

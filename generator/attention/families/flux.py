@@ -57,7 +57,7 @@ class Flux(Family):
 def image_size(places: Tensor) -> tuple[int, int]:
     """(height, width) of the image among its tokens' places, (tokens, 3): which image, row, column.
 
-    Image 0 is the one that is painted; pictures to go by (Flux Kontext) come after it.
+    Image 0 is the painted one; reference images (Flux Kontext) follow it.
     """
     places = places.reshape(-1, 3)
     height, width = (places[places[:, 0] == 0][:, 1:].amax(dim=0) + 1).long().tolist()

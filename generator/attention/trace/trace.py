@@ -253,7 +253,7 @@ class AttentionTrace:
 
             def observe(seen: Attended) -> None:
                 rows = slice(seen.query.shape[0] - self._images, None)  # the unconditional half comes first
-                query = seen.query[rows, :, : prod(grid.size)]  # what comes after the image are pictures to go by
+                query = seen.query[rows, :, : prod(grid.size)]  # reference images follow the painted one
                 if keeper is not None:
                     keeper.add(layer, grid, query, seen.scale)
                 if not counts:

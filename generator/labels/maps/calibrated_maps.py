@@ -1,8 +1,8 @@
 """Maps whose class has a learned threshold: from heat to the chance that a pixel belongs to it. Knows only arrays.
 
 Such a map is calibrated: heat of ``LEVEL`` squared is as likely within the class as without, whatever the map's peak.
-It is read by its square root, which is brought to the image's edges first and only then becomes a chance: a step in the
-image then parts the sure from the sure, and what lies between them is cut where it was learned.
+Its square root is refined along the image's edges first and then turned into a chance: at an edge of the image the
+chance then changes from near 0 to near 1, and slow slopes are cut at the learned threshold.
 """
 
 from __future__ import annotations
