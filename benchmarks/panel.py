@@ -89,7 +89,7 @@ def fill(dataset: Any, count: int, folder: Path) -> None:
     from PIL import Image
 
     from diffucurate.plugin.store import field_names, runs
-    from diffucurate.plugin.store.samples import declare_job_fields, declare_label_fields
+    from diffucurate.plugin.store.schema import declare_job_fields, declare_label_fields
 
     dataset.media_type = "image"
     declare_job_fields(dataset, ATTRIBUTES, CLASSES)

@@ -13,7 +13,7 @@ from diffucurate.operators.runtime import running
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, is_from_app
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 
 class CancelRun(LibraryOperator):

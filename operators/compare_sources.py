@@ -17,7 +17,7 @@ from diffucurate.plugin.store.classes import classes_in
 from diffucurate.plugin.store.label_sources import comparable, instances_field, sources_in
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 
 class CompareSources(LibraryOperator):

@@ -29,7 +29,7 @@ from diffucurate.plugin.store.classes import classes_in
 from diffucurate.plugin.store.label_sources import comparable, instances_field
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 #: Where the form asks for a rule that the library knows under another name.
 _PLACES = {"near_duplicates": "distance"}

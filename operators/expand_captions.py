@@ -21,7 +21,7 @@ from diffucurate.operators.forms.fields import param, refuse
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 _NUMBERS = {"count": 100, "shots": 4, "seed": 0, "most_words": 40}
 

@@ -27,7 +27,7 @@ from diffucurate.plugin.store.classes import classes_in
 from diffucurate.plugin.store.label_sources import instances_field
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 FORMATS = {
     "coco": "COCO - exact masks (RLE) and scores",

@@ -35,7 +35,7 @@ from diffucurate.plugin.generation.estimate import in_words, pace
 from diffucurate.plugin.generation.load_recipes import recipes_in_text
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 #: What the field for a pasted recipe begins with.
 EXAMPLE = recipe_text(recipe_params.EXAMPLE)
@@ -162,7 +162,7 @@ class GenerateImages(LibraryOperator):
         inputs.view("recipe_summary", types.Notice(label=plain(text), description=time))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
-        from diffucurate.plugin.generation.generate import generate_all
+        from diffucurate.plugin.generation.generate import generate
 
         recipes = _recipes(ctx, paint=True)
         if not recipes:
@@ -173,7 +173,7 @@ class GenerateImages(LibraryOperator):
             raise DatasetError(f"dataset '{names[0]}' was deleted meanwhile; choose a new one")
         before = {name: len(fo.load_dataset(name)) for name in existing}
         settings = {name: param(ctx, name) for name in ("count", "batch_size", "device")}
-        datasets = generate_all(recipes, **settings, progress=progress)
+        datasets = generate(recipes, **settings, progress=progress)
         added = {dataset.name: len(dataset) - before.get(dataset.name, 0) for dataset in datasets}
         first = datasets[0]
         message = f"{sum(added.values())} images added to {_datasets(added)}"

@@ -32,7 +32,7 @@ from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import read_classes
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 #: What each source is, for whoever has to choose; in the order in which they run.
 SOURCES = {
@@ -220,8 +220,8 @@ class LabelImages(LibraryOperator):
             show_preview(inputs, sample, given_settings(ctx, "attention"), listed(param(ctx, "classes")))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
+        from diffucurate.generator.progress import step_of
         from diffucurate.plugin.labelling.label import label
-        from diffucurate.plugin.progress import step_of
 
         samples, sources = ctx.target_view(), _sources(ctx)
         unknown = [name for name in sources if name not in SETTINGS]

@@ -16,7 +16,7 @@ from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Ou
 from diffucurate.plugin.store.label_fields import learnable
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 
 class LearnToken(LibraryOperator):

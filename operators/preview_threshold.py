@@ -30,7 +30,7 @@ from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Ou
 from diffucurate.operators.runtime.uris import uri_of
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 SOURCE = "attention"
 LABEL_IMAGES = uri_of("label_images")

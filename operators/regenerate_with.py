@@ -18,7 +18,7 @@ from diffucurate.plugin.generation.estimate import in_words, pace
 from diffucurate.plugin.provenance.job_of_sample import Provenance, ProvenanceReader, painted_samples
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 #: Where the seeds come from.
 NEW, THESE, SAME = "new", "these", "same"

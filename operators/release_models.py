@@ -13,7 +13,7 @@ from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Ou
 from diffucurate.plugin.exporting.size import in_units
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 
 class ReleaseModels(LibraryOperator):

@@ -20,7 +20,7 @@ from diffucurate.plugin.provenance.describe import of_image, of_run
 from diffucurate.plugin.provenance.job_of_sample import dataset_with, provenance, recipe_of
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 
 #: The keys that the recipe of an image leaves out where they are empty.

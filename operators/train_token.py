@@ -21,7 +21,7 @@ from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Ou
 from diffucurate.plugin.store.label_fields import label_field, labels_of, with_objects
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 WHOLE, NO_LORA = "whole images", "none"
 

@@ -14,7 +14,7 @@ from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Ou
 from diffucurate.plugin.curation.curate import CURATED, Curation, curations, undo_curation
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 
 class UndoCuration(LibraryOperator):

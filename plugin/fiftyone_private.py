@@ -76,9 +76,7 @@ def dataset_state(dataset: fo.Dataset) -> list[Any]:
     collection = dataset._sample_collection
     newest = collection.find_one({}, {"last_modified_at": True, "_id": False}, sort=[("last_modified_at", -1)])
     runs = dataset._doc.runs and sorted(dataset._doc.runs)
-    return [
-        str(dataset._doc.id), dataset.last_modified_at, newest, collection.estimated_document_count(), runs
-    ]  # fmt: skip
+    return [str(dataset._doc.id), dataset.last_modified_at, newest, collection.estimated_document_count(), runs]
 
 
 def shows_patches_or_frames(view: fo.DatasetView) -> bool:

@@ -141,7 +141,7 @@ def compared(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
     from diffucurate.plugin.comparison.compare import compare
     from diffucurate.plugin.store.classes import extend_classes
     from diffucurate.plugin.store.media_files import write_png
-    from diffucurate.plugin.store.samples import declare_label_fields
+    from diffucurate.plugin.store.schema import declare_label_fields
 
     classes = extend_classes(dataset, {"car": ["car"]})
     box = {"label": "car", "bounding_box": [0.25, 0.25, 0.5, 0.5], "mask": np.ones((8, 8), bool)}

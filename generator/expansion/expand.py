@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -23,7 +22,7 @@ from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.expansion.language_model import LanguageModel
 from diffucurate.generator.expansion.written import UNFINISHED, caption_in, folded, problem
 from diffucurate.generator.files.atomic import write_text
-from diffucurate.generator.progress import Progress
+from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.recipe.checks import check_classes
 from diffucurate.generator.text.class_mentions import find_phrases
 
@@ -80,7 +79,7 @@ def expand_captions(
     batch_size: int = 8,
     device: str | None = None,
     overwrite: bool = False,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Listener | None = None,
 ) -> CaptionExpansion:
     """Let a language model write more captions, and keep those in which every class stays named.
 
@@ -126,7 +125,7 @@ def expand_captions(
     result = CaptionExpansion(target)
     asked = _asked(known, classes, Random(seed), shots)
     texts = {folded(prompt.source.text) for prompt in known}
-    started, left, batch = time.monotonic(), count * tries, 0
+    meter, left, batch = Meter(progress, count, "captions"), count * tries, 0
     while left and len(result.captions) < count:
         turn = [next(asked) for _ in range(min(batch_size, left, 2 * (count - len(result.captions))))]
         prompts = [_message(*request, classes) if writer.chats else _continued(*request, classes) for request in turn]
@@ -142,10 +141,7 @@ def expand_captions(
                 texts.add(folded(caption))
                 _keep(result, caption, labels, examples, model)
         left, batch = left - len(turn), batch + 1
-        if progress is not None:
-            done = len(result.captions)
-            rate = done / max(time.monotonic() - started, 1e-9)
-            progress(Progress(done, count, rate, (count - done) / rate if rate else float("inf"), unit="captions"))
+        meter.reach(len(result.captions))
     if not result.captions:
         remedy = "use a model that follows instructions, other examples, or more tries"
         wrote = f"'{model}' wrote {result.dropped.total():,} captions"

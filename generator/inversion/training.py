@@ -8,8 +8,7 @@ neither datasets nor forms.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +30,7 @@ from diffucurate.generator.inversion.settings import Inversion
 from diffucurate.generator.inversion.vocabulary import NewWord, check_room, learning
 from diffucurate.generator.models.load import native_size
 from diffucurate.generator.painting.painter import without_progress_bar
-from diffucurate.generator.progress import Progress
+from diffucurate.generator.progress import Listener, Meter
 
 #: Steps and guidance of preview images.
 _PREVIEW_STEPS, _PREVIEW_GUIDANCE = 20, 5.0
@@ -68,7 +67,7 @@ def learn_word(
     *,
     overwrite: bool = False,
     about: Mapping[str, Any] | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Listener | None = None,
 ) -> TrainResult:
     """Learn a word from examples and write its files, or go on with a run of the same settings that was stopped.
 
@@ -118,7 +117,7 @@ class _Run:
         changes: Sequence[nn.Parameter],
         begun: dict[str, Any],
         about: dict[str, Any],
-        progress: Callable[[Progress], None] | None,
+        progress: Listener | None,
     ) -> None:
         self._pipe, self._settings, self._files, self._word = pipe, settings, files, word
         self._begun, self._about, self._progress = begun, about, progress
@@ -135,7 +134,8 @@ class _Run:
 
     def go(self, prepared: Prepared) -> None:
         """All steps that are left."""
-        settings, first, started = self._settings, len(self._losses), time.monotonic()
+        settings, first = self._settings, len(self._losses)
+        meter = Meter(self._progress, settings.steps, done=first, images_each=settings.batch_size)
         schedule = noise_schedule(self._pipe)
         saved = first
         try:
@@ -147,11 +147,7 @@ class _Run:
                     saved, note = done, f"step {done}: loss {self._recent():.4f}"
                 if self._wants_previews(done):
                     self._files.write_previews(done, self._painted())
-                if self._progress is not None:
-                    seconds = max(time.monotonic() - started, 1e-9)
-                    left = (settings.steps - done) * seconds / (done - first)
-                    pace = (done - first) * settings.batch_size / seconds
-                    self._progress(Progress(done, settings.steps, pace, left, note))
+                meter.reach(done, note)
         finally:
             # A run that stops between two checkpoints is saved too, but not after a loss that is not finite.
             if len(self._losses) > saved and math.isfinite(self._losses[-1]):

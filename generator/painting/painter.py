@@ -11,7 +11,7 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +29,10 @@ from diffucurate.generator.models.prompt_weights import weighted
 from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.generator.painting.img2img import for_task, init_image_arguments
 from diffucurate.generator.painting.init_images import Picture
-from diffucurate.generator.progress import Progress
+from diffucurate.generator.progress import Listener, Meter
+from diffucurate.generator.recipe.model_options import ModelOptions
 
-__all__ = ["Conditions", "Painting", "Progress", "paint", "together"]
+__all__ = ["Conditions", "Painting", "paint", "together"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,18 +59,20 @@ def paint(
     jobs: Iterable[Job],
     *,
     pipe: Any = None,
+    adapted_to: ModelOptions | None = None,
     pictures: Callable[[Job], Picture] | None = None,
     on_failure: Callable[[Job, ImageError], None] | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     settings: TraceSettings | None = None,
-    on_batch: Callable[[Progress], None] | None = None,
+    on_batch: Listener | None = None,
 ) -> Generator[Painting, None, None]:
     """Paint jobs, those that have ``together`` in common in one batch, else in the order given.
 
     Args:
         jobs: what to paint.
         pipe: paints all of them, whatever model they name; by default each job's model is loaded.
+        adapted_to: the options that ``pipe`` has already, by ``adapted``; jobs with these options leave it as it is.
         pictures: gives the picture of a job that starts from one, at any size; asked once the job's turn has come.
         on_failure: called for a job whose picture cannot be had, which is left out then; by default that ends all.
         batch_size: images at once; by default what usually fits the device. Halved when memory runs out.
@@ -87,20 +90,14 @@ def paint(
         PictureError: see ``on_failure``.
     """
     jobs = list(jobs)
-    started, done = time.monotonic(), 0
-
-    def tell(note: str = "") -> None:
-        if on_batch is not None:
-            rate = done / max(time.monotonic() - started, 1e-9)
-            on_batch(Progress(done, len(jobs), rate, (len(jobs) - done) / rate if rate else float("inf"), note))
-
+    meter = Meter(on_batch, len(jobs))
     for group in _groups(jobs):
         painter = pipe if pipe is not None else load_pipeline(group[0].model, device)
         check_size(painter, group[0].size)
         size = batch_size or default_batch(painter, group[0].size)
         waiting = group
-        with adapted(painter, group[0].model_options):
-            first = group[0]
+        first = group[0]
+        with nullcontext() if first.model_options == adapted_to else adapted(painter, first.model_options):
             worker = for_task(painter, first.task, None if first.source is None else first.source.strength)
             while waiting:
                 turn = waiting[:size]
@@ -110,14 +107,12 @@ def paint(
                     size = _smaller(painter, [job for job, _ in batch])
                     note = f"out of memory with {len(batch)} images at once; going on with {size}"
                     logger.warning(note)
-                    tell(note)
                     # Jobs that failed have been reported and are not tried again.
                     waiting = [*(job for job, _ in batch), *waiting[len(turn) :]]
-                    done += len(turn) - len(batch)
+                    meter.advance(len(turn) - len(batch), note)
                     continue
                 waiting = waiting[len(turn) :]
-                done += len(turn)
-                tell()
+                meter.advance(len(turn))
                 yield from paintings
 
 

@@ -13,7 +13,7 @@ from diffucurate.operators.forms.init_images import recipe_of
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 
 class FromImages(LibraryOperator):

@@ -23,7 +23,7 @@ from diffucurate.operators.runtime.streaming import Abandoned, delegated_progres
 from diffucurate.plugin.appearance.scheme import colours_in_app
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 #: An operator's own drawing, below the plugin's folder, from which the App fetches it.
 ICONS = "/assets/icons/{name}-{theme}.svg"

@@ -20,8 +20,7 @@ from diffucurate.operators.runtime.running import Run, listed_run
 from diffucurate.operators.runtime.uris import uri_of
 
 if TYPE_CHECKING:
-    from diffucurate.generator.progress import Progress
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener, Progress
 
 #: The operator behind the button beside the progress bar.
 CANCEL = uri_of("cancel_run")
@@ -88,10 +87,5 @@ def delegated_progress(ctx: ExecutionContext) -> Listener:
 
 def in_words(report: Progress) -> tuple[float, str]:
     """The share that is done, in [0, 1], and a line such as '24 of 96, 1.3 images/s, 0:55 left'."""
-    parts = [f"{report.done} of {report.total}"]
-    if report.images_per_second > 0:
-        minutes, seconds = divmod(round(report.seconds_left), 60)
-        parts += [f"{report.images_per_second:.1f} {report.unit}/s", f"{minutes}:{seconds:02d} left"]
-    if report.note:
-        parts.append(report.note)
-    return report.done / max(report.total, 1), ", ".join(parts)
+    parts = (f"{report.done} of {report.total}", report.pace, report.note)
+    return report.share, ", ".join(part for part in parts if part)

@@ -66,11 +66,11 @@ def generate(
     with terminal.progress("generate") as progress:
         import fiftyone as fo
 
-        from diffucurate.plugin.generation.generate import generate_all
+        from diffucurate.plugin.generation.generate import generate as run
 
         names = dict.fromkeys(each.dataset for each in recipes)
         before = {name: len(fo.load_dataset(name)) if fo.dataset_exists(name) else 0 for name in names}
-        datasets = generate_all(recipes, count=count, batch_size=batch_size, device=device, progress=progress)
+        datasets = run(recipes, count=count, batch_size=batch_size, device=device, progress=progress)
     added = [
         {"dataset": dataset.name, "added": len(dataset) - before[dataset.name], "samples": len(dataset)}
         for dataset in datasets

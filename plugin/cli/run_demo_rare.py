@@ -28,7 +28,7 @@ from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.media_files import media_folder, write_png
 
 if TYPE_CHECKING:
-    from diffucurate.plugin.progress import Listener
+    from diffucurate.generator.progress import Listener
 
 DATASET, EXAMPLES_DATASET = "diffucurate-demo-rare", "diffucurate-demo-pianos"
 ATTENTION, SEGMENTER = "attention", "yolov8"

@@ -11,31 +11,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from diffucurate.generator.progress import Listener
+from diffucurate.generator.progress import Progress as Report
+
 #: Where stderr is no terminal, a line of progress at most this often.
 SECONDS_BETWEEN_LINES = 5.0
-
-
-class Report(Protocol):
-    """What a verb reports while it works; counts are images, or whatever the unit is."""
-
-    @property
-    def done(self) -> int: ...
-    @property
-    def total(self) -> int: ...
-    @property
-    def images_per_second(self) -> float: ...
-    @property
-    def seconds_left(self) -> float: ...
-    @property
-    def note(self) -> str: ...
-    @property
-    def unit(self) -> str: ...
 
 
 class Terminal:
@@ -96,7 +82,7 @@ class Terminal:
             file.flush()
 
     @contextmanager
-    def progress(self, title: str) -> Iterator[Callable[[Report], None]]:
+    def progress(self, title: str) -> Iterator[Listener]:
         """Show a bar (in a terminal) or now and then a line while the block runs; yields the verb's listener."""
         console = self._remarks
         notes: set[str] = set()
@@ -114,22 +100,12 @@ class Terminal:
             task = bar.add_task(title, total=None, pace="")
 
             def listen(report: Report) -> None:
-                bar.update(task, completed=report.done, total=report.total, pace=pace(report))
+                bar.update(task, completed=report.done, total=report.total, pace=report.pace)
                 if report.note and report.note not in notes:
                     notes.add(report.note)
                     bar.console.print(f"{title}: {report.note}")
 
             yield listen
-
-
-def pace(report: Report) -> str:
-    """``1.2 images/s, 0:13 left``; empty before the first image is done."""
-    if not report.done:
-        return ""
-    if report.done >= report.total:
-        return f"{report.images_per_second:.1f} {report.unit}/s"
-    minutes, seconds = divmod(round(report.seconds_left), 60)
-    return f"{report.images_per_second:.1f} {report.unit}/s, {minutes}:{seconds:02d} left"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
@@ -149,7 +125,7 @@ def _cell(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _lines(title: str, say: Callable[[str], None], notes: set[str]) -> Callable[[Report], None]:
+def _lines(title: str, say: Callable[[str], None], notes: set[str]) -> Listener:
     next_line = time.monotonic()
 
     def listen(report: Report) -> None:
@@ -159,7 +135,6 @@ def _lines(title: str, say: Callable[[str], None], notes: set[str]) -> Callable[
             say(f"{title}: {report.note}")
         if report.done >= report.total or time.monotonic() >= next_line:
             next_line = time.monotonic() + SECONDS_BETWEEN_LINES
-            speed = pace(report)
-            say(f"{title}: {report.done}/{report.total}{', ' if speed else ''}{speed}")
+            say(f"{title}: {report.done}/{report.total}{', ' if report.pace else ''}{report.pace}")
 
     return listen

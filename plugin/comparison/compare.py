@@ -16,8 +16,8 @@ import numpy as np
 from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.progress import Listener, Meter
 from diffucurate.plugin.appearance.scheme import place_fields
-from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import only_classes, read_classes
 from diffucurate.plugin.store.label_sources import instances_field

@@ -14,10 +14,10 @@ import fiftyone as fo
 from bson import json_util
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.progress import Listener
 from diffucurate.plugin.curation.rules import BoundRules, Limits, Rules
 from diffucurate.plugin.curation.selection import Count, select
 from diffucurate.plugin.fiftyone_private import saved_stages, stages_of, view_of, view_stages
-from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.samples import dataset_of
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import InvalidSetting
-from diffucurate.plugin.progress import Listener, Meter
+from diffucurate.generator.progress import Listener, Meter
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 import fiftyone as fo
 from fiftyone import ViewField as F
 
+from diffucurate.generator.progress import Listener
 from diffucurate.plugin.curation.class_limit import over_limit
 from diffucurate.plugin.curation.duplicates import exact_duplicates, near_duplicates, usual_distance
 from diffucurate.plugin.curation.rules import KEPT, UNLABELLED, BoundRules, Rules
-from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.label_sources import compared
 from diffucurate.plugin.store.samples import dataset_of

@@ -19,11 +19,12 @@ from PIL import Image
 
 from diffucurate.generator.errors import DatasetError, ExportError, InvalidSetting
 from diffucurate.generator.exports.splits import assign_splits
-from diffucurate.plugin.progress import Listener, Meter
+from diffucurate.generator.progress import Listener, Meter
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.classes import classes_in, only_classes, read_classes
 from diffucurate.plugin.store.label_sources import instances_field
-from diffucurate.plugin.store.samples import dataset_of, instances_of
+from diffucurate.plugin.store.label_values import instances_of
+from diffucurate.plugin.store.samples import dataset_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.exports.folder import ExportRecord

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from diffucurate.generator.errors import RecipeError
-from diffucurate.generator.progress import Progress
-from diffucurate.plugin.progress import Listener
+from diffucurate.generator.progress import Listener, announce
 
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
@@ -52,6 +51,5 @@ def drop_too_long(
             remarks.append(f"{left} left out whose captions are too long, such as caption {ids[0]}: {remedy}")
     for remark in remarks:
         logger.warning("captions: %s", remark)
-        if progress is not None:
-            progress(Progress(0, len(kept), 0.0, float("inf"), f"captions: {remark}"))
+        announce(progress, f"captions: {remark}", len(kept))
     return kept, {"captions": facts}

@@ -1,7 +1,7 @@
 """Recipe -> images with attention labels in a dataset.
 
-A job that has a sample is never painted again: a run that was killed goes on where it stopped, under its own
-key, and writes over what it left behind. How paintings become samples is ``plugin.generation.paint_and_store``'s.
+A job that has a sample is never painted again: a run that was killed is continued under its own key, and writes over
+the files that it left. How paintings become samples is ``plugin.generation.paint_and_store``'s.
 """
 
 from __future__ import annotations
@@ -9,103 +9,139 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
-from diffucurate.generator.progress import Progress
-from diffucurate.plugin.appearance.scheme import apply_default_appearance
+from diffucurate.generator.progress import Listener, announce
 from diffucurate.plugin.generation.captions import drop_too_long
+from diffucurate.plugin.generation.from_init_images import generate_from
+from diffucurate.plugin.generation.init_folder import with_dataset
 from diffucurate.plugin.generation.load_recipes import read_recipes
-from diffucurate.plugin.generation.paint_and_store import job_ids, paint_into
+from diffucurate.plugin.generation.paint_and_store import job_ids
+from diffucurate.plugin.generation.painting_session import painting_session
+from diffucurate.plugin.generation.prepare import open_dataset, run_settings
 from diffucurate.plugin.generation.target import find_target
-from diffucurate.plugin.progress import Listener
-from diffucurate.plugin.store import field_names, runs
-from diffucurate.plugin.store.classes import Phrases, extend_classes
-from diffucurate.plugin.store.samples import declare_caption_fields, declare_job_fields, declare_label_fields
 
 if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
-SOURCE = "attention"
 
-
+@overload
 def generate(
-    recipe: Recipe | Mapping[str, Any] | str | os.PathLike[str],
+    recipe: Recipe,
     *,
     count: int | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     trust_pickle: bool = False,
     progress: Listener | None = None,
-) -> fo.Dataset:
+) -> fo.Dataset: ...
+
+
+@overload
+def generate(
+    recipe: Sequence[Recipe],
+    *,
+    count: int | None = None,
+    batch_size: int | None = None,
+    device: str | None = None,
+    trust_pickle: bool = False,
+    progress: Listener | None = None,
+) -> list[fo.Dataset]: ...
+
+
+@overload
+def generate(  # Any: a list where the config has several sections, which only its content says
+    recipe: Mapping[str, Any] | str | os.PathLike[str],
+    *,
+    count: int | None = None,
+    batch_size: int | None = None,
+    device: str | None = None,
+    trust_pickle: bool = False,
+    progress: Listener | None = None,
+) -> fo.Dataset | Any: ...
+
+
+def generate(
+    recipe: Recipe | Sequence[Recipe] | Mapping[str, Any] | str | os.PathLike[str],
+    *,
+    count: int | None = None,
+    batch_size: int | None = None,
+    device: str | None = None,
+    trust_pickle: bool = False,
+    progress: Listener | None = None,
+) -> fo.Dataset | list[fo.Dataset]:
     """Paint what a recipe asks for and the dataset does not have yet, and label it from the attention.
 
-    Images can start from text, from the pictures of any dataset or folder (img2img), or replace objects in them
-    (inpaint). A picture that cannot be used is left out: the log and the run's facts say why, and the others go on.
+    Images can start from text, from the images of any dataset or folder (img2img), or replace objects in them
+    (inpaint). An init image that cannot be used is left out: the log and the run's facts say why, and the others are
+    painted.
 
     The dataset is made if there is none, and kept by FiftyOne until it is deleted. Another recipe for the same
     dataset adds to it: new classes get the next ids. Media go below FiftyOne's default dataset folder, or below
     ``DIFFUCURATE_MEDIA_DIR``.
 
+    A config of DiffuGen's can have several sections, each of which is a recipe for a dataset of its own. All are
+    painted, one after the other. One that has no init images is left out: the log and a note of the progress say why.
+
     Args:
-        recipe: a Recipe, its content, or the path of a recipe file. Of a config of DiffuGen's all sections are
-            painted, each into a dataset of its own.
-        count: at most so many images, the recipe's first.
+        recipe: a Recipe, its content, or the path of a recipe file or of a config of DiffuGen's; or several Recipes.
+        count: at most so many images of each recipe, its first.
         batch_size: images painted at once; by default what the device usually holds.
         device: ``cuda``, ``cpu``, ...; the best one there is by default.
         trust_pickle: whether learned words are read too whose file holds more than tensors, which runs its code.
         progress: called after each batch.
 
     Returns:
-        The dataset, also when there was nothing to do; of several sections the first one's.
+        The dataset, also when there was nothing to do. Of several Recipes, and of a config with several sections, the
+        list of all datasets that they led to, each once and in the order of the recipes.
 
     Raises:
-        InvalidSetting: a setting is wrong; as ``RecipeError``, the recipe is, or the model cannot make its size.
+        InvalidSetting: ``count`` or ``batch_size`` is no number of images, or no recipe is given.
+        RecipeError: a recipe is wrong, or the model cannot make its size.
         ModelError: the model cannot be loaded.
         DatasetError: a dataset of that name exists that Diffucurate did not make, or that lacks room for the classes;
-            or there are no pictures to start from, or none that can be used.
+            or there are no init images, or none that can be used. Of several recipes, only where none led to a dataset.
     """
-    recipes = _as_recipes(recipe, trust_pickle)
-    return generate_all(recipes, count=count, batch_size=batch_size, device=device, progress=progress)[0]
+    from diffucurate.generator.recipe.recipe import Recipe
 
-
-def generate_all(
-    recipes: Sequence[Recipe],
-    *,
-    count: int | None = None,
-    batch_size: int | None = None,
-    device: str | None = None,
-    progress: Listener | None = None,
-) -> list[fo.Dataset]:
-    """Paint several recipes, one after the other, and return their datasets, each once; see ``generate``.
-
-    Of several, one that has no picture to start from is left out: the log and a note of the progress say why.
-
-    Raises:
-        InvalidSetting, ModelError, DatasetError: as ``generate``; ``DatasetError`` only where no recipe led to one.
-    """
     for name, value in (("count", count), ("batch_size", batch_size)):
         if value is not None and value < 1:
             raise InvalidSetting(name, value, "give a number of images, at least 1")
-    made: dict[str, fo.Dataset] = {}
+    if isinstance(recipe, Recipe):
+        return _generate(recipe, count, batch_size, device, progress)
+    if isinstance(recipe, Mapping | str | os.PathLike):
+        recipes = read_recipes(recipe, trust_pickle=trust_pickle)
+        if len(recipes) == 1:
+            return _generate(recipes[0], count, batch_size, device, progress)
+    else:
+        recipes = list(recipe)
+    return _generate_all(recipes, count, batch_size, device, progress)
+
+
+def _generate_all(
+    recipes: Sequence[Recipe], count: int | None, batch_size: int | None, device: str | None, progress: Listener | None
+) -> list[fo.Dataset]:
+    if not recipes:
+        raise InvalidSetting("recipe", [], "give at least one recipe")
+    datasets: dict[str, fo.Dataset] = {}
     failed: list[DatasetError] = []
     for recipe in recipes:
         try:
-            made[recipe.dataset] = _generate(recipe, count, batch_size, device, progress)
+            datasets[recipe.dataset] = _generate(recipe, count, batch_size, device, progress)
         except DatasetError as error:
             if len(recipes) == 1:
                 raise
             failed.append(error)
             logger.warning("%s: left out: %s", recipe.dataset, error)
-            if progress is not None:
-                progress(Progress(0, 0, 0.0, float("inf"), f"{recipe.dataset}: left out: {error}"))
-    if not made:
+            announce(progress, f"{recipe.dataset}: left out: {error}")
+    if not datasets:
         raise failed[0]
-    return list(made.values())
+    return list(datasets.values())
 
 
 def _generate(
@@ -115,74 +151,25 @@ def _generate(
 
     existing = find_target(recipe.dataset)
     if recipe.source is not None:
-        from diffucurate.plugin.generation.from_init_images import generate_from
-        from diffucurate.plugin.generation.init_folder import with_dataset
-
         recipe = with_dataset(recipe)
-        settings = _settings(recipe, count)
-        generate_from(recipe, existing, settings, count=count, batch_size=batch_size, device=device, progress=progress)
-        return fo.load_dataset(recipe.dataset)
+        return generate_from(recipe, existing, count=count, batch_size=batch_size, device=device, progress=progress)
     jobs = jobs_of(recipe)[:count]
-    done = job_ids(existing) if existing is not None else set()
-    todo = [job for job in jobs if job.job_id not in done]
+    held = set() if existing is None else job_ids(existing)
+    todo = [job for job in jobs if job.job_id not in held]
     if existing is not None and not todo:
         return existing
-
-    from diffucurate.generator.models.adapters import adapted
-    from diffucurate.generator.models.load import check_size, load_pipeline
-
-    # Whatever is wrong with the model or its options is said before a dataset is made.
-    pipe = load_pipeline(recipe.model, device)
-    for size in recipe.sizes:
-        check_size(pipe, size)
-    with adapted(pipe, recipe.model_options):
-        todo, facts = drop_too_long(recipe, todo, len(jobs), pipe, progress)
-    if existing is not None and not todo:  # only captions that are too long
-        return existing
-    dataset = existing if existing is not None else fo.Dataset(recipe.dataset)
-    classes = prepare(dataset, recipe)
-    if recipe.captions is not None:
-        declare_caption_fields(dataset)
-    settings = _settings(recipe, count)
-    with runs.recorded(dataset, "generate", settings, key=runs.unfinished(dataset, "generate", settings)) as run:
-        run.facts |= {"asked": len(jobs), **facts}
-        paint_into(dataset, todo, run, pipe=pipe, classes=classes, batch_size=batch_size, progress=progress)
+    with painting_session(recipe, device) as session:
+        todo, facts = drop_too_long(recipe, todo, len(jobs), session.pipe, progress)
+        if existing is not None and not todo:  # only captions that are too long
+            return existing
+        dataset = open_dataset(existing, recipe.dataset)
+        session.paint(
+            dataset,
+            todo,
+            verb="generate",
+            settings=run_settings(recipe, count),
+            facts={"asked": len(jobs), **facts},
+            batch_size=batch_size,
+            progress=progress,
+        )
     return dataset
-
-
-def _settings(recipe: Recipe, count: int | None) -> dict[str, Any]:
-    return {"recipe": recipe.model_dump(mode="json"), "fingerprint": recipe.fingerprint(), "limit": count}
-
-
-def _as_recipes(recipe: Recipe | Mapping[str, Any] | str | os.PathLike[str], trust_pickle: bool) -> list[Recipe]:
-    from diffucurate.generator.recipe.recipe import Recipe
-
-    return [recipe] if isinstance(recipe, Recipe) else read_recipes(recipe, trust_pickle=trust_pickle)
-
-
-def prepare(
-    dataset: fo.Dataset,
-    recipe: Recipe,
-    *,
-    sources: Sequence[str] = (SOURCE,),
-    others: Sequence[str] = (),
-    attributes: Sequence[str] = (),
-) -> Phrases:
-    """Schema, classes and looks; returns all classes with their phrases, in the order of their ids.
-
-    ``sources`` are the label sources that the images will have, ``others`` classes that only labels bring, and
-    ``attributes`` those that the images have, where the recipe does not say all.
-    """
-    dataset.persistent = True
-    if dataset.media_type is None:
-        dataset.media_type = "image"
-    dataset.info[field_names.INFO] = {**dataset.info.get(field_names.INFO, {}), "generated": True}
-    dataset.save()
-    before = set(dataset.get_field_schema())
-    unnamed = {name: [name] for name in others if name not in recipe.classes}
-    classes = extend_classes(dataset, {**recipe.classes, **unnamed})
-    declare_job_fields(dataset, attributes or recipe.attribute_names, recipe.classes)
-    for source in sources:
-        declare_label_fields(dataset, source, classes)
-        apply_default_appearance(dataset, source, before)
-    return classes

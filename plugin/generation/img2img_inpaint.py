@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import fiftyone as fo
 
 from diffucurate.generator.errors import InvalidSetting
+from diffucurate.generator.progress import Listener
 from diffucurate.generator.recipe.init_image_config import DEFAULT_MARGIN, REPLACE, VARY
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.plugin.generation.generate import generate
-from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.store.classes import read_classes
 from diffucurate.plugin.store.samples import dataset_of
 

@@ -17,6 +17,7 @@ from diffucurate.generator.errors import DatasetError, DiffucurateError, ImageEr
 from diffucurate.generator.jobs.jobs import Choice, Job, choices, job_of
 from diffucurate.generator.jobs.sampling import shares
 from diffucurate.generator.jobs.variations import refilled, template_of
+from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.recipe.amount import Sample
 from diffucurate.generator.recipe.init_image import InitImage
 from diffucurate.generator.recipe.init_image_config import Objects
@@ -24,11 +25,10 @@ from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.recipe.sizes import Size
 from diffucurate.generator.text.templates import attributes_of, fill
 from diffucurate.plugin.generation.init_reader import InitImageReader
-from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.provenance.job_of_sample import ProvenanceReader
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.label_fields import label_field
-from diffucurate.plugin.store.label_objects import names_in
+from diffucurate.plugin.store.label_objects import labels_in
 from diffucurate.plugin.store.samples import dataset_of
 
 #: What is counted while a plan is made.
@@ -180,7 +180,7 @@ def _objects(
     found: set[str] = set()
     for sample in samples.select_fields(path.name):
         try:
-            names = names_in(sample[path.name], path)
+            names = labels_in(sample[path.name], path)
         except ImageError as error:
             failed[sample.id] = f"{sample.filepath}: {error}"
             continue

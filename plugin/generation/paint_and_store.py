@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, ImageError
-from diffucurate.plugin.progress import Listener
+from diffucurate.generator.progress import Listener
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases
 from diffucurate.plugin.store.label_files import attention_fields
@@ -27,6 +27,7 @@ from diffucurate.plugin.store.samples import job_fields
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.painting.painter import Painting
+    from diffucurate.generator.recipe.model_options import ModelOptions
     from diffucurate.plugin.generation.init_reader import InitImageReader
 
 logger = logging.getLogger(__name__)
@@ -47,10 +48,11 @@ def paint_into(
     run: Run,
     *,
     pipe: Any,
+    model_options: ModelOptions,
     classes: Phrases,
     batch_size: int | None = None,
     source_ids: Mapping[str, str] | None = None,
-    pictures: InitImageReader | None = None,
+    init_images: InitImageReader | None = None,
     labels: Labeller | None = None,
     progress: Listener | None = None,
 ) -> None:
@@ -64,11 +66,12 @@ def paint_into(
         jobs: what to paint.
         run: whose key the samples and their files bear.
         pipe: what paints.
+        model_options: what ``pipe`` is adapted to.
         classes: all of the dataset's with their phrases, in the order of their ids.
         batch_size: images painted at once; by default what the device usually holds.
         source_ids: job id -> the sample of which that job is a variation.
-        pictures: gives what jobs start from. A job whose picture cannot be had is left out: the log names it, and so
-            do the run's facts, by the sample, in ``failed``.
+        init_images: gives what jobs start from. A job whose init image cannot be read is left out: the log names it,
+            and so do the run's facts, by the sample, in ``failed``.
         labels: makes a painting's labels, from its attention alone by default.
         progress: called after each batch.
 
@@ -86,9 +89,15 @@ def paint_into(
     def left_out(job: Job, error: ImageError) -> None:
         note_failure(run, "" if job.source is None else job.source.sample_id, str(error))
 
-    on_failure = None if pictures is None else left_out
+    on_failure = None if init_images is None else left_out
     paintings = paint(
-        jobs, pipe=pipe, batch_size=batch_size, on_batch=progress, pictures=pictures, on_failure=on_failure
+        jobs,
+        pipe=pipe,
+        adapted_to=model_options,
+        batch_size=batch_size,
+        on_batch=progress,
+        pictures=init_images,
+        on_failure=on_failure,
     )
     with closing(paintings):
         try:

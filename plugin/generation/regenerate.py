@@ -7,7 +7,7 @@ again, and a run that was stopped or killed goes on under its own key.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count, islice
 from math import prod
 from typing import Any, TypeAlias
@@ -18,16 +18,14 @@ from fiftyone import ViewField as F
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.jobs.variations import altered, refilled
-from diffucurate.generator.progress import Progress
+from diffucurate.generator.progress import Listener, part_of
 from diffucurate.generator.recipe.amount import MAX_JOBS
 from diffucurate.generator.recipe.checks import check_attributes
 from diffucurate.generator.recipe.recipe import Recipe
-from diffucurate.plugin.generation.paint_and_store import job_ids, paint_into
-from diffucurate.plugin.progress import Listener
+from diffucurate.plugin.generation.paint_and_store import job_ids
+from diffucurate.plugin.generation.painting_session import painting_session
 from diffucurate.plugin.provenance.job_of_sample import Provenance, ProvenanceReader, Samples, painted_samples
 from diffucurate.plugin.store import field_names, runs
-from diffucurate.plugin.store.classes import extend_classes
-from diffucurate.plugin.store.samples import declare_job_fields, declare_label_fields
 
 Values: TypeAlias = str | Sequence[str]
 Seeds: TypeAlias = int | list[int]
@@ -80,7 +78,16 @@ def regenerate(
     total, done = sum(len(part.todo) for part in parts), 0
     for part in parts:
         if part.todo:
-            _paint(dataset, part, _counted(progress, done, total))
+            with painting_session(part.recipe) as session:
+                session.paint(
+                    dataset,
+                    part.todo,
+                    verb="regenerate",
+                    settings=part.settings,
+                    facts={"asked": len(part.wanted)},
+                    source_ids=part.source_ids,
+                    progress=part_of(progress, done, total),
+                )
             done += len(part.todo)
     return dataset.match(F(field_names.JOB_ID).is_in([job.job_id for part in parts for job in part.wanted]))
 
@@ -199,46 +206,3 @@ def _check_used(changes: Mapping[str, list[str]], made: Iterable[Provenance]) ->
 
 def _listed(values: Values) -> list[str]:
     return [values] if isinstance(values, str) else list(values)
-
-
-def _paint(dataset: fo.Dataset, part: Part, progress: Listener | None) -> None:
-    from diffucurate.generator.models.load import load_pipeline
-    from diffucurate.plugin.generation.init_labels import InitLabels
-    from diffucurate.plugin.generation.init_reader import InitImageReader
-
-    pipe = load_pipeline(part.recipe.model)
-    classes = extend_classes(dataset, part.recipe.classes)
-    pictures = None if part.recipe.source is None else InitImageReader()
-    labels = None if pictures is None else InitLabels(part.recipe, pictures)
-    # The dataset may be older than one of the fields.
-    declare_job_fields(dataset, part.recipe.attribute_names, classes)
-    declare_label_fields(dataset, "attention", classes)
-    with runs.recorded(dataset, "regenerate", part.settings, key=part.key) as run:
-        run.facts["asked"] = len(part.wanted)
-        paint_into(
-            dataset,
-            part.todo,
-            run,
-            pipe=pipe,
-            classes=classes,
-            source_ids=part.source_ids,
-            pictures=pictures,
-            labels=labels,
-            progress=progress,
-        )
-    if pictures is not None:
-        from diffucurate.plugin.generation.from_init_images import store_agreement
-
-        store_agreement(dataset, part.recipe)
-
-
-def _counted(progress: Listener | None, before: int, total: int) -> Listener | None:
-    """Reports of one part as reports of all."""
-    if progress is None:
-        return None
-
-    def tell(report: Progress) -> None:
-        done, pace = before + report.done, report.images_per_second
-        progress(replace(report, done=done, total=total, seconds_left=(total - done) / pace if pace else float("inf")))
-
-    return tell

@@ -15,13 +15,14 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.labels.settings import SETTINGS, Settings, YoloSettings, check_settings
+from diffucurate.generator.progress import Listener, Meter
 from diffucurate.plugin.labelling.labellers import FromAttention, FromImages, FromYolo, Image, Worker
 from diffucurate.plugin.labelling.writer import LabelWriter
-from diffucurate.plugin.progress import Listener, Meter
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import Phrases, read_classes
 from diffucurate.plugin.store.media_files import read_image
-from diffucurate.plugin.store.samples import dataset_of, declare_refined
+from diffucurate.plugin.store.samples import dataset_of
+from diffucurate.plugin.store.schema import declare_refined
 
 if TYPE_CHECKING:
     from diffucurate.generator.sources import LabelSource

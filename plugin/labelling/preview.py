@@ -26,8 +26,9 @@ from diffucurate.plugin.appearance.palette import family_of, shades
 from diffucurate.plugin.labelling.label import wanted_classes
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases, read_classes
+from diffucurate.plugin.store.label_values import instances_of
 from diffucurate.plugin.store.media_files import read_image, read_maps
-from diffucurate.plugin.store.samples import instances_of, prompt_of
+from diffucurate.plugin.store.samples import prompt_of
 
 SOURCE = "attention"
 

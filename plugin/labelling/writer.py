@@ -17,8 +17,9 @@ from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases, extend_classes
 from diffucurate.plugin.store.label_files import media_of, store_heatmaps, store_labels
 from diffucurate.plugin.store.label_sources import compared
+from diffucurate.plugin.store.label_values import with_classes
 from diffucurate.plugin.store.media_files import media_folder, remove_files
-from diffucurate.plugin.store.samples import declare_heatmaps, declare_label_fields, with_classes
+from diffucurate.plugin.store.schema import declare_heatmaps, declare_label_fields
 
 
 class LabelWriter:

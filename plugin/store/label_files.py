@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from diffucurate.generator.labels.model import Labels
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases
+from diffucurate.plugin.store.label_values import HEATMAP_RANGE, heatmap_pixels, label_fields
 from diffucurate.plugin.store.media_files import write_maps, write_png
-from diffucurate.plugin.store.samples import HEATMAP_RANGE, heatmap_pixels, label_fields
 
 if TYPE_CHECKING:
     from diffucurate.generator.painting.painter import Painting

@@ -17,7 +17,7 @@ from diffucurate.generator.errors import ImageError
 from diffucurate.generator.labels.masks.components import components
 from diffucurate.generator.labels.polygons import polygons_to_mask
 from diffucurate.plugin.store.label_fields import LabelField
-from diffucurate.plugin.store.samples import from_detection
+from diffucurate.plugin.store.label_values import from_detection
 
 
 class LabelledObject(NamedTuple):
@@ -29,7 +29,7 @@ class LabelledObject(NamedTuple):
     confidence: float | None
 
 
-def names_in(value: Any, field: LabelField) -> list[tuple[str, str]]:
+def labels_in(value: Any, field: LabelField) -> list[tuple[str, str]]:
     """(id, label) of each object; masks are looked at for segmentations only.
 
     Raises:

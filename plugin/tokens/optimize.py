@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.models.token_files import token_path
-from diffucurate.plugin.progress import Listener, Meter
+from diffucurate.generator.progress import Listener, Meter
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import read_classes
 from diffucurate.plugin.store.label_fields import LabelField, learnable_field

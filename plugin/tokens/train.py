@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from diffucurate.generator.errors import DatasetError, ImageError, InvalidSetting
 from diffucurate.generator.inversion.files import WordFiles, word_name
 from diffucurate.generator.inversion.settings import SLOT, Inversion
+from diffucurate.generator.progress import Listener
 from diffucurate.plugin.generation.paint_and_store import note_failure
-from diffucurate.plugin.progress import Listener
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.label_fields import LabelField, label_field, labels_of
 from diffucurate.plugin.store.label_objects import LabelledObject, objects_in

@@ -89,7 +89,7 @@ def streets(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
     from diffucurate.plugin.store.classes import extend_classes
     from diffucurate.plugin.store.label_files import as_stored, store_heatmaps
     from diffucurate.plugin.store.media_files import write_png
-    from diffucurate.plugin.store.samples import declare_heatmaps
+    from diffucurate.plugin.store.schema import declare_heatmaps
 
     declare_heatmaps(dataset, extend_classes(dataset, {name: [name] for name in CLASSES}))
     samples = []

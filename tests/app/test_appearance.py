@@ -27,8 +27,9 @@ def quarters(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
     from diffucurate.generator.labels.model import Instance, Labels
     from diffucurate.plugin.appearance.scheme import apply_default_appearance
     from diffucurate.plugin.store.classes import extend_classes
+    from diffucurate.plugin.store.label_values import HEATMAP_RANGE, label_fields
     from diffucurate.plugin.store.media_files import write_png
-    from diffucurate.plugin.store.samples import HEATMAP_RANGE, declare_heatmaps, declare_label_fields, label_fields
+    from diffucurate.plugin.store.schema import declare_heatmaps, declare_label_fields
 
     classes, values, half = list(extend_classes(dataset, {"car": ["car"]})), {}, SIZE // 2
     for source, columns in (("attention", slice(half)), ("yolov8", slice(half, None))):

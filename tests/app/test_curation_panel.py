@@ -30,7 +30,7 @@ def label_again_and_compare(dataset: fo.Dataset) -> None:
     from diffucurate.plugin.comparison.compare import compare
     from diffucurate.plugin.store import runs
     from diffucurate.plugin.store.classes import read_classes
-    from diffucurate.plugin.store.samples import declare_job_fields, declare_label_fields
+    from diffucurate.plugin.store.schema import declare_job_fields, declare_label_fields
 
     dataset.reload()
     declare_label_fields(dataset, "yolov8", read_classes(dataset))

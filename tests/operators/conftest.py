@@ -110,7 +110,7 @@ def painted_once(scenes: list[Scene], tmp_path_factory: pytest.TempPathFactory) 
     from diffucurate.plugin.store.classes import extend_classes
     from diffucurate.plugin.store.label_files import as_stored, store_heatmaps, store_labels
     from diffucurate.plugin.store.media_files import write_png
-    from diffucurate.plugin.store.samples import declare_heatmaps, declare_label_fields
+    from diffucurate.plugin.store.schema import declare_heatmaps, declare_label_fields
 
     dataset, folder = fo.Dataset(), tmp_path_factory.mktemp("painted")
     classes = list(extend_classes(dataset, {name: [name] for name in CLASSES}))
@@ -152,7 +152,7 @@ def twice_labelled_once(painted_once: fo.Dataset) -> Iterator[fo.Dataset]:
     """``painted_once`` with a second source, ``shifted``: the same instances but the last of each sample."""
     import fiftyone as fo
 
-    from diffucurate.plugin.store.samples import declare_label_fields
+    from diffucurate.plugin.store.schema import declare_label_fields
 
     dataset = painted_once.clone()
     declare_label_fields(dataset, "shifted", CLASSES)

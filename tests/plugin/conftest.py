@@ -27,8 +27,9 @@ def scenes() -> list[Scene]:
 def fill() -> Callable[..., None]:
     """Adds scenes with the Labels of some sources: ``fill(dataset, folder, scenes, truth=[...])``."""
     from diffucurate.plugin.store.classes import extend_classes
+    from diffucurate.plugin.store.label_values import label_fields
     from diffucurate.plugin.store.media_files import write_png
-    from diffucurate.plugin.store.samples import declare_label_fields, label_fields
+    from diffucurate.plugin.store.schema import declare_label_fields
 
     def fill(dataset: fo.Dataset, folder: Path, scenes: Sequence[Scene], **sources: Sequence[Labels | None]) -> None:
         import fiftyone as fo

@@ -25,7 +25,8 @@ from diffucurate.generator.jobs.variations import altered
 from diffucurate.generator.models.load import nearest_size
 from diffucurate.generator.painting.img2img import for_task
 from diffucurate.generator.painting.init_images import SEAM, Picture, grown
-from diffucurate.generator.painting.painter import Painting, Progress, paint
+from diffucurate.generator.painting.painter import Painting, paint
+from diffucurate.generator.progress import Progress
 from diffucurate.generator.recipe.init_image import InitImage, Region
 from diffucurate.generator.recipe.model_options import ModelOptions
 

@@ -78,7 +78,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fo.Dataset]:
     from diffucurate.plugin.store import runs
     from diffucurate.plugin.store.classes import extend_classes
     from diffucurate.plugin.store.media_files import write_png
-    from diffucurate.plugin.store.samples import declare_job_fields, declare_label_fields
+    from diffucurate.plugin.store.schema import declare_job_fields, declare_label_fields
 
     dataset = fo.Dataset()
     for source in ("attention", "shifted"):

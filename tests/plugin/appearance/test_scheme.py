@@ -8,7 +8,7 @@ import pytest
 from diffucurate.plugin.appearance.palette import FAMILIES
 from diffucurate.plugin.appearance.scheme import apply_default_appearance, colour_classes, show_fields
 from diffucurate.plugin.store.classes import extend_classes
-from diffucurate.plugin.store.samples import declare_heatmaps, declare_label_fields
+from diffucurate.plugin.store.schema import declare_heatmaps, declare_label_fields
 
 WARM, COOL = FAMILIES["warm"], FAMILIES["cool"]
 

@@ -8,7 +8,7 @@ import pytest
 from diffucurate.plugin.appearance.sidebar import group_fields
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.classes import extend_classes
-from diffucurate.plugin.store.samples import declare_job_fields, declare_label_fields
+from diffucurate.plugin.store.schema import declare_job_fields, declare_label_fields
 
 
 @pytest.fixture

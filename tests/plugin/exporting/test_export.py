@@ -19,7 +19,7 @@ from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.plugin.exporting.export import export
 from diffucurate.plugin.exporting.size import estimate_size, in_units
-from diffucurate.plugin.store.samples import instances_of
+from diffucurate.plugin.store.label_values import instances_of
 
 
 def odd_labels(shape: tuple[int, int]) -> Labels:

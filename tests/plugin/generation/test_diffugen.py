@@ -131,9 +131,10 @@ def test_a_folder_that_diffugen_wrote(
         config[section] |= {"source_dataset": str(theirs), "stable_diffusion_model": model_folder}
     del config["txt2img"]
     notes: list[str] = []
-    first = generate(config, progress=lambda report: notes.append(report.note))
-    source, replaced = fo.load_dataset("theirs-txt2img"), fo.load_dataset(f"{config['dataset_name']}-inpaint")
-    assert first.name == f"{config['dataset_name']}-img2img" and len(source) == 3 and len(first) == 6
+    first, replaced = generate(config, progress=lambda report: notes.append(report.note))
+    source = fo.load_dataset("theirs-txt2img")
+    assert [first.name, replaced.name] == [f"{config['dataset_name']}-{task}" for task in ("img2img", "inpaint")]
+    assert len(source) == 3 and len(first) == 6
     assert "2.json: not as DiffuGen writes it" in caplog.text
     (run,) = [first.get_run_info(key).config for key in first.list_runs()]
     assert list(run.facts["failed"]) == [source.last().id]

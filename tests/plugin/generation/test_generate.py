@@ -12,6 +12,7 @@ from killed import killed_while_writing
 from PIL import Image
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting, ModelError, RecipeError
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.store.media_files import read_image, read_maps
 
@@ -210,3 +211,20 @@ def test_what_is_wrong_is_said_before_a_dataset_is_made(content, change, setting
     with pytest.raises(error, match=message):
         generate({**content, **change}, **settings)
     assert not fo.dataset_exists(content["dataset"])
+
+
+def test_a_recipe_gives_its_dataset_and_several_give_all_of_theirs(content, model_folder):
+    recipe = Recipe.from_mapping({**content, "seeds": 1, "templates": ["a car"], "attributes": {}})
+    more = recipe.model_copy(update={"templates": ["two cars"]})
+    other = recipe.model_copy(update={"dataset": f"{recipe.dataset}-other"})
+    dataset = generate(recipe)
+    assert isinstance(dataset, fo.Dataset) and len(dataset) == 1
+    assert generate([recipe]) == [dataset]
+    datasets = generate([recipe, more, other])
+    try:
+        assert [each.name for each in datasets] == [recipe.dataset, other.dataset]
+        assert [len(each) for each in datasets] == [2, 1]
+    finally:
+        fo.delete_dataset(other.dataset)
+    with pytest.raises(InvalidSetting, match="at least one recipe"):
+        generate([])

@@ -217,7 +217,7 @@ def test_what_cannot_be_used_is_named_and_the_others_go_on(
     words = ["the file is missing", "broken or not an image", "is empty", "no instance of anything"]
     assert all(word in reason for word, reason in zip(words, reasons, strict=True))
     assert all(reason in caplog.text and f"left out {reason}" in notes for reason in reasons)
-    with pytest.raises(DatasetError, match=r"none of the pictures can be used: .*missing"):
+    with pytest.raises(DatasetError, match=r"none of the init images can be used: .*missing"):
         dc.inpaint(photos[3:], "truth", "a bus", classes=["bus"], **{**quick, "save_as": f"{made.name}-none"})
     assert not fo.dataset_exists(f"{made.name}-none")
 

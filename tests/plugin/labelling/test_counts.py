@@ -14,8 +14,9 @@ from diffucurate.plugin.labelling.label import label
 from diffucurate.plugin.labelling.preview import preview
 from diffucurate.plugin.store.classes import extend_classes
 from diffucurate.plugin.store.label_files import attention_fields
+from diffucurate.plugin.store.label_values import instances_of
 from diffucurate.plugin.store.media_files import write_png
-from diffucurate.plugin.store.samples import declare_label_fields, instances_of
+from diffucurate.plugin.store.schema import declare_label_fields
 
 CLASSES = {"car": ("car",), "bus": ("bus",)}
 

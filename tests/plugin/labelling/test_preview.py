@@ -18,8 +18,9 @@ from diffucurate.plugin.labelling.label import label
 from diffucurate.plugin.labelling.plan import Plan, plan
 from diffucurate.plugin.labelling.preview import class_colours, first_with_maps, preview
 from diffucurate.plugin.store.label_files import as_stored, store_heatmaps
+from diffucurate.plugin.store.label_values import instances_of
 from diffucurate.plugin.store.media_files import write_png
-from diffucurate.plugin.store.samples import declare_heatmaps, instances_of
+from diffucurate.plugin.store.schema import declare_heatmaps
 
 STRICT = LabelSettings(floor=0.9, surround=0.0)
 

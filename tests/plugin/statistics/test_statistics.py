@@ -37,7 +37,7 @@ def bars(fill: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) ->
     import fiftyone as fo
 
     from diffucurate.plugin.comparison.compare import compare
-    from diffucurate.plugin.store.samples import declare_job_fields
+    from diffucurate.plugin.store.schema import declare_job_fields
 
     dataset = fo.Dataset()
     declare_job_fields(dataset, ["colour", "time"], [])

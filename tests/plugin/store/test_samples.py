@@ -8,10 +8,7 @@ import pytest
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.plugin.store.classes import extend_classes, read_classes
-from diffucurate.plugin.store.samples import (
-    dataset_of,
-    declare_job_fields,
-    declare_label_fields,
+from diffucurate.plugin.store.label_values import (
     from_detection,
     heatmap_pixels,
     instances_of,
@@ -19,6 +16,8 @@ from diffucurate.plugin.store.samples import (
     to_polyline,
     with_classes,
 )
+from diffucurate.plugin.store.samples import dataset_of
+from diffucurate.plugin.store.schema import declare_job_fields, declare_label_fields
 
 
 def odd_masks() -> dict[str, np.ndarray]:

@@ -1,0 +1,126 @@
+"""What every verb that paints has in common: load the model, check it, adapt it, declare fields, record the run, paint.
+
+The order is the point. Whatever is wrong with the model, its adapters or a size is raised when a session begins, before
+anything is written to the database. LoRAs, learned words and the sampler are put on the model once, for the checks and
+for all images. Which jobs are painted is the verb's matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+
+from diffucurate.generator.progress import Listener, announce
+from diffucurate.plugin.comparison.compare import compare
+from diffucurate.plugin.generation.init_labels import CARRIED, InitLabels
+from diffucurate.plugin.generation.init_reader import InitImageReader
+from diffucurate.plugin.generation.paint_and_store import note_failure, paint_into
+from diffucurate.plugin.generation.prepare import SOURCE, prepare
+from diffucurate.plugin.store import field_names, runs
+
+if TYPE_CHECKING:
+    from diffucurate.generator.jobs.jobs import Job
+    from diffucurate.generator.recipe.recipe import Recipe
+    from diffucurate.generator.recipe.sizes import Size
+
+
+@contextmanager
+def painting_session(recipe: Recipe, device: str | None = None) -> Iterator[PaintingSession]:
+    """A block in which a recipe's model is loaded and set up as the recipe asks; after it, the model is as it was.
+
+    Raises:
+        ModelError: the model cannot be loaded, or cannot do the recipe's task.
+        RecipeError: the model cannot make a size, or what the recipe changes about it does not suit it.
+    """
+    from diffucurate.generator.models.adapters import adapted
+    from diffucurate.generator.models.load import check_size, load_pipeline
+    from diffucurate.generator.painting.img2img import for_task
+
+    pipe = load_pipeline(recipe.model, device)
+    for size in recipe.sizes:
+        check_size(pipe, size)
+    with adapted(pipe, recipe.model_options):
+        for strength in recipe.strengths:
+            for_task(pipe, recipe.task, strength)
+        yield PaintingSession(recipe, pipe)
+
+
+@dataclass(frozen=True)
+class PaintingSession:
+    """A model that can paint a recipe's jobs; made by ``painting_session``.
+
+    Attributes:
+        recipe: what the model is set up for.
+        pipe: the diffusers pipeline.
+        reader: reads the init images; what it has read to plan the jobs need not be read again to paint them.
+    """
+
+    recipe: Recipe
+    pipe: Any
+    reader: InitImageReader = field(default_factory=InitImageReader)
+
+    def size_of(self, size: Size) -> Size:
+        """The (width, height) at which the model paints from an init image of ``size``."""
+        from diffucurate.generator.models.load import nearest_size
+
+        return nearest_size(self.pipe, size)
+
+    def paint(
+        self,
+        dataset: fo.Dataset,
+        jobs: Sequence[Job],
+        *,
+        verb: str,
+        settings: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        batch_size: int | None = None,
+        source_ids: Mapping[str, str] | None = None,
+        failed: Mapping[str, str] | None = None,
+        kept_classes: Sequence[str] = (),
+        progress: Listener | None = None,
+    ) -> None:
+        """Paint jobs of the recipe, none of which the dataset holds, and add them with their labels.
+
+        Args:
+            dataset: where they go; fields that it lacks are declared.
+            jobs: what to paint.
+            verb: under which the run is recorded.
+            settings: of the run. One with the same settings that was stopped or killed is continued under its own key.
+            facts: what the run is to say besides, such as how many images were ``asked`` for.
+            batch_size: images painted at once; by default what the device usually holds.
+            source_ids: job id -> the sample that it varies or starts from.
+            failed: sample id -> why it cannot be used as an init image; logged, and kept among the run's facts.
+            kept_classes: as for ``prepare``.
+            progress: called after each batch.
+
+        Raises:
+            ModelError: the model cannot be traced, or one image is too much for the memory.
+            DatasetError: as ``prepare``, or someone else added one of the jobs meanwhile.
+        """
+        recipe = self.recipe
+        classes = prepare(dataset, recipe, jobs, kept_classes)
+        reader = None if recipe.source is None else self.reader
+        with runs.recorded(dataset, verb, settings, key=runs.unfinished(dataset, verb, settings)) as run:
+            run.facts |= facts
+            for sample_id, reason in (failed or {}).items():
+                note_failure(run, sample_id, reason)
+                announce(progress, f"left out {reason}", len(jobs))
+            paint_into(
+                dataset,
+                jobs,
+                run,
+                pipe=self.pipe,
+                model_options=recipe.model_options,
+                classes=classes,
+                batch_size=batch_size,
+                source_ids=source_ids,
+                init_images=reader,
+                labels=None if reader is None else InitLabels(recipe, reader),
+                progress=progress,
+            )
+        if recipe.carry is not None:  # on all images of the dataset that have both kinds of labels
+            compare(dataset.exists(field_names.instances(CARRIED)), SOURCE, CARRIED)

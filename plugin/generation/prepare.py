@@ -1,0 +1,72 @@
+"""The dataset before images are painted into it: its schema, its classes and its appearance in the App."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+
+from diffucurate.plugin.appearance.scheme import apply_default_appearance
+from diffucurate.plugin.generation.init_labels import label_sources
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.classes import Phrases, extend_classes
+from diffucurate.plugin.store.schema import (
+    declare_caption_fields,
+    declare_init_fields,
+    declare_job_fields,
+    declare_label_fields,
+)
+
+if TYPE_CHECKING:
+    from diffucurate.generator.jobs.jobs import Job
+    from diffucurate.generator.recipe.recipe import Recipe
+
+#: The label source of what the attention found.
+SOURCE = "attention"
+
+
+def run_settings(recipe: Recipe, count: int | None) -> dict[str, Any]:
+    """What a run of ``generate`` is recorded with, and found by when it is continued."""
+    return {"recipe": recipe.model_dump(mode="json"), "fingerprint": recipe.fingerprint(), "limit": count}
+
+
+def open_dataset(existing: fo.Dataset | None, name: str) -> fo.Dataset:
+    """The existing dataset, or a new one of that name, kept by FiftyOne and marked as one of Diffucurate's."""
+    dataset = existing if existing is not None else fo.Dataset(name)
+    dataset.persistent = True
+    if dataset.media_type is None:
+        dataset.media_type = "image"
+    dataset.info[field_names.INFO] = {**dataset.info.get(field_names.INFO, {}), "generated": True}
+    dataset.save()
+    return dataset
+
+
+def prepare(dataset: fo.Dataset, recipe: Recipe, jobs: Sequence[Job], kept_classes: Sequence[str] = ()) -> Phrases:
+    """Declare the fields of a recipe's images and show them in the App.
+
+    Args:
+        dataset: where the images will be added.
+        recipe: whose classes are added to the dataset's.
+        jobs: those to be painted; their attributes can be more than the recipe names.
+        kept_classes: classes that only the labels of the init images have.
+
+    Returns:
+        All classes of the dataset with their phrases, in the order of their ids.
+
+    Raises:
+        DatasetError: no room for the classes, or a field of one of these names that has another type.
+    """
+    before = set(dataset.get_field_schema())
+    unnamed = {name: [name] for name in kept_classes if name not in recipe.classes}
+    classes = extend_classes(dataset, {**recipe.classes, **unnamed})
+    attributes = dict.fromkeys([*recipe.attribute_names, *(name for job in jobs for name in job.attributes)])
+    declare_job_fields(dataset, attributes, recipe.classes)
+    for source in (SOURCE, *label_sources(recipe)):
+        declare_label_fields(dataset, source, classes)
+        apply_default_appearance(dataset, source, before)
+    if recipe.source is not None:
+        declare_init_fields(dataset)
+    if recipe.captions is not None:
+        declare_caption_fields(dataset)
+    return classes

@@ -1,0 +1,130 @@
+"""Labels as FiftyOne's label types, and back as the same pixels.
+
+Knows FiftyOne's formats, no models and no files: boxes are relative ``[x, y, width, height]``, a Detection's mask is
+cropped to its box, a Polyline is a list of rings of relative points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+
+from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.labels.model import Instance, Labels
+from diffucurate.plugin.store import field_names
+
+if TYPE_CHECKING:
+    from diffucurate.generator.labels.polygons import Ring
+
+#: Share of a heatmap's peak below which the image shows through.
+FAINT_HEAT = 0.3
+
+#: Heatmaps are normalised to [0, 1] and stored as 8-bit images, so 1 is 255. The App reads a heatmap's range in
+#: units of the file's values: with [0, 1] every pixel from 1 / 255 on would be painted in the brightest colour.
+HEATMAP_RANGE = (0, 255)
+
+
+def heatmap_pixels(heatmap: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A (H, W) heatmap in [0, 1] as the 8-bit image that is shown: 255 for 1, 0 below ``FAINT_HEAT``.
+
+    The App leaves out 0 and paints all else over the image. The maps that labels are made of stay whole.
+    """
+    shown = np.where(heatmap < FAINT_HEAT, 0, np.clip(heatmap, 0, 1))
+    return np.round(shown * 255).astype(np.uint8)
+
+
+def label_fields(source: str, labels: Labels, mask_path: str) -> dict[str, fo.Label]:
+    """The values of a label source's three fields; ``mask_path`` is where the semantic mask was written."""
+    return {
+        field_names.mask(source): fo.Segmentation(mask_path=mask_path),
+        field_names.polygons(source): fo.Polylines(polylines=[to_polyline(instance) for instance in labels.instances]),
+        field_names.instances(source): fo.Detections(
+            detections=[to_detection(instance) for instance in labels.instances]
+        ),
+    }
+
+
+def to_detection(instance: Instance) -> fo.Detection:
+    """A Detection with the tight relative box, the mask cropped to it, and its share of the image as ``area``."""
+    height, width = instance.mask.shape
+    x0, y0, x1, y1 = instance.box
+    return fo.Detection(
+        label=instance.label,
+        bounding_box=[x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height],
+        mask=instance.mask[y0:y1, x0:x1],
+        confidence=float(instance.confidence),
+        **{field_names.AREA: instance.area / instance.mask.size},
+        **({field_names.REFINED: True} if instance.refined else {}),
+    )
+
+
+def to_polyline(instance: Instance) -> fo.Polyline:
+    """A closed, filled Polyline of all rings, outer ones and holes, simplified: points are what samples cost most.
+
+    The App fills every ring, holes included; the exact pixels are in the Detection.
+    """
+    height, width = instance.mask.shape
+    from diffucurate.generator.labels.polygons import simplify
+
+    rings = [ring for polygon in simplify(instance.polygons) for ring in polygon]
+    return fo.Polyline(
+        label=instance.label,
+        points=[_relative(ring, width, height) for ring in rings],
+        closed=True,
+        filled=True,
+        confidence=float(instance.confidence),
+        **{field_names.AREA: instance.area / instance.mask.size},
+    )
+
+
+def _relative(ring: Ring, width: int, height: int) -> list[tuple[float, float]]:
+    return [(float(x) / width, float(y) / height) for x, y in ring]
+
+
+def from_detection(detection: fo.Detection, shape: tuple[int, int]) -> Instance | None:
+    """The Instance of a Detection in an image of (height, width) ``shape``; None where its mask is empty.
+
+    A mask of another size than its box, as other tools write them, is scaled to it without smoothing; what lies
+    outside the image is cut off. A Detection without confidence, such as ground truth, counts as certain.
+
+    Raises:
+        DatasetError: the Detection has no mask.
+    """
+    crop = detection.get_mask()
+    if crop is None:
+        raise DatasetError(f"an instance of '{detection.label}' has no mask, only a box; use a source that gives masks")
+    height, width = shape
+    x, y, wide, tall = detection.bounding_box
+    x0, y0 = round(x * width), round(y * height)
+    x1, y1 = max(round((x + wide) * width), x0 + 1), max(round((y + tall) * height), y0 + 1)
+    rows = ((np.arange(y0, y1) - y0 + 0.5) * crop.shape[0] / (y1 - y0)).astype(int)
+    columns = ((np.arange(x0, x1) - x0 + 0.5) * crop.shape[1] / (x1 - x0)).astype(int)
+    placed = np.asarray(crop, np.bool_)[np.ix_(rows, columns)]
+    mask = np.zeros(shape, np.bool_)
+    top, left, bottom, right = max(y0, 0), max(x0, 0), min(y1, height), min(x1, width)
+    mask[top:bottom, left:right] = placed[top - y0 : bottom - y0, left - x0 : right - x0]
+    if not mask.any():
+        return None
+    confidence = 1.0 if detection.confidence is None else min(max(detection.confidence, 0.0), 1.0)
+    return Instance(detection.label, mask, confidence)
+
+
+def instances_of(detections: fo.Detections, shape: tuple[int, int]) -> list[Instance]:
+    """The Instances of a Detections field, in its order, empty ones left out; see ``from_detection``."""
+    made = (from_detection(detection, shape) for detection in detections.detections)
+    return [instance for instance in made if instance is not None]
+
+
+def with_classes(labels: Labels, classes: Sequence[str]) -> Labels:
+    """The same Labels with the ids of ``classes``, which must include all classes found."""
+    if labels.classes == tuple(classes):
+        return labels
+    ids = np.arange(256, dtype=np.uint8)
+    for index, name in enumerate(labels.classes):
+        if name in classes:
+            ids[1 + index] = 1 + list(classes).index(name)
+    return Labels(ids[labels.semantic], labels.instances, tuple(classes))

@@ -1,0 +1,114 @@
+"""The fields of Diffucurate's samples in a dataset's schema. Each is declared before its first value is written.
+
+FiftyOne would add a field with the first value, but with types that it guesses from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import fiftyone as fo
+
+from diffucurate.generator.errors import DatasetError
+from diffucurate.plugin.fiftyone_private import add_fields, new_field
+from diffucurate.plugin.store import caption_document, field_names
+from diffucurate.plugin.store.classes import mask_targets
+from diffucurate.plugin.store.init_document import PARTS
+
+_JOB_FIELDS: dict[str, type[fo.Field]] = {
+    field_names.JOB_ID: fo.StringField, field_names.RUN_KEY: fo.StringField, field_names.TASK: fo.StringField,
+    field_names.MODEL: fo.StringField, field_names.PROMPT: fo.StringField, field_names.NEGATIVE_PROMPT: fo.StringField,
+    field_names.SEED: fo.IntField, field_names.STEPS: fo.IntField, field_names.GUIDANCE: fo.FloatField,
+    field_names.SOURCE_ID: fo.StringField,
+}  # fmt: skip
+_CONDITIONS = dict(zip(field_names.PAINTED_PATHS, (fo.StringField, fo.IntField, fo.IntField), strict=True))
+
+
+def declare_job_fields(dataset: fo.Dataset, attributes: Iterable[str], classes: Iterable[str]) -> None:
+    """Add the fields of painted samples to the schema, with the unique index that makes jobs addable once only.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    documents = dict.fromkeys((field_names.ATTRIBUTES, field_names.PAINTED), fo.DynamicEmbeddedDocument)
+    _declare(dataset, {**_JOB_FIELDS, **documents})
+    _declare(dataset, {**_CONDITIONS, **{f"{field_names.ATTRIBUTES}.{name}": fo.StringField for name in attributes}})
+    declare_heatmaps(dataset, classes)
+    # Partial: images that users add have no job id, and a plain unique index would allow only one such image.
+    only_strings = {field_names.JOB_ID: {"$type": "string"}}
+    dataset.create_index(field_names.JOB_ID, unique=True, partialFilterExpression=only_strings)
+
+
+def declare_init_fields(dataset: fo.Dataset) -> None:
+    """Add the fields of what images were painted from to the schema.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    _declare(dataset, {field_names.SOURCE: fo.DynamicEmbeddedDocument})
+    _declare(dataset, {f"{field_names.SOURCE}.{name}": kind for name, kind in PARTS.items()})
+
+
+def declare_caption_fields(dataset: fo.Dataset) -> None:
+    """Add the fields of the captions that images were painted from to the schema.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    _declare(dataset, {field_names.CAPTION: fo.DynamicEmbeddedDocument})
+    _declare(dataset, {f"{field_names.CAPTION}.{name}": kind for name, kind in caption_document.PARTS.items()})
+
+
+def declare_heatmaps(dataset: fo.Dataset, classes: Iterable[str]) -> None:
+    """Add the heatmap field of each class and the field for the raw maps' file."""
+    _declare(
+        dataset,
+        {field_names.ATTENTION_MAPS: fo.StringField, **{field_names.heatmap(name): fo.Heatmap for name in classes}},
+    )
+
+
+def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str]) -> None:
+    """Add a label source's three fields to the schema and name its mask's ids.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    mask, polygons, instances = field_names.mask(source), field_names.polygons(source), field_names.instances(source)
+    _declare(dataset, {mask: fo.Segmentation, polygons: fo.Polylines, instances: fo.Detections})
+    _declare(
+        dataset,
+        {
+            f"{polygons}.polylines.{field_names.AREA}": fo.FloatField,
+            f"{polygons}.polylines.confidence": fo.FloatField,
+            f"{instances}.detections.{field_names.AREA}": fo.FloatField,
+        },
+    )
+    targets = mask_targets(classes)
+    if dataset.mask_targets.get(mask) != targets:
+        dataset.mask_targets[mask] = targets
+        dataset.save()
+
+
+def declare_refined(dataset: fo.Dataset, source: str) -> None:
+    """Add the mark of instances that were redrawn to the schema, so that the App can filter by it.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    _declare(dataset, {f"{field_names.instances(source)}.detections.{field_names.REFINED}": fo.BooleanField})
+
+
+def _declare(dataset: fo.Dataset, kinds: Mapping[str, type[Any]]) -> None:
+    """Add those fields that are not there yet, field or document types by their paths."""
+    missing = {}
+    for path, kind in kinds.items():
+        existing = dataset.get_field(path)
+        if existing is None:
+            missing[path] = kind
+        elif kind not in (type(existing), getattr(existing, "document_type", None)):
+            raise DatasetError(
+                f"dataset '{dataset.name}' has a field '{path}' of another type; rename it or use another dataset"
+            )
+    if missing:
+        add_fields(dataset, {path: new_field(path, kind) for path, kind in missing.items()})
