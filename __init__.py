@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.generation.regenerate import regenerate
     from diffucurate.plugin.generation.repaint import RepaintResult, repaint
     from diffucurate.plugin.labelling.label import label
-    from diffucurate.plugin.provenance.job_of_sample import Provenance, provenance
+    from diffucurate.plugin.provenance.provenance import Provenance, provenance
     from diffucurate.plugin.tokens.optimize import learn_token
     from diffucurate.plugin.tokens.train import train_token
 
@@ -49,7 +49,7 @@ __all__ = [
 _HOMES = {
     "Comparison": "diffucurate.plugin.comparison.compare",
     "CaptionExpansion": "diffucurate.generator.expansion.expand",
-    "Provenance": "diffucurate.plugin.provenance.job_of_sample",
+    "Provenance": "diffucurate.plugin.provenance.provenance",
     "Recipe": "diffucurate.generator.recipe.recipe",
     "RepaintResult": "diffucurate.plugin.generation.repaint",
     "compare": "diffucurate.plugin.comparison.compare",
@@ -61,7 +61,7 @@ _HOMES = {
     "inpaint": "diffucurate.plugin.generation.img2img_inpaint",
     "label": "diffucurate.plugin.labelling.label",
     "learn_token": "diffucurate.plugin.tokens.optimize",
-    "provenance": "diffucurate.plugin.provenance.job_of_sample",
+    "provenance": "diffucurate.plugin.provenance.provenance",
     "regenerate": "diffucurate.plugin.generation.regenerate",
     "repaint": "diffucurate.plugin.generation.repaint",
     "train_token": "diffucurate.plugin.tokens.train",

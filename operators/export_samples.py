@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
+from humanize import naturalsize
 
 from diffucurate.generator.errors import DiffucurateError, InvalidSetting
 from diffucurate.generator.exports.splits import check_splits, parse_splits
@@ -22,7 +23,7 @@ from diffucurate.operators.forms.fields import (
 )
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.exporting.export import check_folder, export
-from diffucurate.plugin.exporting.size import estimate_size, in_units
+from diffucurate.plugin.exporting.size import estimate_size
 from diffucurate.plugin.store.classes import classes_in
 from diffucurate.plugin.store.label_sources import instances_field
 
@@ -130,13 +131,14 @@ class ExportSamples(LibraryOperator):
         if not size.images:
             refuse(inputs.get_property("source"), f"none of these samples has labels of '{source}'; choose others")
             return
-        written = f"{size.images:,} images with {size.instances:,} objects, about {in_units(size.total_bytes)}"
+        written = f"{size.images:,} images with {size.instances:,} objects, about {naturalsize(size.total_bytes)}"
         if folder is None:
             inputs.view("size", types.Notice(label=written))
         elif size.fits:
-            inputs.view("size", types.Notice(label=written, description=f"{in_units(size.free_bytes)} are free there"))
+            free = f"{naturalsize(size.free_bytes)} are free there"
+            inputs.view("size", types.Notice(label=written, description=free))
         else:
-            short = f"Only {in_units(size.free_bytes)} are free there; choose a folder on another disk."
+            short = f"Only {naturalsize(size.free_bytes)} are free there; choose a folder on another disk."
             inputs.view("size", types.Warning(label=written, description=short))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:

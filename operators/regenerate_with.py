@@ -15,7 +15,8 @@ from diffucurate.operators.forms.fields import has_dataset, param, refuse
 from diffucurate.operators.forms.selection import chosen_ids
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.generation.estimate import in_words, pace
-from diffucurate.plugin.provenance.job_of_sample import Provenance, ProvenanceReader, painted_samples
+from diffucurate.plugin.provenance.painted_samples import painted_samples
+from diffucurate.plugin.provenance.provenance import Provenance, ProvenanceReader
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
+from humanize import naturalsize
 
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
-from diffucurate.plugin.exporting.size import in_units
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -66,4 +66,4 @@ def _held() -> tuple[int, int]:
 def _in_words(models: int, size: int, done: str) -> str:
     if not models:
         return "No model is loaded."
-    return f"{models} model{'s' * (models > 1)} {done}: {in_units(size)} of memory."
+    return f"{models} model{'s' * (models > 1)} {done}: {naturalsize(size)} of memory."

@@ -17,7 +17,9 @@ from diffucurate.operators.forms.selection import chosen_sample
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.operators.runtime.uris import uri_of
 from diffucurate.plugin.provenance.describe import of_image, of_run
-from diffucurate.plugin.provenance.job_of_sample import dataset_with, provenance, recipe_of
+from diffucurate.plugin.provenance.painted_samples import dataset_with
+from diffucurate.plugin.provenance.provenance import provenance
+from diffucurate.plugin.provenance.recipe_of_sample import recipe_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener

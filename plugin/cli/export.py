@@ -46,11 +46,13 @@ def export(
     names = parse_names(classes, "classes")
     with terminal.progress(f"export {format.value}") as progress:
         samples = samples_of(dataset, view)
+        from humanize import naturalsize
+
         from diffucurate.plugin.exporting.export import export as run
-        from diffucurate.plugin.exporting.size import estimate_size, in_units
+        from diffucurate.plugin.exporting.size import estimate_size
 
         size = estimate_size(samples, out_dir, format=format.value, source=source, classes=names)
-        terminal.say(f"about {in_units(size.total_bytes)}; {in_units(size.free_bytes)} are free there")
+        terminal.say(f"about {naturalsize(size.total_bytes)}; {naturalsize(size.free_bytes)} are free there")
         summary = run(
             samples,
             out_dir,

@@ -25,7 +25,7 @@ def provenance(
         painted = chosen(samples_of(dataset), [sample]).first()
         from diffucurate.plugin.generation.repaint import repaint as paint_again
         from diffucurate.plugin.provenance.describe import of_image, of_run
-        from diffucurate.plugin.provenance.job_of_sample import provenance as run
+        from diffucurate.plugin.provenance.provenance import provenance as run
 
         origin = run(painted)
         again = paint_again(painted, progress=progress)[0] if repaint else None

@@ -189,18 +189,21 @@ def _database() -> Check:
 
 def _device() -> Check:
     import torch
+    from humanize import naturalsize
 
     from diffucurate.generator.models.load import default_device
 
     device, reason = default_device()
     if device == "cuda":
-        gigabytes = torch.cuda.get_device_properties(0).total_memory / 2**30
-        return Check("device", "ok", f"cuda ({reason}, {gigabytes:.0f} GiB), torch {torch.__version__}")
+        memory = naturalsize(torch.cuda.get_device_properties(0).total_memory, binary=True)
+        return Check("device", "ok", f"cuda ({reason}, {memory}), torch {torch.__version__}")
     cores = f", {os.cpu_count()} cores" if device == "cpu" else ""
     return Check("device", "ok", f"{device} ({reason}{cores}), torch {torch.__version__}")
 
 
 def _built_in_model() -> Check:
+    from humanize import naturalsize
+
     from diffucurate.generator.errors import ModelError
     from diffucurate.generator.models.built_in import pipeline_folder
     from diffucurate.generator.models.load import load_pipeline
@@ -213,11 +216,13 @@ def _built_in_model() -> Check:
             "built-in model", "fail", str(error), "install Diffucurate again, or make train-tiny in a checkout"
         )
     seconds = time.perf_counter() - start
-    size = sum(path.stat().st_size for path in pipeline_folder().rglob("*") if path.is_file()) / 1e6
-    return Check("built-in model", "ok", f"{size:.1f} MB, loaded in {seconds:.1f} s")
+    size = naturalsize(sum(path.stat().st_size for path in pipeline_folder().rglob("*") if path.is_file()))
+    return Check("built-in model", "ok", f"{size}, loaded in {seconds:.1f} s")
 
 
 def _built_in_yolo() -> Check:
+    from humanize import naturalsize
+
     from diffucurate.generator.models.built_in import yolo_path
 
     path = yolo_path()
@@ -225,7 +230,7 @@ def _built_in_yolo() -> Check:
         return Check(
             "built-in YOLO", "fail", f"{path} is missing", "install Diffucurate again, or make train-tiny in a checkout"
         )
-    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    size = naturalsize(path.stat().st_size)
     if importlib.util.find_spec("ultralytics") is None:
         return Check("built-in YOLO", "ok", f"{size}, not tried: ultralytics is not installed")
     from diffucurate.generator.sources.yolov8_source import YoloSource

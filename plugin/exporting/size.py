@@ -80,15 +80,6 @@ def estimate_size(
     return ExportSize(images, instances, round(labels + pixels), round(needed), shutil.disk_usage(disk).free)
 
 
-def in_units(count: float) -> str:
-    """A number of bytes in units people read, such as ``12 MB``."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if round(count, 1) < 1000:
-            return f"{count:.0f} {unit}" if count >= 10 or unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
 def _mean_size(paths: Sequence[str]) -> float:
     sizes = [os.path.getsize(path) for path in paths if os.path.isfile(path)]
     return sum(sizes) / len(sizes) if sizes else 0.0

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from humanize import naturaldelta
+
 from diffucurate.generator.models.names import BUILT_IN
 from diffucurate.plugin.fiftyone_private import database
 from diffucurate.plugin.store import runs
@@ -27,7 +29,7 @@ class Pace(NamedTuple):
     """How fast images come.
 
     ``seconds`` are for one image, ``device`` is where ("cpu", "cuda:0", ...; None where nobody measured), and
-    ``basis`` tells how it is known: "measured" with these very settings, "scaled" from other settings of the
+    ``basis`` tells how that is known: "measured" with these very settings, "scaled" from other settings of the
     same model, or "assumed" where no run was ever finished.
     """
 
@@ -40,7 +42,7 @@ def pace(recipe: Recipe, device: str | None = None) -> Pace | None:
     """How fast a recipe's images come, by the latest finished run of its model; None where nothing is known.
 
     A run with the same size, steps and guidance counts first; another is scaled by its pixels and steps. Nothing is
-    known of images that have the sizes of the pictures they start from.
+    known of images that have the sizes of their init images.
 
     Args:
         recipe: what is to be painted.
@@ -48,13 +50,14 @@ def pace(recipe: Recipe, device: str | None = None) -> Pace | None:
     """
     if not recipe.sizes:
         return None
-    taken = sum(recipe.strengths) / len(recipe.strengths) if recipe.strengths else 1.0
-    work, scaled = taken * _work(recipe.sizes, recipe.steps, recipe.guidance), None
+    share = sum(recipe.strengths) / len(recipe.strengths) if recipe.strengths else 1.0  # of the steps
+    work, scaled = share * _work(recipe.sizes, recipe.steps, recipe.guidance), None
     for config in _finished(recipe.model):
-        facts, made = config["facts"], config["settings"]["recipe"]
+        facts, earlier = config["facts"], config["settings"]["recipe"]
         if device is not None and not str(facts["device"]).startswith(device):
             continue
-        seconds, measured = facts["seconds"] / facts["added"], _work(made["size"], made["steps"], made["guidance"])
+        seconds = facts["seconds"] / facts["added"]
+        measured = _work(earlier["size"], earlier["steps"], earlier["guidance"])
         if measured == work:
             return Pace(seconds, facts["device"], "measured")
         scaled = scaled or Pace(seconds * work / measured, facts["device"], "scaled")
@@ -78,13 +81,13 @@ def _finished(model: str) -> list[dict[str, Any]]:
     query = {
         "config.method": runs.method("generate"),
         "config.settings.recipe.model": model,
-        "config.settings.recipe.task": "txt2img",  # the size of other tasks' images may be that of their pictures
+        "config.settings.recipe.task": "txt2img",  # other tasks' images may have the sizes of their init images
         "config.facts.seconds": {"$gt": 0},
         "config.facts.added": {"$gt": 0},
     }
     # One query for all datasets; FiftyOne's own calls would load each of them first.
-    found = database().runs.find(query, {"config.facts": 1, "config.settings.recipe": 1})
-    return [run["config"] for run in found.sort("timestamp", -1).limit(_RUNS)]
+    configs = database().runs.find(query, {"config.facts": 1, "config.settings.recipe": 1})
+    return [run["config"] for run in configs.sort("timestamp", -1).limit(_RUNS)]
 
 
 def in_words(images: int, pace: Pace | None) -> str:
@@ -95,14 +98,7 @@ def in_words(images: int, pace: Pace | None) -> str:
     processor = "CPU" if pace.device == "cpu" else "GPU"
     reason = {
         "measured": f"on this machine's {processor}, {each} each as measured in the last run",
-        "scaled": f"on this machine's {processor}, {each} each, reckoned from a run with other settings",
+        "scaled": f"on this machine's {processor}, {each} each, scaled from a run with other settings",
         "assumed": f"at {each} each, a guess until the first run is measured",
     }[pace.basis]
-    return f"About {_duration(images * pace.seconds)} {reason}."
-
-
-def _duration(seconds: float) -> str:
-    for unit, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * unit:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{max(seconds, 1):.0f} s"
+    return f"About {naturaldelta(max(1, images * pace.seconds))} {reason}."

@@ -25,7 +25,7 @@ from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.recipe.sizes import Size
 from diffucurate.generator.text.templates import attributes_of, fill
 from diffucurate.plugin.generation.init_reader import InitImageReader
-from diffucurate.plugin.provenance.job_of_sample import ProvenanceReader
+from diffucurate.plugin.provenance.provenance import ProvenanceReader
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.label_fields import label_field
 from diffucurate.plugin.store.label_objects import labels_in

@@ -24,7 +24,8 @@ from diffucurate.generator.recipe.checks import check_attributes
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generation.paint_and_store import job_ids
 from diffucurate.plugin.generation.painting_session import painting_session
-from diffucurate.plugin.provenance.job_of_sample import Provenance, ProvenanceReader, Samples, painted_samples
+from diffucurate.plugin.provenance.painted_samples import Samples, painted_samples
+from diffucurate.plugin.provenance.provenance import Provenance, ProvenanceReader
 from diffucurate.plugin.store import field_names, runs
 
 Values: TypeAlias = str | Sequence[str]

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from diffucurate.generator.errors import DatasetError, ImageError
 from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.generator.progress import Listener, Meter
-from diffucurate.plugin.provenance.job_of_sample import Provenance, ProvenanceReader, Samples, painted_samples
+from diffucurate.plugin.provenance.painted_samples import Samples, painted_samples
+from diffucurate.plugin.provenance.provenance import Provenance, ProvenanceReader
 from diffucurate.plugin.store.media_files import read_image, write_png
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.painting.conditions import Conditions
-from diffucurate.plugin.provenance.job_of_sample import Provenance
+from diffucurate.plugin.provenance.provenance import Provenance
 from diffucurate.plugin.store.runs import DONE, RUNNING, Record
 
 _TASKS = {

@@ -18,7 +18,7 @@ from diffucurate.generator.errors import DatasetError, ExportError, InvalidSetti
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.plugin.exporting.export import export
-from diffucurate.plugin.exporting.size import estimate_size, in_units
+from diffucurate.plugin.exporting.size import estimate_size
 from diffucurate.plugin.store.label_values import instances_of
 
 
@@ -186,14 +186,6 @@ def test_size_is_told_beforehand(labelled, tmp_path, format):
     labelled.set_values("metadata", [None] * 3)
     assert estimate_size(labelled, tmp_path, format=format, source="odd").images == 2
     assert estimate_size(labelled, tmp_path, format="coco", source="odd").total_bytes > linked / 2
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1234, "1.2 kB"), (12_345_678, "12 MB"), (3.2e12, "3.2 TB")],
-)
-def test_sizes_in_words(count, text):
-    assert in_units(count) == text
 
 
 def test_the_first_step_works_as_written(labelled, tmp_path):

@@ -17,7 +17,8 @@ from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.generation.regenerate import regenerate
 from diffucurate.plugin.generation.repaint import repaint
 from diffucurate.plugin.provenance.describe import of_image
-from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
+from diffucurate.plugin.provenance.provenance import provenance
+from diffucurate.plugin.provenance.recipe_of_sample import recipe_of
 from diffucurate.plugin.store.media_files import read_maps
 
 LONG = "a car on a road " * 20

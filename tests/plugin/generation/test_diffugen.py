@@ -22,7 +22,8 @@ from diffucurate.plugin.cli import run
 from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.generation.init_folder import dataset_of_folder
 from diffucurate.plugin.generation.regenerate import regenerate
-from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
+from diffucurate.plugin.provenance.provenance import provenance
+from diffucurate.plugin.provenance.recipe_of_sample import recipe_of
 
 TEMPLATE = "a {view_point} view of a {object_name}++ at {time_of_day}, {weather_condition}"
 

@@ -80,10 +80,10 @@ def test_the_runs_of_a_deleted_dataset_are_gone(dataset: fo.Dataset) -> None:
         (
             96,
             Pace(0.42, "cpu", "measured"),
-            "About 40 s on this machine's CPU, 0.42 s each as measured in",
+            "About 40 seconds on this machine's CPU, 0.42 s each as measured in",
         ),
-        (600, Pace(12.3, "cuda:0", "scaled"), "About 2 h on this machine's GPU, 12 s each, reckoned from"),
-        (1, Pace(0.1, None, "assumed"), "About 1 s at 0.1 s each, a guess"),
+        (600, Pace(12.3, "cuda:0", "scaled"), "About 2 hours on this machine's GPU, 12 s each, scaled from"),
+        (1, Pace(0.1, None, "assumed"), "About a second at 0.1 s each, a guess"),
         (10**6, Pace(1.0, "cpu", "measured"), "About 12 days"),
         (5, None, "known after a first run"),
     ],

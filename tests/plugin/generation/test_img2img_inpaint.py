@@ -21,7 +21,8 @@ from diffucurate.plugin.generation.init_plan import plan_init_images
 from diffucurate.plugin.generation.init_reader import InitImageReader
 from diffucurate.plugin.generation.regenerate import regenerate
 from diffucurate.plugin.generation.repaint import repaint
-from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
+from diffucurate.plugin.provenance.provenance import provenance
+from diffucurate.plugin.provenance.recipe_of_sample import recipe_of
 from diffucurate.plugin.store.media_files import read_image
 
 CAR, TREE = np.s_[30:50, 8:30], np.s_[10:50, 40:52]

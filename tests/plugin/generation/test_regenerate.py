@@ -12,7 +12,8 @@ from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.generation.regenerate import plan, regenerate
 from diffucurate.plugin.generation.repaint import repaint
-from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
+from diffucurate.plugin.provenance.provenance import provenance
+from diffucurate.plugin.provenance.recipe_of_sample import recipe_of
 from diffucurate.plugin.store.media_files import read_maps
 
 CAR, BUS = "a red car at noon", "a red bus at noon"

@@ -8,7 +8,7 @@ from diffucurate.generator.progress import Progress
 from diffucurate.plugin.generation.regenerate import regenerate
 from diffucurate.plugin.labelling.label import label
 from diffucurate.plugin.provenance.describe import of_image, of_run
-from diffucurate.plugin.provenance.job_of_sample import provenance
+from diffucurate.plugin.provenance.provenance import provenance
 
 
 def test_image_and_run(generated, model_folder):

@@ -13,7 +13,8 @@ from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.labelling.label import label
-from diffucurate.plugin.provenance.job_of_sample import provenance, recipe_of
+from diffucurate.plugin.provenance.provenance import provenance
+from diffucurate.plugin.provenance.recipe_of_sample import recipe_of
 
 
 def test_everything_that_made_a_sample(generated, model_folder):

@@ -1,0 +1,72 @@
+"""The recipe of one image that is there already, to paint it, or images like it, anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+
+from diffucurate.generator.captions.config import Captions, ClassPrompt
+from diffucurate.generator.captions.source import CaptionSource
+from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.jobs.jobs import Job
+from diffucurate.generator.jobs.variations import template_of
+from diffucurate.generator.recipe.init_image_config import InitImages, Objects
+from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.plugin.provenance.painted_samples import dataset_with
+from diffucurate.plugin.provenance.provenance import provenance
+
+
+def recipe_of(sample: fo.Sample) -> Recipe:
+    """The recipe of this one image: its only job is the sample's.
+
+    Raises:
+        DatasetError: as ``provenance``, or the prompt names no class, without which there is no recipe.
+    """
+    origin = provenance(sample)
+    job = origin.job
+    if not job.phrases:
+        raise DatasetError(
+            f"the prompt '{job.prompt}' names none of its recipe's classes, so there is no recipe of this image alone"
+        )
+    return Recipe(
+        dataset=dataset_with(sample).name,
+        model=job.model,
+        size=job.size,
+        steps=job.steps,
+        guidance=job.guidance,
+        seeds=[job.seed],
+        negative_prompt=origin.recipe.negative_prompt,
+        scheduler=job.model_options.scheduler,
+        loras=list(job.model_options.loras),
+        tokens=list(job.model_options.tokens),
+        prompt_weights=job.model_options.prompt_weights,
+        classes={name: origin.recipe.classes[name] for name in job.phrases},
+        attributes={name: [value] for name, value in job.attributes.items()},
+        **({"templates": [template_of(job, origin.recipe)]} if job.caption is None else _captions(job, job.caption)),
+        **_init_image(job),
+    )
+
+
+def _captions(job: Job, caption: CaptionSource) -> dict[str, Any]:
+    """What the recipe of one image says of its caption."""
+    class_prompt: ClassPrompt = "none"
+    if caption.class_prompt is not None:
+        class_prompt = "separate" if job.prompt == caption.text else "append"
+    return {"captions": Captions(texts=[caption.entry()], class_prompt=class_prompt), "templates": []}
+
+
+def _init_image(job: Job) -> dict[str, Any]:
+    """What the recipe of one image says of the init image that it starts from."""
+    source = job.source
+    if source is None:
+        return {}
+    keys: dict[str, Any] = {
+        "task": job.task,
+        "source": InitImages(dataset=source.dataset, samples=[source.sample_id]),
+        "strength": source.strength,
+    }
+    if source.region is not None:
+        region = source.region
+        keys["objects"] = Objects(field=region.field, instances=[region.instance], margin=region.margin)
+    return keys
