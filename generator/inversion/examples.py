@@ -69,7 +69,7 @@ def check_count(count: int) -> None:
     """See that a word can be learned from so many examples.
 
     Raises:
-        PictureError: they are too few or too many.
+        ImageError: they are too few or too many.
     """
     if not FEWEST <= count <= MOST:
         raise ImageError(f"a word is learned from {FEWEST} to {MOST} examples, {count} were given")
@@ -79,7 +79,7 @@ def check_examples(examples: Sequence[Example]) -> None:
     """See that a word can be learned from these.
 
     Raises:
-        PictureError: too few or too many, no RGB images, or a mask of another size or without a pixel.
+        ImageError: too few or too many, no RGB images, or a mask of another size or without a pixel.
     """
     check_count(len(examples))
     for index, one in enumerate(examples):

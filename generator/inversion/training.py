@@ -83,7 +83,7 @@ def learn_word(
         progress: called after each step; what it raises stops the run, whose checkpoint is kept.
 
     Raises:
-        PictureError: too few or too many examples, or ones that cannot be used.
+        ImageError: too few or too many examples, or ones that cannot be used.
         InvalidSetting: the placeholder is a word already, the name is taken, or a caption leaves no room for the word.
         ModelError: the model learns no words, or the vectors grow without end.
     """

@@ -25,7 +25,7 @@ class Picture:
     """``image`` is (H, W, 3) uint8 RGB; ``mask`` (H, W) bool says where to paint, None for everywhere.
 
     Raises:
-        PictureError: the mask has another size than the image, or is empty.
+        ImageError: the mask has another size than the image, or is empty.
     """
 
     image: NDArray[np.uint8]

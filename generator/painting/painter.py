@@ -87,7 +87,7 @@ def paint(
     Raises:
         ModelError: a model that cannot be loaded or traced, or one image is too much for the memory.
         RecipeError: a size the model cannot make, or options that do not suit it.
-        PictureError: see ``on_failure``.
+        ImageError: see ``on_failure``.
     """
     jobs = list(jobs)
     meter = Meter(on_batch, len(jobs))

@@ -1,4 +1,4 @@
-"""A recipe's captions before they are painted: those that the model can read, and what is told of the others."""
+"""A recipe's captions before they are painted: those that the model reads to their end, and a report of the others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def drop_too_long(
 ) -> tuple[list[Job], dict[str, Any]]:
     """The jobs whose prompts a pipeline reads to their end, and what became of all captions, for a run's facts.
 
-    What is left out is said in the log and in notes of the progress. With prompt weights, prompts may be of any length.
+    The log and notes of the progress say what is left out. With prompt weights, prompts may be of any length.
 
     Raises:
         ModelError: a class prompt, and a pipeline whose pixels cannot be attributed by other texts.
@@ -39,16 +39,16 @@ def drop_too_long(
     facts, remarks = count.to_dict(), count.remarks()
     kept = list(jobs)
     if jobs and not recipe.prompt_weights:
-        whole = read_whole(pipe, [job.prompt for job in jobs])
-        kept = [job for job, fits in zip(jobs, whole, strict=True) if fits]
-        if too_long := [job for job, fits in zip(jobs, whole, strict=True) if not fits]:
+        read_to_end = read_whole(pipe, [job.prompt for job in jobs])
+        kept = [job for job, fits in zip(jobs, read_to_end, strict=True) if fits]
+        if too_long := [job for job, fits in zip(jobs, read_to_end, strict=True) if not fits]:
             remedy = "the model's text encoder does not read it to its end; shorten it, or set prompt_weights: true"
             if not kept and len(jobs) == asked:
                 raise RecipeError("captions", too_long[0].prompt, f"{remedy}; the others are as long")
             ids = [job.caption.id for job in too_long if job.caption is not None]
             facts["too_long"] = {"images": len(too_long), "captions": list(dict.fromkeys(ids))[:100]}
-            left = f"{len(too_long):,} image{'' if len(too_long) == 1 else 's'}"
-            remarks.append(f"{left} left out whose captions are too long, such as caption {ids[0]}: {remedy}")
+            images = f"{len(too_long):,} image{'' if len(too_long) == 1 else 's'}"
+            remarks.append(f"{images} left out whose captions are too long, such as caption {ids[0]}: {remedy}")
     for remark in remarks:
         logger.warning("captions: %s", remark)
         announce(progress, f"captions: {remark}", len(kept))

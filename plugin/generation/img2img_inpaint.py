@@ -1,6 +1,6 @@
 """``img2img`` and ``inpaint``: images painted from those of any dataset or view, in one call.
 
-Both build a recipe and hand it to ``generate``: what they do can be written down, and is kept with the run.
+Both build a recipe for ``generate``, which is stored with the run and can be written to a file.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def recipe_from(
     """The recipe of such a call; values that are None are left to the recipe's defaults.
 
     Raises:
-        InvalidSetting: what it would say is wrong, or no class can be told.
+        InvalidSetting: one of its values is wrong, or no class is known.
         DatasetError: ``samples`` are no images.
     """
     from diffucurate.generator.recipe.recipe import Recipe
@@ -177,8 +177,8 @@ def _classes(
         names = labels_of(dataset, label_field(dataset, content["objects"]["field"]))
         known = {**{name: [name] for name in names}, **known}
     if templates:
-        said = " . ".join([*templates, *(value for values in content["attributes"].values() for value in values)])
-        known = {name: phrases for name, phrases in known.items() if find_phrases(said, {name: tuple(phrases)})}
+        texts = " . ".join([*templates, *(value for values in content["attributes"].values() for value in values)])
+        known = {name: phrases for name, phrases in known.items() if find_phrases(texts, {name: tuple(phrases)})}
     if not known:
         remedy = "no class of the images' own is named in the prompt; name what to label, as in {piano: [piano]}"
         raise InvalidSetting("classes", None, remedy)

@@ -1,8 +1,9 @@
-"""A folder of pictures becomes a dataset to paint from, with what DiffuGen says of them if it wrote the folder.
+"""A folder of images becomes a dataset of init images, with the prompts and objects that DiffuGen stored there.
 
-It has ``images``, ``labels`` and ``masks``, with the same numbered folders in each; ``images/0001/a.png`` has its
-prompt and the polygons of its objects in ``labels/0001/a.json``. Any other folder is taken with all images below it;
-beside ``images`` there may be ``masks`` of the same names. Files stay where they are and are never changed.
+A folder of DiffuGen's has ``images``, ``labels`` and ``masks``, with the same numbered folders in each:
+``images/0001/a.png`` has its prompt and the polygons of its objects in ``labels/0001/a.json``. Of any other folder all
+images below it are taken; beside ``images`` there may be ``masks`` of the same names. Files stay where they are and are
+never changed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The field with the masks of a folder that says nothing else of its pictures; white or 1 is the object.
+#: The field of masks for a folder that stores nothing else about its images; white or 1 is the object.
 MASKS = "masks"
 _OBJECT = {1: "object", 255: "object"}
 
@@ -52,7 +53,7 @@ def with_dataset(recipe: Recipe) -> Recipe:
 
 
 def dataset_of_folder(folder: str) -> fo.Dataset:
-    """The dataset of a folder's pictures: made once, and given those files that came since.
+    """The dataset of a folder's images: made once; files that were added since are added to it.
 
     Raises:
         DatasetError: there is no such folder, or there are no images in it.
@@ -72,7 +73,7 @@ def dataset_of_folder(folder: str) -> fo.Dataset:
 
 
 def _dataset(root: Path) -> fo.Dataset:
-    name = f"{root.parent.name}-{root.name}" if root.name in _TASKS and root.parent.name else root.name or "pictures"
+    name = f"{root.parent.name}-{root.name}" if root.name in _TASKS and root.parent.name else root.name or "images"
     for other in fo.list_datasets():
         if other.startswith(name) and fo.load_dataset(other).info.get(field_names.INFO, {}).get("folder") == str(root):
             return fo.load_dataset(other)
@@ -88,9 +89,9 @@ def _sample(path: Path, images: Path, root: Path) -> fo.Sample:
     if images == root:
         return sample
     within = path.relative_to(images)
-    said = root / "labels" / within.with_suffix(".json")
-    if said.is_file():
-        for name, value in _said(said):
+    details = root / "labels" / within.with_suffix(".json")
+    if details.is_file():
+        for name, value in _stored_fields(details):
             sample[name] = value
     mask = (root / "masks" / within).with_suffix(".png")
     if mask.is_file():
@@ -98,8 +99,8 @@ def _sample(path: Path, images: Path, root: Path) -> fo.Sample:
     return sample
 
 
-def _said(path: Path) -> Iterator[tuple[str, Any]]:
-    """The fields that a file of DiffuGen's gives: prompt, template, attributes and objects."""
+def _stored_fields(path: Path) -> Iterator[tuple[str, Any]]:
+    """The fields of a file that DiffuGen wrote: prompt, template, attributes and objects."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         details, labels = content["prompt_details"], content.get("labels") or []
@@ -116,8 +117,8 @@ def _said(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _polyline(label: Mapping[str, Any], texts: Mapping[str, str]) -> fo.Polyline:
-    """An object. DiffuGen writes no class but a number, of which only its label model knows the meaning, so that an
-    object goes by the name that its image was made for."""
+    """An object. DiffuGen stores a number of its label model's in place of a class, so the class is the name of the
+    object that the image was made for."""
     points = [(float(x), float(y)) for x, y in label["bounding_polygon"]]
     name = class_name(texts.get("object_name", "")) or "object"
     return fo.Polyline(label=name, points=[points], closed=True, filled=True, confidence=float(label["score"]))

@@ -1,8 +1,8 @@
-"""Labels of images that were painted from pictures: from the new attention, and from the picture's own labels.
+"""Labels of images that start from init images: from the new attention, and from the init image's own labels.
 
-Of img2img, ``attention`` labels the whole image and ``carried`` holds the picture's own instances at the image's
-size. Of inpaint, ``attention`` says what it found in the region, so that it can be labelled anew from the kept maps
-as ever, and ``inpainted`` is the whole truth: what attention found there, and all others as the picture has them.
+For img2img, source ``attention`` labels the whole image, and ``carried`` holds the init image's own instances at the
+image's size. For inpaint, ``attention`` holds what was found in the region, which can be labelled again from the stored
+maps, and ``inpainted`` holds that and all other instances of the init image.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def label_sources(recipe: Recipe) -> tuple[str, ...]:
 
 
 def own_labels(recipe: Recipe) -> str | None:
-    """The label source or field of the pictures whose instances are kept, if any."""
+    """The label source or field of the init images whose instances are kept, if any."""
     return recipe.carry if recipe.objects is None else recipe.objects.field
 
 
@@ -53,13 +53,13 @@ class InitLabels:
         """The values of the label sources' fields.
 
         Raises:
-            PictureError: the picture's own labels cannot be had any more.
+            ImageError: the init image's own labels were changed or deleted.
         """
         if painting.region is not None:
             return self._inpainted(painting, painting.region, classes, folder, stem)
         values = attention_fields(painting, classes, folder, stem)
         if self._recipe.carry is not None:
-            kept = instances_at(self._things(painting, self._recipe.carry), painting.job.size)
+            kept = instances_at(self._own_objects(painting, self._recipe.carry), painting.job.size)
             labels = Labels.from_instances(kept, tuple(classes), _shape(painting))
             values |= store_labels(CARRIED, labels, folder, stem)
         return values
@@ -71,38 +71,40 @@ class InitLabels:
         if source is None or source.region is None:
             raise ImageError(f"job {painting.job.job_id} has no region")
         maps = as_stored({name: within(heat, region) for name, heat in painting.heatmaps.items()})
-        found = labels_from_maps(maps, painting.image, classes, painting.job.prompt).instances
-        new = [Instance(one.label, one.mask & region, one.confidence) for one in found if (one.mask & region).any()]
+        instances = labels_from_maps(maps, painting.image, classes, painting.job.prompt).instances
+        cut = [Instance(each.label, each.mask & region, each.confidence) for each in instances]
+        new = [instance for instance in cut if instance.mask.any()]
         attention = Labels.from_instances(new, tuple(classes), shape)
         values = store_heatmaps(maps, shape, folder, stem) | store_labels("attention", attention, folder, stem)
-        others = [one for one in self._things(painting, source.region.field) if one.id != source.region.instance]
+        objects = self._own_objects(painting, source.region.field)
+        others = [each for each in objects if each.id != source.region.instance]
         whole = Labels.from_instances([*instances_at(others, painting.job.size, region), *new], tuple(classes), shape)
         return values | store_labels(INPAINTED, whole, folder, stem)
 
-    def _things(self, painting: Painting, field: str) -> list[LabelledObject]:
+    def _own_objects(self, painting: Painting, field: str) -> list[LabelledObject]:
         source = painting.job.source
         if source is None:
-            raise ImageError(f"job {painting.job.job_id} starts from no picture")
-        return self._reader.things(source.dataset, self._reader.read(source.dataset, source.sample_id), field)
+            raise ImageError(f"job {painting.job.job_id} starts from no init image")
+        return self._reader.objects(source.dataset, self._reader.read(source.dataset, source.sample_id), field)
 
 
 def instances_at(
-    things: Sequence[LabelledObject], size: tuple[int, int], without: NDArray[np.bool_] | None = None
+    objects: Sequence[LabelledObject], size: tuple[int, int], without: NDArray[np.bool_] | None = None
 ) -> list[Instance]:
     """Objects as instances of an image of (width, height) ``size``, empty ones left out.
 
-    ``without`` is what was painted over, (H, W) bool: it belongs to none of them any more.
+    ``without`` is the region that was painted over, (H, W) bool: it is cut out of all of them.
     """
-    made = []
-    for thing in things:
-        if not thing.label or not thing.mask.any():
+    instances = []
+    for each in objects:
+        if not each.label or not each.mask.any():
             continue
-        mask = covered(thing.mask, size)
+        mask = covered(each.mask, size)
         left = mask if without is None else mask & ~without
         if left.any() and np.count_nonzero(left) >= _LEAST_LEFT * np.count_nonzero(mask):
-            confidence = 1.0 if thing.confidence is None else min(max(thing.confidence, 0.0), 1.0)
-            made.append(Instance(thing.label, left, confidence))
-    return made
+            confidence = 1.0 if each.confidence is None else min(max(each.confidence, 0.0), 1.0)
+            instances.append(Instance(each.label, left, confidence))
+    return instances
 
 
 def _shape(painting: Painting) -> tuple[int, int]:

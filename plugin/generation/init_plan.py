@@ -1,6 +1,6 @@
-"""A recipe whose images start from pictures -> its jobs, and what cannot be used with the reason.
+"""A recipe whose images start from init images -> its jobs, and the init images that cannot be used, with the reason.
 
-A job's id counts on the pixels it starts from, so every picture is read once to plan; nothing of it is kept.
+A job's id depends on the pixels that it starts from, so each init image is read once to plan.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from diffucurate.plugin.store.label_objects import labels_in
 from diffucurate.plugin.store.samples import dataset_of
 
 #: What is counted while a plan is made.
-READ = "pictures read"
+READ = "init images read"
 
 
 @dataclass
@@ -45,16 +45,16 @@ class InitPlan:
 
 
 class _Item(NamedTuple):
-    """A picture to start from, ``instance`` the object to replace; None for the largest, or for none at all."""
+    """An init image; ``instance`` is the object to replace, None for the largest or, without objects, for none."""
 
     sample_id: str
     instance: str | None = None
     prompt: str | None = None
-    """What it was painted from itself, if Diffucurate did."""
+    """The init image's own prompt, if Diffucurate painted it."""
 
 
 class _Start(NamedTuple):
-    """A choice, and the picture's own template where the prompt came from that."""
+    """A choice, and the init image's own template where the prompt was filled from that."""
 
     choice: Choice
     template: str | None = None
@@ -67,21 +67,21 @@ def plan_init_images(
     count: int | None = None,
     progress: Listener | None = None,
 ) -> InitPlan:
-    """The jobs of a recipe whose images start from pictures.
+    """The jobs of a recipe whose images start from init images.
 
-    What would have the same prompt as the picture was painted from itself is left out of img2img. Of several
-    strengths each job draws one by its own content, the same whenever it is planned.
+    Img2img leaves out what would have the init image's own prompt. Of several strengths each job draws one by its own
+    content, the same whenever it is planned.
 
     Args:
         recipe: of task img2img or inpaint.
-        reader: reads the pictures.
-        size_of: (width, height) of a picture -> what is painted from it, where the recipe says no size.
+        reader: reads the init images.
+        size_of: (width, height) of an init image -> that of what is painted from it, where the recipe says no size.
         count: at most so many jobs.
-        progress: called before each picture is read; whatever it raises ends the plan.
+        progress: called before each init image is read; whatever it raises ends the plan.
 
     Raises:
         DatasetError: there is no such dataset, view or field.
-        RecipeError: an instance that is in no picture, or values that no picture's template uses.
+        RecipeError: an instance that is in no init image, or values that no init image's template uses.
     """
     samples = source_samples(recipe)
     dataset, plan = dataset_of(samples), InitPlan()
@@ -89,16 +89,16 @@ def plan_init_images(
         label_field(dataset, recipe.carry)
     items = _items(recipe, dataset, samples, plan.failed)
     if recipe.templates:
-        found: Iterator[_Start] = (
+        starts: Iterator[_Start] = (
             _Start(choice)
             for choice in choices(recipe, len(items))
             if recipe.objects is not None or choice.prompt != items[choice.init_image].prompt
         )
     else:
-        found = iter(_own_templates(recipe, dataset, items, plan.failed))
+        starts = iter(_own_templates(recipe, dataset, items, plan.failed))
     seen: set[str] = set()
     meter, last = Meter(progress, len(items), READ), -1
-    for start in found:
+    for start in starts:
         if count is not None and len(plan.jobs) >= count:
             break
         if start.choice.init_image != last:
@@ -112,7 +112,7 @@ def plan_init_images(
         except ImageError as error:
             plan.failed.setdefault(item.sample_id, str(error))
             continue
-        if job.job_id not in seen:  # the same picture may be there twice
+        if job.job_id not in seen:  # two samples can have the same pixels
             seen.add(job.job_id)
             plan.jobs.append(job)
             plan.source_ids[job.job_id] = item.sample_id
@@ -120,7 +120,7 @@ def plan_init_images(
 
 
 def source_samples(recipe: Recipe) -> fo.Dataset | fo.DatasetView:
-    """The samples that a recipe names as its pictures, without those that it led to itself.
+    """The samples that a recipe names as its init images, without those that it led to itself.
 
     Raises:
         DatasetError: there is no such dataset or view, or it has no samples.
@@ -158,15 +158,16 @@ def _items(
     recipe: Recipe, dataset: fo.Dataset, samples: fo.Dataset | fo.DatasetView, failed: dict[str, str]
 ) -> list[_Item]:
     ids = samples.values("id")
-    gone = [one for one in (recipe.source.samples or () if recipe.source else ()) if one not in set(ids)]
-    failed |= {one: f"dataset '{dataset.name}' has no such sample" for one in gone}
+    named = (recipe.source.samples or ()) if recipe.source else ()
+    missing = [sample_id for sample_id in named if sample_id not in set(ids)]
+    failed |= {sample_id: f"dataset '{dataset.name}' has no such sample" for sample_id in missing}
     objects = recipe.objects
     if objects is not None:
         return list(_objects(dataset, samples, objects, failed))
     if not dataset.has_sample_field(field_names.JOB_ID):
-        return [_Item(one) for one in ids]
+        return [_Item(sample_id) for sample_id in ids]
     prompts = zip(ids, *samples.values([field_names.JOB_ID, field_names.PROMPT]), strict=True)
-    return [_Item(one, None, None if job_id is None else prompt) for one, job_id, prompt in prompts]
+    return [_Item(sample_id, None, None if job_id is None else prompt) for sample_id, job_id, prompt in prompts]
 
 
 def _objects(
@@ -174,10 +175,10 @@ def _objects(
 ) -> Iterator[_Item]:
     path = label_field(dataset, objects.field)
     if objects.instances == "largest":
-        yield from (_Item(one) for one in samples.values("id"))
+        yield from (_Item(sample_id) for sample_id in samples.values("id"))
         return
     wanted = None if objects.instances == "each" else set(objects.instances)
-    found: set[str] = set()
+    present: set[str] = set()
     for sample in samples.select_fields(path.name):
         try:
             names = labels_in(sample[path.name], path)
@@ -189,26 +190,27 @@ def _objects(
             failed[sample.id] = f"{sample.filepath}: '{objects.field}' has nothing to replace"
         for name in counted:
             if wanted is None or name in wanted:
-                found.add(name)
+                present.add(name)
                 yield _Item(sample.id, name)
-    for name in sorted((wanted or set()) - found):
+    for name in sorted((wanted or set()) - present):
         raise RecipeError("objects.instances", name, f"'{objects.field}' of these images has no such instance")
 
 
 def _own_templates(recipe: Recipe, dataset: fo.Dataset, items: Sequence[_Item], failed: dict[str, str]) -> list[_Start]:
-    """Each picture's template with the recipe's values in place of its own, wherever that changes the prompt."""
-    origins, found = ProvenanceReader(dataset), []
+    """Each init image's template with the recipe's values in place of its own, wherever that changes the prompt."""
+    reader = ProvenanceReader(dataset)
+    starts_of_each: list[list[_Start]] = []
     used: set[str] = set()
     variants = [(seed, size) for seed in recipe.seed_list for size in recipe.sizes or (None,)]
     wholes = dataset.select([item.sample_id for item in items], ordered=True)
     for index, sample in enumerate(wholes):
         try:
-            job, origin = _painted_from(sample, recipe, dataset.name, origins)
+            job, origin = _painted_from(sample, recipe, dataset.name, reader)
             template = template_of(job, origin)
         except DiffucurateError as error:
             failed[sample.id] = f"{sample.filepath}: {error}; write templates for images that have none"
             continue
-        # Whoever wrote it down may know more of a picture than its prompt says.
+        # Other tools may store more attributes than the template uses.
         used.update(job.attributes, sample[field_names.ATTRIBUTES].to_dict() if job.source else ())
         starts = [
             _Start(Choice(varied.prompt, varied.attributes, seed, size, index), template)
@@ -216,42 +218,43 @@ def _own_templates(recipe: Recipe, dataset: fo.Dataset, items: Sequence[_Item], 
             if varied.prompt != job.prompt
             for seed, size in variants
         ]
-        found.append(starts)
+        starts_of_each.append(starts)
     unused = [name for name in recipe.attributes if name not in used]
     if unused and used:
         there = ", ".join(sorted(used))
         remedy = f"no prompt of these images has this attribute; they have {there}"
         raise RecipeError(f"attributes.{unused[0]}", recipe.attributes[unused[0]], remedy)
-    return _evenly(found, recipe.sample)
+    return _evenly(starts_of_each, recipe.sample)
 
 
-def _painted_from(sample: fo.Sample, recipe: Recipe, dataset: str, origins: ProvenanceReader) -> tuple[Job, Recipe]:
-    """What a picture was painted from, by Diffucurate or by whoever wrote its template down, and a recipe for that.
+def _painted_from(sample: fo.Sample, recipe: Recipe, dataset: str, reader: ProvenanceReader) -> tuple[Job, Recipe]:
+    """The job and recipe of an init image, by its provenance or by the template that another tool stored with it.
 
     Raises:
-        DiffucurateError: nobody says, or the template cannot be filled.
+        DiffucurateError: it has neither, or the template cannot be filled.
     """
     template = sample[field_names.TEMPLATE] if sample.has_field(field_names.TEMPLATE) else None
     if template is None:
-        made = origins.provenance(sample)
-        return made.job, made.recipe
+        origin = reader.provenance(sample)
+        return origin.job, origin.recipe
     document = sample[field_names.ATTRIBUTES] if sample.has_field(field_names.ATTRIBUTES) else None
     held = {} if document is None else document.to_dict()
     try:
         values = {name: held[name] for name in attributes_of(template)}
     except (ValueError, KeyError) as error:
-        said = f"has no value for {{{error.args[0]}}}" if isinstance(error, KeyError) else str(error)
-        raise ImageError(f"its template '{template}' {said}") from error
+        problem = f"has no value for {{{error.args[0]}}}" if isinstance(error, KeyError) else str(error)
+        raise ImageError(f"its template '{template}' {problem}") from error
     source = InitImage(dataset, sample.id, "", 1.0, template=template)
     return job_of(recipe, Choice(fill(template, values), values, 0), (8, 8), source), recipe
 
 
-def _evenly(found: Sequence[list[_Start]], sample: Sample | str) -> list[_Start]:
-    """All, or as many as the recipe wants, of each picture its share."""
-    if not isinstance(sample, Sample) or sample.count >= sum(map(len, found)):
-        return [start for starts in found for start in starts]
+def _evenly(starts_of_each: Sequence[list[_Start]], sample: Sample | str) -> list[_Start]:
+    """All, or as many as the recipe asks for, spread evenly over the init images."""
+    if not isinstance(sample, Sample) or sample.count >= sum(map(len, starts_of_each)):
+        return [start for starts in starts_of_each for start in starts]
     rng, chosen = Random(sample.seed), []
-    for starts, count in zip(found, shares(sample.count, [len(starts) for starts in found]), strict=True):
+    counts = shares(sample.count, [len(starts) for starts in starts_of_each])
+    for starts, count in zip(starts_of_each, counts, strict=True):
         chosen += [starts[index] for index in sorted(rng.sample(range(len(starts)), count))]
     return chosen
 
@@ -259,11 +262,11 @@ def _evenly(found: Sequence[list[_Start]], sample: Sample | str) -> list[_Start]
 def _job(
     recipe: Recipe, reader: InitImageReader, dataset: str, item: _Item, start: _Start, size_of: Callable[[Size], Size]
 ) -> Job:
-    choice, found = start.choice, reader.read(dataset, item.sample_id)
-    region = None if recipe.objects is None else reader.region(dataset, found, recipe.objects, item.instance)
+    choice, image = start.choice, reader.read(dataset, item.sample_id)
+    region = None if recipe.objects is None else reader.region(dataset, image, recipe.objects, item.instance)
     if recipe.carry is not None:
-        reader.things(dataset, found, recipe.carry)  # says what is wrong with them before anything is painted
-    size = choice.size or size_of((found.pixels.shape[1], found.pixels.shape[0]))
-    own = (found.digest, None if region is None else region.digest, choice.prompt, choice.seed, size)
+        reader.objects(dataset, image, recipe.carry)  # raises before anything is painted
+    size = choice.size or size_of((image.pixels.shape[1], image.pixels.shape[0]))
+    own = (image.digest, None if region is None else region.digest, choice.prompt, choice.seed, size)
     strength = Random(repr(own)).choice(recipe.strengths)
-    return job_of(recipe, choice, size, reader.source(dataset, found, strength, region, start.template))
+    return job_of(recipe, choice, size, reader.source(dataset, image, strength, region, start.template))

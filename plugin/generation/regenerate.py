@@ -102,13 +102,13 @@ def plan(
         InvalidSetting, DatasetError: as ``regenerate``.
     """
     dataset, whole = painted_samples(samples)
-    origins = ProvenanceReader(dataset)
-    return dataset, plan_of(dataset, [origins.provenance(sample) for sample in whole], seeds, attributes or {})
+    reader = ProvenanceReader(dataset)
+    return dataset, plan_of(dataset, [reader.provenance(sample) for sample in whole], seeds, attributes or {})
 
 
 def plan_of(
     dataset: fo.Dataset,
-    made: Sequence[Provenance],
+    origins: Sequence[Provenance],
     seeds: int | Sequence[int] | None,
     attributes: Mapping[str, Values],
 ) -> list[Part]:
@@ -122,10 +122,10 @@ def plan_of(
         raise InvalidSetting("seeds", None, "say how many new seeds, which seeds, or which attributes to change")
     check_attributes(changes)
     asked = seeds if seeds is None or isinstance(seeds, int | str) else list(seeds)
-    _check_used(changes, made)
+    _check_used(changes, origins)
     groups: dict[str, list[Provenance]] = {}
-    for one in made:
-        groups.setdefault(one.recipe.fingerprint(), []).append(one)
+    for origin in origins:
+        groups.setdefault(origin.recipe.fingerprint(), []).append(origin)
     held = job_ids(dataset)
     return [_part(dataset, group, asked, changes, held) for group in groups.values()]
 
@@ -149,20 +149,20 @@ def _part(
     settings = {
         "recipe": recipe.model_dump(mode="json"),
         "fingerprint": recipe.fingerprint(),
-        "sources": [one.sample_id for one in group],
+        "sources": [origin.sample_id for origin in group],
         "seeds": seeds,
         "attributes": changes,
     }
     part = Part(recipe, settings, runs.unfinished(dataset, "regenerate", settings))
-    # What a stopped run has painted does not count, so that the one that takes it up finds the same seeds fresh.
+    # What a stopped run has painted does not count, so that the run that continues it chooses the same seeds.
     used = _used_seeds(dataset, part.key) if isinstance(seeds, int) else {}
-    found: dict[str, Job] = {}
-    for one in group:
-        for job in _variations(one.job, recipe, changes, seeds, used):
-            if job.job_id != one.job.job_id and job.job_id not in found:
-                found[job.job_id] = job
-                part.source_ids[job.job_id] = one.sample_id
-    part.wanted = list(found.values())
+    varied: dict[str, Job] = {}
+    for origin in group:
+        for job in _variations(origin.job, recipe, changes, seeds, used):
+            if job.job_id != origin.job.job_id and job.job_id not in varied:
+                varied[job.job_id] = job
+                part.source_ids[job.job_id] = origin.sample_id
+    part.wanted = list(varied.values())
     part.todo = [job for job in part.wanted if job.job_id not in held]
     return part
 
@@ -197,8 +197,8 @@ def _used_seeds(dataset: fo.Dataset, without: str | None) -> dict[str, set[int]]
     return used
 
 
-def _check_used(changes: Mapping[str, list[str]], made: Iterable[Provenance]) -> None:
-    known = sorted({name for one in made for name in one.job.attributes})
+def _check_used(changes: Mapping[str, list[str]], origins: Iterable[Provenance]) -> None:
+    known = sorted({name for origin in origins for name in origin.job.attributes})
     for name, values in changes.items():
         if name not in known:
             there = f"they have {', '.join(known)}" if known else "they have no attributes"

@@ -99,29 +99,29 @@ def repaint(samples: Samples, *, progress: Listener | None = None) -> list[Repai
 
     Raises:
         DatasetError: a sample was not painted by Diffucurate, its run was deleted, its file cannot be restored, or the
-            picture that it was painted from is gone or another by now.
+            init image was deleted or changed.
         ModelError: the model cannot be loaded, or one image is too much for the memory.
     """
     dataset, whole = painted_samples(samples)
-    origins = ProvenanceReader(dataset)
-    made = {sample.id: origins.provenance(sample) for sample in whole}
+    reader = ProvenanceReader(dataset)
+    origins = {sample.id: reader.provenance(sample) for sample in whole}
     painted: dict[str, Painting] = {}
-    meter = Meter(progress, len(made))
-    for conditions, group in _alike(made.values()).items():
-        for one, painting in zip(group, _paint(group, conditions), strict=True):
-            painted[one.sample_id] = painting
+    meter = Meter(progress, len(origins))
+    for conditions, group in _alike(origins.values()).items():
+        for origin, painting in zip(group, _paint(group, conditions), strict=True):
+            painted[origin.sample_id] = painting
             meter.advance()
-    return [_compared(sample.filepath, made[sample.id], painted[sample.id]) for sample in whole]
+    return [_compared(sample.filepath, origins[sample.id], painted[sample.id]) for sample in whole]
 
 
-def _alike(made: Iterable[Provenance]) -> dict[tuple[object, Conditions], list[Provenance]]:
+def _alike(origins: Iterable[Provenance]) -> dict[tuple[object, Conditions], list[Provenance]]:
     """What can share a batch, under the same conditions."""
     from diffucurate.generator.painting.painter import together
 
     groups: dict[tuple[object, Conditions], list[Provenance]] = {}
-    for one in made:
-        key = (together(one.job), one.conditions or _UNKNOWN)
-        groups.setdefault(key, []).append(one)
+    for origin in origins:
+        key = (together(origin.job), origin.conditions or _UNKNOWN)
+        groups.setdefault(key, []).append(origin)
     return groups
 
 
@@ -131,7 +131,7 @@ def _paint(group: Sequence[Provenance], key: tuple[object, Conditions]) -> Itera
     from diffucurate.plugin.generation.init_reader import InitImageReader
 
     conditions = key[1]
-    jobs: list[Job] = [one.job for one in group]
+    jobs: list[Job] = [origin.job for origin in group]
     jobs += [jobs[-1]] * (-len(jobs) % conditions.batch_size)
     with _threads(conditions.threads):
         paintings = paint(
@@ -168,7 +168,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _compared(path: str, made: Provenance, painting: Painting) -> RepaintResult:
+def _compared(path: str, origin: Provenance, painting: Painting) -> RepaintResult:
     restored, different, levels = False, None, 0
     try:
         before = read_image(path)
@@ -182,4 +182,4 @@ def _compared(path: str, made: Provenance, painting: Painting) -> RepaintResult:
         if before.shape == painting.image.shape:
             gaps = np.abs(before.astype(np.int16) - painting.image).max(axis=-1)
             different, levels = int((gaps > 0).sum()), int(gaps.max())
-    return RepaintResult(made, painting.image, painting.conditions, path, restored, different, levels)
+    return RepaintResult(origin, painting.image, painting.conditions, path, restored, different, levels)

@@ -1,4 +1,4 @@
-"""The dataset that images of a recipe go to: whether it can be used is said before anything is painted.
+"""The dataset that a recipe's images are added to: whether it can be used is checked before anything is painted.
 
 Cheap enough for a form to ask at every keystroke.
 """

@@ -13,15 +13,15 @@ from diffucurate.plugin.store.runs import DONE, RUNNING, Record
 
 _TASKS = {
     "txt2img": "Image from text",
-    "img2img": "Image from a picture",
-    "inpaint": "Object replaced in a picture",
+    "img2img": "Image from an image",
+    "inpaint": "Object replaced in an image",
 }
 _BUILT_IN = "tiny"
 
 
-def of_image(made: Provenance) -> dict[str, str]:
+def of_image(origin: Provenance) -> dict[str, str]:
     """What was painted: label -> text, without lines that have nothing to say."""
-    job = made.job
+    job = origin.job
     lines = {
         "Prompt": job.prompt,
         **_caption(job.caption),
@@ -34,7 +34,7 @@ def of_image(made: Provenance) -> dict[str, str]:
         "Guidance": f"{job.guidance:g}",
         "Model": f"{job.model} (built-in)" if job.model == _BUILT_IN else job.model,
         "Task": _TASKS.get(job.task, job.task),
-        **_source(made),
+        **_source(origin),
     }
     return {label: text for label, text in lines.items() if text}
 
@@ -50,32 +50,32 @@ def _caption(caption: CaptionSource | None) -> dict[str, str]:
     return lines if caption.class_prompt is None else {**lines, "Class prompt": caption.class_prompt}
 
 
-def _source(made: Provenance) -> dict[str, str]:
+def _source(origin: Provenance) -> dict[str, str]:
     """What it was painted from, and the sample that it varies where that is another one."""
-    source, lines = made.job.source, {}
+    source, lines = origin.job.source, {}
     if source is not None:
         lines["Painted from"] = f"image {source.sample_id} of dataset '{source.dataset}'"
         lines["Strength"] = f"{source.strength:g}"
         if source.region is not None:
             grown = f", grown by {source.region.margin:g}" if source.region.margin else ""
             lines["Replaced"] = f"{source.region.label} ({source.region.field}, {source.region.instance}){grown}"
-    if made.source_id and (source is None or made.source_id != source.sample_id):
-        lines["Variation of"] = f"image {made.source_id}"
+    if origin.source_id and (source is None or origin.source_id != source.sample_id):
+        lines["Variation of"] = f"image {origin.source_id}"
     return lines
 
 
-def of_run(made: Provenance) -> dict[str, str]:
+def of_run(origin: Provenance) -> dict[str, str]:
     """When, where and with what it was painted and labelled: label -> text."""
-    run = made.run
+    run = origin.run
     lines = {
         "Name": run.key,
         "Time": _span(run),
-        "Painted": _conditions(made.conditions, made.device),
+        "Painted": _conditions(origin.conditions, origin.device),
         "Asked for": _request(run.settings),
-        "Recipe": f"fingerprint {made.recipe.fingerprint()}",
+        "Recipe": f"fingerprint {origin.recipe.fingerprint()}",
         "Versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
     }
-    for later in made.labelled:
+    for later in origin.labelled:
         when = "that run was deleted" if later.run is None else f"since {_moment(later.run.started)}"
         refiner = None if later.run is None else later.run.settings.get("refiner")
         redrawn = f", outlines redrawn by {refiner}" if refiner else ""

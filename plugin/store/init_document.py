@@ -1,4 +1,4 @@
-"""What a sample keeps of the picture it was painted from, and how its job's ``InitImage`` comes back from that."""
+"""A sample's record of its init image, and the job's ``InitImage`` read back from that."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import fiftyone as fo
 from diffucurate.generator.recipe.init_image import InitImage, Region
 from diffucurate.plugin.store import field_names
 
-#: Path below ``fields.SOURCE`` -> its type; the last five are those of a replaced object.
+#: Path below ``field_names.SOURCE`` -> its type; the last five are those of a replaced object.
 PARTS: dict[str, type[fo.Field]] = {
     "dataset": fo.StringField, "sample_id": fo.StringField, "digest": fo.StringField, "strength": fo.FloatField,
     "template": fo.StringField, "field": fo.StringField, "instance": fo.StringField, "label": fo.StringField,
@@ -18,7 +18,7 @@ PARTS: dict[str, type[fo.Field]] = {
 
 
 def init_document(source: InitImage | None) -> fo.DynamicEmbeddedDocument | None:
-    """The value of ``fields.SOURCE``."""
+    """The value of ``field_names.SOURCE``."""
     if source is None:
         return None
     plain = {name: value for name, value in source.to_dict().items() if name != "region"}
@@ -33,11 +33,11 @@ def init_image_in(sample: fo.Sample) -> InitImage | None:
     document = sample[field_names.SOURCE] if sample.has_field(field_names.SOURCE) else None
     if document is None:
         return None
-    found: dict[str, Any] = {name: document[name] if document.has_field(name) else None for name in PARTS}
+    values: dict[str, Any] = {name: document[name] if document.has_field(name) else None for name in PARTS}
     region = None
-    if found["region"] is not None:
-        region = Region(found["field"], found["instance"], found["label"], found["margin"], found["region"])
-    if None in (found["digest"], found["strength"]):
+    if values["region"] is not None:
+        region = Region(values["field"], values["instance"], values["label"], values["margin"], values["region"])
+    if None in (values["digest"], values["strength"]):
         return None
-    own = {name: found[name] for name in ("dataset", "sample_id", "digest", "strength", "template")}
+    own = {name: values[name] for name in ("dataset", "sample_id", "digest", "strength", "template")}
     return InitImage(**own, region=region)

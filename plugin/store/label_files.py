@@ -32,7 +32,7 @@ def as_stored(heatmaps: Mapping[str, NDArray[np.floating[Any]]]) -> Heatmaps:
 
 
 def store_heatmaps(heatmaps: Heatmaps, shape: tuple[int, int], folder: Path, stem: str) -> dict[str, Any]:
-    """Write raw maps ((h, w), >= 0) and one picture of each at the image's (height, width) ``shape``."""
+    """Write raw maps ((h, w), >= 0) and one image of each at the image's (height, width) ``shape``."""
     from diffucurate.generator.labels.from_heatmaps import normalised_heatmaps
 
     maps = write_maps(folder / "maps" / f"{stem}.safetensors", heatmaps)

@@ -33,26 +33,26 @@ def labels_in(value: Any, field: LabelField) -> list[tuple[str, str]]:
     """(id, label) of each object; masks are looked at for segmentations only.
 
     Raises:
-        PictureError: a segmentation's mask cannot be read.
+        ImageError: a segmentation's mask cannot be read.
     """
     if isinstance(value, fo.Segmentation):
-        return [(thing.id, thing.label) for thing in _parts(value, field)]
-    return [(one.id, one.label) for one in _listed(value)]
+        return [(part.id, part.label) for part in _parts(value, field)]
+    return [(label.id, label.label) for label in _listed(value)]
 
 
 def objects_in(value: Any, shape: tuple[int, int], field: LabelField) -> list[LabelledObject]:
     """The objects of a field's value in an image of (height, width) ``shape``, in its order, empty ones included.
 
     Raises:
-        PictureError: a segmentation's mask cannot be read, is in colours or has another size than the image.
+        ImageError: a segmentation's mask cannot be read, is in colours or has another size than the image.
     """
     if isinstance(value, fo.Segmentation):
-        found = list(_parts(value, field))
-        if found and found[0].mask.shape != shape:
-            (height, width), (rows, columns) = found[0].mask.shape, shape
+        parts = list(_parts(value, field))
+        if parts and parts[0].mask.shape != shape:
+            (height, width), (rows, columns) = parts[0].mask.shape, shape
             raise ImageError(f"the mask in '{field.name}' is {width} x {height} px, the image {columns} x {rows} px")
-        return found
-    return [LabelledObject(one.id, one.label, _mask(one, shape), one.confidence) for one in _listed(value)]
+        return parts
+    return [LabelledObject(label.id, label.label, _mask(label, shape), label.confidence) for label in _listed(value)]
 
 
 def _listed(value: Any) -> list[Any]:

@@ -45,7 +45,7 @@ def compared(dataset: fo.Dataset) -> list[tuple[str, str]]:
     """The pairs (a, b) whose agreement the dataset holds, the latest comparison first."""
     keys = sorted(dataset.list_runs(method=runs.method("compare")), reverse=True)
     settings = (dataset.get_run_info(key).config.settings for key in keys)
-    pairs = dict.fromkeys((made["a"], made["b"]) for made in settings)
+    pairs = dict.fromkeys((comparison["a"], comparison["b"]) for comparison in settings)
     return [pair for pair in pairs if dataset.has_sample_field(field_names.agreement(*pair))]
 
 

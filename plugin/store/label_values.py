@@ -115,12 +115,12 @@ def from_detection(detection: fo.Detection, shape: tuple[int, int]) -> Instance 
 
 def instances_of(detections: fo.Detections, shape: tuple[int, int]) -> list[Instance]:
     """The Instances of a Detections field, in its order, empty ones left out; see ``from_detection``."""
-    made = (from_detection(detection, shape) for detection in detections.detections)
-    return [instance for instance in made if instance is not None]
+    instances = (from_detection(detection, shape) for detection in detections.detections)
+    return [instance for instance in instances if instance is not None]
 
 
 def with_classes(labels: Labels, classes: Sequence[str]) -> Labels:
-    """The same Labels with the ids of ``classes``, which must include all classes found."""
+    """The same Labels with the ids of ``classes``, which must include all classes of the instances."""
     if labels.classes == tuple(classes):
         return labels
     ids = np.arange(256, dtype=np.uint8)

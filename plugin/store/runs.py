@@ -29,20 +29,20 @@ def method(verb: str) -> str:
 
 
 def new_key(verb: str) -> str:
-    """A run key: an identifier that sorts by time, to the microsecond, and has never been used, in another dataset
-    neither."""
+    """A run key: an identifier that sorts by time, to the microsecond, and is used in no other dataset
+    either."""
     return f"{verb}_{datetime.now(UTC):%Y%m%d_%H%M%S_%f}_{secrets.token_hex(2)}"
 
 
 def versions() -> dict[str, str]:
     """Package -> version, of those in ``PACKAGES`` that are installed; none of them is imported."""
-    found = {}
+    installed = {}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 @dataclass

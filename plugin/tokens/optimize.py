@@ -1,4 +1,4 @@
-"""Learns class tokens from samples whose masks somebody trusts, drawn in the App or from any other label field.
+"""Learns class tokens from samples whose masks are trusted: drawn in the App, or of any other label field.
 
 Knows FiftyOne's kinds of labels; ``generator.attention.class_tokens.token_training`` does the learning.
 """
@@ -67,7 +67,7 @@ def learn_token(
 
     Raises:
         DatasetError: no such field, one of another kind, a box without a mask, or no sample that shows a class.
-        PictureError: a mask that cannot be read or has another size than its image.
+        ImageError: a mask that cannot be read or has another size than its image.
         InvalidSetting: a name that cannot be one, or is taken.
         LabelError: a class without a single pixel.
         ModelError: a model that cannot be loaded or used for this.
@@ -76,8 +76,8 @@ def learn_token(
     trusted = learnable_field(dataset, field)
     labelled = samples.exists(field)
     if not 0 < len(labelled) <= MOST:
-        found = "no sample has" if not len(labelled) else f"{len(labelled)} samples have"
-        raise DatasetError(f"{found} labels in '{field}'; choose one to {MOST} whose masks are right")
+        samples_have = "no sample has" if not len(labelled) else f"{len(labelled)} samples have"
+        raise DatasetError(f"{samples_have} labels in '{field}'; choose one to {MOST} whose masks are right")
     meter, images, masks, prompts, ids = Meter(progress, len(labelled)), [], [], [], []
     for sample in labelled:
         try:
@@ -102,7 +102,7 @@ def learn_token(
         learned = learn_tokens(
             load_pipeline(chosen, device),
             images,
-            [{each: mask for each, mask in found.items() if each in wanted} for found in masks],
+            [{each: mask for each, mask in of_sample.items() if each in wanted} for of_sample in masks],
             phrases={each: known[each] for each in wanted if each in known},
             prompts=prompts,
             samples=ids,
@@ -111,7 +111,7 @@ def learn_token(
         tokens = {token: learned[each] for token, each in zip(paths, wanted, strict=True)}
         for token, path in paths.items():
             tokens[token].save(path)
-        run.facts["iou"] = {token: made.provenance.iou for token, made in tokens.items()}
+        run.facts["iou"] = {name: token.provenance.iou for name, token in tokens.items()}
     return tokens
 
 
@@ -120,24 +120,24 @@ def masks_of(value: fo.Label, shape: tuple[int, int], field: LabelField) -> Mask
 
     Raises:
         DatasetError: a Detection without a mask.
-        PictureError: a mask that cannot be read, or a segmentation in colours or of another size.
+        ImageError: a mask that cannot be read, or a segmentation in colours or of another size.
     """
-    boxes = [one.label for one in value.detections if not one.has_mask] if isinstance(value, fo.Detections) else []
+    boxes = [each.label for each in value.detections if not each.has_mask] if isinstance(value, fo.Detections) else []
     if boxes:
         remedy = "draw its mask, or learn from another field"
         raise DatasetError(f"an instance of '{boxes[0]}' in '{field.name}' has no mask, only a box; {remedy}")
-    found: Masks = {}
-    for thing in objects_in(value, shape, field):
-        found[thing.label] = found.get(thing.label, np.zeros(shape, np.bool_)) | thing.mask
-    return found
+    masks: Masks = {}
+    for each in objects_in(value, shape, field):
+        masks[each.label] = masks.get(each.label, np.zeros(shape, np.bool_)) | each.mask
+    return masks
 
 
 def _wanted(classes: str | Sequence[str] | None, masks: Sequence[Masks], field: str) -> list[str]:
-    found = list(dict.fromkeys(each for one in masks for each in one))
-    wanted = found if classes is None else [classes] if isinstance(classes, str) else list(classes)
-    missing = [each for each in wanted if each not in found]
+    present = list(dict.fromkeys(each for of_sample in masks for each in of_sample))
+    wanted = present if classes is None else [classes] if isinstance(classes, str) else list(classes)
+    missing = [each for each in wanted if each not in present]
     if missing or not wanted:
-        there = ", ".join(found) or "nothing"
+        there = ", ".join(present) or "nothing"
         what = f"'{missing[0]}'" if missing else "any class"
         raise DatasetError(f"no sample shows {what} in '{field}', which holds {there}; choose other samples or classes")
     return wanted

@@ -54,9 +54,9 @@ def train_token(
     """Teach a diffusion model a word for what 3 to 50 samples show, for prompts and classes of any recipe.
 
     A recipe takes the word by its file, as in ``tokens: [{path: ..., placeholder: <piano>}]``, and may name it as a
-    class's phrase: its tokens are traced like those of any word. What is learned goes to a folder of its own, with a
-    checkpoint, the loss of each step, its plot and preview images. A run that was stopped goes on when it is called
-    again; a word that is learned can be taught further with more ``steps``.
+    class's phrase: its tokens are traced like those of any word. What is learned is stored in a folder of its own, with
+    a checkpoint, the loss of each step, its plot and preview images. A run that was stopped is continued by the same
+    call; a word that is learned can be taught further with more ``steps``.
 
     Args:
         samples: a dataset or view. An image that cannot be read is left out: the log names it, and so do the run's
@@ -66,7 +66,7 @@ def train_token(
             images without one.
         label: which of the field's classes; may be left out where it has one only.
         crop: whether to learn from each object alone, cut out with ``margin``, or from whole images, of which masks
-            then say where the thing is (``outside``).
+            then say where the object is (``outside``).
         margin: what is left around an object, as a share of its box's longer side.
         caption_field: a field with a text that says what each whole image shows. The word goes where the text has
             ``{}``, the placeholder or the label.
@@ -85,7 +85,7 @@ def train_token(
     Raises:
         InvalidSetting: a setting is wrong, the placeholder is a word already, or the name is taken.
         DatasetError: no such field or label, or a text that has no place for the word.
-        PictureError: too few or too many examples.
+        ImageError: too few or too many examples.
         ModelError: a model that cannot be loaded, or learns no words.
     """
     how = Inversion(placeholder=placeholder, **settings)
@@ -94,7 +94,7 @@ def train_token(
         raise InvalidSetting("margin", margin, "give a share of the box from 0 to 1")
     if caption_field is not None and field is not None and crop:
         raise InvalidSetting(
-            "caption_field", caption_field, "its texts tell of whole images; leave it out, or crop not"
+            "caption_field", caption_field, "its texts describe whole images; leave it out, or set crop=False"
         )
     dataset = dataset_of(samples)
     if caption_field is not None and not isinstance(dataset.get_field(caption_field), fo.StringField):
@@ -131,7 +131,7 @@ def _wanted(samples: fo.Dataset | fo.DatasetView, field: LabelField, label: str 
     if label is None and len(there) == 1:
         return there[0]
     if label is None or label not in there:
-        what = "which of the labels is the thing" if label is None else f"no sample shows '{label}'"
+        what = "which of the labels is learned" if label is None else f"no sample shows '{label}'"
         raise DatasetError(f"'{field.name}' holds {', '.join(there) or 'nothing'}: {what}; name one as `label`")
     return label
 
@@ -152,38 +152,36 @@ def _examples(
         try:
             image = read_image(sample.filepath)
             shape = (image.shape[0], image.shape[1])
-            found = [] if field is None else objects_in(sample[field.name], shape, field)
+            objects = [] if field is None else objects_in(sample[field.name], shape, field)
         except OSError:
             note_failure(run, sample.id, f"'{sample.filepath}' cannot be read")
             continue
         except ImageError as error:
             note_failure(run, sample.id, str(error))
             continue
-        things = [one for one in found if one.label == label and one.mask.any()]
+        shown = [each for each in objects if each.label == label and each.mask.any()]
         caption = None if caption_field is None else _caption(sample, caption_field, placeholder, label)
         if field is None:
             yield Example(image, None, caption)
-        elif things and crop:
-            yield from (_cut_out(image, one, margin) for one in things)
-        elif things:
-            mask = things[0].mask.copy()
-            for one in things[1:]:
-                mask |= one.mask
+        elif shown and crop:
+            yield from (_cut_out(image, each, margin) for each in shown)
+        elif shown:
+            mask = np.logical_or.reduce([each.mask for each in shown])
             yield Example(image, mask, caption)
 
 
-def _cut_out(image: NDArray[np.uint8], thing: LabelledObject, margin: float) -> Example:
+def _cut_out(image: NDArray[np.uint8], shown: LabelledObject, margin: float) -> Example:
     """A square around the object, or as much of one as the image has, so that nothing of it is cut off later."""
     from diffucurate.generator.inversion.examples import Example
 
-    rows, columns = np.flatnonzero(thing.mask.any(axis=1)), np.flatnonzero(thing.mask.any(axis=0))
+    rows, columns = np.flatnonzero(shown.mask.any(axis=1)), np.flatnonzero(shown.mask.any(axis=0))
     tall, wide = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
     side = round(max(tall, wide) * (1 + 2 * margin))
     parts = []
     for first, length, whole in ((rows[0], tall, image.shape[0]), (columns[0], wide, image.shape[1])):
         start = min(max(0, first + length // 2 - side // 2), max(0, whole - side))
         parts.append(slice(int(start), int(min(whole, start + side))))
-    return Example(image[parts[0], parts[1]], thing.mask[parts[0], parts[1]])
+    return Example(image[parts[0], parts[1]], shown.mask[parts[0], parts[1]])
 
 
 def _caption(sample: fo.Sample, field: str, placeholder: str, label: str | None) -> str:

@@ -213,8 +213,9 @@ def test_what_is_wrong_is_said_before_a_dataset_is_made(content, change, setting
     assert not fo.dataset_exists(content["dataset"])
 
 
-def test_a_recipe_gives_its_dataset_and_several_give_all_of_theirs(content, model_folder):
-    recipe = Recipe.from_mapping({**content, "seeds": 1, "templates": ["a car"], "attributes": {}})
+def test_a_recipe_gives_its_dataset_and_several_give_all_of_theirs(content):
+    change = {"seeds": 1, "classes": {"car": ["car"]}, "templates": ["a car"], "attributes": {}}
+    recipe = Recipe.from_mapping({**content, **change})
     more = recipe.model_copy(update={"templates": ["two cars"]})
     other = recipe.model_copy(update={"dataset": f"{recipe.dataset}-other"})
     dataset = generate(recipe)

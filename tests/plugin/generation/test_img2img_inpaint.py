@@ -254,7 +254,7 @@ def test_a_plan_says_how_far_it_is_and_can_be_cancelled(photos: fo.Dataset, quic
         pass
 
     def cancel(report: Any) -> None:
-        assert report.unit == "pictures read"
+        assert report.unit == "init images read"
         told.append((report.done, report.total))
         if report.done == 1:
             raise Cancelled

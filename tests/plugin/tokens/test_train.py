@@ -124,7 +124,7 @@ def test_captions_of_images(drawn: fo.Dataset, model_folder: str) -> None:
         ({"placeholder": "a car"}, InvalidSetting, "a placeholder is one word"),
         ({"name": "../it"}, InvalidSetting, "use letters"),
         ({"field": "gone"}, DatasetError, "has no labels 'gone'"),
-        ({"field": "truth"}, DatasetError, "which of the labels is the thing; name one as `label`"),
+        ({"field": "truth"}, DatasetError, "which of the labels is learned; name one as `label`"),
         ({"field": "truth", "label": "piano"}, DatasetError, "no sample shows 'piano'"),
         ({"margin": 2.0}, InvalidSetting, "a share of the box from 0 to 1"),
         ({"step": 3}, InvalidSetting, "did you mean 'steps'?"),
