@@ -43,7 +43,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"tiny"},
     ],
     "plugin": [
-        {"fiftyone_private", "progress"},
+        {"fiftyone_private"},
         {"environment", "store"},
         {"appearance", "curation", "exporting", "provenance"},
         {"comparison", "labelling", "statistics"},
