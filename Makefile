@@ -70,7 +70,7 @@ demo-rare: setup
 	APP=$(APP) $(BIN)/diffucurate demo-rare $(ARGS)
 
 test: setup chromium
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

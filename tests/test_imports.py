@@ -157,6 +157,7 @@ def compared(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
     return dataset
 
 
+@pytest.mark.slow
 def test_registration_and_every_form_and_panel_import_nothing_heavy(compared: fo.Dataset, tmp_path: Path) -> None:
     from diffucurate import operators
 

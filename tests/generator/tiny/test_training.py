@@ -26,6 +26,7 @@ def test_whitening_changes_the_latents_and_not_the_images() -> None:
     torch.testing.assert_close(mean.std(dim=(0, 2, 3)), torch.ones(8), atol=1e-2, rtol=0)
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_it_stopped_and_makes_a_pipeline(tmp_path: Path) -> None:
     vae = train_autoencoder(tmp_path, minutes=0.02)
     first = torch.load(tmp_path / "autoencoder.pt", weights_only=True)["step"]

@@ -38,6 +38,7 @@ def test_the_autoencoder_gives_scenes_back() -> None:
     assert psnr(load_pipeline("tiny", "cpu").vae, image_batch(31_337, 16)) > 28
 
 
+@pytest.mark.slow
 @needs_yolo
 def test_the_segmenter_finds_what_was_prompted() -> None:
     from diffucurate.generator.sources.yolov8_source import YoloSource

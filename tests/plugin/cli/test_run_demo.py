@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+import fiftyone as fo
 import pytest
 
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
 from diffucurate.generator.tiny.words import PLACES, TIMES, vocabulary
+from diffucurate.plugin.cli import run
 from diffucurate.plugin.cli.run_demo import RECIPE
 
 
@@ -35,13 +37,21 @@ def test_the_recipe_is_small_and_shows_every_class_alone_or_in_company() -> None
     assert {label for job in made for label in job.phrases} == set(Recipe.load(RECIPE).classes)
 
 
+@pytest.fixture
+def deleted() -> Iterator[None]:
+    """Deletes the demo's dataset."""
+    yield
+    fo.delete_dataset(Recipe.load(RECIPE).dataset)
+
+
 @pytest.mark.slow
-def test_the_whole_way_twice(tmp_path: Path) -> None:
-    arguments = [sys.executable, "-m", "diffucurate.plugin.cli", "demo", "--out", str(tmp_path / "out")]
-    environment = {**os.environ, "FIFTYONE_DATABASE_NAME": "diffucurate_demo"}
-    done = subprocess.run([*arguments, "--json"], capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
-    first = json.loads(done.stdout)
+@pytest.mark.usefixtures("deleted")
+def test_the_whole_way_twice(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = ["demo", "--out", str(tmp_path / "out")]
+    code = run([*arguments, "--json"])
+    out, err = capfd.readouterr()
+    assert code == 0, err
+    first = json.loads(out)
     assert first["samples"] == 24 and 0 <= first["kept"] <= 24 and first["view"]
     assert first["comparison"]["samples"] == 24 and first["comparison"]["overall"]["matched"] > 0
     for stage in (
@@ -49,13 +59,14 @@ def test_the_whole_way_twice(tmp_path: Path) -> None:
         "label yolov8: 24/24",
         "compare attention yolov8: 24/24",
     ):
-        assert stage in done.stderr
+        assert stage in err
     exported = first["kept"] or 24
     for folder in first["exports"].values():
         assert len(list(Path(folder).rglob("*.png"))) == exported
 
     # Again, for a person whose output is not a terminal: nothing is painted, nothing waits for the App.
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment, timeout=200)
+    command = [sys.executable, "-m", "diffucurate.plugin.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr
     assert "generate: " not in done.stderr
     assert "mean IoU" in done.stdout and str(tmp_path / "out" / "coco") in done.stdout

@@ -31,6 +31,7 @@ def test_what_it_ships_with_was_learned_as_it_says() -> None:
     assert rare_caption("a red piano and two pianos on a road").count("{}") == 2
 
 
+@pytest.mark.slow
 def test_the_command(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["demo-rare", "--count", "1", "--no-app", "--json"]) == 0
     told = json.loads(capfd.readouterr().out)

@@ -160,6 +160,7 @@ def test_images_that_someone_else_adds_meanwhile_are_not_doubled(content):
     assert len(dataset) == len(set(dataset.values("job_id")))
 
 
+@pytest.mark.slow
 def test_killed_run_is_completed_by_the_next(content, tmp_path):
     content["seeds"] = 8  # sixteen images, written eight at a time
     recipe = tmp_path / "recipe.json"

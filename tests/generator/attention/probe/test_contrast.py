@@ -95,6 +95,7 @@ def test_is_hot_where_both_are() -> None:
     assert smoothed(contrast, plane).shape == (4, 4)
 
 
+@pytest.mark.slow
 def test_finds_more_of_people() -> None:
     """With the built-in model, which never saw a mask: attention alone often leaves out legs."""
     scenes = [scene for scene in real_scenes(150, seed=505) if "person" in find_phrases(scene.caption, PEOPLE)]
