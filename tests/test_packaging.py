@@ -300,7 +300,7 @@ def fiftyone(*arguments: str, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=500,  # on a busy machine; the test itself may take 600
         env={**os.environ, **environment},
     )
     assert done.returncode == 0, done.stdout + done.stderr
