@@ -6,6 +6,7 @@ line too, is described by a ``SourceSpec`` and listed in the ``registry``. Light
 
 from __future__ import annotations
 
+from diffucurate.generator.sources.extras import Extra
 from diffucurate.generator.sources.protocol import (
     ImageToLabel,
     Labeller,
@@ -14,7 +15,7 @@ from diffucurate.generator.sources.protocol import (
     LabelSource,
     PixelLabeller,
 )
-from diffucurate.generator.sources.spec import Extra, SourceOption, SourceSpec
+from diffucurate.generator.sources.spec import SourceOption, SourceSpec
 
 __all__ = [
     "Extra",

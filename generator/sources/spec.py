@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic.fields import FieldInfo
 
 from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.labels.settings import SourceSettings
+from diffucurate.generator.sources.extras import Extra
 from diffucurate.generator.sources.protocol import Labeller, LabelRequest
 from diffucurate.generator.validation import limits
 
@@ -30,23 +30,6 @@ ColourFamily = Literal["warm", "cool", "magenta", "green", "grey"]
 #: ``text``: a name. ``file``: a path. ``names``: several names. ``switch``: on or off, the source's own choice where
 #: nothing was chosen; forms, which have two positions, offer that choice and off.
 OptionKind = Literal["text", "file", "names", "switch"]
-
-
-class Extra(NamedTuple):
-    """An optional dependency: what people call it, its module, the extra of this package that installs it."""
-
-    title: str
-    module: str
-    extra: str
-    licence: str
-
-    @property
-    def installed(self) -> bool:
-        return find_spec(self.module) is not None
-
-    def remedy(self, title: str) -> str:
-        """``YOLOv8 needs Ultralytics (AGPL-3.0): pip install 'diffucurate[yolo]'``, for a source of that title."""
-        return f"{title} needs {self.title} ({self.licence}): pip install 'diffucurate[{self.extra}]'"
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from diffucurate.generator.errors import ModelError
 from diffucurate.generator.labels.settings import YoloSettings
+from diffucurate.generator.sources.extras import ULTRALYTICS
 from diffucurate.generator.sources.protocol import Labeller, LabelRequest, PixelLabeller
-from diffucurate.generator.sources.spec import Extra, SourceOption, SourceSpec
-
-ULTRALYTICS = Extra("Ultralytics", "ultralytics", "yolo", "AGPL-3.0")
+from diffucurate.generator.sources.spec import SourceOption, SourceSpec
 
 
 def _load(request: LabelRequest[YoloSettings]) -> Labeller:

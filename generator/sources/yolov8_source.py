@@ -26,7 +26,7 @@ from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.settings import YoloSettings
 from diffucurate.generator.models.built_in import yolo_path
-from diffucurate.generator.sources.yolov8 import ULTRALYTICS
+from diffucurate.generator.sources.extras import ULTRALYTICS
 
 #: What Ultralytics reads from the environment while it is imported, unless the user has set it.
 _ENVIRONMENT = {
