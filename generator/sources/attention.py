@@ -60,7 +60,6 @@ SPEC = SourceSpec(
             title="Learned tokens",
             description="Help words to find their classes, see 'Learn token'; all images are then looked at again.",
             kind="names",
-            word="token",
             choices=token_names,
             check=existing_token,
         ),

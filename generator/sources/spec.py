@@ -36,7 +36,7 @@ OptionKind = Literal["text", "file", "names", "switch"]
 class SourceOption:
     """Something a source is given besides its settings, mostly a model; ``name`` is a keyword of ``label``.
 
-    ``title`` stands in forms, ``description`` in forms and on the command line, where ``word`` takes the name's place.
+    ``title`` stands in forms, ``description`` in forms and on the command line.
     ``choices`` are what a form proposes. ``check`` is called with a value, one at a time, while a form is filled in,
     so it loads nothing; it raises a ``DiffucurateError`` where the value cannot be used.
     """
@@ -45,7 +45,6 @@ class SourceOption:
     title: str
     description: str
     kind: OptionKind = "text"
-    word: str = ""
     choices: Callable[[], Sequence[str]] | None = None
     check: Callable[[str], object] | None = None
 
@@ -122,7 +121,7 @@ class SourceSpec(Generic[S]):
 
     def command_words(self) -> dict[str, Word]:
         """All that can be set on the command line, by the word that it is set with there."""
-        words = {option.word or option.name: Word.of_option(option) for option in self.options}
+        words = {option.name: Word.of_option(option) for option in self.options}
         called = self.words or {}
         for name, field in self.settings.model_fields.items():
             if field.description is not None:

@@ -16,6 +16,7 @@ import typer
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.sources.registry import all_sources, source_named
 from diffucurate.generator.sources.spec import Word
+from diffucurate.generator.text.parsing import parse_names
 
 
 class SourceCommand:
@@ -43,19 +44,21 @@ class SourceCommand:
         self._function(*arguments, **keywords)
 
 
-def split_values(source: str, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def options_and_settings(source: str, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options and the settings of a source among the values that were given; None means: not given.
 
     Options of other sources are among the options, for ``label`` to refuse.
 
     Raises:
-        InvalidSetting: a setting that only other sources have.
+        InvalidSetting: a setting that only other sources have, or a list with an empty name.
     """
     own = source_named(source).command_words()
     options, settings = dict[str, Any](), dict[str, Any]()
     for word, meanings in _meanings().items():
         (_, meaning), value = meanings[0], values.get(word)
-        if value is None or value == []:
+        if meaning.type == list[str]:
+            value = parse_names(value, meaning.name)
+        if value is None:
             continue
         if not meaning.is_setting:
             options[meaning.name] = value
@@ -93,7 +96,7 @@ def _word_parameter(word: str, meanings: Mapping[str, Word]) -> inspect.Paramete
     if first.type is bool:
         option = typer.Option(f"{flag}/--no-{flag.removeprefix('--')}", show_default=False, help=help)
     elif first.type == list[str]:
-        option = typer.Option(flag, metavar="NAME", help=f"{help} May be repeated.")
+        option = typer.Option(flag, metavar="NAME,...", help=f"{help} (repeatable)")
     elif len(bounds) == len(meanings):
         least, most = min(low for low, _ in bounds), max(high for _, high in bounds)
         option = typer.Option(flag, min=least, max=most, help=help)
