@@ -1,4 +1,7 @@
-"""The real App in a real browser: a server of its own for each, headless Chromium, screenshots.
+"""The real App in a real browser: one server and one headless Chromium for all scenarios of a process, screenshots.
+
+Each scenario has a session of the server and a context of the browser that know nothing of those before. Where one
+fails, all of that is started anew.
 
 Screenshots go to ``DIFFUCURATE_SCREENSHOTS``, by default ``build/screenshots``.
 """
@@ -7,15 +10,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import textwrap
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,13 +19,14 @@ import cv2
 import numpy as np
 import pytest
 from _pytest.runner import runtestprotocol
+from app_server import AppServer, app_server
 
 from diffucurate.generator.tiny.scenes import real_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
 
 if TYPE_CHECKING:
     import fiftyone as fo
-    from playwright.sync_api import BrowserContext, Locator, Page
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = Path(os.environ.get("DIFFUCURATE_SCREENSHOTS", ROOT / "build" / "screenshots"))
@@ -38,15 +35,6 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-
-SERVER = """
-    import sys
-    import fiftyone as fo
-
-    port, *names = sys.argv[1:]
-    dataset = fo.load_dataset(names[0]) if names else None
-    fo.launch_app(dataset, address="127.0.0.1", port=int(port), remote=True).wait(-1)
-"""
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -61,7 +49,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if failures := [report for report in reports if report.failed]:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         (SCREENSHOTS / f"failed-once-{item.name}.txt").write_text("\n\n".join(each.longreprtext for each in failures))
-        item._initrequest()  # its fixtures are made anew
+        with suppress(Exception):  # what fails to end was reported with the test, or is no part of it
+            item.session._setupstate.teardown_exact(None)  # the server and the browser are started anew ...
+        item._initrequest()  # ... and its fixtures made anew
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
@@ -84,11 +74,10 @@ def streets(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
     """Scenes with the heatmaps and class maps that painting leaves, but no labels yet."""
     import fiftyone as fo
 
-    from diffucurate.generator.labels.maps.stored_maps import as_stored
     from diffucurate.plugin.appearance.scheme import show_fields
     from diffucurate.plugin.store import field_names
     from diffucurate.plugin.store.classes import extend_classes
-    from diffucurate.plugin.store.label_files import store_heatmaps
+    from diffucurate.plugin.store.label_files import as_stored, store_heatmaps
     from diffucurate.plugin.store.media_files import write_png
     from diffucurate.plugin.store.schema import declare_heatmaps
 
@@ -115,82 +104,53 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@contextmanager
-def _server(plugins: Path, folder: Path, *dataset: str) -> Iterator[str]:
-    """A server that shows the named dataset, if any, and whose log and media are in ``folder``."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log, address = folder / "server.log", f"http://127.0.0.1:{port}"
+@pytest.fixture(scope="package")
+def server(plugins: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    folder = tmp_path_factory.mktemp("app")
     environment = {"FIFTYONE_PLUGINS_DIR": str(plugins), "DIFFUCURATE_MEDIA_DIR": str(folder / "media")}
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(SERVER), str(port), *dataset],
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            _wait_for(address, server, log)
-            yield address
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait(30)
+    with app_server(folder, **environment) as server:
+        yield server
 
 
-def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            if server.poll() is not None:
-                break
-            time.sleep(0.5)
-    raise RuntimeError(f"the App's server did not come up:\n{log.read_text()}")
-
-
-@pytest.fixture
-def browser(chromium: str, tmp_path: Path) -> Iterator[BrowserContext]:
+@pytest.fixture(scope="package")
+def running_chromium(chromium: str) -> Iterator[Browser]:
+    """The browser, for the tests of this folder only: no event loop can be run beside Playwright's."""
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=120_000)  # torch is imported, models are loaded
     with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            str(tmp_path / "browser"),
-            executable_path=chromium,
-            args=list(FLAGS),
-            viewport={"width": 1440, "height": 900},
-            device_scale_factor=1,
-        )
-        context.set_default_timeout(120_000)
-        context.add_init_script("window.IS_PLAYWRIGHT = true")  # no promotional popover, which swallows clicks
-        yield context
-        context.close()
+        running = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        yield running
+        running.close()
 
 
 @pytest.fixture
-def open_app(browser: BrowserContext, plugins: Path, tmp_path: Path) -> Iterator[Callable[[fo.Dataset | None], Page]]:
+def browser(running_chromium: Browser) -> Iterator[BrowserContext]:
+    """A context of the browser without cookies, storage and cache of those before."""
+    context = running_chromium.new_context(viewport={"width": 1440, "height": 900}, device_scale_factor=1)
+    context.set_default_timeout(120_000)
+    context.add_init_script("window.IS_PLAYWRIGHT = true")  # no promotional popover, which swallows clicks
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def open_app(browser: BrowserContext, server: AppServer) -> Callable[[fo.Dataset | None], Page]:
     """A fresh App on a dataset, its first images drawn, or on none: ``open_app(dataset) -> page``.
 
-    A server sends all its pages to what its own session shows, so each page has a server of its own.
+    A server sends all its pages to what its session shows, so a test opens one page.
     """
-    with ExitStack() as stack:
 
-        def open_app(dataset: fo.Dataset | None) -> Page:
-            names = []
-            if dataset is not None:
-                dataset.persistent = True  # the server is a process of its own
-                names.append(dataset.name)
-            address, page = stack.enter_context(_server(plugins, tmp_path, *names)), browser.new_page()
-            page.goto("/".join([address, *(f"datasets/{name}" for name in names)]))
-            (page.locator('[data-cy="looker"]').first if names else page.get_by_text("browse operations")).wait_for()
-            return page
+    def open_app(dataset: fo.Dataset | None) -> Page:
+        if dataset is not None:
+            dataset.persistent = True  # the server is a process of its own
+        address, page = server.show(dataset.name if dataset is not None else None), browser.new_page()
+        page.goto(address)
+        first = page.get_by_text("browse operations") if dataset is None else page.locator('[data-cy="looker"]').first
+        first.wait_for()
+        return page
 
-        yield open_app
+    return open_app
 
 
 @pytest.fixture
