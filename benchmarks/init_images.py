@@ -1,9 +1,9 @@
 """What tracing and init images cost against plain diffusers: ``python benchmarks/init_images.py``.
 
-The same pictures, prompts, seeds, strength and steps go three ways, one after the other in each round, another one
+The same init images, prompts, seeds, strength and steps go three ways, one after the other in each round, another one
 first each time, so that whatever else the machine does, and what one way leaves to the next, hits all alike:
 
-- ours: ``paint`` with the pictures of rendered scenes, the class maps of the attention included;
+- ours: ``paint`` with rendered scenes as init images, the class maps of the attention included;
 - untraced: the same with no class to look for, so that it shows what all but the maps costs;
 - plain: diffusers' own image-to-image or inpainting pipeline on the same model and batch.
 
@@ -40,7 +40,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.jobs.variations import altered
 from diffucurate.generator.models.load import default_device
-from diffucurate.generator.painting.init_images import Picture, grown
+from diffucurate.generator.painting.init_images import InitPixels, grown
 from diffucurate.generator.painting.painter import paint
 from diffucurate.generator.recipe.init_image import InitImage, Region
 from diffucurate.generator.tiny.scenes import real_scenes
@@ -88,12 +88,12 @@ def model(side: int) -> Any:
     return pipe.to(device, torch.float16 if device == "cuda" else torch.float32)
 
 
-def work(task: str, count: int, side: int, steps: int, strength: float) -> tuple[list[Job], list[Picture]]:
+def work(task: str, count: int, side: int, steps: int, strength: float) -> tuple[list[Job], list[InitPixels]]:
     """Jobs, and the scenes they start from; the largest object of each is replaced."""
-    jobs, pictures = [], []
+    jobs, init_images = [], []
     for seed, scene in enumerate(real_scenes(count, 502, size=(side, side))):
         mask = max((thing.mask.astype(np.bool_) for thing in scene.objects), key=np.count_nonzero)
-        pictures.append(Picture(scene.image, grown(mask, 0.3) if task == "inpaint" else None))
+        init_images.append(InitPixels(scene.image, grown(mask, 0.3) if task == "inpaint" else None))
         region = Region("truth", str(seed), "thing", 0.3, str(seed)) if task == "inpaint" else None
         source = InitImage("scenes", str(seed), str(seed), strength, region)
         jobs.append(
@@ -111,31 +111,31 @@ def work(task: str, count: int, side: int, steps: int, strength: float) -> tuple
                 source=source,
             )
         )
-    return jobs, pictures
+    return jobs, init_images
 
 
 def now() -> float:
     return time.perf_counter() if torch.cuda.is_available() else time.process_time()
 
 
-def ours(pipe: Any, jobs: Sequence[Job], pictures: Sequence[Picture], batch: int) -> float:
+def ours(pipe: Any, jobs: Sequence[Job], init_images: Sequence[InitPixels], batch: int) -> float:
     start = now()
-    list(paint(jobs, pipe=pipe, batch_size=batch, pictures=lambda job: pictures[job.seed]))
+    list(paint(jobs, pipe=pipe, batch_size=batch, init_images=lambda job: init_images[job.seed]))
     return now() - start
 
 
-def untraced(pipe: Any, jobs: Sequence[Job], pictures: Sequence[Picture], batch: int) -> float:
-    return ours(pipe, [altered(job, phrases={}) for job in jobs], pictures, batch)
+def untraced(pipe: Any, jobs: Sequence[Job], init_images: Sequence[InitPixels], batch: int) -> float:
+    return ours(pipe, [altered(job, phrases={}) for job in jobs], init_images, batch)
 
 
-def plain(pipe: Any, jobs: Sequence[Job], pictures: Sequence[Picture], batch: int) -> float:
+def plain(pipe: Any, jobs: Sequence[Job], init_images: Sequence[InitPixels], batch: int) -> float:
     start = now()
     for first in range(0, len(jobs), batch):
-        some, given = jobs[first : first + batch], pictures[first : first + batch]
-        masks = [Image.fromarray(picture.mask) for picture in given if picture.mask is not None]
+        some, given = jobs[first : first + batch], init_images[first : first + batch]
+        masks = [Image.fromarray(init_image.mask) for init_image in given if init_image.mask is not None]
         pipe(
             [job.prompt for job in some],
-            image=[Image.fromarray(picture.image) for picture in given],
+            image=[Image.fromarray(init_image.image) for init_image in given],
             strength=jobs[0].source.strength if jobs[0].source else 1.0,
             num_inference_steps=jobs[0].steps,
             guidance_scale=GUIDANCE,
@@ -171,14 +171,14 @@ def main() -> None:
     ):
         theirs = kind.from_pipe(pipe)
         theirs.set_progress_bar_config(disable=True)
-        jobs, pictures = work(task, options.images, options.side, options.steps, strength)
+        jobs, init_images = work(task, options.images, options.side, options.steps, strength)
         ways = (ours, pipe), (plain, theirs), (untraced, pipe)
         for way, own in ways:  # the first run of each is slow
-            way(own, jobs[: options.batch], pictures, options.batch)
+            way(own, jobs[: options.batch], init_images, options.batch)
         rounds = []
         for number in range(options.rounds):
             first = number % len(ways)
-            times = [way(own, jobs, pictures, options.batch) for way, own in (*ways[first:], *ways[:first])]
+            times = [way(own, jobs, init_images, options.batch) for way, own in (*ways[first:], *ways[:first])]
             rounds.append(times[-first:] + times[:-first])
         low, median, high = statistics.quantiles([mine / other for mine, other, _ in rounds], n=4)
         bare = statistics.median(without / other for _, other, without in rounds)

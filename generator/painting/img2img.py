@@ -1,8 +1,8 @@
-"""A loaded text-to-image pipeline as one that paints from pictures, with the same parts.
+"""A loaded text-to-image pipeline as one that paints from init images, with the same parts.
 
-Nothing is loaded again: diffusers' pipelines share their models. A UNet of 9 channels inpaints by looking at picture
-and mask; a plain one by blending the picture's latents in after each step, which diffusers does for latents of 4
-channels and ``Blend`` for others.
+Nothing is loaded again: diffusers' pipelines share their models. A UNet of 9 channels inpaints by reading the
+init image and the mask; a plain one by blending the init image's latents in after each step, which diffusers does for
+latents of 4 channels and ``Blend`` for others.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from PIL import Image
 
 from diffucurate.generator.errors import ModelError
 from diffucurate.generator.jobs.jobs import Job
-from diffucurate.generator.painting.init_images import Picture
+from diffucurate.generator.painting.init_images import InitPixels
 from diffucurate.generator.painting.latent_blending import Blend
 from diffucurate.generator.recipe.init_image_config import REPLACE, TEXT
 
-#: Channels of a UNet that was made to inpaint: the latent, the mask, and the latent of the picture without the region.
+#: Channels of a UNet for inpainting: the latent, the mask, and the latent of the init image without the region.
 _INPAINTING = 9
 #: Channels of a plain UNet with which diffusers can inpaint.
 _PLAIN = 4
@@ -45,26 +45,27 @@ def for_task(pipe: Any, task: str, strength: float | None = None) -> Any:
     try:
         return kind.from_pipe(pipe)
     except ValueError as error:
-        purpose = "inpaints" if task == REPLACE else "starts from pictures"
+        purpose = "inpaints" if task == REPLACE else "starts from init images"
         remedy = "use a Stable Diffusion, Stable Diffusion XL or 3, or Flux model"
         raise ModelError(f"diffusers has no pipeline that {purpose} with {type(pipe).__name__}; {remedy}") from error
 
 
-def init_image_arguments(pipe: Any, jobs: Sequence[Job], pictures: Sequence[Picture]) -> dict[str, Any]:
-    """What a pipeline of ``for_task`` is told of size and pictures, for jobs that are painted ``together``.
+def init_image_arguments(pipe: Any, jobs: Sequence[Job], init_images: Sequence[InitPixels]) -> dict[str, Any]:
+    """The arguments of a pipeline of ``for_task`` for size and init images, for jobs that are painted ``together``.
 
-    ``pictures`` have the jobs' size; there are none for images from text.
+    ``init_images`` have the jobs' size; there are none for images from text.
     """
     width, height = jobs[0].size
     arguments: dict[str, Any] = {"width": width, "height": height}
     if jobs[0].source is None:
         return arguments
-    arguments["image"] = [Image.fromarray(picture.image) for picture in pictures]
+    arguments["image"] = [Image.fromarray(init_image.image) for init_image in init_images]
     arguments["strength"] = jobs[0].source.strength
-    taken = inspect.signature(pipe.__call__).parameters  # some pipelines take the size from the pictures alone
+    masks = [init_image.mask for init_image in init_images]
+    taken = inspect.signature(pipe.__call__).parameters  # some pipelines take the size from the init images alone
     if "mask_image" in taken:
-        arguments["mask_image"] = [Image.fromarray(one.mask) for one in pictures if one.mask is not None]
+        arguments["mask_image"] = [Image.fromarray(mask) for mask in masks if mask is not None]
     elif jobs[0].task == REPLACE:
-        blend = Blend(pipe, jobs, pictures)
+        blend = Blend(pipe, jobs, init_images)
         arguments |= {"latents": blend.noise, "callback_on_step_end": blend}
     return {name: value for name, value in arguments.items() if name in taken}

@@ -1,6 +1,6 @@
-"""Pictures that images are painted from: pixels, the region to paint, and how both are made to fit a size.
+"""Init images: the pixels that an image is painted from, the region to paint, and both at another size.
 
-Knows arrays only; where pictures are kept is the caller's matter.
+Knows arrays only; the caller reads them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from PIL import Image
 
 from diffucurate.generator.errors import ImageError
 
-#: Pixels outside of a region over which what was painted fades into the picture: the autoencoder changes a picture
+#: Pixels outside of a region over which what was painted fades into the init image: the autoencoder changes an image
 #: slightly everywhere, and a step from one to the other would show as a seam.
 SEAM = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class InitPixels:
     """``image`` is (H, W, 3) uint8 RGB; ``mask`` (H, W) bool says where to paint, None for everywhere.
 
     Raises:
@@ -45,15 +45,15 @@ class Picture:
         """(width, height) in pixels."""
         return self.image.shape[1], self.image.shape[0]
 
-    def fitted(self, size: tuple[int, int]) -> Picture:
-        """The picture at another (width, height), stretched where that is of another shape; a mask never vanishes."""
+    def fitted(self, size: tuple[int, int]) -> InitPixels:
+        """The init image resized to (width, height), stretched where the proportions differ; a mask never vanishes."""
         if size == self.size:
             return self
         image = np.asarray(Image.fromarray(self.image).resize(size, Image.Resampling.LANCZOS))
-        return Picture(image, None if self.mask is None else covered(self.mask, size))
+        return InitPixels(image, None if self.mask is None else covered(self.mask, size))
 
     def kept_in(self, painted: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """What was painted, an image of this size, with this picture's own from ``SEAM`` px beyond the mask on."""
+        """The painted image, of this size, with the init image's own pixels from ``SEAM`` px beyond the mask on."""
         if self.mask is None:
             return painted
         distance = cv2.distanceTransform((~self.mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
@@ -87,9 +87,9 @@ def digest(pixels: NDArray[np.uint8] | NDArray[np.bool_]) -> str:
 
 
 def within(heatmap: NDArray[np.float32], region: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """A raw (h, w) class map cut to a region, (H, W) bool: heat above the region's coolest spot, 0 outside.
+    """A raw (h, w) class map cut to a region, (H, W) bool: its heat less the region's least heat, 0 outside.
 
-    What is left of a map that was hot elsewhere too is what tells the object from what surrounds it in the region.
+    The map may be hotter elsewhere in the image; only differences within the region count.
     """
     inside = covered(region, (heatmap.shape[1], heatmap.shape[0]))
     cut: NDArray[np.float32] = np.where(inside, heatmap - heatmap[inside].min(), 0).astype(np.float32)

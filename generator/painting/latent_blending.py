@@ -1,6 +1,6 @@
-"""Inpainting with a model that was never made for it: after each step the picture is blended in around the region.
+"""Inpainting with a model that was never made for it: after each step the init image is blended in around the region.
 
-Blended latent diffusion (Avrahami et al. 2023): what lies outside of the region is at every step the picture with as
+Blended latent diffusion (Avrahami et al. 2023): what lies outside of the region is at every step the init image with as
 much noise as that step leaves, so that the region is painted to go with it. diffusers does this itself for latents of 4
 channels; here it is for UNets with latents of any width, such as the built-in model's.
 """
@@ -16,31 +16,31 @@ from PIL import Image
 from torch import Tensor
 
 from diffucurate.generator.jobs.jobs import Job
-from diffucurate.generator.painting.init_images import Picture, covered
+from diffucurate.generator.painting.init_images import InitPixels, covered
 
 
 class Blend:
-    """What blends a batch of pictures in: a pipeline's ``callback_on_step_end``.
+    """Blends a batch of init images in, as a pipeline's ``callback_on_step_end``.
 
     ``noise`` is (images, channels, h, w), what a text-to-image pipeline starts from: each job's own, by its seed. An
     image-to-image pipeline draws the same from the jobs' generators.
     """
 
-    def __init__(self, pipe: Any, jobs: Sequence[Job], pictures: Sequence[Picture]) -> None:
+    def __init__(self, pipe: Any, jobs: Sequence[Job], init_images: Sequence[InitPixels]) -> None:
         vae, device = pipe.vae, pipe._execution_device
-        pixels = pipe.image_processor.preprocess([Image.fromarray(picture.image) for picture in pictures])
+        pixels = pipe.image_processor.preprocess([Image.fromarray(init_image.image) for init_image in init_images])
         with torch.no_grad():
-            encoded = [vae.encode(one[None].to(device, vae.dtype)).latent_dist.mode() for one in pixels]
+            encoded = [vae.encode(image[None].to(device, vae.dtype)).latent_dist.mode() for image in pixels]
         self._latents = torch.cat(encoded) * vae.config.scaling_factor
         # An image-to-image pipeline draws a sample of the autoencoder's latents first.
         before = 0 if jobs[0].source is None or jobs[0].source.strength == 1 else 1
         self.noise = torch.cat([_noise(job.seed, self._latents[:1].shape, before) for job in jobs]).to(self._latents)
         height, width = self._latents.shape[-2:]
-        masks = [covered(picture.mask, (width, height)) for picture in pictures if picture.mask is not None]
+        masks = [covered(init_image.mask, (width, height)) for init_image in init_images if init_image.mask is not None]
         self._painted = torch.from_numpy(np.stack(masks))[:, None].to(device)
 
     def __call__(self, pipe: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Tensor]:
-        """The latents with the picture around the region, noisy as the next step expects them."""
+        """The latents with the init image around the region, noisy as the next step expects them."""
         timesteps = pipe.scheduler.timesteps
         following = len(timesteps) - pipe.num_timesteps + step + 1
         around = self._latents

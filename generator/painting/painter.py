@@ -1,7 +1,7 @@
 """Jobs become paintings: images with the class maps of the attention that made them.
 
 Batches jobs that can share one, and paints smaller batches when memory runs out. Knows neither labels nor
-datasets, and shows nothing itself: progress goes to a callback, and what jobs start from comes from one.
+datasets, and shows nothing itself: progress goes to a callback, and the init images of jobs come from one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from diffucurate.generator.models.load import check_size, default_batch, load_pi
 from diffucurate.generator.models.prompt_weights import weighted
 from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.generator.painting.img2img import for_task, init_image_arguments
-from diffucurate.generator.painting.init_images import Picture
+from diffucurate.generator.painting.init_images import InitPixels
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.recipe.model_options import ModelOptions
 
@@ -43,8 +43,8 @@ class Painting:
 
     ``image`` is (H, W, 3) uint8 RGB. ``heatmaps`` are the raw class maps, (h, w) float32 >= 0 at the trace's own
     size, for the classes the prompt mentions. ``seconds`` is the image's share of the time its batch took;
-    under the same ``conditions`` the image comes out the same to the bit. ``region`` is what was painted anew of a
-    picture, (H, W) bool; None for the whole image.
+    under the same ``conditions`` the image comes out the same to the bit. ``region`` is (H, W) bool, the part of
+    the init image that was repainted; None for the whole image.
     """
 
     job: Job
@@ -60,7 +60,7 @@ def paint(
     *,
     pipe: Any = None,
     adapted_to: ModelOptions | None = None,
-    pictures: Callable[[Job], Picture] | None = None,
+    init_images: Callable[[Job], InitPixels] | None = None,
     on_failure: Callable[[Job, ImageError], None] | None = None,
     batch_size: int | None = None,
     device: str | None = None,
@@ -73,8 +73,8 @@ def paint(
         jobs: what to paint.
         pipe: paints all of them, whatever model they name; by default each job's model is loaded.
         adapted_to: the options that ``pipe`` has already, by ``adapted``; jobs with these options leave it as it is.
-        pictures: gives the picture of a job that starts from one, at any size; asked once the job's turn has come.
-        on_failure: called for a job whose picture cannot be had, which is left out then; by default that ends all.
+        init_images: returns the init image, of any size, of a job that has one; called when the job is painted.
+        on_failure: called for a job whose init image cannot be read, which is then left out; by default that ends all.
         batch_size: images at once; by default what usually fits the device. Halved when memory runs out.
         device: for models that are loaded here; see ``load_pipeline``.
         settings: of the trace; by default its own, but for jobs with class prompts, whose heads count by sharpness.
@@ -101,7 +101,7 @@ def paint(
             worker = for_task(painter, first.task, None if first.source is None else first.source.strength)
             while waiting:
                 turn = waiting[:size]
-                batch = _with_init_images(turn, pictures, on_failure)
+                batch = _with_init_images(turn, init_images, on_failure)
                 paintings = _paint_batch(worker, batch, settings) if batch else []
                 if paintings is None:
                     size = _smaller(painter, [job for job, _ in batch])
@@ -123,29 +123,31 @@ def together(job: Job) -> Hashable:
     return job.model, job.task, job.model_options, job.size, job.steps, job.guidance, strength, apart
 
 
-_Given = tuple[Job, Picture | None]
+_PaintableJob = tuple[Job, InitPixels | None]
 
 
 def _with_init_images(
     jobs: Sequence[Job],
-    pictures: Callable[[Job], Picture] | None,
+    init_images: Callable[[Job], InitPixels] | None,
     on_failure: Callable[[Job, ImageError], None] | None,
-) -> list[_Given]:
-    """The jobs that can be painted, with what they start from, at their own size."""
-    given: list[_Given] = []
+) -> list[_PaintableJob]:
+    """The jobs that can be painted, with their init images at the jobs' own size."""
+    paintable: list[_PaintableJob] = []
     for job in jobs:
         try:
             if job.source is None:
-                given.append((job, None))
-            elif pictures is None:
-                raise ImageError(f"job {job.job_id} starts from a picture; say where it is with `pictures`")
+                paintable.append((job, None))
+            elif init_images is None:
+                raise ImageError(
+                    f"job {job.job_id} starts from an init image; pass a function that returns it as `init_images`"
+                )
             else:
-                given.append((job, pictures(job).fitted(job.size)))
+                paintable.append((job, init_images(job).fitted(job.size)))
         except ImageError as error:
             if on_failure is None:
                 raise
             on_failure(job, error)
-    return given
+    return paintable
 
 
 def _smaller(pipe: Any, batch: Sequence[Job]) -> int:
@@ -166,16 +168,20 @@ def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(groups.values())
 
 
-def _paint_batch(pipe: Any, given: Sequence[_Given], settings: TraceSettings | None) -> list[Painting] | None:
+def _paint_batch(
+    pipe: Any, paintable: Sequence[_PaintableJob], settings: TraceSettings | None
+) -> list[Painting] | None:
     """The batch's paintings, or None where the memory is too small for it."""
     started = time.monotonic()
-    batch = [job for job, _ in given]
+    batch = [job for job, _ in paintable]
     try:
         prompts, ids = _prompts(pipe, batch)
         with without_progress_bar(pipe), _trace(pipe, batch, ids, settings) as trace:
             result = pipe(
                 **prompts,
-                **init_image_arguments(pipe, batch, [picture for _, picture in given if picture is not None]),
+                **init_image_arguments(
+                    pipe, batch, [init_image for _, init_image in paintable if init_image is not None]
+                ),
                 num_inference_steps=batch[0].steps,
                 guidance_scale=batch[0].guidance,
                 generator=[torch.Generator("cpu").manual_seed(job.seed) for job in batch],
@@ -193,9 +199,9 @@ def _paint_batch(pipe: Any, given: Sequence[_Given], settings: TraceSettings | N
         _report(batch, trace, result)
         return [
             Painting(job, image, maps, seconds, conditions)
-            if picture is None
-            else Painting(job, picture.kept_in(image), maps, seconds, conditions, picture.mask)
-            for (job, picture), image, maps in zip(given, images, heatmaps, strict=True)
+            if init_image is None
+            else Painting(job, init_image.kept_in(image), maps, seconds, conditions, init_image.mask)
+            for (job, init_image), image, maps in zip(paintable, images, heatmaps, strict=True)
         ]
     # Only here, the error with its frames and their tensors forgotten, can their memory be freed.
     gc.collect()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import DatasetError, ImageError, LabelError
 from diffucurate.generator.jobs.jobs import Job
-from diffucurate.generator.painting.init_images import Picture, digest, grown
+from diffucurate.generator.painting.init_images import InitPixels, digest, grown
 from diffucurate.generator.recipe.init_image import InitImage, Region
 from diffucurate.generator.recipe.init_image_config import Objects
 from diffucurate.plugin.store.label_fields import LabelField, label_field
@@ -41,7 +41,7 @@ class InitImageReader:
         self._fields: dict[tuple[str, str], LabelField] = {}
         self._kept: OrderedDict[tuple[str, str], StoredImage] = OrderedDict()
 
-    def __call__(self, job: Job) -> Picture:
+    def __call__(self, job: Job) -> InitPixels:
         """The init image of a job at its own size, checked to be the one that the job was planned with.
 
         Raises:
@@ -54,12 +54,12 @@ class InitImageReader:
         if image.digest != source.digest:
             raise ImageError(f"{image.sample.filepath}: the image was changed since")
         if region is None:
-            return Picture(image.pixels)
+            return InitPixels(image.pixels)
         replaced = self.object_of(source.dataset, image, region.field, region.instance)
         mask = grown(replaced.mask, region.margin)
         if digest(mask) != region.digest:
             raise ImageError(f"{image.sample.filepath}: instance {region.instance} was changed since")
-        return Picture(image.pixels, mask)
+        return InitPixels(image.pixels, mask)
 
     def read(self, dataset: str, sample_id: str) -> StoredImage:
         """A sample's image.

@@ -96,7 +96,7 @@ def paint_into(
         adapted_to=model_options,
         batch_size=batch_size,
         on_batch=progress,
-        pictures=init_images,
+        init_images=init_images,
         on_failure=on_failure,
     )
     with closing(paintings):

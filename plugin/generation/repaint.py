@@ -135,7 +135,7 @@ def _paint(group: Sequence[Provenance], key: tuple[object, Conditions]) -> Itera
     jobs += [jobs[-1]] * (-len(jobs) % conditions.batch_size)
     with _threads(conditions.threads):
         paintings = paint(
-            jobs, batch_size=conditions.batch_size, device=_device(conditions.device), pictures=InitImageReader()
+            jobs, batch_size=conditions.batch_size, device=_device(conditions.device), init_images=InitImageReader()
         )
         try:
             for _, painting in zip(group, paintings, strict=False):

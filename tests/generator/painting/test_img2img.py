@@ -1,4 +1,4 @@
-"""Every family paints from pictures under the trace, batch or not, and regions stay within their masks."""
+"""Every family paints from init images under the trace, batch or not, and regions stay within their masks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.jobs.variations import altered
 from diffucurate.generator.models.load import nearest_size
 from diffucurate.generator.painting.img2img import for_task
-from diffucurate.generator.painting.init_images import SEAM, Picture, grown
+from diffucurate.generator.painting.init_images import SEAM, InitPixels, grown
 from diffucurate.generator.painting.painter import Painting, paint
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.recipe.init_image import InitImage, Region
@@ -33,7 +33,7 @@ from diffucurate.generator.recipe.model_options import ModelOptions
 IMAGE = np.random.default_rng(0).integers(0, 256, (100, 90, 3), np.uint8)
 MASK = np.zeros((100, 90), np.bool_)
 MASK[30:60, 20:50] = True
-PICTURES = {"img2img": Picture(IMAGE), "inpaint": Picture(IMAGE, MASK)}
+INIT_IMAGES = {"img2img": InitPixels(IMAGE), "inpaint": InitPixels(IMAGE, MASK)}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def job(task: str, seed: int, strength: float, size: tuple[int, int] = (96, 96))
 
 def painted(pipe: Any, task: str, count: int, strength: float, batch_size: int = 8) -> list[Painting]:
     todo = [job(task, seed, strength) for seed in range(count)]
-    return list(paint(todo, pipe=pipe, batch_size=batch_size, pictures=lambda job: PICTURES[job.task]))
+    return list(paint(todo, pipe=pipe, batch_size=batch_size, init_images=lambda job: INIT_IMAGES[job.task]))
 
 
 @pytest.mark.parametrize("strength", [0.5, 1.0])
@@ -86,7 +86,7 @@ def painted(pipe: Any, task: str, count: int, strength: float, batch_size: int =
     [("sd", "img2img"), ("sd", "inpaint"), ("sd-inpainting", "inpaint"), ("xl", "img2img"), ("xl", "inpaint"),
      ("sd3", "img2img"), ("sd3", "inpaint"), ("flux", "img2img"), ("flux", "inpaint")],
 )  # fmt: skip
-def test_families_paint_from_pictures(pipe_of: Callable[[str], Any], kind: str, task: str, strength: float) -> None:
+def test_families_paint_from_init_images(pipe_of: Callable[[str], Any], kind: str, task: str, strength: float) -> None:
     pipe = pipe_of(kind)
     before = pipe.scheduler
     together, alone = painted(pipe, task, 2, strength), painted(pipe, task, 1, strength)[0]
@@ -95,7 +95,7 @@ def test_families_paint_from_pictures(pipe_of: Callable[[str], Any], kind: str, 
     assert all(np.isfinite(one.heatmaps["car"]).all() and one.heatmaps["car"].max() > 0 for one in together)
     assert np.abs(together[0].image.astype(int) - alone.image).max() <= 1  # rounding
     assert not np.array_equal(together[0].image, together[1].image)
-    fitted = PICTURES[task].fitted((96, 96))
+    fitted = INIT_IMAGES[task].fitted((96, 96))
     if task == "inpaint":
         assert np.array_equal(alone.region, fitted.mask)
         beyond = ~grown(fitted.mask, SEAM / np.sqrt(fitted.mask.sum()))
@@ -105,13 +105,13 @@ def test_families_paint_from_pictures(pipe_of: Callable[[str], Any], kind: str, 
 
 
 @pytest.mark.parametrize(("kind", "task"), [("sd", "img2img"), ("sd-inpainting", "inpaint")])
-def test_weights_in_prompts_count_where_images_start_from_pictures(
+def test_weights_in_prompts_count_where_images_start_from_init_images(
     pipe_of: Callable[[str], Any], kind: str, task: str
 ) -> None:
     made = {}
     for prompt in ("a red car on a road", "a red car++ on a (road)0.5"):
         todo = [altered(job(task, 0, 0.5), prompt=prompt, model_options=ModelOptions(prompt_weights=True))]
-        (made[prompt],) = paint(todo, pipe=pipe_of(kind), pictures=lambda job: PICTURES[job.task])
+        (made[prompt],) = paint(todo, pipe=pipe_of(kind), init_images=lambda job: INIT_IMAGES[job.task])
     plain, weighted = made.values()
     assert not np.array_equal(plain.image, weighted.image) and weighted.heatmaps["car"].max() > 0
 
@@ -138,43 +138,43 @@ def test_the_built_in_model_keeps_what_is_around_the_region(strength: float) -> 
     todo = [job("inpaint", seed, strength, (128, 128)) for seed in range(2)]
     seen: list[np.ndarray] = []
 
-    class Whole(Picture):
+    class Whole(InitPixels):
         def kept_in(self, painted: np.ndarray) -> np.ndarray:
             seen.append(painted)
             return painted
 
-    list(paint(todo, pipe=pipe, pictures=lambda job: Whole(scene, mask)))
+    list(paint(todo, pipe=pipe, init_images=lambda job: Whole(scene, mask)))
     far = ~grown(mask, 0.5)
     assert len(seen) == 2
-    for image in seen:  # as the autoencoder gives it back, before the picture's own pixels are put in
+    for image in seen:  # as the autoencoder decodes it, before the init image's own pixels are put in
         assert np.abs(image[far].astype(int) - scene[far]).mean() < 8
         assert np.abs(image[mask].astype(int) - scene[mask]).mean() > 12
     assert not np.array_equal(seen[0][mask], seen[1][mask])
 
 
-def test_a_job_without_its_picture_is_left_out_and_counted(pipe_of: Callable[[str], Any]) -> None:
+def test_a_job_without_its_init_image_is_left_out_and_counted(pipe_of: Callable[[str], Any]) -> None:
     failed: list[tuple[int, str]] = []
     reports: list[Progress] = []
 
-    def picture(job: Job) -> Picture:
+    def init_image(job: Job) -> InitPixels:
         if job.seed in (0, 3):
             raise ImageError("it is gone")
-        return PICTURES[job.task]
+        return INIT_IMAGES[job.task]
 
     todo = [job("img2img", seed, 0.5) for seed in range(4)]
     done = paint(
         todo,
         pipe=pipe_of("sd"),
         batch_size=2,
-        pictures=picture,
+        init_images=init_image,
         on_batch=reports.append,
         on_failure=lambda job, error: failed.append((job.seed, str(error))),
     )
     assert [one.job.seed for one in done] == [1, 2]
     assert failed == [(0, "it is gone"), (3, "it is gone")] and [one.done for one in reports] == [2, 4]
     with pytest.raises(ImageError, match="it is gone"):
-        list(paint(todo, pipe=pipe_of("sd"), pictures=picture))
-    with pytest.raises(ImageError, match="starts from a picture"):
+        list(paint(todo, pipe=pipe_of("sd"), init_images=init_image))
+    with pytest.raises(ImageError, match="starts from an init image"):
         list(paint(todo, pipe=pipe_of("sd")))
 
 

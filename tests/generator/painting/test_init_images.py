@@ -1,4 +1,4 @@
-"""Pictures made to fit, regions grown, and what stays of a picture where an object is replaced."""
+"""Init images resized, regions grown, and what stays of an init image where an object is replaced."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffucurate.generator.errors import ImageError
-from diffucurate.generator.painting.init_images import SEAM, Picture, covered, digest, grown, within
+from diffucurate.generator.painting.init_images import SEAM, InitPixels, covered, digest, grown, within
 
 
 def mask_of(shape: tuple[int, int], rows: slice, columns: slice) -> np.ndarray:
@@ -28,15 +28,15 @@ def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 )
 def test_masks_that_cannot_be_used(mask: np.ndarray, message: str) -> None:
     with pytest.raises(ImageError, match=message):
-        Picture(noise((64, 64, 3)), mask)
+        InitPixels(noise((64, 64, 3)), mask)
 
 
-def test_picture_and_mask_are_fitted_alike() -> None:
-    picture = Picture(noise((60, 90, 3)), mask_of((60, 90), np.s_[20:40], np.s_[30:60]))
-    fitted = picture.fitted((48, 32))
-    assert fitted.image.shape == (32, 48, 3) and picture.fitted((90, 60)) is picture
+def test_image_and_mask_are_fitted_alike() -> None:
+    init_image = InitPixels(noise((60, 90, 3)), mask_of((60, 90), np.s_[20:40], np.s_[30:60]))
+    fitted = init_image.fitted((48, 32))
+    assert fitted.image.shape == (32, 48, 3) and init_image.fitted((90, 60)) is init_image
     assert np.array_equal(fitted.mask, mask_of((32, 48), np.s_[11:21], np.s_[16:32]))
-    dot = Picture(noise((60, 90, 3)), mask_of((60, 90), np.s_[5:6], np.s_[7:8]))
+    dot = InitPixels(noise((60, 90, 3)), mask_of((60, 90), np.s_[5:6], np.s_[7:8]))
     assert 1 <= dot.fitted((48, 32)).mask.sum() <= 2  # too small for half of any pixel, it still counts
 
 
@@ -47,14 +47,14 @@ def test_a_mask_grows_by_a_share_of_its_own_size() -> None:
     assert wide[15:45, 30].all() and not wide[14, 30] and not wide[15, 15]  # 5 px, with round corners
 
 
-def test_pixels_beyond_the_seam_are_the_pictures_own() -> None:
-    picture = Picture(noise((64, 64, 3)), mask_of((64, 64), np.s_[20:40], np.s_[20:40]))
+def test_pixels_beyond_the_seam_are_the_init_images_own() -> None:
+    init_image = InitPixels(noise((64, 64, 3)), mask_of((64, 64), np.s_[20:40], np.s_[20:40]))
     painted = noise((64, 64, 3), 1)
-    kept = picture.kept_in(painted)
-    assert np.array_equal(kept[picture.mask], painted[picture.mask])
-    beyond = ~grown(picture.mask, SEAM / 20)
-    assert np.array_equal(kept[beyond], picture.image[beyond])
-    assert Picture(picture.image).kept_in(painted) is painted
+    kept = init_image.kept_in(painted)
+    assert np.array_equal(kept[init_image.mask], painted[init_image.mask])
+    beyond = ~grown(init_image.mask, SEAM / 20)
+    assert np.array_equal(kept[beyond], init_image.image[beyond])
+    assert InitPixels(init_image.image).kept_in(painted) is painted
 
 
 def test_a_digest_is_that_of_shape_and_content() -> None:
