@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import LabelError
@@ -69,34 +71,49 @@ def _spanning_tree(rings: Sequence[Ring]) -> list[_Bridge]:
     """The shortest bridges that link all rings (Prim's algorithm), in the order in which rings are reached.
 
     Lengths are the larger of the distances along x and y: the pixels of a drawn line. Among equally long bridges
-    the straightest is taken, because a slanted line there and back is not always drawn on the same pixels.
+    the straightest is taken, because a slanted line there and back is not always drawn on the same pixels. Two rings
+    are compared point by point only when Shapely's distance between them leaves room for a shorter bridge than those
+    that are known.
     """
     dense = [_densify(ring) for ring in rings]
-    points = np.concatenate([spots for spots, _ in dense])
-    positions = np.concatenate([places for _, places in dense])
-    owners = np.repeat(np.arange(len(rings)), [len(spots) for spots, _ in dense])
-    distance = np.full(len(points), np.inf, np.float32)
-    nearest = np.zeros(len(points), np.intp)
-    outside = np.ones(len(points), np.bool_)
-
+    firsts = np.cumsum([0, *(len(points) for points, _ in dense)])
+    outlines = [shapely.LinearRing(ring) for ring in rings]
     bridges: list[_Bridge] = []
-    newest = 0
-    while True:
-        outside &= owners != newest
-        waiting = np.flatnonzero(outside)
-        if not len(waiting):
-            return bridges
-        members = np.flatnonzero(owners == newest)
-        for block in np.array_split(waiting, 1 + len(waiting) * len(members) // 2_000_000):
-            apart = np.abs(points[block, None, :] - points[None, members, :])
-            gaps = apart.max(axis=2) + apart.min(axis=2) / _SLANT
-            best = gaps.argmin(axis=1)
-            reached = gaps[np.arange(len(block)), best]
-            closer = reached < distance[block]
-            distance[block[closer]], nearest[block[closer]] = reached[closer], members[best[closer]]
-        end = waiting[distance[waiting].argmin()]
-        start, newest = nearest[end], int(owners[end])
-        bridges.append((int(owners[start]), float(positions[start]), newest, float(positions[end])))
+    # (length or less, whether it is exact, end, how many rings were reached before the start's, from, to, start)
+    candidates: list[tuple[float, bool, int, int, int, int, int]] = []
+    waiting, newest = set(range(1, len(rings))), 0
+    while waiting:
+        others = sorted(waiting)
+        # The larger of two distances is at least the straight one over the root of 2; rounding is far below a hundredth.
+        least = shapely.distance(outlines[newest], [outlines[other] for other in others]) / np.sqrt(2) - 0.01
+        for bound, other in zip(least.tolist(), others, strict=True):
+            heapq.heappush(candidates, (bound, False, 0, len(bridges), newest, other, 0))
+        while True:
+            _, exact, end, rank, parent, child, start = heapq.heappop(candidates)
+            if child not in waiting:
+                continue
+            if exact:
+                break
+            length, start, end = _shortest(dense[parent][0], dense[child][0])
+            # Of equal ones the first in the order of points is taken, whichever rings were compared first.
+            heapq.heappush(candidates, (length, True, int(firsts[child]) + end, rank, parent, child, start))
+        entry = dense[child][1][end - int(firsts[child])]
+        bridges.append((parent, float(dense[parent][1][start]), child, float(entry)))
+        waiting.remove(child)
+        newest = child
+    return bridges
+
+
+def _shortest(starts: Ring, ends: Ring) -> tuple[float, int, int]:
+    """The length of the shortest bridge between points of two rings, and the indices of its start and end."""
+    best = (np.inf, 0, 0)
+    for block in np.array_split(np.arange(len(ends)), 1 + len(ends) * len(starts) // 2_000_000):
+        apart = np.abs(ends[block, None, :] - starts[None, :, :])
+        lengths = apart.max(axis=2) + apart.min(axis=2) / _SLANT
+        end, start = np.unravel_index(lengths.argmin(), lengths.shape)
+        if lengths[end, start] < best[0]:
+            best = (float(lengths[end, start]), int(start), int(block[end]))
+    return best
 
 
 def _worthwhile(rings: Sequence[Ring], bridges: Sequence[_Bridge], parts: set[int]) -> list[_Bridge]:

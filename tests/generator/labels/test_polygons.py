@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import cv2
 import numpy as np
 import pytest
 import shapely
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import minimum_spanning_tree
 
 from diffucurate.generator.errors import LabelError
+from diffucurate.generator.labels import polygon_bridges
 from diffucurate.generator.labels.polygon_bridges import bridge
 from diffucurate.generator.labels.polygons import Polygon, mask_to_polygons, polygons_to_mask, simplify
 
@@ -197,3 +201,21 @@ def test_pruning_leaves_out_specks_that_are_not_worth_their_bridge() -> None:
 def test_bridge_needs_something_to_join() -> None:
     with pytest.raises(LabelError, match="no polygons"):
         bridge([])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_bridges_are_the_shortest_there_are(seed: int) -> None:
+    """Against all pairs of points of all rings, and the shortest tree over those by SciPy."""
+    noise = cv2.GaussianBlur(np.random.default_rng(seed).normal(size=(40, 40)).astype(np.float32), (0, 0), 1.2)
+    rings = [ring for polygon in mask_to_polygons(noise > np.quantile(noise, 0.8)) for ring in polygon]
+    points = [polygon_bridges._densify(ring)[0] for ring in rings]
+    lengths = np.zeros((len(rings), len(rings)))
+    for a, b in combinations(range(len(rings)), 2):
+        lengths[a, b] = np.abs(points[a][:, None] - points[b][None]).max(axis=2).min()
+    bridges = polygon_bridges._spanning_tree(rings)
+    found = [
+        np.abs(polygon_bridges._at(rings[a], start) - polygon_bridges._at(rings[b], end)).max()
+        for a, start, b, end in bridges
+    ]
+    assert len(rings) > 4
+    assert sum(found) == pytest.approx(minimum_spanning_tree(lengths).sum(), abs=1e-3)
