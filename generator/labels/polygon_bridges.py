@@ -84,7 +84,7 @@ def _spanning_tree(rings: Sequence[Ring]) -> list[_Bridge]:
     waiting, newest = set(range(1, len(rings))), 0
     while waiting:
         others = sorted(waiting)
-        # The larger of two distances is at least the straight one over the root of 2; rounding is far below a hundredth.
+        # The larger of two distances is at least the straight one over the root of 2; rounding is below 0.01 px.
         least = shapely.distance(outlines[newest], [outlines[other] for other in others]) / np.sqrt(2) - 0.01
         for bound, other in zip(least.tolist(), others, strict=True):
             heapq.heappush(candidates, (bound, False, 0, len(bridges), newest, other, 0))

@@ -1,8 +1,8 @@
 """Masks to polygons and back, without loss. Knows only arrays.
 
-Shapely is used for bridges only (``polygon_bridges``): it fills nothing, it calls a ring that touches itself at a corner
-invalid, and its simplification that keeps topology takes 180 times as long as OpenCV's (512 px, 20 parts) for a slightly
-lower IoU with the mask.
+Shapely is used for bridges only (``polygon_bridges``): it fills nothing, it calls a ring that touches itself at a
+corner invalid, and its simplification that keeps topology takes 180 times as long as OpenCV's (512 px, 20 parts) for a
+slightly lower IoU with the mask.
 
 Coordinates are pixel EDGES, as FiftyOne, COCO polygons and YOLO read them: pixel (row r, column c) covers
 the square from (c, r) to (c + 1, r + 1), so a mask of one pixel at the origin has the corners (0, 0), (1, 0),
