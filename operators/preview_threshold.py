@@ -1,4 +1,4 @@
-"""Operator: attention labels of one sample at other settings, before a view is labelled with them.
+"""Operator: labels of one sample from its kept maps at other settings, before a view is labelled with them.
 
 The form; ``plugin.labelling.preview`` does the work. The image follows the settings in the form itself; running it
 offers ``label_images`` with the same settings.
@@ -15,16 +15,15 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.labels.settings import LabelSettings
+from diffucurate.generator.sources.registry import source_of_maps
 from diffucurate.operators.forms.fields import has_dataset, listed, param
+from diffucurate.operators.forms.label_preview import objects, preview_sample, show_preview
 from diffucurate.operators.forms.label_settings import (
     ask_settings,
-    given_settings,
-    in_words,
-    objects,
-    preview_sample,
+    read_settings,
+    settings_line,
     settings_params,
     settings_problem,
-    show_preview,
 )
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.operators.runtime.uris import uri_of
@@ -32,12 +31,11 @@ from diffucurate.operators.runtime.uris import uri_of
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
 
-SOURCE = "attention"
 LABEL_IMAGES = uri_of("label_images")
 
 
 class PreviewThreshold(LibraryOperator):
-    """One sample, settings -> its attention labels at these settings, stored nowhere."""
+    """One sample, settings -> its labels at these settings, stored nowhere."""
 
     NAME: ClassVar[str] = "preview_threshold"
     LABEL: ClassVar[str] = "Preview threshold"
@@ -48,7 +46,7 @@ class PreviewThreshold(LibraryOperator):
         self, sample: fo.Sample, *, settings: LabelSettings | None = None, classes: list[str] | None = None
     ) -> Any:
         """The same from Python: the objects that would be found; ``plugin.labelling.preview`` gives the pixels too."""
-        values = settings_params(SOURCE, settings) if settings is not None else {}
+        values = settings_params(source_of_maps(), settings) if settings is not None else {}
         return self.call(sample.dataset, {**values, "sample_id": sample.id, "classes": classes})
 
     def resolve_execution_options(self, ctx: ExecutionContext) -> foo.ExecutionOptions:
@@ -62,23 +60,25 @@ class PreviewThreshold(LibraryOperator):
             if sample is not None:
                 shown = types.Header(label=sample.filename, description="The selected image, else the first one")
                 inputs.view("sample", shown)
-            if settings_problem(ctx, SOURCE) is None:
-                show_preview(inputs, sample, given_settings(ctx, SOURCE), listed(param(ctx, "classes")))
-            ask_settings(inputs, ctx, SOURCE)
+            spec = source_of_maps()
+            if settings_problem(ctx, spec) is None:
+                show_preview(inputs, sample, read_settings(ctx, spec), listed(param(ctx, "classes")))
+            ask_settings(inputs, ctx, spec)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Use these settings"))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.labelling.preview import preview
 
-        sample, settings, classes = _sample(ctx), given_settings(ctx, SOURCE), listed(param(ctx, "classes"))
+        spec, sample, classes = source_of_maps(), _sample(ctx), listed(param(ctx, "classes"))
+        settings = read_settings(ctx, spec)
         if sample is None:
-            raise DatasetError("no image keeps its heatmaps; label images with attention first")
+            raise DatasetError(f"no image keeps its heatmaps; label images with {spec.name} first")
         found = preview(sample, settings, classes).labels.instances
         result = {
             "sample": sample.id,
             "image": sample.filename,
             "instances": len(found),
-            "found": [{"label": thing.label, "confidence": round(thing.confidence, 3)} for thing in found],
+            "found": [{"label": instance.label, "confidence": round(instance.confidence, 3)} for instance in found],
             "settings": settings.model_dump(),
             "classes": classes,
         }
@@ -89,14 +89,14 @@ class PreviewThreshold(LibraryOperator):
         yield from ()
 
     def output(self, result: dict[str, Any]) -> types.Object:
-        found = ", ".join(f"{thing['label']} ({thing['confidence']:.2f})" for thing in result.get("found", []))
+        objects_found = [f"{found['label']} ({found['confidence']:.2f})" for found in result.get("found", [])]
         outputs = super().output({"image": result.get("image")})
         if "settings" in result:
-            line = types.LabelValueView(read_only=True)
-            outputs.str("objects_found", label="Found", default=found or "nothing", view=line)
-            outputs.str("settings_used", label="Settings", default=in_words(SOURCE, result["settings"]), view=line)
-            params = {f"{SOURCE}_{name}": value for name, value in result["settings"].items()}
-            params |= {"source": SOURCE, "classes": result["classes"], "show_settings": True}
+            spec, line = source_of_maps(), types.LabelValueView(read_only=True)
+            outputs.str("objects_found", label="Found", default=", ".join(objects_found) or "nothing", view=line)
+            outputs.str("settings_used", label="Settings", default=settings_line(spec, result["settings"]), view=line)
+            params = {f"{spec.name}_{name}": value for name, value in result["settings"].items()}
+            params |= {"source": spec.name, "classes": result["classes"], "show_settings": True}
             label = "Label images with these settings"
             outputs.view("use", types.Button(label=label, operator=LABEL_IMAGES, prompt=True, params=params))
         return outputs

@@ -6,23 +6,23 @@ labels. Knows nothing of how the settings are used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.validation import StrictSettings
 
 
-class _Settings(StrictSettings):
-    """What the settings of all sources share: each is a number with a range, a choice or a switch. Those with a title,
-    numbers and switches, are asked for."""
+class SourceSettings(StrictSettings):
+    """The base of every label source's settings: each is a number with a range, a text, a choice or a switch.
+
+    Those with a description can be set on the command line; those with a title too are asked for in forms.
+    """
 
     prefix: ClassVar[str] = "settings"
 
 
-class LabelSettings(_Settings):
+class LabelSettings(SourceSettings):
     """How heatmaps become labels. All lengths and areas are relative, so they hold at any image size."""
 
     #: The power that a map in [0, 1] is raised to before it is cut. Attention names a part of an object, its cab or
@@ -36,7 +36,11 @@ class LabelSettings(_Settings):
     #: edges change the mask least (DiffuMask's idea); needs the image. "fixed": ``floor``. "learned": where learned
     #: tokens carry a threshold, that, moved by as much as ``floor`` is away from its default; elsewhere "otsu". Taken
     #: where such tokens are used and no cut was named.
-    cut: Literal["steepest", "otsu", "fixed", "agreement", "learned"] = "otsu"
+    cut: Literal["steepest", "otsu", "fixed", "agreement", "learned"] = Field(
+        default="otsu",
+        description="How the threshold is found: otsu, steepest, agreement, fixed, or learned, which learned tokens "
+        "bring along and which is taken where there are some.",
+    )
     #: Least value of such a map that can belong to an object; Otsu's threshold counts where it is higher. Chosen
     #: with the others (from 0.7 to 0.8 within 0.01).
     floor: float = Field(
@@ -107,10 +111,15 @@ class LabelSettings(_Settings):
     #: Least IoU with attention's mask that a refiner's mask needs to take its place. Chosen on rendered scenes set
     #: aside for it, with made-up refiners: 0.55 takes 87 of 100 exact masks and 4 of 100 that are twice as large.
     #: Above one half, no two objects that are apart can take the same mask.
-    min_agreement: float = Field(default=0.55, ge=0, le=1)
+    min_agreement: float = Field(
+        default=0.55,
+        ge=0,
+        le=1,
+        description="Least IoU with attention's mask that a refiner's mask needs to take its place.",
+    )
 
 
-class YoloSettings(_Settings):
+class YoloSettings(SourceSettings):
     """Which of YOLOv8's detections become labels."""
 
     #: Detections of lower confidence are left out.
@@ -128,29 +137,3 @@ class YoloSettings(_Settings):
 
 
 DEFAULT_SETTINGS = LabelSettings()
-
-Settings = LabelSettings | YoloSettings
-
-#: The settings of each source that has any.
-SETTINGS: dict[str, type[LabelSettings] | type[YoloSettings]] = {"attention": LabelSettings, "yolov8": YoloSettings}
-
-
-def settings_of(source: str, values: Mapping[str, Any]) -> Settings:
-    """The settings of ``source``, one of ``SETTINGS``, from plain values; what is not named has its default.
-
-    Raises:
-        InvalidSetting: a name that is no setting of the source, or a value outside its range; the field is called
-            ``settings.<name>``.
-    """
-    return SETTINGS[source](**values)
-
-
-def check_settings(source: str, settings: Settings) -> None:
-    """See that ``settings`` are those of ``source``, one of ``SETTINGS``.
-
-    Raises:
-        InvalidSetting: they are of another type.
-    """
-    expected = SETTINGS[source]
-    if not isinstance(settings, expected):
-        raise InvalidSetting("settings", settings, f"source '{source}' takes {expected.__name__}")

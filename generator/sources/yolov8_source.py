@@ -26,6 +26,7 @@ from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.settings import YoloSettings
 from diffucurate.generator.models.built_in import yolo_path
+from diffucurate.generator.sources.extras import ULTRALYTICS
 
 #: What Ultralytics reads from the environment while it is imported, unless the user has set it.
 _ENVIRONMENT = {
@@ -136,7 +137,7 @@ def prepare_ultralytics() -> None:
     if "ultralytics" in sys.modules:
         return
     if importlib.util.find_spec("ultralytics") is None:
-        raise ModelError("YOLOv8 needs Ultralytics (AGPL-3.0): pip install 'diffucurate[yolo]'")
+        raise ModelError(ULTRALYTICS.remedy("YOLOv8"))
     settings = _ENVIRONMENT
     if "YOLO_CONFIG_DIR" not in os.environ:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diffucurate"

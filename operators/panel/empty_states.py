@@ -7,6 +7,7 @@ from typing import NamedTuple
 import fiftyone as fo
 from fiftyone.operators.executor import ExecutionContext
 
+from diffucurate.generator.sources.registry import all_sources
 from diffucurate.operators.panel.state import COVERAGE, OVERVIEW, Settings
 from diffucurate.operators.panel.widgets import OperatorButton
 from diffucurate.plugin.fiftyone_private import shows_patches_or_frames
@@ -85,7 +86,8 @@ def _no_labels(images: int) -> Advice:
 
 
 def _only_one_source(source: str) -> Advice:
-    other = next(name for name in ("yolov8", "attention") if name != source)
+    others = [spec for spec in all_sources() if spec.name != source]
+    other = min(others, key=lambda spec: spec.keeps_maps).name  # one that goes by the image alone first
     sentence = f"So far only {source} has labelled these images. Label them with another source, and compare the two."
     button = OperatorButton("Label with another source", "label_images", "label", {"source": other})
     return Advice("Only one label source", sentence, button)

@@ -12,6 +12,8 @@ from zlib import crc32
 
 import numpy as np
 
+from diffucurate.generator.sources.registry import all_sources, find_source
+
 #: Family -> its shades, the first of which stands for the source. They were chosen to be as far from each other as
 #: can be for usual, deuteranopic and protanopic vision, and warm and cool ones ordered so that the same class in
 #: both is as different as can be for all three.
@@ -23,14 +25,11 @@ FAMILIES = {
     "grey": ("#B8B8B8", "#5C5C5C", "#E8E8E8", "#8A8A8A", "#3D3D3D", "#A1A1A1", "#737373", "#D0D0D0"),
 }
 
-_FIXED = {"attention": "warm", "yolov8": "cool"}
-_OTHERS = tuple(name for name in FAMILIES if name not in _FIXED.values())
-
 #: Classes beyond a family's shades get them again, mixed with white or black by so much; then all over again.
 _TINTS = ((0, 0.0), (255, 0.45), (0, 0.45))
 
 #: Heat, 0 to 1 -> colour: dark to light and even to the eye, as matplotlib's inferno is. It begins where heat is
-#: first shown (``FAINT_HEAT``), not at 0, so that the faintest heat is a violet that stands out from most pictures.
+#: first shown (``FAINT_HEAT``), not at 0, so that the faintest heat is a violet that stands out from most images.
 HEAT_SCALE = (
     (0.0, "#420A68"), (0.3, "#420A68"), (0.44, "#781C6D"), (0.58, "#A52C60"), (0.7, "#CF4446"),
     (0.8, "#ED6925"), (0.9, "#FB9B06"), (1.0, "#F7D13D"),
@@ -38,11 +37,14 @@ HEAT_SCALE = (
 
 
 def family_of(source: str, taken: Iterable[str] = ()) -> str:
-    """The colour family of a label source: fixed for ours, else by the source's name, avoiding those ``taken``."""
-    if source in _FIXED:
-        return _FIXED[source]
-    start = crc32(source.encode()) % len(_OTHERS)
-    preferred = [*_OTHERS[start:], *_OTHERS[:start]]
+    """The colour family of a label source: the registered one, else by the source's name, avoiding those ``taken``."""
+    spec = find_source(source)
+    if spec is not None and spec.family is not None:
+        return spec.family
+    reserved = {spec.family for spec in all_sources()}
+    free = [name for name in FAMILIES if name not in reserved] or list(FAMILIES)
+    start = crc32(source.encode()) % len(free)
+    preferred = [*free[start:], *free[:start]]
     occupied = set(taken)
     return next((name for name in preferred if name not in occupied), preferred[0])
 

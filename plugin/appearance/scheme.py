@@ -12,6 +12,7 @@ from typing import Any
 
 import fiftyone as fo
 
+from diffucurate.generator.sources.registry import keeps_maps
 from diffucurate.plugin.appearance.palette import FAMILIES, HEAT_SCALE, family_of, heat_table, shades
 from diffucurate.plugin.appearance.sidebar import group_fields
 from diffucurate.plugin.store import field_names
@@ -123,6 +124,6 @@ def _of_source(source: str, family: str, classes: Sequence[str]) -> list[Mapping
         {"path": field_names.polygons(source), **mark, **by_label},
         {"path": field_names.mask(source), **mark, **by_id},
     ]
-    if source == "attention":
+    if keeps_maps(source):
         entries += [{"path": field_names.heatmap(name), **mark} for name in classes]
     return entries

@@ -10,15 +10,13 @@ from collections.abc import Iterable, Sequence
 
 import fiftyone as fo
 
+from diffucurate.generator.sources.registry import keeps_maps, title_of
 from diffucurate.plugin.store import caption_document, field_names
 from diffucurate.plugin.store.classes import read_classes
 from diffucurate.plugin.store.init_document import PARTS
 from diffucurate.plugin.store.label_sources import compared
 
 PROMPT, QUALITY, DETAILS = "Prompt", "Quality", "Details"
-
-#: How sources are written where a plain capital letter is not right.
-_SPELT = {"yolov8": "YOLOv8", "mask2former": "Mask2Former"}
 
 _PROMPT_FIELDS = (
     field_names.PROMPT,
@@ -72,7 +70,7 @@ def _homes(dataset: fo.Dataset, sources: Iterable[str]) -> dict[str, list[str]]:
     wanted: dict[str, Sequence[str]] = {}
     for source in sources:
         own = [field_names.instances(source), field_names.mask(source), field_names.polygons(source)]
-        wanted[_SPELT.get(source, source[:1].upper() + source[1:])] = own + heatmaps * (source == "attention")
+        wanted[title_of(source)] = own + heatmaps * keeps_maps(source)
     pairs = compared(dataset)
     scores = [name for name, field in schema.items() if isinstance(field, fo.FloatField) and name.endswith("_score")]
     wanted[PROMPT] = [*_PROMPT_FIELDS[:2], *_attributes(dataset), *_PROMPT_FIELDS[2:]]

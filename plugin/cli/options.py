@@ -37,12 +37,6 @@ Classes = Annotated[
         "(repeatable).",
     ),
 ]
-Tokens = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME,...", help="attention: tokens from 'learn-token' that help to find their classes (repeatable)."
-    ),
-]
 
 # -- What is to be painted
 

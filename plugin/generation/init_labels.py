@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import ImageError
 from diffucurate.generator.labels.from_maps import labels_from_maps
+from diffucurate.generator.labels.maps.stored_maps import as_stored
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.painting.init_images import covered, within
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generation.init_reader import InitImageReader
 from diffucurate.plugin.store.classes import Phrases
-from diffucurate.plugin.store.label_files import as_stored, attention_fields, store_heatmaps, store_labels
+from diffucurate.plugin.store.label_files import attention_fields, store_heatmaps, store_labels
 from diffucurate.plugin.store.label_objects import LabelledObject
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from diffucurate.plugin.store import field_names
 class Plan(NamedTuple):
     """Counts of images, of all those that are to be labelled.
 
-    ``mapped`` have kept class maps, so ``attention`` needs no model for them; ``labelled`` have labels of the
-    source already, which new ones replace.
+    ``mapped`` have kept class maps, so that a source for ``painted`` images needs no model for them; ``labelled`` have
+    labels of the source already, which new ones replace.
     """
 
     images: int

@@ -1,7 +1,7 @@
-"""Attention labels of one image at other settings, to be looked at before a whole view is labelled with them.
+"""Labels of one image at other settings, to be looked at before a whole view is labelled with them.
 
-Made from the class maps that the sample keeps, exactly as ``label`` would, but nothing is stored and no model is
-loaded. Knows nothing of forms.
+Made from the class maps that the sample keeps, by the source that they are of and exactly as ``label`` would, but
+nothing is stored and no model is loaded. Knows nothing of forms.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
-from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.labels.drawing import draw
-from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Labels
-from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings, Settings
+from diffucurate.generator.labels.settings import SourceSettings
+from diffucurate.generator.sources import LabelRequest
+from diffucurate.generator.sources.registry import source_of_maps
 from diffucurate.plugin.appearance.palette import family_of, shades
+from diffucurate.plugin.labelling.images import SampleImage, maps_path
 from diffucurate.plugin.labelling.label import wanted_classes
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases, read_classes
 from diffucurate.plugin.store.label_values import instances_of
-from diffucurate.plugin.store.media_files import read_image, read_maps
-from diffucurate.plugin.store.samples import prompt_of
+from diffucurate.plugin.store.media_files import read_image
 
-SOURCE = "attention"
-
-#: Pixels between the pictures of an overlay, and their colour: a grey for dark and light surroundings.
+#: Pixels between the images of an overlay, and their colour: a grey for dark and light surroundings.
 _GAP, _GREY = 8, 128
 
 
@@ -52,47 +51,45 @@ class Preview:
 
     @property
     def overlay(self) -> NDArray[np.uint8]:
-        """``image``, ``now`` and ``then`` side by side: (H, n W + (n - 1) 8, 3) uint8 RGB, for n = 2 or 3 pictures."""
+        """``image``, ``now`` and ``then`` side by side: (H, n W + (n - 1) 8, 3) uint8 RGB, for n = 2 or 3 images."""
         gap = np.full((self.image.shape[0], _GAP, 3), _GREY, np.uint8)
-        pictures = [picture for picture in (self.image, self.now, self.then) if picture is not None]
-        return np.hstack([part for picture in pictures for part in (gap, picture)][1:])
+        images = [image for image in (self.image, self.now, self.then) if image is not None]
+        return np.hstack([part for image in images for part in (gap, image)][1:])
 
 
 def preview(
-    sample: fo.Sample, settings: Settings = DEFAULT_SETTINGS, classes: Phrases | Sequence[str] | None = None
+    sample: fo.Sample, settings: SourceSettings | None = None, classes: Phrases | Sequence[str] | None = None
 ) -> Preview:
-    """The attention labels of a sample at ``settings``, beside those it holds; nothing is changed.
+    """The labels of a sample at ``settings``, beside those of the same source that it holds; nothing is changed.
 
     Args:
         sample: of a dataset, with class maps that were kept when it was painted or labelled by attention.
-        settings: how maps become labels.
+        settings: how maps become labels, ``LabelSettings``; the defaults where left out.
         classes: those to look for, all of the dataset's by default; as for ``label``.
 
     Raises:
         DatasetError: the sample keeps no maps, or its image cannot be read.
         InvalidSetting: ``settings`` are another source's, or ``classes`` is empty or a single text.
     """
-    if not isinstance(settings, LabelSettings):
-        raise InvalidSetting("settings", settings, f"source '{SOURCE}' takes {LabelSettings.__name__}")
-    dataset = sample.dataset
-    path = sample[field_names.ATTENTION_MAPS] if dataset.has_sample_field(field_names.ATTENTION_MAPS) else None
-    if path is None or not os.path.isfile(path):
+    spec, dataset = source_of_maps(), sample.dataset
+    spec.check({}, settings)
+    if maps_path(sample) is None:
         raise DatasetError(
             f"{os.path.basename(sample.filepath)} keeps no heatmaps, so without a model there is nothing to preview; "
-            "label it with attention first"
+            f"label it with {spec.name} first"
         )
     try:
-        image = read_image(sample.filepath)
+        image = SampleImage(sample, read_image(sample.filepath))
     except OSError as error:
         raise DatasetError(f"{sample.filepath} cannot be read; put the image back or choose another one") from error
-    wanted = wanted_classes(dataset, classes)
-    maps = {name: heat for name, heat in read_maps(path).items() if name in wanted}
-    labels = labels_from_maps(maps, image, wanted, prompt_of(sample), settings)
-    current = _current(sample, image.shape[:2])
-    found = [*labels.classes, *(current.classes if current else ())]
-    colours = {name: ImageColor.getrgb(colour)[:3] for name, colour in class_colours(dataset, SOURCE, found).items()}
-    now = None if current is None else draw(image, current, colours)
-    return Preview(labels, current, image, now, draw(image, labels, colours))
+    request = LabelRequest(wanted_classes(dataset, classes), settings or spec.make_settings({}))
+    ((_, result),) = spec.load(request).results([image])
+    labels, current = result.labels, _current(sample, spec.name, image.shape)
+    shown = [*labels.classes, *(current.classes if current else ())]
+    colours = class_colours(dataset, spec.name, shown)
+    rgb = {name: ImageColor.getrgb(colour)[:3] for name, colour in colours.items()}
+    now = None if current is None else draw(image.pixels, current, rgb)
+    return Preview(labels, current, image.pixels, now, draw(image.pixels, labels, rgb))
 
 
 def first_with_maps(samples: fo.Dataset | fo.DatasetView) -> fo.Sample | None:
@@ -115,16 +112,16 @@ def class_colours(dataset: fo.Dataset, source: str, classes: Sequence[str]) -> d
 
 def data_uri(pixels: NDArray[np.uint8], side: int) -> str:
     """(H, W, 3) uint8 RGB as the address of a JPEG that a page can show at once, at most ``side`` pixels a side."""
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((side, side))
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side))
     content = io.BytesIO()
-    picture.save(content, format="JPEG", quality=90)
+    image.save(content, format="JPEG", quality=90)
     return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode("ascii")
 
 
-def _current(sample: fo.Sample, shape: tuple[int, int]) -> Labels | None:
-    """The attention labels that the sample holds; classes that the person has renamed are kept."""
-    field = field_names.instances(SOURCE)
+def _current(sample: fo.Sample, source: str, shape: tuple[int, int]) -> Labels | None:
+    """The labels of ``source`` that the sample holds; classes that the person has renamed are kept."""
+    field = field_names.instances(source)
     detections = sample[field] if sample.has_field(field) else None
     if detections is None:
         return None

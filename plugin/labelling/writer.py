@@ -11,8 +11,10 @@ from typing import Any
 
 import fiftyone as fo
 
+from diffucurate.generator.sources import LabelResult
+from diffucurate.generator.sources.registry import keeps_maps
 from diffucurate.plugin.appearance.scheme import apply_default_appearance
-from diffucurate.plugin.labelling.labellers import Image, Result
+from diffucurate.plugin.labelling.images import SampleImage
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases, extend_classes
 from diffucurate.plugin.store.label_files import media_of, store_heatmaps, store_labels
@@ -40,7 +42,7 @@ class LabelWriter:
         before = set(self._dataset.get_field_schema())
         self._classes = list(extend_classes(self._dataset, classes))
         declare_label_fields(self._dataset, self._source, self._classes)
-        if self._source == "attention":
+        if keeps_maps(self._source):
             declare_heatmaps(self._dataset, classes)
             heatmaps = [name for name in map(field_names.heatmap, self._classes) if self._has(name)]
             self._maps = [field_names.ATTENTION_MAPS, *heatmaps]
@@ -49,7 +51,7 @@ class LabelWriter:
     def _has(self, name: str) -> bool:
         return bool(self._dataset.has_sample_field(name))
 
-    def save(self, image: Image, result: Result) -> None:
+    def save(self, image: SampleImage, result: LabelResult) -> None:
         if new := [name for name in result.labels.classes if name not in self._classes]:
             self._admit({name: [name] for name in new})
         sample = image.sample

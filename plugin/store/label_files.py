@@ -6,15 +6,15 @@ New labels always go to new files (``stem`` holds the run's key); the caller rem
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
-import numpy as np
-from numpy.typing import NDArray
 
+from diffucurate.generator.labels.maps.stored_maps import Heatmaps, as_stored
 from diffucurate.generator.labels.model import Labels
+from diffucurate.generator.sources.registry import source_of_maps
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases
 from diffucurate.plugin.store.label_values import HEATMAP_RANGE, heatmap_pixels, label_fields
@@ -22,13 +22,6 @@ from diffucurate.plugin.store.media_files import write_maps, write_png
 
 if TYPE_CHECKING:
     from diffucurate.generator.painting.painter import Painting
-
-Heatmaps = dict[str, NDArray[np.float32]]
-
-
-def as_stored(heatmaps: Mapping[str, NDArray[np.floating[Any]]]) -> Heatmaps:
-    """Raw maps with the precision they are stored in: labels made from these can be made again later."""
-    return {name: np.asarray(values, np.float16).astype(np.float32) for name, values in heatmaps.items()}
 
 
 def store_heatmaps(heatmaps: Heatmaps, shape: tuple[int, int], folder: Path, stem: str) -> dict[str, Any]:
@@ -51,7 +44,7 @@ def store_labels(source: str, labels: Labels, folder: Path, stem: str) -> dict[s
 
 
 def attention_fields(painting: Painting, classes: Phrases, folder: Path, stem: str) -> dict[str, Any]:
-    """Make attention labels of a painting from its maps, store both, and return their fields' values.
+    """Make labels of a painting from its attention maps, store both, and return their fields' values.
 
     ``classes`` are all of the dataset's with their phrases, in the order of their ids.
     """
@@ -59,7 +52,8 @@ def attention_fields(painting: Painting, classes: Phrases, folder: Path, stem: s
 
     stored = as_stored(painting.heatmaps)
     labels = labels_from_maps(stored, painting.image, classes, painting.job.prompt)
-    return store_heatmaps(stored, labels.semantic.shape, folder, stem) | store_labels("attention", labels, folder, stem)
+    heatmaps = store_heatmaps(stored, labels.semantic.shape, folder, stem)
+    return heatmaps | store_labels(source_of_maps().name, labels, folder, stem)
 
 
 def media_of(sample: fo.Sample, names: Iterable[str]) -> list[str]:

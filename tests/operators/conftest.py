@@ -107,8 +107,9 @@ def painted_once(scenes: list[Scene], tmp_path_factory: pytest.TempPathFactory) 
     import fiftyone as fo
 
     from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps
+    from diffucurate.generator.labels.maps.stored_maps import as_stored
     from diffucurate.plugin.store.classes import extend_classes
-    from diffucurate.plugin.store.label_files import as_stored, store_heatmaps, store_labels
+    from diffucurate.plugin.store.label_files import store_heatmaps, store_labels
     from diffucurate.plugin.store.media_files import write_png
     from diffucurate.plugin.store.schema import declare_heatmaps, declare_label_fields
 

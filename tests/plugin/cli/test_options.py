@@ -13,8 +13,8 @@ import pytest
 import typer
 
 import diffucurate as dc
-from diffucurate.generator.labels.settings import SETTINGS
 from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.generator.sources.registry import all_sources
 from diffucurate.plugin.cli.app import app
 from diffucurate.plugin.curation.curate import undo_curation
 
@@ -54,8 +54,12 @@ EXCEPTIONS = {
     ("generate", "captions"): "recipe",
     ("generate", "instances"): "recipe",
     ("generate", "class_prompt"): "recipe",
-    ("label", "threshold"): "settings.floor",  # what forms and errors call it
-    **{("label", name): "settings" for model in SETTINGS.values() for name in model.model_fields},
+    **{
+        ("label", word): "settings"
+        for spec in all_sources()
+        for word, meaning in spec.command_words().items()
+        if meaning.is_setting
+    },
     ("provenance", "repaint"): "whether repaint is called too",
     ("train-token", "lora_rank"): "lora",
     ("train-token", "lora_learning_rate"): "lora",
@@ -71,7 +75,7 @@ MEANINGS = {
     "--min-agreement": 2,  # of a refiner; of two sources
     "--min-area": 2,  # a setting of attention; a rule
     "--min-confidence": 2,  # a setting of sources; a rule
-    "--model": 2,  # a diffusion model; a language model
+    "--model": 3,  # a diffusion model that paints; one that looks at images; a language model
     "--name": 2,  # of a class token; of a word's files
     "--prompt": 2,  # of whole images; with the new object
     "--save-as": 2,  # a view; a dataset

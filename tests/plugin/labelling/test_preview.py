@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.labels.maps.stored_maps import as_stored
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.plugin.labelling.label import label
 from diffucurate.plugin.labelling.plan import Plan, plan
 from diffucurate.plugin.labelling.preview import class_colours, first_with_maps, preview
-from diffucurate.plugin.store.label_files import as_stored, store_heatmaps
+from diffucurate.plugin.store.label_files import store_heatmaps
 from diffucurate.plugin.store.label_values import instances_of
 from diffucurate.plugin.store.media_files import write_png
 from diffucurate.plugin.store.schema import declare_heatmaps

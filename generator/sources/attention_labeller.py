@@ -1,0 +1,137 @@
+"""How ``attention`` labels images: from class maps that were kept, else from those of a model that looks at them.
+
+No model is loaded until an image needs one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from diffucurate.generator.errors import InvalidSetting
+from diffucurate.generator.labels.from_maps import labels_from_maps
+from diffucurate.generator.labels.maps.stored_maps import Heatmaps, as_stored
+from diffucurate.generator.labels.model import Labels
+from diffucurate.generator.labels.settings import LabelSettings
+from diffucurate.generator.models.names import BUILT_IN
+from diffucurate.generator.sources.protocol import ImageToLabel, LabelRequest, LabelResult
+from diffucurate.generator.text.class_mentions import find_phrases
+
+if TYPE_CHECKING:
+    from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
+    from diffucurate.generator.labels.segment_anything import SamRefiner
+    from diffucurate.generator.sources.attention_source import AttentionSource
+
+
+class AttentionLabeller:
+    """Follows the ``Labeller`` protocol; the options are those of the source ``attention``, as for ``label``.
+
+    Raises:
+        ModelError: the refiner cannot be loaded, or a token's file is broken.
+        InvalidSetting: a token that is unknown or finds none of the classes, or contrast where several models painted
+            the images.
+    """
+
+    def __init__(self, request: LabelRequest[LabelSettings]) -> None:
+        tokens, contrast, refiner = (request.options.get(name) for name in ("tokens", "contrast", "refiner"))
+        model = request.options.get("model")
+        if contrast and model is None and not tokens:
+            model = _painter(request.painters())
+        self._contrast, self._model = contrast, model
+        self._by_tokens: AttentionSource | None = None
+        settings = request.settings
+        if tokens:
+            found = _found_tokens(tokens, request.classes)
+            self._model = model or next(iter(found.values())).provenance.model
+            self._by_tokens = _source(request, self._model, found)
+            settings = self._by_tokens.settings
+        #: With the model that painted the images, and the threshold that tokens carry, where none was named.
+        self.request = replace(request, settings=settings, options={**request.options, "model": model})
+        self._refiner: SamRefiner | None = None
+        if refiner is not None:
+            from diffucurate.generator.labels.segment_anything import SamRefiner
+
+            self._refiner = SamRefiner(refiner, request.device, settings.min_agreement)
+
+    def results(self, images: Sequence[ImageToLabel]) -> Iterator[tuple[int, LabelResult]]:
+        without = []
+        for index, image in enumerate(images):
+            maps = self._usable_maps(image)
+            if maps is None:
+                without.append(index)
+            else:
+                yield index, LabelResult(self._labels(maps, image))
+        if without:
+            source = self._by_tokens or _source(self.request, self._model or BUILT_IN)
+            chosen = [images[index] for index in without]
+            found = source.heatmaps([image.pixels for image in chosen], [image.prompt for image in chosen])
+            for index, image, raw in zip(without, chosen, found, strict=True):
+                maps = as_stored(raw)
+                yield index, LabelResult(self._labels(maps, image, source.calibrated), maps)
+
+    def _usable_maps(self, image: ImageToLabel) -> Heatmaps | None:
+        """The image's kept maps; None where it has none, where tokens or contrast are to look, or where a model was
+        named and they lack a class it could find."""
+        if self._by_tokens is not None or self._contrast:
+            return None
+        maps = image.kept_maps()
+        if maps is None or self._model is None:
+            return maps
+        classes = self.request.classes
+        mentioned = classes if image.prompt is None else find_phrases(image.prompt, classes)
+        return maps if all(name in maps for name in mentioned) else None
+
+    def _labels(self, maps: Heatmaps, image: ImageToLabel, calibrated: Sequence[str] = ()) -> Labels:
+        classes, settings = self.request.classes, self.request.settings
+        chosen = {name: heat for name, heat in maps.items() if name in classes}
+        labels = labels_from_maps(chosen, image.pixels, classes, image.prompt, settings, calibrated)
+        return labels if self._refiner is None else self._refiner.refine(image.pixels, labels, chosen)
+
+
+def _source(
+    request: LabelRequest[LabelSettings], model: str, tokens: Mapping[str, ClassToken] | None = None
+) -> AttentionSource:
+    from diffucurate.generator.sources.attention_source import AttentionSource
+
+    return AttentionSource(
+        request.classes,
+        model,
+        request.device,
+        request.settings,
+        batch_size=request.batch_size,
+        tokens=tokens,
+        contrast=request.options.get("contrast"),
+    )
+
+
+def _painter(models: Sequence[str]) -> str | None:
+    """The model that painted the images; None where none was painted.
+
+    Raises:
+        InvalidSetting: several models did.
+    """
+    if len(models) > 1:
+        several = ", ".join(models)
+        raise InvalidSetting(
+            "contrast", True, f"{several} painted these images; name the model that is to look at them"
+        )
+    return models[0] if models else None
+
+
+def _found_tokens(names: Sequence[str], classes: Mapping[str, Sequence[str]]) -> dict[str, ClassToken]:
+    """Class -> the learned token that finds it."""
+    from diffucurate.generator.attention.class_tokens.class_tokens import find_token
+
+    tokens: dict[str, ClassToken] = {}
+    for name in names:
+        token = find_token(name)
+        if token.label not in classes:
+            remedy = f"it finds '{token.label}', which is none of the classes ({', '.join(classes)}); add it to them"
+            raise InvalidSetting("tokens", name, remedy)
+        if token.label in tokens:
+            raise InvalidSetting(
+                "tokens", name, f"another one finds '{token.label}' too; name one token for each class"
+            )
+        tokens[token.label] = token
+    return tokens
