@@ -1,4 +1,4 @@
-"""What a diffusion model attends to while it paints, as one map per class."""
+"""The attention of a diffusion model while it paints, as one map per class."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Concept attention (Helbling et al. 2025): where in an image of Flux each of some concepts is, named or not.
+"""Concept attention (Helbling et al. 2025): the place of concepts in an image of Flux, whether the prompt names them or
+not.
 
-The concepts ride along as a third stream: in every block they are treated as words are, with the block's own weights,
-and attend to each other and to the image, which never sees them. Where an image token's attention output resembles a
-concept's more than any other's, there the concept is. The concepts' stream is computed beside the model from what its
-layers give in passing, so images come out as they would without it.
+The concepts are a third stream of tokens: in every block they are processed as words are, with the block's own weights,
+and attend to each other and to the image, which does not attend to them. An image token belongs to the concept whose
+attention output is most similar to its own. The concepts' stream is computed beside the model from the observed outputs
+of its layers, so images come out as they would without it.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ class ConceptTrace:
     Args:
         pipe: a Flux pipeline with its T5 encoder and tokenizer.
         phrases: class -> the phrases that mean it, of which the first is taken as the concept.
-        background: concepts that take their share of every pixel and get no map.
+        background: concepts that compete for the pixels and get no map.
         settings: ``depth`` says which of the blocks are read and ``noise`` which passes; nothing else applies.
 
     Raises:
         ModelError: a model of another kind.
-        InvalidSetting: fewer than two concepts, which would share nothing.
+        InvalidSetting: fewer than two concepts, which would not compete.
     """
 
     def __init__(
@@ -151,7 +152,7 @@ class ConceptTrace:
         self._seen = {"states": kwargs["hidden_states"]}
 
     def _ride(self, number: int) -> Callable[[Any, Any, dict[str, Any], Any], None]:
-        """The concepts' way through one block, after the image's."""
+        """A hook that computes the concepts' stream in one block, after the image's."""
 
         @torch.no_grad()
         def ride(block: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
@@ -170,19 +171,19 @@ class ConceptTrace:
         return ride
 
     def _boarded(self) -> tuple[Tensor, Tensor]:
-        """The concepts before the first block, (rows, concepts, channels), and what modulates them: time and guidance
-        as the image's, with no prompt."""
-        model, given = self._family.model, self._arguments
-        latents, pooled = given["hidden_states"], given["pooled_projections"]
+        """The concepts before the first block, (rows, concepts, channels), and their modulation: time and guidance as
+        the image's, without a prompt."""
+        model, arguments = self._family.model, self._arguments
+        latents, pooled = arguments["hidden_states"], arguments["pooled_projections"]
         if self._words is None:
             raise ModelError("the concepts are encoded when the trace is entered: use it in a `with` statement")
-        words = model.context_embedder(self._words.to(given["encoder_hidden_states"]))
-        told = [given[name] for name in ("timestep", "guidance") if given.get(name) is not None]
-        times = [1000 * value.to(latents.dtype) for value in told]
+        words = model.context_embedder(self._words.to(arguments["encoder_hidden_states"]))
+        conditions = [arguments[name] for name in ("timestep", "guidance") if arguments.get(name) is not None]
+        times = [1000 * value.to(latents.dtype) for value in conditions]
         return words.expand(latents.shape[0], -1, -1), model.time_text_embed(*times, torch.zeros_like(pooled))
 
     def _attend(self, attn: Any, concepts: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-        """(rows, concepts, channels): what the concepts find among themselves and in the image."""
+        """(rows, concepts, channels): the attention output of the concepts, over themselves and the image."""
 
         def heads(projected: Tensor) -> Tensor:
             return projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
@@ -192,7 +193,7 @@ class ConceptTrace:
         value = self._seen["value"] if "value" in self._seen else attn.to_v(image)
         cosines, sines = (part[-image.shape[1] :] for part in rotary)
         image_key = rotated(attn.norm_k(heads(key)), cosines, sines)
-        # Words and concepts all stand at place 0, where the rotary embedding turns nothing.
+        # Words and concepts are all at position 0, where the rotary embedding is the identity.
         query = attn.norm_added_q(heads(attn.add_q_proj(concepts)))
         key = torch.cat([attn.norm_added_k(heads(attn.add_k_proj(concepts))), image_key], dim=2)
         value = torch.cat([heads(attn.add_v_proj(concepts)), heads(value)], dim=2)

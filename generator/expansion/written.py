@@ -30,7 +30,11 @@ def caption_in(text: str) -> str:
 
 
 def problem(
-    caption: str, labels: Collection[str], classes: Mapping[str, Sequence[str]], said: Collection[str], most_words: int
+    caption: str,
+    labels: Collection[str],
+    classes: Mapping[str, Sequence[str]],
+    existing: Collection[str],
+    most_words: int,
 ) -> str | None:
     """Why a caption is of no use, None where it is.
 
@@ -38,7 +42,7 @@ def problem(
         caption: one line of text.
         labels: the classes that it has to name, each by one of its phrases.
         classes: class -> the phrases that mean it.
-        said: the captions that there are already, as ``folded`` makes them.
+        existing: the captions that there are already, as ``folded`` makes them.
         most_words: longer ones are refused.
     """
     words = caption.split()
@@ -48,7 +52,7 @@ def problem(
         return TOO_LONG
     if not set(labels) <= set(find_phrases(caption, classes)):
         return UNNAMED
-    return REPEATED if folded(caption) in said else None
+    return REPEATED if folded(caption) in existing else None
 
 
 def folded(caption: str) -> str:

@@ -34,7 +34,7 @@ class Written:
 
 @contextmanager
 def replacing_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A new folder to write to, which becomes ``target`` when all went well and is removed when not.
+    """A new folder to write to. It replaces ``target`` when the block ends, and is removed when the block raises.
 
     Raises:
         ExportError: ``target`` is a file, or a folder that is not empty without ``overwrite``; or the folder
@@ -71,7 +71,7 @@ class ImageFolder:
         self._taken: set[tuple[str, str]] = set()
 
     def add(self, record: ExportRecord) -> Path:
-        """The image's new path. Names that are taken get a number, for images of several folders may share one.
+        """The image's new path. A name that is taken gets a number: images of several folders may share one.
 
         Raises:
             ExportError: the image is not there, or the split's name is no plain folder name.

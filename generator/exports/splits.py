@@ -1,4 +1,4 @@
-"""Which image belongs to which split. Knows ids and shares, nothing of images or folders, and imports as little."""
+"""Which image belongs to which split. Knows ids and shares only. Light."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from diffucurate.generator.errors import ExportError, InvalidSetting
 
 
 def parse_splits(text: str) -> dict[str, float]:
-    """``train=0.8,val=0.2`` as a mapping; which names and shares make sense is for ``check_splits`` to say.
+    """``train=0.8,val=0.2`` as a mapping; ``check_splits`` says which names and shares are valid.
 
     Raises:
         InvalidSetting: the text is not of this form, or a name comes twice.
@@ -30,7 +30,7 @@ def parse_splits(text: str) -> dict[str, float]:
 
 
 def assign_splits(ids: Iterable[str], fractions: Mapping[str, float]) -> dict[str, str]:
-    """A split for each id, by the order of the ids' hashes: neither the order nor the company of runs matters.
+    """A split for each id, by the order of the ids' hashes, so the order of ``ids`` does not matter.
 
     The sizes are exact: each is its fraction of the number of ids, rounded so that they add up (largest remainder).
 
@@ -50,7 +50,7 @@ def assign_splits(ids: Iterable[str], fractions: Mapping[str, float]) -> dict[st
 
 def check_splits(fractions: Mapping[str, float]) -> None:
     """Raise an ExportError unless there are splits with plain names, each with a share above 0, that add up to 1."""
-    # Asked for what is right: every comparison with NaN is wrong.
+    # The valid range is tested, as every comparison with NaN is false.
     if not (all(share > 0 for share in fractions.values()) and abs(sum(fractions.values()) - 1) <= 1e-6):
         raise ExportError(f"splits are {dict(fractions)}: give each a share above 0, with a sum of 1")
     for name in fractions:

@@ -42,9 +42,9 @@ def write_yolo(
     """Write a data set that Ultralytics trains from. Records are taken one at a time and may be a generator.
 
     The folder appears complete or not at all. YOLO class ids are the indices in ``classes``, from 0. data.yaml
-    names the splits train, val and test; readers insist on the first two, so where one of them is missing another
-    split stands in for it. A bridge between parts costs the pixels it crosses, so a part that is
-    smaller than its bridge is left out; COCO keeps everything.
+    names the splits train, val and test; readers insist on the first two, so one that is missing is given another
+    split's folder. A bridge between parts costs the pixels it crosses, so a part that is smaller than its bridge is
+    left out; COCO keeps everything.
 
     Raises:
         ExportError: the folder is not empty and ``overwrite`` is not set; there are no records; an image is
@@ -80,7 +80,7 @@ def _row(instance: Instance, classes: Sequence[str]) -> str:
 
 
 def _data_yaml(splits: Sequence[str], classes: Sequence[str]) -> str:
-    # Splits of other names get no key of their own: it could be one that readers act upon, such as "download".
+    # Splits of other names get no key, which could be one that readers act upon, such as "download".
     train = "train" if "train" in splits else splits[0]
     others = [name for name in ("val", "test", *splits) if name in splits and name != train]
     named = {"train": train, "val": others[0] if others else train}

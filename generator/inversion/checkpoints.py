@@ -1,7 +1,7 @@
-"""A training that can go on: vectors, low-rank changes and the optimiser's state in one safetensors file.
+"""Checkpoints of a training: vectors, low-rank changes and the optimiser's state in one safetensors file.
 
-Nothing is pickled, and a file is whole or the one before it is still there. Step k draws all its chances from the seed
-and k, so no generator's state has to be kept.
+Nothing is pickled, and a file is replaced whole. All random numbers of step k follow from the seed and k, so no
+generator's state has to be kept.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def read_about(path: Path) -> dict[str, Any] | None:
 def save_checkpoint(
     path: Path, parameters: Sequence[nn.Parameter], optimiser: torch.optim.Optimizer, about: Mapping[str, Any]
 ) -> None:
-    """Write what ``load_checkpoint`` reads; ``about`` says of what run and which step."""
+    """Write a file for ``load_checkpoint``; ``about`` identifies the run and its step."""
     tensors: dict[str, Tensor] = {}
     for index, parameter in enumerate(parameters):
         tensors[f"{index}"] = parameter

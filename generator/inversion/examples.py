@@ -1,6 +1,6 @@
-"""Example images as what a diffusion model learns from: latents, encoded once, with captions and masks.
+"""Example images prepared for training: latents, encoded once, with captions and masks.
 
-Knows a pipeline's autoencoder; nothing of words but where captions have them.
+Knows a pipeline's autoencoder; of words only their place in captions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from diffucurate.generator.errors import ImageError
 from diffucurate.generator.inversion.settings import SLOT, Inversion
 from diffucurate.generator.models.load import default_batch
 
-#: Examples that a word is learned from: of fewer it takes the accidents for the thing, more are slow to gather.
+#: Numbers of examples that a word is learned from: fewer do not separate the object from its surroundings, more are
+#: rarely at hand.
 FEWEST, MOST = 3, 50
 
 #: Random crops take this share of an image's sides at least.
@@ -29,7 +30,7 @@ _LEAST_CROP = 0.6
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """``image`` is (H, W, 3) uint8 RGB, ``mask`` (H, W) bool the thing's pixels where somebody knows, and ``caption``
+    """``image`` is (H, W, 3) uint8 RGB, ``mask`` (H, W) bool the object's pixels, None where unknown, and ``caption``
     says what the image shows, with ``{}`` for the word."""
 
     image: NDArray[np.uint8]
@@ -45,9 +46,9 @@ class Example:
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """``means`` and ``deviations`` of the latents, (views, C, h, w); ``weights`` of the errors, (views, 1, h, w);
-    ``captions`` per view, each with ``{}``, more than one where they are templates; ``boxes`` (views, 6): what Stable
-    Diffusion XL is told of a view, (height, width) of its image, (top, left) at the size that it was scaled to, and
-    (height, width) of the view, in pixels."""
+    ``captions`` per view, each with ``{}``, more than one where they are templates; ``boxes`` (views, 6): Stable
+    Diffusion XL's size and crop conditions of a view, (height, width) of its image, (top, left) at the size that it was
+    scaled to, and (height, width) of the view, in pixels."""
 
     means: Tensor
     deviations: Tensor
@@ -82,10 +83,12 @@ def check_examples(examples: Sequence[Example]) -> None:
         ImageError: too few or too many, no RGB images, or a mask of another size or without a pixel.
     """
     check_count(len(examples))
-    for index, one in enumerate(examples):
-        if one.image.dtype != np.uint8 or one.image.ndim != 3 or one.image.shape[2] != 3:
-            raise ImageError(f"example {index} is {one.image.dtype} {one.image.shape}, expected uint8 (H, W, 3)")
-        if one.mask is not None and (one.mask.shape != one.image.shape[:2] or not one.mask.any()):
+    for index, example in enumerate(examples):
+        if example.image.dtype != np.uint8 or example.image.ndim != 3 or example.image.shape[2] != 3:
+            raise ImageError(
+                f"example {index} is {example.image.dtype} {example.image.shape}, expected uint8 (H, W, 3)"
+            )
+        if example.mask is not None and (example.mask.shape != example.image.shape[:2] or not example.mask.any()):
             raise ImageError(f"the mask of example {index} is empty or has another size than its image")
 
 
@@ -94,12 +97,12 @@ def prepare(pipe: Any, examples: Sequence[Example], settings: Inversion, size: t
     """Encode examples at (width, height) ``size``: each whole image in its own proportions, cut to the size's around
     the middle, its mirror image and its random crops, as the settings say."""
     views: list[tuple[NDArray[np.uint8], NDArray[np.float32], tuple[str, ...], tuple[int, ...]]] = []
-    for index, one in enumerate(examples):
-        captions = settings.templates if one.caption is None else (one.caption,)
-        for box in _boxes(one, settings, size, np.random.default_rng((settings.seed, index))):
-            image, weight = _cut(one, box, size, settings.outside)
+    for index, example in enumerate(examples):
+        captions = settings.templates if example.caption is None else (example.caption,)
+        for box in _boxes(example, settings, size, np.random.default_rng((settings.seed, index))):
+            image, weight = _cut(example, box, size, settings.outside)
             corner = (round(box[1] * size[1] / box[3]), round(box[0] * size[0] / box[2]))
-            about = (*one.image.shape[:2], *corner, size[1], size[0])
+            about = (*example.image.shape[:2], *corner, size[1], size[0])
             views.append((image, weight, captions, about))
             if settings.flip:
                 views.append((image[:, ::-1], weight[:, ::-1], captions, about))
@@ -131,10 +134,10 @@ def with_word(caption: str, word: str) -> str:
 
 
 def _boxes(
-    one: Example, settings: Inversion, size: tuple[int, int], rng: np.random.Generator
+    example: Example, settings: Inversion, size: tuple[int, int], rng: np.random.Generator
 ) -> list[tuple[int, int, int, int]]:
     """(left, top, width, height) of what is cut out of an image, of the size's proportions as near as pixels allow."""
-    height, width = one.image.shape[:2]
+    height, width = example.image.shape[:2]
     fit = min(width / size[0], height / size[1])
     shares = [1.0, *rng.uniform(_LEAST_CROP, 1.0, settings.crops)]
     boxes = []
@@ -147,16 +150,16 @@ def _boxes(
 
 
 def _cut(
-    one: Example, box: tuple[int, int, int, int], size: tuple[int, int], outside: float
+    example: Example, box: tuple[int, int, int, int], size: tuple[int, int], outside: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """The part of the image and what each of its pixels counts, both at ``size``."""
     left, top, wide, tall = box
-    image = one.image[top : top + tall, left : left + wide]
-    way = cv2.INTER_AREA if wide > size[0] else cv2.INTER_CUBIC
+    image = example.image[top : top + tall, left : left + wide]
+    interpolation = cv2.INTER_AREA if wide > size[0] else cv2.INTER_CUBIC
     weight = np.ones(image.shape[:2], np.float32)
-    if one.mask is not None:
-        weight = np.where(one.mask[top : top + tall, left : left + wide], np.float32(1), np.float32(outside))
+    if example.mask is not None:
+        weight = np.where(example.mask[top : top + tall, left : left + wide], np.float32(1), np.float32(outside))
     return (
-        np.asarray(cv2.resize(image, size, interpolation=way), np.uint8),
+        np.asarray(cv2.resize(image, size, interpolation=interpolation), np.uint8),
         np.asarray(cv2.resize(weight, size, interpolation=cv2.INTER_AREA), np.float32),
     )

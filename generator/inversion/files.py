@@ -1,6 +1,6 @@
-"""What learning a word leaves in its folder: the word, low-rank changes, a checkpoint, the loss, and preview images.
+"""The files of one learned word in its folder: the word, low-rank changes, a checkpoint, the loss, and preview images.
 
-Light but for what is drawn or written: forms ask where words lie without torch.
+Torch is not needed: forms ask for the paths of words.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _NAME = re.compile(r"[\w-][\w. -]*")
 
 
 def words_folder(folder: str | os.PathLike[str] | None = None) -> Path:
-    """Where words go by name: ``folder``, else what DIFFUCURATE_WORDS_DIR says, else ``~/.diffucurate/words``."""
+    """The folder of named words: ``folder``, else that of DIFFUCURATE_WORDS_DIR, else ``~/.diffucurate/words``."""
     chosen = folder or os.environ.get(WORDS_DIR_VARIABLE) or Path("~", ".diffucurate", "words")
     return Path(os.path.abspath(os.path.expanduser(chosen)))
 
 
 def word_name(placeholder: str) -> str:
-    """What a word's files are called where nobody says: its letters, as in ``piano`` for ``<piano>``."""
+    """The default name of a word's files: its letters, as in ``piano`` for ``<piano>``."""
     return re.sub(r"[^\w-]+", "", placeholder) or "word"
 
 
@@ -47,10 +47,10 @@ class WordFiles:
 
     @classmethod
     def of(cls, name: str, folder: str | os.PathLike[str] | None = None) -> WordFiles:
-        """Those of the word of that name, in a folder of its own below ``folder``.
+        """The files of the word of that name, in a folder of its own below ``folder``.
 
         Raises:
-            InvalidSetting: a name that would lead out of the folder, or is none.
+            InvalidSetting: an empty name, or one that would lead out of the folder.
         """
         if not _NAME.fullmatch(name):
             raise InvalidSetting(
@@ -96,7 +96,7 @@ class WordFiles:
         """Write the loss of each step so far, and its plot."""
         lines = [json.dumps({"step": index + 1, "loss": round(loss, 6)}) for index, loss in enumerate(losses)]
         write_text(self.losses, "".join(f"{line}\n" for line in lines))
-        _write_picture(self.plot, loss_plot(losses))
+        _write_image(self.plot, loss_plot(losses))
 
     def read_losses(self) -> list[float]:
         """The loss of each step that ``write_losses`` wrote; none where it did not."""
@@ -108,7 +108,7 @@ class WordFiles:
         """Write preview images, each (H, W, 3) uint8 RGB; a file of a step is never written twice with other pixels."""
         paths = [self.previews / f"{step:06d}-{index}.png" for index in range(len(images))]
         for path, image in zip(paths, images, strict=True):
-            _write_picture(path, image)
+            _write_image(path, image)
         return paths
 
     def latest_previews(self) -> list[Path]:
@@ -117,6 +117,6 @@ class WordFiles:
         return [path for path in paths if path.stem.split("-")[0] == paths[-1].stem.split("-")[0]]
 
 
-def _write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
+def _write_image(path: Path, pixels: NDArray[np.uint8]) -> None:
     with replacing_file(path) as part:
         Image.fromarray(pixels).save(part, format="PNG")

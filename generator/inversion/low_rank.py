@@ -1,4 +1,4 @@
-"""A pipeline whose own weights are left alone, with low-rank changes beside them for as long as they are learned.
+"""Low-rank changes (LoRA) to a pipeline whose own weights are frozen, while they are learned.
 
 The changes need PEFT. Knows no training.
 """
@@ -37,7 +37,8 @@ def frozen(pipe: Any) -> Iterator[None]:
 
 @contextmanager
 def low_rank(pipe: Any, settings: LowRank | None, seed: int) -> Iterator[list[nn.Parameter]]:
-    """A block in which the UNet has the changes, nothing at first; yields their parameters, none without settings.
+    """A block in which the UNet has low-rank changes, all zero at first; yields their parameters, none without
+    settings.
 
     Raises:
         ModelError: PEFT is not installed.
@@ -63,7 +64,7 @@ def low_rank(pipe: Any, settings: LowRank | None, seed: int) -> Iterator[list[nn
 
 
 def save_low_rank(pipe: Any, path: Path) -> Path:
-    """Write the changes as recipes load them (``loras:``), a safetensors file, whole or not at all."""
+    """Write the changes as a safetensors file that recipes load (``loras:``), whole or not at all."""
     from diffusers.utils import convert_state_dict_to_diffusers
     from peft import get_peft_model_state_dict
 

@@ -14,10 +14,10 @@ from diffucurate.generator.inversion.examples import Prepared
 
 
 def noise_schedule(pipe: Any) -> DDPMScheduler:
-    """How the model was trained to see noise, read from what it samples with.
+    """The noise schedule that the model was trained with, read from its sampler.
 
     Raises:
-        ModelError: it was trained in another way than with steps of noise.
+        ModelError: it was not trained with a schedule of noise steps.
     """
     config = pipe.scheduler.config
     kind = config.get("prediction_type")
@@ -62,7 +62,7 @@ def _target(schedule: DDPMScheduler, clean: Tensor, noise: Tensor, steps: Tensor
 
 
 def _condition(pipe: Any, prompts: Sequence[str], batch: Prepared) -> dict[str, Any]:
-    """What the UNet is told, exactly as the pipeline itself reads prompts."""
+    """The UNet's conditioning, exactly as the pipeline itself encodes prompts."""
     encoded = pipe.encode_prompt(
         list(prompts), device=pipe.device, num_images_per_prompt=1, do_classifier_free_guidance=False
     )

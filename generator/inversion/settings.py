@@ -12,9 +12,20 @@ from diffucurate.generator.validation import StrictSettings
 #: Where a caption has the word.
 SLOT = "{}"
 
-#: Captions for images of a thing, and for images in a style, where nobody says what each image shows.
-THING = ("a photo of a {}", "a photo of the {}", "a picture of a {}", "a view of one {}", "an image of the {}")
-STYLE = ("a picture in {} style", "a photo in the style of {}", "a scene in {} style", "an image in the style of {}")
+#: Captions for images of an object, and for images in a style, where none is given for the image itself.
+OBJECT_CAPTIONS = (
+    "a photo of a {}",
+    "a photo of the {}",
+    "a picture of a {}",
+    "a view of one {}",
+    "an image of the {}",
+)
+STYLE_CAPTIONS = (
+    "a picture in {} style",
+    "a photo in the style of {}",
+    "a scene in {} style",
+    "an image in the style of {}",
+)
 
 #: Layers that low-rank changes are made to, by the ends of their names in a UNet of diffusers'.
 LAYERS = {
@@ -28,7 +39,7 @@ _Rate = Annotated[float, Field(gt=0, le=100)]
 
 class LowRank(StrictSettings):
     """Small changes to the model itself, learned beside the word (LoRA, Hu et al. 2021; on keys and values of the
-    text alone, as Custom Diffusion does, Kumari et al. 2023). For what a model cannot paint, whatever it is told."""
+    text alone, as Custom Diffusion does, Kumari et al. 2023). For objects that no prompt makes the model paint."""
 
     prefix: ClassVar[str] = "lora"
 
@@ -63,34 +74,34 @@ class Inversion(StrictSettings):
     """How one word is learned.
 
     Raises:
-        InvalidSetting: whatever is wrong with it.
+        InvalidSetting: a setting out of range or of another type.
     """
 
     placeholder: Annotated[str, Field(min_length=1), BeforeValidator(_plain_placeholder)]
-    """How prompts will write the word; nothing that the model's tokenizer knows already."""
+    """The word as prompts write it; it must be new to the model's tokenizer."""
     initializer: Annotated[str, Field(min_length=1)] | None = None
     """Words whose vectors the new ones start from, such as ``car`` or ``black table``; by default they start near the
     mean of all words."""
     vectors: Annotated[int, Field(ge=1, le=32)] = 1
-    """More say more of the thing, and take more of a prompt's room."""
+    """Vectors of the word: more describe the object in more detail, and each takes a token of the prompt."""
     captions: Annotated[Literal["thing", "style"] | tuple[str, ...], BeforeValidator(_plain_captions)] = "thing"
-    """For images without one of their own."""
+    """Captions for images without one of their own."""
     steps: Annotated[int, Field(ge=1, le=100_000)] = 1000
     batch_size: Annotated[int, Field(ge=1, le=256)] = 4
     learning_rate: _Rate = 5e-3
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    """How the rates fall to nothing, if they do; linear begins to in the middle."""
+    """How the learning rates fall to 0; ``linear`` begins in the middle of the run."""
     warmup: Annotated[int, Field(ge=0)] = 0
-    """Steps in which the rates rise from nothing."""
+    """Steps over which the learning rates rise from 0."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
     flip: bool = True
-    """Learn from the mirror images too; not for things that have a left and a right, such as letters."""
+    """Learn from the mirror images too; not for objects with a left and a right, such as letters."""
     crops: Annotated[int, Field(ge=0, le=16)] = 0
     """Random crops of each image to learn from as well, of 60 to 100% of its sides."""
     outside: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """How much the error outside of the thing's mask counts, where images have masks."""
+    """Weight of the error outside of the object's mask, where images have masks."""
     lora: Annotated[LowRank | None, BeforeValidator(_plain_lora)] = None
-    """What to learn of the model beside the word: nothing, by default."""
+    """Low-rank changes to the model that are learned beside the word; none by default."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     checkpoint_every: Annotated[int, Field(ge=1)] = 250
     preview_every: Annotated[int, Field(ge=0)] = 250
@@ -99,12 +110,13 @@ class Inversion(StrictSettings):
     preview_prompt: Annotated[str, Field(min_length=1)] = "a photo of a {}"
 
     def preparation(self) -> dict[str, Any]:
-        """Plain data of all that a run depends on: what may change when it goes on, such as its length, is left out."""
+        """Plain data of the settings that a run depends on. Those that may change when it is continued, such as its
+        length, are left out."""
         free = {"steps", "checkpoint_every", "preview_every", "previews", "preview_prompt"}
         return self.model_dump(mode="json", exclude=free)
 
     def pace(self, step: int) -> float:
-        """What the rates are multiplied with at ``step`` (from 0)."""
+        """The factor of the learning rates at ``step`` (from 0)."""
         rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
         gone = step / self.steps
         fall = {"constant": 1.0, "linear": min(1.0, 2 * (1 - gone)), "cosine": (1 + cos(pi * gone)) / 2}
@@ -113,4 +125,8 @@ class Inversion(StrictSettings):
     @property
     def templates(self) -> tuple[str, ...]:
         """Captions with a ``{}``."""
-        return {"thing": THING, "style": STYLE}[self.captions] if isinstance(self.captions, str) else self.captions
+        return (
+            {"thing": OBJECT_CAPTIONS, "style": STYLE_CAPTIONS}[self.captions]
+            if isinstance(self.captions, str)
+            else self.captions
+        )

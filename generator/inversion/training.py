@@ -1,8 +1,8 @@
 """Learns a new word: examples, settings and a pipeline become vectors that prompts can use.
 
-The model looks at prepared latents; only the word's vectors, and low-rank changes where asked for, have gradients. A
-run that is stopped, by an error of whoever listens too, leaves a checkpoint from which the same call goes on. Knows
-neither datasets nor forms.
+The model denoises prepared latents; only the word's vectors, and low-rank changes where the settings name them, have
+gradients. A run that is stopped, also by an error in the ``progress`` callback, leaves a checkpoint from which the same
+call continues. Knows neither datasets nor forms.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class TrainResult:
         return float(np.mean(self.losses[-max(1, len(self.losses) // 10) :]))
 
     def recipe_parts(self) -> dict[str, Any]:
-        """What a recipe says to use it."""
+        """The keys of a recipe that use the word."""
         parts: dict[str, Any] = {"tokens": [{"path": str(self.path), "placeholder": self.placeholder}]}
         return parts if self.lora is None else {**parts, "loras": [{"path": str(self.lora)}]}
 
@@ -71,13 +71,13 @@ def learn_word(
 ) -> TrainResult:
     """Learn a word from examples and write its files, or go on with a run of the same settings that was stopped.
 
-    A word that was learned to its end can be taught further: ask for more steps.
+    A word whose training has ended is trained further with more steps.
 
     Args:
         pipe: a Stable Diffusion 1.x, 2.x or XL text-to-image pipeline; best in float32. It is left as it was.
-        examples: 3 to 50 of the thing, or of the style.
-        settings: how.
-        files: where to.
+        examples: 3 to 50 images of the object, or in the style.
+        settings: of the training.
+        files: the files to write.
         overwrite: begin anew where the word is there, or a run with other settings or examples.
         about: plain facts to keep with the word.
         progress: called after each step; what it raises stops the run, whose checkpoint is kept.
@@ -96,7 +96,7 @@ def learn_word(
         )
         changes = stack.enter_context(low_rank(pipe, settings.lora, settings.seed))
         stack.enter_context(without_progress_bar(pipe))
-        captions = [settings.templates if one.caption is None else (one.caption,) for one in examples]
+        captions = [settings.templates if example.caption is None else (example.caption,) for example in examples]
         check_room(pipe, word, [text for texts in captions for text in texts])
         if not begun["step"]:
             files.remove()
@@ -106,7 +106,7 @@ def learn_word(
 
 
 class _Run:
-    """One training on its way."""
+    """The state of one training run."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class _Run:
             self._losses = files.read_losses()[: begun["step"]]
 
     def go(self, prepared: Prepared) -> None:
-        """All steps that are left."""
+        """Run all steps that are left."""
         settings, first = self._settings, len(self._losses)
         meter = Meter(self._progress, settings.steps, done=first, images_each=settings.batch_size)
         schedule = noise_schedule(self._pipe)
@@ -219,20 +219,20 @@ class _Run:
 def _begun(
     files: WordFiles, settings: Inversion, examples: Sequence[Example], pipe: Any, overwrite: bool
 ) -> dict[str, Any]:
-    """What identifies the run, and the step at which it stands: that of a checkpoint that can be gone on from."""
+    """What identifies the run, and the step at which it begins: that of a checkpoint of the same run, else 0."""
     run = {
         "settings": settings.preparation(),
-        "examples": [one.digest() for one in examples],
+        "examples": [example.digest() for example in examples],
         "model": type(pipe).__name__,
         "step": 0,
     }
-    found = read_about(files.checkpoint)
-    if found is not None and {**found, "step": 0} == run and not overwrite:
-        if found["step"] < settings.steps or (found["step"] == settings.steps and not files.word.exists()):
-            return found
-        remedy = f"it was learned in {found['step']} steps already; ask for more, choose another name, or replace it"
+    earlier = read_about(files.checkpoint)
+    if earlier is not None and {**earlier, "step": 0} == run and not overwrite:
+        if earlier["step"] < settings.steps or (earlier["step"] == settings.steps and not files.word.exists()):
+            return earlier
+        remedy = f"it was learned in {earlier['step']} steps already; ask for more, choose another name, or replace it"
         raise InvalidSetting("name", files.name, remedy)
-    if (found is not None or files.word.exists()) and not overwrite:
+    if (earlier is not None or files.word.exists()) and not overwrite:
         remedy = "a word of that name is there, learned with other settings or examples; choose another, or replace it"
         raise InvalidSetting("name", files.name, remedy)
     return run
@@ -246,7 +246,7 @@ def _draw(count: int, size: int, generator: torch.Generator) -> Tensor:
 
 
 def _mixed(pipe: Any) -> AbstractContextManager[Any]:
-    """bfloat16 for what can bear it, on a GPU that has it; weights and vectors stay as they are."""
+    """Mixed precision with bfloat16, on a GPU that supports it; weights and vectors keep their own precision."""
     if pipe.device.type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.autocast("cuda", torch.bfloat16)
     return nullcontext()

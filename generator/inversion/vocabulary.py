@@ -29,7 +29,7 @@ class WithNewRows(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """Of the known words: what text encoders ask for their dtype and device."""
+        """The weight of the known words, from which text encoders take dtype and device."""
         return self.known.weight
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -40,8 +40,8 @@ class WithNewRows(nn.Module):
 
 @dataclass(frozen=True)
 class NewWord:
-    """A word on its way: ``rows`` are its vectors in each text encoder, in the pipeline's order, each (vectors, width);
-    ``tokens`` how prompts would spell it out, which is what a pipeline makes of ``placeholder`` alone."""
+    """A word that is being learned: ``rows`` are its vectors in each text encoder, in the pipeline's order, each
+    (vectors, width); ``tokens`` its tokens in a prompt, to which a pipeline expands ``placeholder``."""
 
     placeholder: str
     tokens: tuple[str, ...]
@@ -58,7 +58,7 @@ def learning(pipe: Any, placeholder: str, vectors: int, initializer: str | None,
     """A block in which the pipeline knows the word: prompts with it can be encoded, and its vectors be learned.
 
     Raises:
-        InvalidSetting: the placeholder is a word already, or the initializer none.
+        InvalidSetting: the placeholder is a word already, or the initializer holds no word.
         ModelError: the pipeline takes no new words.
     """
     encoders = word_encoders(pipe)

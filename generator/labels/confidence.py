@@ -1,11 +1,11 @@
-"""How far an object cut out of a heatmap can be trusted. Knows only arrays.
+"""The confidence of an object cut out of a heatmap. Knows only arrays.
 
-There is no truth to compare with, so signs of it are read, each in [0, 1] and each falling as the object looks less
-right. Their weighted geometric mean is the confidence: one bad sign is enough to pull it down. The raw map is read,
-because min-max normalisation makes the map of a class that is not there look as lively as any other. Only ratios of
-heat enter, for the unit of attention differs from model to model.
+There is no ground truth, so several signs of a right mask are measured, each in [0, 1]. Their weighted geometric mean
+is the confidence, so one low sign lowers it much. The raw map is used, because min-max normalisation gives the map of
+an absent class the same range as any other. Only ratios of heat enter, as the unit of attention differs from model to
+model.
 
-What no sign can see is a part that has no heat at all: a person without legs in the map looks like one without legs.
+No sign notices a part of an object that has no heat at all, such as the legs of a person.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from diffucurate.generator.labels.masks.morphology import grow
 #: learn which compactness each class's shape has, which would say nothing of other images than those.
 WEIGHTS: dict[str, float] = {"step": 0.1, "regions": 1.0, "outline": 2.0, "stability": 0.5, "convexity": 1.0}
 
-#: No sign is sure enough of itself to rule an object out: what is below this counts as this.
+#: Least value of a sign: none alone may rule an object out.
 LEAST = 0.02
 
 #: Width of the rim around an object that it is compared with, as a share of the square root of its area.
@@ -38,10 +38,10 @@ RIM = 0.3
 #: The object is cut again at these shares of the heat along its outline.
 _LOWER, _HIGHER = 0.8, 1.15
 
-#: The heat of a rim is this quantile of it: that of its hottest side, its very hottest pixels aside.
+#: The heat of a rim is this quantile of its pixels, so its hottest side counts and single pixels do not.
 _HOTTEST = 0.95
 
-#: Width of the surroundings in which regions are asked and the object is cut again, as a share of the square root of
+#: Width of the surroundings in which regions are compared and the object is cut again, as a share of the square root of
 #: its area.
 _SURROUNDINGS = 0.65
 
@@ -55,11 +55,11 @@ def confidences(
     regions: Superpixels | None = None,
 ) -> list[float]:
     """The confidence of each object of one class, in [0, 1] and in the order of ``masks``; see ``signs``."""
-    found = []
+    products = []
     for values in signs(masks, heat, coarse, regions):
         total = sum(WEIGHTS[sign] for sign in values)
-        found.append(math.prod(max(value, LEAST) ** (WEIGHTS[sign] / total) for sign, value in values.items()))
-    return found
+        products.append(math.prod(max(value, LEAST) ** (WEIGHTS[sign] / total) for sign, value in values.items()))
+    return products
 
 
 def signs(
@@ -68,7 +68,7 @@ def signs(
     coarse: NDArray[np.float32] | None = None,
     regions: Superpixels | None = None,
 ) -> list[dict[str, float]]:
-    """What the confidence is made of, for each object of one class.
+    """The signs that the confidence is computed from, for each object of one class.
 
     Args:
         masks: the objects, each (H, W) bool and not empty.
@@ -84,20 +84,19 @@ def signs(
           is as hot, heat has spilled over or part of the object was left out.
         - ``stability``: after Segment Anything's stability score (Kirillov et al. 2023): pixels above 1.15 times the
           heat along the object's outline, by those above 0.8 times, in the object and around it.
-        - ``convexity``: length of its hull's outline by that of its own. Ragged ones are mistakes more often.
-        - ``regions``: IoU with those regions of the image around it whose coarse heat is high, a second opinion that
-          knows nothing of thresholds and outlines.
-        - ``outline``: share of the object's outline that lies on an edge of the image.
+        - ``convexity``: length of its hull's outline by that of its own. Objects with ragged outlines are wrong more
+        often. - ``regions``: IoU with those regions of the image around it whose coarse heat is high, which needs
+        neither thresholds nor outlines. - ``outline``: share of the object's outline that lies on an edge of the image.
     """
     if not masks:
         return []
     outside = ~np.logical_or.reduce(list(masks))
     means = None if regions is None else regions.means(heat if coarse is None else coarse)
-    found = []
+    signs_of_objects = []
     for mask in masks:
         rim = grow(mask, RIM) & outside
         inside = float(heat[mask].mean(dtype=np.float64))
-        ordered = np.sort(heat[rim])  # ten times faster than asking for the quantile
+        ordered = np.sort(heat[rim])  # ten times faster than numpy's quantile
         around = float(ordered[int(_HOTTEST * (ordered.size - 1))]) if ordered.size else 0.0
         near = grow(mask, _SURROUNDINGS)
         values = {
@@ -108,12 +107,12 @@ def signs(
         if regions is not None and means is not None:
             values["regions"] = regions.vote_iou(mask, near, means)
             values["outline"] = regions.outlined(mask)
-        found.append(values)
-    return found
+        signs_of_objects.append(values)
+    return signs_of_objects
 
 
 def _stability(mask: NDArray[np.bool_], around: NDArray[np.bool_], heat: NDArray[np.float32]) -> float:
-    """Of an object with these pixels ``around`` it, none of them in it."""
+    """The stability of an object; ``around`` are the pixels of its surroundings, none of them in it."""
     outline = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_GRADIENT, _SQUARE, borderType=cv2.BORDER_REPLICATE) > 0
     inside = heat[mask]
     level = float(np.median(heat[outline] if outline.any() else inside))
@@ -122,7 +121,7 @@ def _stability(mask: NDArray[np.bool_], around: NDArray[np.bool_], heat: NDArray
 
 
 def _convexity(mask: NDArray[np.bool_]) -> float:
-    """Of an object's largest part."""
+    """The convexity of an object's largest part."""
     outlines, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=len)
     length = cv2.arcLength(outline, closed=True)

@@ -49,14 +49,13 @@ def labels_from_heatmaps(
         shape: height and width of the image in pixels.
         classes: all classes; class id = 1 + index.
         settings: how the maps are cut.
-        image: (H, W, 3) uint8 RGB, the image itself: outlines then follow its edges, which the maps are too coarse
-            to know.
-        background: names of maps of what is no object, such as "sky" or "road": they take part in the contest for
-            pixels, and what they win belongs to no class.
-        calibrated: the classes whose maps say how hot a pixel must be, see ``chances``; where ``settings.cut`` is
+        image: (H, W, 3) uint8 RGB, the image itself: outlines then follow its edges, for which the maps are too coarse.
+        background: names of maps of what is no object, such as "sky" or "road": they compete for pixels too, and the
+            pixels that they win belong to no class.
+        calibrated: the classes whose maps have a learned threshold, see ``chances``; where ``settings.cut`` is
             "learned", they are cut there.
         counts: class -> how many objects of it there are, where that is known; see ``object_counts``. Where fewer are
-            found, slighter hints are enough to tell objects apart, and the image's colours are one.
+            found, objects are also split by weaker evidence, such as the image's colours.
 
     Returns:
         Labels whose instances are ordered by class, then by size. A map without any signal (all one value)
@@ -76,7 +75,7 @@ def labels_from_heatmaps(
     shift = settings.floor - DEFAULT_SETTINGS.floor
     if guide is None:
         settings, raw = _for_blurred_maps(settings), coarse
-        # Nothing is finer than the grid here: between its points, a straight line will do.
+        # The map is coarser than the grid, so linear interpolation between its points is enough.
         normalised = {label: _interpolated(min_max(heat), shape) for label, heat in coarse.items()}
         normalised |= {label: _interpolated(chances(root, shift), shape) for label, root in roots.items()}
     else:
@@ -119,7 +118,7 @@ def labels_from_heatmaps(
 def normalised_heatmaps(
     heatmaps: Mapping[str, NDArray[np.floating]], shape: tuple[int, int]
 ) -> dict[str, NDArray[np.float32]]:
-    """Maps to look at: class -> (H, W) float32 at the image's size, min-max normalised to [0, 1].
+    """Maps for display: class -> (H, W) float32 at the image's size, min-max normalised to [0, 1].
 
     A map of one value becomes 0 throughout. Errors as for ``labels_from_heatmaps``.
     """
@@ -140,7 +139,7 @@ def _checked(
 
 
 def _guide(image: NDArray[np.uint8], shape: tuple[int, int], settings: LabelSettings) -> GuidedFilter | None:
-    """What brings maps to the image's edges, None where the settings ask for none."""
+    """The guided filter of the image; None where the settings ask for none."""
     if image.dtype != np.uint8 or image.shape != (*shape, 3):
         raise LabelError(f"image is {image.dtype} {image.shape}, expected uint8 {(*shape, 3)}")
     return None if settings.edge_reach == 0 else GuidedFilter(image, settings.edge_reach, settings.edge_contrast)
@@ -148,7 +147,7 @@ def _guide(image: NDArray[np.uint8], shape: tuple[int, int], settings: LabelSett
 
 def _for_blurred_maps(settings: LabelSettings) -> LabelSettings:
     """The same threshold without the gamma, which would widen the slopes around an object where no edge ends them; and
-    no cuts at notches, which in an outline that follows no edge mean nothing."""
+    no cuts at notches, as the outline follows no edge."""
     floor = settings.floor ** (1 / settings.gamma)
     return settings.model_copy(update={"gamma": 1.0, "floor": floor, "notch": 1.0})
 

@@ -1,4 +1,4 @@
-"""Labels of an image from its class maps and its prompt: what every way of labelling by attention ends with."""
+"""Labels of an image from its class maps and its prompt: the last step of every way of labelling by attention."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def labels_from_maps(
         heatmaps: raw maps, class -> (h, w), see ``labels_from_heatmaps``.
         image: (H, W, 3) uint8 RGB.
         classes: class -> the phrases that mean it, in the order of the class ids.
-        prompt: what the image shows, None where nobody knows. It says how many objects of a class there are.
+        prompt: what the image shows, None where unknown. It says how many objects of a class there are.
         settings: how the maps are cut.
-        calibrated: the classes whose maps say how hot a pixel must be.
+        calibrated: the classes whose maps have a learned threshold.
 
     Raises:
         LabelError: as ``labels_from_heatmaps``.

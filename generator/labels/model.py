@@ -1,4 +1,4 @@
-"""The one data model that every label source fills and every export reads. Knows only arrays."""
+"""The data model of labels, which every label source fills and every export reads. Knows only arrays."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ IGNORE = 255
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """One object: its class, its pixels and how sure its source is.
+    """One object: its class, its pixels and its source's confidence.
 
-    ``mask`` is (H, W) bool and not empty, ``confidence`` in [0, 1]. ``refined`` says that a second model drew the
-    mask anew. Polygons and box follow from the mask.
+    ``mask`` is (H, W) bool and not empty, ``confidence`` in [0, 1]. ``refined`` says that a second model redrew the
+    mask. Polygons and box follow from the mask.
 
     Raises:
         LabelError: a mask that is empty or not (H, W) bool, or a confidence outside [0, 1].
@@ -65,7 +65,7 @@ class Instance:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """What a label source says of one image.
+    """The labels of one image by one source.
 
     ``semantic`` is (H, W) uint8: 0 background, ``1 + index`` in ``classes``, 255 ignore. ``instances`` may
     be empty: an image in which nothing was found is a result too.

@@ -90,7 +90,7 @@ def polygons_to_mask(polygons: Sequence[Polygon], shape: tuple[int, int]) -> NDA
 
 
 def simplify(polygons: Sequence[Polygon], tolerance_px: float = 0.9) -> list[Polygon]:
-    """The same outlines with fewer points, for readers to whom points are costly.
+    """The same outlines with fewer points, for formats in which points are costly.
 
     Douglas and Peucker's method per ring, with no point farther than ``tolerance_px`` from its old outline. The
     default straightens stairs of one and of two pixels a step (0.71 and 0.89 px deep) and little else. A hole that

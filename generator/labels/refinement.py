@@ -1,8 +1,8 @@
-"""Objects redrawn by another model, where it agrees with what was there. Knows only arrays.
+"""Masks redrawn by another model, where it agrees with the earlier mask. Knows only arrays.
 
-Attention knows what an object is and roughly where; a model made to segment knows where its outline runs, but may
-mean a wheel or the whole street by it. So an object names itself by points, and takes the other model's mask only
-where the two overlap enough to be the same thing.
+Attention finds an object's class and rough place; a segmentation model finds exact outlines, but may segment a part or
+a group instead. So the model is prompted with points of the object, and its mask is taken only where the two overlap
+enough to be the same object.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.labels.model import Instance, Labels
 
-#: How far apart points of one object are, in square roots of its area: so that three always fit.
+#: Least distance of two points of an object, in square roots of its area: three always fit.
 SPACING = 0.35
 
 
@@ -44,14 +44,14 @@ def hottest_points(heat: NDArray[np.float32], mask: NDArray[np.bool_], count: in
     return np.asarray(points, np.float32)
 
 
-def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+def overlap(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     """Intersection over union of two (H, W) masks, in [0, 1]; 0 where both are empty."""
-    either = int(np.count_nonzero(one | other))
-    return int(np.count_nonzero(one & other)) / either if either else 0.0
+    either = int(np.count_nonzero(mask | other))
+    return int(np.count_nonzero(mask & other)) / either if either else 0.0
 
 
 def agreeing(candidates: NDArray[np.bool_], mask: NDArray[np.bool_], min_agreement: float) -> NDArray[np.bool_] | None:
-    """The one of ``candidates`` that overlaps most with ``mask``; None where none is close enough to be the same thing.
+    """The one of ``candidates`` that overlaps most with ``mask``; None where none overlaps enough.
 
     Args:
         candidates: (n, H, W) bool; empty ones never count.
@@ -67,8 +67,8 @@ def agreeing(candidates: NDArray[np.bool_], mask: NDArray[np.bool_], min_agreeme
 def refined(labels: Labels, candidates: Sequence[NDArray[np.bool_]], min_agreement: float) -> Labels:
     """Labels whose objects are redrawn where another model agrees with them.
 
-    The most confident object chooses first. What it takes is gone for the others: a less confident one keeps the rest
-    of itself and chooses among the rest of its candidates, and one with nothing left is left out.
+    The most confident object comes first, and no later one gets its pixels: those are cut out of a less confident
+    object and of its candidates. An object without pixels is left out.
 
     Args:
         labels: as they are; confidences stay, for they say how sure the source is that there is such an object.
@@ -80,17 +80,17 @@ def refined(labels: Labels, candidates: Sequence[NDArray[np.bool_]], min_agreeme
     """
     height, width = labels.semantic.shape
     taken = np.zeros((height, width), np.bool_)
-    found: dict[int, Instance] = {}
+    kept: dict[int, Instance] = {}
     for index in sorted(range(len(labels.instances)), key=lambda index: -labels.instances[index].confidence):
         instance = labels.instances[index]
         chosen = agreeing(candidates[index] & ~taken, instance.mask, min_agreement)
         if chosen is not None:
-            found[index] = replace(instance, mask=chosen, refined=True)
+            kept[index] = replace(instance, mask=chosen, refined=True)
         elif (instance.mask & ~taken).any():
-            found[index] = replace(instance, mask=instance.mask & ~taken)
+            kept[index] = replace(instance, mask=instance.mask & ~taken)
         else:
             continue
-        taken |= found[index].mask
-    if not any(instance.refined for instance in found.values()):
+        taken |= kept[index].mask
+    if not any(instance.refined for instance in kept.values()):
         return labels
-    return Labels.from_instances([found[index] for index in sorted(found)], labels.classes, (height, width))
+    return Labels.from_instances([kept[index] for index in sorted(kept)], labels.classes, (height, width))

@@ -2,11 +2,11 @@
 
 Each object of an image is shown to the model by its box and the hottest points of its class's heatmap. Of the masks
 the model offers (it may take the points for a part, an object or a group), the one that overlaps most with the object
-is taken if it is close enough to be the same thing; the model's own score of a mask says nothing about which thing
-that is. Torch and transformers are imported when a model is loaded and not before.
+is taken if the overlap is large enough for the same object; the model's own score does not say which object a mask is
+of. Torch and transformers are imported when a model is loaded and not before.
 
-Knows nothing of how the labels were made. What a trained model gains has to be measured with one: the tests build
-untrained models, which show that the parts fit together and nothing more.
+Knows nothing of how the labels were made. The tests build untrained models, which cannot measure what a trained one
+gains.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _AT_ONCE = 16
 class SamRefiner:
     """Redraws the objects of labels with a Segment Anything model, loaded once.
 
-    One image after the other: at the size these models look at an image (1024 pixels a side), one is enough to keep a
-    device busy. Weights are float32.
+    One image after the other: at the size of these models' inputs (1024 pixels a side), one is enough to keep a device
+    busy. Weights are float32.
 
     Args:
         model: a folder that transformers saved a model and its processor to, or a hub id such as
@@ -94,9 +94,9 @@ class SamRefiner:
         """For each object the masks that the model offers, (n, H, W) bool."""
         import torch
 
-        found: list[NDArray[np.bool_]] = []
+        masks: list[NDArray[np.bool_]] = []
         with torch.inference_mode():
-            seen: Any = None
+            embeddings: Any = None
             for start in range(0, len(boxes), _AT_ONCE):
                 inputs = self._processor(
                     images=image,
@@ -105,21 +105,21 @@ class SamRefiner:
                     input_labels=[[[1] * POINTS for _ in points[start : start + _AT_ONCE]]],
                     return_tensors="pt",
                 )
-                if seen is None:
-                    seen = self._model.get_image_embeddings(inputs["pixel_values"].to(self._device))
+                if embeddings is None:
+                    embeddings = self._model.get_image_embeddings(inputs["pixel_values"].to(self._device))
                 offered = self._model(
-                    image_embeddings=seen,
+                    image_embeddings=embeddings,
                     input_boxes=inputs["input_boxes"].to(self._device, torch.float32),
                     input_points=inputs["input_points"].to(self._device, torch.float32),
                     input_labels=inputs["input_labels"].to(self._device),
                     multimask_output=True,
                 ).pred_masks
-                found += list(self._at_full_size(offered, inputs))
-        return found
+                masks += list(self._at_full_size(offered, inputs))
+        return masks
 
     def _at_full_size(self, masks: Tensor, inputs: Mapping[str, Any]) -> NDArray[np.bool_]:
         """The (1, objects, n, h, w) logits of an image as (objects, n, H, W) bool."""
-        # SAM pads an image to a square and has to be told what of it is image; the others stretch it.
+        # SAM pads an image to a square, so it needs the size without padding; the others stretch the image.
         sizes = [inputs[name] for name in ("original_sizes", "reshaped_input_sizes") if name in inputs]
         return np.asarray(self._processor.post_process_masks(masks.cpu(), *sizes)[0].numpy(), np.bool_)
 

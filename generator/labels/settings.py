@@ -1,4 +1,4 @@
-"""How labels are made, per source: strict configs, with the words in which a person is asked for them.
+"""How labels are made, per source: strict configs, with the titles and descriptions that forms show.
 
 Light on purpose: forms and the command line read fields, ranges and words from here without loading what makes
 labels. Knows nothing of how the settings are used.

@@ -1,4 +1,4 @@
-"""Does to a pipeline what a ``ModelOptions`` says, for as long as it paints with it, and undoes it after.
+"""Adapts a pipeline to ``ModelOptions`` while it paints: sampler, learned words and LoRAs; all of it is undone after.
 
 A pipeline is loaded once and shared, so nothing may stay on it: two recipes can use one model with different LoRAs.
 """
@@ -76,7 +76,7 @@ def _words(pipe: Any, words: Sequence[TextualInversion]) -> Iterator[None]:
 
 @contextmanager
 def _room_for_words(pipe: Any, end: str, encoder: Any) -> Iterator[None]:
-    """A vocabulary that may grow: diffusers itself cannot take back a word of several vectors."""
+    """A block in which the vocabulary may grow: diffusers itself cannot remove a word of several vectors."""
     tokenizer, size = getattr(pipe, f"tokenizer{end}"), encoder.get_input_embeddings().weight.shape[0]
     setattr(pipe, f"tokenizer{end}", deepcopy(tokenizer))
     try:
@@ -124,7 +124,7 @@ def check_unknown(tokenizer: Any, placeholder: str, field: str) -> None:
         RecipeError: it does.
     """
     ids = tokenizer(placeholder, add_special_tokens=False).input_ids
-    # What is no word at all can be one token too: the unknown one.
+    # A text that is no word can be one token too, the unknown one.
     known = len(ids) == 1 and tokenizer.decode(ids).strip().lower() == placeholder.lower()
     if known or placeholder in tokenizer.get_vocab():
         remedy = "the model's tokenizer has this word already; choose a placeholder such as <my-piano>"
@@ -132,9 +132,11 @@ def check_unknown(tokenizer: Any, placeholder: str, field: str) -> None:
 
 
 def word_encoders(pipe: Any) -> list[tuple[str, Any, Any]]:
-    """The text encoders whose vocabulary can grow, CLIP's: how their names end, their tokenizers, they themselves."""
-    named = [(end, getattr(pipe, f"tokenizer{end}", None), getattr(pipe, f"text_encoder{end}", None)) for end in _ENDS]
-    return [one for one in named if None not in one]
+    """CLIP's text encoders, whose vocabulary can grow: the end of each name, the tokenizer, the encoder."""
+    candidates = [
+        (end, getattr(pipe, f"tokenizer{end}", None), getattr(pipe, f"text_encoder{end}", None)) for end in _ENDS
+    ]
+    return [candidate for candidate in candidates if None not in candidate]
 
 
 @contextmanager

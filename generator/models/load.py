@@ -110,10 +110,10 @@ def native_size(pipe: Any) -> tuple[int, int]:
 
 
 def nearest_size(pipe: Any, size: tuple[int, int]) -> tuple[int, int]:
-    """The (width, height) at which a pipeline paints from a picture of ``size``: its own where the model can.
+    """The (width, height) at which a pipeline paints from an init image of ``size``: its own where the model can.
 
-    A model paints well near the size that it was made for. A picture with more pixels than that, or with less than half
-    as many, is painted in the same proportions with about as many.
+    A model paints well near the size that it was made for. An init image with more pixels than that, or with less than
+    half as many, is painted in its own proportions with about as many pixels as the model was made for.
     """
     native, _ = native_size(pipe)
     area, unit = size[0] * size[1], _unit(pipe)

@@ -152,8 +152,8 @@ def downloaded_writers() -> list[str]:
 
 
 def _downloaded(name: str, fits: Callable[[Path], bool]) -> list[str]:
-    found = [path for path in _cache().glob(f"models--*--*/snapshots/*/{name}") if fits(path)]
-    return sorted({path.parents[2].name.removeprefix("models--").replace("--", "/", 1) for path in found})
+    files = [path for path in _cache().glob(f"models--*--*/snapshots/*/{name}") if fits(path)]
+    return sorted({path.parents[2].name.removeprefix("models--").replace("--", "/", 1) for path in files})
 
 
 def _model_type(config: Path) -> str | None:
@@ -169,7 +169,7 @@ def _writes(config: Path) -> bool:
 
 
 def _config(config: Path) -> dict[str, Any]:
-    """What a config.json says, nothing where it cannot be read."""
+    """The content of a config.json; empty where it cannot be read."""
     try:
         content = json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -191,7 +191,7 @@ def _folder(folder: Path) -> Place:
 
 
 def _there(check: Callable[[], bool]) -> bool:
-    """What ``check`` says, False for a text that no file system takes as a path."""
+    """The result of ``check``; False for a text that is no path on this file system."""
     try:
         return check()
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
 """Prompts with weighted words, ``a red car++ on a (road)1.3``, and prompts longer than a text encoder's context.
 
-Compel reads them, weighs the states of the words and strings contexts together; here that meets our pipelines, and
-the ids of the tokens are kept, by which the trace finds classes among them. Knows nothing of classes.
+Compel parses them, weights the words' states and joins contexts. The token ids are kept, by which the trace finds the
+classes. Knows nothing of classes.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def weighted(pipe: Any, prompts: Sequence[str], negative_prompts: Sequence[str])
         raise RecipeError("prompt_weights", True, remedy)
     two = getattr(pipe, "text_encoder_2", None) is not None
     encoder = (CompelForSDXL if two else CompelForSD)(pipe, Words())
-    made = encoder(list(prompts), negative_prompt=list(negative_prompts))
-    arguments = {"prompt_embeds": made.embeds, "negative_prompt_embeds": made.negative_embeds}
+    encoded = encoder(list(prompts), negative_prompt=list(negative_prompts))
+    arguments = {"prompt_embeds": encoded.embeds, "negative_prompt_embeds": encoded.negative_embeds}
     if two:
-        arguments["pooled_prompt_embeds"] = made.pooled_embeds
-        arguments["negative_pooled_prompt_embeds"] = made.negative_pooled_embeds
+        arguments["pooled_prompt_embeds"] = encoded.pooled_embeds
+        arguments["negative_pooled_prompt_embeds"] = encoded.negative_pooled_embeds
     names = ("main_positive", "style_positive") if two else ("main_positive",)
-    return Weighted(arguments, [[ids.flatten().tolist() for ids in made.tokenization_info[name]] for name in names])
+    return Weighted(arguments, [[ids.flatten().tolist() for ids in encoded.tokenization_info[name]] for name in names])
 
 
 def _vectors(tokenizer: Any, token_id: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Where learned tokens lie and what they are called. Light: forms and the command line list them without torch."""
+"""The folder and the file names of learned tokens. Light: forms and the command line list them without torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAME = re.compile(r"[\w-][\w. -]*")
 
 
 def tokens_folder(folder: str | os.PathLike[str] | None = None) -> Path:
-    """Where tokens go by name: ``folder``, else what DIFFUCURATE_TOKENS_DIR says, else ``~/.diffucurate/tokens``."""
+    """The folder of named tokens: ``folder``, else that of DIFFUCURATE_TOKENS_DIR, else ``~/.diffucurate/tokens``."""
     chosen = folder or os.environ.get(TOKENS_DIR_VARIABLE) or Path("~", ".diffucurate", "tokens")
     return Path(os.path.abspath(os.path.expanduser(chosen)))
 
@@ -25,7 +25,7 @@ def token_path(name: str, folder: str | os.PathLike[str] | None = None) -> Path:
     """The file of the token of that name, whether it is there or not.
 
     Raises:
-        InvalidSetting: a name that would lead out of the folder, or is none.
+        InvalidSetting: an empty name, or one that would lead out of the folder.
     """
     if not _NAME.fullmatch(name):
         raise InvalidSetting("token", name, "use letters, digits, spaces, dots, underscores and hyphens, as in 'car-2'")

@@ -1,4 +1,4 @@
-"""Under which conditions an image was painted, so that it can be painted the same to the bit. Light: no torch."""
+"""The conditions under which an image was painted, to paint it the same to the bit. Light: no torch."""
 
 from __future__ import annotations
 

@@ -62,10 +62,10 @@ def init_image_arguments(pipe: Any, jobs: Sequence[Job], init_images: Sequence[I
     arguments["image"] = [Image.fromarray(init_image.image) for init_image in init_images]
     arguments["strength"] = jobs[0].source.strength
     masks = [init_image.mask for init_image in init_images]
-    taken = inspect.signature(pipe.__call__).parameters  # some pipelines take the size from the init images alone
-    if "mask_image" in taken:
+    accepted = inspect.signature(pipe.__call__).parameters  # some pipelines take the size from the init images alone
+    if "mask_image" in accepted:
         arguments["mask_image"] = [Image.fromarray(mask) for mask in masks if mask is not None]
     elif jobs[0].task == REPLACE:
         blend = Blend(pipe, jobs, init_images)
         arguments |= {"latents": blend.noise, "callback_on_step_end": blend}
-    return {name: value for name, value in arguments.items() if name in taken}
+    return {name: value for name, value in arguments.items() if name in accepted}

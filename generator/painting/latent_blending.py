@@ -1,7 +1,7 @@
 """Inpainting with a model that was never made for it: after each step the init image is blended in around the region.
 
 Blended latent diffusion (Avrahami et al. 2023): what lies outside of the region is at every step the init image with as
-much noise as that step leaves, so that the region is painted to go with it. diffusers does this itself for latents of 4
+much noise as that step leaves, so that the region fits its surroundings. diffusers does this itself for latents of 4
 channels; here it is for UNets with latents of any width, such as the built-in model's.
 """
 

@@ -211,7 +211,7 @@ def _paint_batch(
 
 
 def _prompts(pipe: Any, batch: Sequence[Job]) -> tuple[dict[str, Any], list[list[list[int]]] | None]:
-    """What a pipeline is told to paint, and the token ids where it would make others."""
+    """A pipeline's arguments for the prompts, and the token ids where the pipeline's own would differ."""
     prompts, negative = [job.prompt for job in batch], [job.negative_prompt for job in batch]
     if batch[0].model_options.prompt_weights:
         encoded = weighted(pipe, prompts, negative)
@@ -222,7 +222,7 @@ def _prompts(pipe: Any, batch: Sequence[Job]) -> tuple[dict[str, Any], list[list
 def _trace(
     pipe: Any, batch: Sequence[Job], ids: list[list[list[int]]] | None, settings: TraceSettings | None
 ) -> AttentionTrace:
-    """What finds the classes: the prompts' words, or the words of class prompts and of the captions as they were.
+    """The trace of a batch, by the words of the prompts, or by those of class prompts and original captions together.
 
     On rendered scenes set aside for choosing labels had mIoU 0.82 by the class prompt alone, 0.87 by both and 0.88 by
     the true caption's words. A class that captions name in words that nobody listed is found by the class prompt.
@@ -237,13 +237,13 @@ def _trace(
 
 
 def _own_size(pipe: Any) -> dict[str, bool]:
-    """What keeps a pipeline from painting at a size of its own choice and resizing the image, as PixArt's do."""
+    """The argument that keeps a pipeline from painting at another size and resizing the image, as PixArt's do."""
     name = "use_resolution_binning"
     return {name: False} if name in inspect.signature(pipe.__call__).parameters else {}
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch says that memory ran out; only CUDA has an own type of error for it."""
+    """Whether torch says that memory ran out; only for CUDA is there an error type of its own."""
     text = str(error)
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "DefaultCPUAllocator" in text
 
@@ -264,7 +264,7 @@ def _report(batch: Sequence[Job], trace: AttentionTrace, result: Any) -> None:
 
 @contextmanager
 def without_progress_bar(pipe: Any) -> Iterator[None]:
-    """The pipeline's own bar would draw over that of whoever paints."""
+    """A block without the pipeline's own progress bar, which would draw over the caller's."""
     before = getattr(pipe, "_progress_bar_config", {})
     pipe.set_progress_bar_config(**{**before, "disable": True})
     try:

@@ -1,4 +1,4 @@
-"""Which prompts a pipeline's text encoders read to their end. Knows tokenizers, nothing of what prompts mean."""
+"""Which prompts fit a pipeline's text encoders. Knows tokenizers, nothing of what prompts mean."""
 
 from __future__ import annotations
 

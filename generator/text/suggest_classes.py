@@ -24,7 +24,7 @@ _SCENERY = frozenset({
     "under", "is", "are", "that", "which", "who",
 })  # fmt: skip
 _SUBJECT = frozenset({"and", "behind", "beside", "between", "near", "of", "or", "with", "without"})
-_PICTURES = frozenset({
+_IMAGE_NOUNS = frozenset({
     "close-up", "drawing", "illustration", "image", "painting", "photo", "photograph", "picture", "portrait",
     "render", "rendering", "scene", "shot", "sketch", "view",
 })  # fmt: skip
@@ -47,7 +47,7 @@ def likely_classes(templates: Sequence[str], attributes: Mapping[str, Sequence[s
     taken: set[tuple[str, ...]] = set()
     for noun in dict.fromkeys(noun for template in templates for noun in _nouns(template, attributes)):
         forms, name = phrase_forms(noun), class_name(noun)
-        if name is None or name in found or noun.casefold() in _PICTURES or not taken.isdisjoint(forms):
+        if name is None or name in found or noun.casefold() in _IMAGE_NOUNS or not taken.isdisjoint(forms):
             continue
         taken.update(forms)
         found[name] = [noun]

@@ -51,7 +51,7 @@ def _records(folder: Path, split: str, count: int) -> Iterator[YoloRecord]:
         scene = render_scene(SEEDS[split] + index, classes=_DRAWN)
         path = folder / f"{split}-{index:05d}.png"
         cv2.imwrite(str(path), cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR))
-        instances = tuple(Instance(thing.label, thing.mask, 1.0) for thing in scene.objects)
+        instances = tuple(Instance(item.label, item.mask, 1.0) for item in scene.objects)
         yield YoloRecord(path, instances, split)
 
 

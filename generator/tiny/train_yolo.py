@@ -28,7 +28,7 @@ def _records(folder: Path, split: str, count: int, seed: int) -> Iterator[YoloRe
     for index, scene in enumerate(iter_scenes(count, seed)):
         path = folder / f"{split}-{index:05d}.png"
         cv2.imwrite(str(path), cv2.cvtColor(scene.image, cv2.COLOR_RGB2BGR))
-        instances = tuple(Instance(thing.label, thing.mask, 1.0) for thing in scene.objects)
+        instances = tuple(Instance(item.label, item.mask, 1.0) for item in scene.objects)
         yield YoloRecord(path, instances, split)
 
 

@@ -1,1 +1,1 @@
-"""What is read from a model's attention layers during a pass, and how it is added up."""
+"""Queries and keys of a model's attention layers during a pass, and their sums."""

@@ -1,8 +1,9 @@
-"""Which tokens are painted: listens at a pipeline's text encoders, and sees later whose states the model was given.
+"""Which prompts are painted: records the calls of a pipeline's text encoders, and finds their states in the model's
+context.
 
-A pipeline may encode prompts and negative prompts in any order, with one encoder or three. What was encoded for
-the images is told by the states: those of a prompt's last token, which depend on the whole prompt, are found
-again in what the model is given. Knows neither models nor classes.
+A pipeline may encode prompts and negative prompts in any order, with one encoder or three. The prompts of the images
+are identified by the states of each prompt's last token, which depend on the whole prompt: they are compared with the
+context that the model is given. Knows neither models nor classes.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from diffucurate.generator.attention.capture.tokens import PromptTokens, check_t
 class TextPart:
     """One text encoder's share of what the model reads, its context.
 
-    Its tokens stand at the positions from ``start`` on, its states in the channels from ``channel`` on. ``encoder``
-    is None where a pipeline was left without it, to be given embeddings made before. ``prepare`` is what the pipeline
-    does to a prompt before it is tokenised.
+    Its tokens stand at the positions from ``start`` on, its states in the channels from ``channel`` on. ``encoder`` is
+    None where a pipeline was loaded without it, to be given ready embeddings. ``prepare`` is the pipeline's own change
+    to a prompt before it is tokenised.
     """
 
     tokenizer: Any
@@ -35,20 +36,21 @@ class TextPart:
 
 @dataclass(frozen=True)
 class _Encoded:
-    """One call of an encoder: the ids of its rows, and their last token's states after each layer that was told."""
+    """One call of an encoder: the ids of its rows, and their last token's states after each layer that the encoder
+    returned."""
 
     ids: list[list[int]]
     last: list[Tensor]
 
 
 class Encoders:
-    """What a pipeline's text encoders are asked, from ``listen`` until ``release``.
+    """The calls of a pipeline's text encoders from ``listen`` until ``release``.
 
     Args:
-        parts: the encoders and their shares; those that a pipeline was left without have no tokenizer.
-        prompts: the prompts where they are known beforehand; then nobody listens.
-        ids: as well, the prompts' token ids for each part that has a tokenizer, where the pipeline would not have made
-            them so: contexts may follow one another, each with start and end tokens.
+        parts: the encoders and their shares; those that a pipeline was loaded without have no tokenizer.
+        prompts: the prompts where they are known beforehand; then no calls are recorded.
+        ids: the prompts' token ids for each part that has a tokenizer, where the pipeline's own would differ: contexts
+            may follow one another, each with start and end tokens.
 
     Raises:
         ModelError: a tokenizer in which phrases cannot be found.
@@ -65,15 +67,15 @@ class Encoders:
         self._handles: list[Any] = []
 
     def listen(self) -> None:
-        """Begin to listen."""
+        """Begin to record calls."""
         if self._given is not None or self._ids is not None:
             return
-        for part, heard in zip(self._parts, self._heard, strict=True):
+        for part, calls in zip(self._parts, self._heard, strict=True):
             if part.encoder is not None:
-                self._handles.append(part.encoder.register_forward_hook(_recorder(heard), with_kwargs=True))
+                self._handles.append(part.encoder.register_forward_hook(_recorder(calls), with_kwargs=True))
 
     def release(self) -> None:
-        """Stop listening, and forget the states."""
+        """Stop recording, and forget the states."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -99,7 +101,7 @@ class Encoders:
         return sum(len(calls) for calls in self._heard)
 
     def painted(self, context: Tensor, images: int, guided: bool) -> list[tuple[TextPart, list[list[int]]]]:
-        """The ids of the prompts that are painted, one row per prompt, by part; empty where nobody can tell.
+        """The ids of the prompts that are painted, one row per prompt, by part; empty where they cannot be identified.
 
         Args:
             context: (rows, tokens, channels), what the model was given.
@@ -110,17 +112,17 @@ class Encoders:
             return list(zip(self._parts, self._ids, strict=True))
         if self._given is not None:
             return [(part, _tokenised(part, self._given, context.shape[1])) for part in self._parts]
-        found = []
+        painted = []
         for part, calls in zip(self._parts, self._heard, strict=True):
-            own = [call for call in calls if _given(part, call, context[-images:])]
-            if not own and len(calls) > guided:
+            matching = [call for call in calls if _is_in(part, call, context[-images:])]
+            if not matching and len(calls) > guided:
                 # States that were changed on the way (clip_skip, weighted words): prompts come before negative ones.
-                own = calls
-            if own:
-                found.append((part, own[0].ids))
+                matching = calls
+            if matching:
+                painted.append((part, matching[0].ids))
             elif calls:
-                return []  # heard, but of something else than what is painted
-        return found
+                return []  # recorded, but not of what is painted
+        return painted
 
 
 def mentions(
@@ -135,11 +137,11 @@ def mentions(
     """
     return [
         joined(
-            (part.start + first, locate(part.tokenizer, context, asked))
+            (part.start + first, locate(part.tokenizer, context, classes))
             for part, ids in painted
             for first, context in _contexts(part, ids[row][: length - part.start])
         )
-        for row, asked in enumerate(phrases)
+        for row, classes in enumerate(phrases)
     ]
 
 
@@ -150,26 +152,26 @@ def _contexts(part: TextPart, ids: list[int]) -> Iterator[tuple[int, list[int]]]
         yield first, ids[first : first + most]
 
 
-def _recorder(heard: list[_Encoded]) -> Any:
+def _recorder(calls: list[_Encoded]) -> Any:
     def record(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         ids: Tensor = args[0] if args else kwargs["input_ids"]
         values = output.values() if isinstance(output, dict) else output
         layers = [layer for value in values for layer in (value if isinstance(value, (tuple, list)) else (value,))]
         last = [layer[:, -1].detach() for layer in layers if isinstance(layer, Tensor) and layer.ndim == 3]
-        heard.append(_Encoded(ids.tolist(), last))
+        calls.append(_Encoded(ids.tolist(), last))
 
     return record
 
 
-def _given(part: TextPart, call: _Encoded, context: Tensor) -> bool:
+def _is_in(part: TextPart, call: _Encoded, context: Tensor) -> bool:
     """Whether the rows of a context, one per image, hold the states of this call, each for as many images."""
-    each, rest = divmod(context.shape[0], len(call.ids))
-    place = part.start + len(call.ids[0]) - 1
-    if rest or place >= context.shape[1]:
+    each, remainder = divmod(context.shape[0], len(call.ids))
+    position = part.start + len(call.ids[0]) - 1
+    if remainder or position >= context.shape[1]:
         return False
     for states in reversed(call.last):
-        given = context[:, place, part.channel : part.channel + states.shape[1]]
-        if torch.equal(given, states.to(given).repeat_interleave(each, dim=0)):
+        rows = context[:, position, part.channel : part.channel + states.shape[1]]
+        if torch.equal(rows, states.to(rows).repeat_interleave(each, dim=0)):
             return True
     return False
 

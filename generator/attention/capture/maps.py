@@ -20,7 +20,7 @@ from diffucurate.generator.attention.capture.token_competition import Contenders
 from diffucurate.generator.attention.capture.tokens import PromptTokens, joined
 from diffucurate.generator.attention.settings import TraceSettings
 
-#: Less than this is no signal, but must not be divided by.
+#: Least divisor: smaller means are no signal.
 _FLAT = 1e-12
 
 #: Attention probabilities held at once, in numbers (64 MiB of float32).
@@ -203,8 +203,8 @@ class AttentionAccumulator:
 
     def _on(self, device: torch.device) -> Contenders:
         if device not in self._contenders:
-            found = contenders_of(self._groups, self._lengths, self._readings, self._settings.contest)
-            self._contenders[device] = found.to(device)
+            contenders = contenders_of(self._groups, self._lengths, self._readings, self._settings.contest)
+            self._contenders[device] = contenders.to(device)
         return self._contenders[device]
 
 
@@ -224,6 +224,6 @@ def _fused(query: Tensor, key: Tensor, readout: Tensor, barred: Tensor | None, s
     for columns in readout.to(query.dtype).split(width, dim=-1):
         values = functional.pad(columns, (0, width - columns.shape[-1]))[:, None].expand(-1, heads, -1, -1)
         allowed = None if barred is None else ~barred
-        found = functional.scaled_dot_product_attention(query, key, values, attn_mask=allowed, scale=scale)
-        read.append(found[..., : columns.shape[-1]].float().sum(dim=1).transpose(1, 2))
+        output = functional.scaled_dot_product_attention(query, key, values, attn_mask=allowed, scale=scale)
+        read.append(output[..., : columns.shape[-1]].float().sum(dim=1).transpose(1, 2))
     return torch.cat(read, dim=1)

@@ -2,11 +2,11 @@
 
 The layer's own processor still makes the output, with the same operations in the same order: an image
 painted under a trace is the image painted without one, whatever processor (fused, sliced, xformers, LoRA,
-IP-Adapter...) is in use. What the projections of the layer give in passing is observed by forward hooks that
-live as long as one call; what a processor does to queries and keys after that is done again here.
+IP-Adapter...) is in use. The outputs of the layer's projections are observed by forward hooks that live as long as one
+call; what a processor does to queries and keys after that is repeated here.
 
-In a model that torch.compile compiled, a traced layer runs as it is written, between what is compiled before and
-after it. A compiler that rounds differently in parts than as a whole then gives the same image up to rounding.
+In a model that torch.compile compiled, a traced layer runs uncompiled between compiled parts. The image is then the
+same up to the compiler's rounding.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Attended:
-    """What one call of one layer asked and what it could look at, for the rows of the whole batch.
+    """Queries and keys of one call of one layer, for the rows of the whole batch.
 
     Attributes:
         query: the pixels' queries, (rows, heads, pixels, width).
@@ -58,7 +58,7 @@ class Call:
     rotary: tuple[Tensor, Tensor] | None
 
 
-#: The names of the projections to observe, and what to make of their outputs.
+#: The names of the projections to observe, and the function that makes ``Attended`` of their outputs.
 Reading = tuple[tuple[str, ...], Callable[[Call, dict[str, Tensor]], Attended]]
 
 
@@ -68,7 +68,8 @@ def traced(original: Any, reading: Reading, begin: Callable[[int], Observer | No
     Args:
         original: the layer's processor.
         reading: ``CROSS``, ``JOINT`` or ``SELF``, as the layer's attention is.
-        begin: asked before each call, with the layer's number of pixels, who shall get the report; None skips it.
+        begin: called before each call with the layer's number of pixels; returns the observer of the call, None for
+            none.
     """
     kind: Any = type(original)
     processor = _traced_class(kind)()
@@ -76,7 +77,7 @@ def traced(original: Any, reading: Reading, begin: Callable[[int], Observer | No
     return processor
 
 
-# One class for all traces of a kind of processor: what torch.compile made for it then serves the next trace too.
+# One class for all traces of a kind of processor, so that torch.compile's cache serves the next trace too.
 @cache
 def _traced_class(kind: Any) -> Any:
     # diffusers passes on those keyword arguments that the signature of __call__ names: keep the original's.
@@ -165,13 +166,13 @@ def _self(call: Call, seen: dict[str, Tensor]) -> Attended:
     return Attended(query, key, call.attn.scale)
 
 
-#: Cross-attention: pixels ask, the text's tokens are all there is to look at.
+#: Cross-attention: the queries are the pixels', the keys the text's.
 CROSS: Reading = (("to_q", "to_k"), _cross)
 
 #: Joint attention: image and text are one sequence, so a pixel's attention is shared between words and pixels.
 JOINT: Reading = (("to_q", "to_k", "add_k_proj"), _joint)
 
-#: Self-attention: pixels ask, and look at each other.
+#: Self-attention: queries and keys are the pixels'.
 SELF: Reading = (("to_q", "to_k"), _self)
 
 

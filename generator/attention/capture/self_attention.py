@@ -1,21 +1,21 @@
 """Self-attention refinement: each pixel takes the heat of the pixels that it attends to in the image itself.
 
-The pixels of an object attend to each other, wherever its name found only a part of it. With S the mean attention
-of n pixels to each other over heads, layers and passes, (n, n) with rows that sum to 1, and C a class's map brought
-to the size of S, the refined map is S^tau C (Nguyen et al. 2023, "Dataset Diffusion"). A mean over many heads is
-blurred, and every product with it blurs more. So S may be sharpened before: each share raised to a power and the
+The pixels of an object attend to each other, also where attention to its name covers only a part of it. With S the mean
+attention of n pixels to each other over heads, layers and passes, (n, n) with rows that sum to 1, and C a class's map
+brought to the size of S, the refined map is S^tau C (Nguyen et al. 2023, "Dataset Diffusion"). A mean over many heads
+is blurred, and every product with it blurs more. So S may be sharpened before: each share raised to a power and the
 rows made to sum to 1 again, as in Markov clustering (van Dongen 2000), where the two steps are called expansion and
 inflation.
 
-S of 64 x 64 pixels takes 64 MiB an image, of 128 x 128 a GiB, and none of it can be put off: a mean of softmaxes is
-not the softmax of mean queries, and C is known only after the last pass. But neighbours are attended to alike, and
-C is smooth. So where S would be larger than ``LIMIT_MIB``, its columns are added up over squares of pixels, called
-cells, as they come: (n, cells), where a map is averaged over each cell before each product. Rows stay as they are,
-so the result has the value of every pixel. Up to 45 x 45 pixels a cell is one pixel, and the result exact.
+S of 64 x 64 pixels takes 64 MiB an image, of 128 x 128 a GiB, and it has to be kept: a mean of softmaxes is not the
+softmax of mean queries, and C is known only after the last pass. But neighbouring pixels get similar attention, and C
+is smooth. So where S would be larger than ``LIMIT_MIB``, its columns are added up over squares of pixels, called cells,
+as they come: (n, cells), where a map is averaged over each cell before each product. Rows stay as they are, so the
+result has the value of every pixel. Up to 45 x 45 pixels a cell is one pixel, and the result exact.
 
-Reading it costs more than reading words, and a few passes tell as much as all of them: what belongs together in an
-image is plain once most of the noise is gone. So within ``TraceSettings.refine_noise`` one pass is read for each
-quarter of the schedule.
+Reading it costs more than reading words, and a few passes are as good as all of them: the objects of an image are
+distinct once most of the noise is gone. So within ``TraceSettings.refine_noise`` one pass is read for each quarter of
+the schedule.
 
 Knows tensors, neither models nor words.
 """
@@ -38,7 +38,7 @@ from diffucurate.generator.attention.capture.maps import MapGrid
 #: What is kept of one image's self-attention takes no more than this: 64 x 64 pixels by 32 x 32 cells in float32.
 LIMIT_MIB = 16.0
 
-#: The number of pixels whose self-attention is read where nobody says which: 32 x 32, as in Dataset Diffusion.
+#: The number of pixels whose self-attention is read by default: 32 x 32, as in Dataset Diffusion.
 _USUAL = 32 * 32
 
 #: Attention probabilities held at once while they are added up, in numbers: 16 MiB of float32, and on a CPU 4 MiB,
@@ -51,7 +51,7 @@ class SelfAttention:
 
     Args:
         factor: how much coarser than the latent the layers are that count. By default those whose size comes nearest
-            to 32 x 32 pixels, which the first pass through the model tells.
+            to 32 x 32 pixels, known after the first pass through the model.
         noise: lowest and highest noise level of the passes that are ``due``, as shares of the schedule, one for each
             quarter of it.
         limit_mib: the most memory that is kept per image, in MiB.
@@ -107,23 +107,23 @@ class SelfAttention:
 
     @property
     def factor(self) -> int | None:
-        """How much coarser than the latent the layers are that count; None as long as nobody knows."""
+        """How much coarser than the latent the layers are that count; None while that is unknown."""
         return self._grid.factor if self._grid is not None else self._factor
 
     @property
     def nbytes(self) -> int:
-        """The room that what was added up takes, in bytes."""
+        """The memory of the sums, in bytes."""
         return self._total.nbytes
 
     def described(self) -> tuple[dict[str, Any], Tensor]:
-        """What was added up as plain data and a tensor on the CPU, to be kept in a file; nothing may be ``empty``."""
+        """The sums as plain data and a tensor on the CPU, to be stored in a file; must not be ``empty``."""
         assert self._grid is not None
         about = {"factor": self._grid.factor, "size": self._grid.size, "side": self._side, "heads": self._heads}
         return about, self._total.cpu().contiguous()
 
     @classmethod
     def restored(cls, about: Mapping[str, Any], total: Tensor) -> SelfAttention:
-        """From what ``described`` told."""
+        """From the results of ``described``."""
         read = cls(about["factor"])
         read._grid = MapGrid(about["factor"], (about["size"][0], about["size"][1]))
         read._side, read._heads, read._total = about["side"], about["heads"], total
@@ -149,19 +149,19 @@ class SelfAttention:
             return [dict(classes) for classes in maps]
         size, refined = self._grid.size, []
         for total, classes in zip(self._total, maps, strict=True):
-            found: dict[str, NDArray[np.float32]] = {}
+            by_class: dict[str, NDArray[np.float32]] = {}
             if classes:
                 shares = _inflated(total, inflation) if inflation != 1 else total / self._heads
                 heat = _resized(torch.from_numpy(np.stack(list(classes.values()))).to(total), size)
                 for _ in range(tau):
                     heat = _by_cell(heat, size, self._side, summed=False) @ shares.T
-                found = dict(zip(classes, heat.unflatten(-1, size).cpu().numpy(), strict=True))
-            refined.append(found)
+                by_class = dict(zip(classes, heat.unflatten(-1, size).cpu().numpy(), strict=True))
+            refined.append(by_class)
         return refined
 
 
 def expected_bytes(grids: Iterable[MapGrid], factor: int | None, limit_mib: float = LIMIT_MIB) -> int:
-    """The room that the self-attention of one image will take, layers being of these sizes; see ``SelfAttention``."""
+    """The memory that the self-attention of one image will take, layers being of these sizes; see ``SelfAttention``."""
     read = [grid for grid in grids if factor in (None, grid.factor)]
     if not read:
         return 0

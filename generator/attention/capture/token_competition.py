@@ -1,8 +1,8 @@
 """Which tokens share a pixel's attention, and how much of it each class gets.
 
-A prompt's start token soaks up most of it, and its end and padding tokens much of the rest. Without them in the
-contest, what is left tells words apart (``TraceSettings.contest``). A token that takes part for no image of the batch
-is not even looked at: of a context of 77 tokens, a caption's words are ten.
+A prompt's start token gets most of it, and its end and padding tokens much of the rest. Without these tokens in the
+softmax, the shares of the words differ more clearly (``TraceSettings.contest``). Tokens that take part for no image of
+the batch are left out of the computation: of a context of 77 tokens, a caption's words are about ten.
 
 Knows tensors and token positions, neither models nor words.
 """
@@ -72,17 +72,17 @@ def contenders_of(
     readings: Sequence[Sequence[Sequence[int]]],
     rule: Contest | None,
 ) -> Contenders:
-    """Who takes part for the images of a batch, on the CPU.
+    """The tokens that take part for the images of a batch, on the CPU.
 
     Args:
         groups: the tokens that share each pixel's attention among themselves, one entry per image.
         lengths: the number of tokens of each group, which follow each other.
         readings: per image the positions of the tokens whose mean is read, counted through all groups.
-        rule: who takes part.
+        rule: which tokens take part.
     """
     readout = torch.zeros(len(readings), sum(lengths), max(map(len, readings)))
-    for image, own in enumerate(readings):
-        for number, positions in enumerate(own):
+    for image, of_image in enumerate(readings):
+        for number, positions in enumerate(of_image):
             readout[image, list(positions), number] = 1 / len(positions)
     places, bars, start = [], [], 0
     for group, length in zip(groups, lengths, strict=True):
@@ -106,7 +106,7 @@ def _barred(prompt: PromptTokens, length: int, rule: Contest | None) -> list[boo
     if not prompt.classes:
         rule = "all"
     elif rule == "content" and any(len(positions) == len(content) for positions in prompt.classes.values()):
-        rule = "no-start"  # a prompt that is nothing but the class: alone, it would get every pixel's all
+        rule = "no-start"  # a prompt of the class alone: without others its share would be 1 in every pixel
     return [
         rule != "all" and (position in starts or (rule == "content" and position not in content))
         for position in range(length)

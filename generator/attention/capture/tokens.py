@@ -2,8 +2,8 @@
 
 Works from token ids, as the encoder got them: cut off where the encoder's context ends, and with learned
 words already put in. Serves tokenizers of CLIP's kind (byte-level BPE with "</w>" at the end of a word) and of
-T5's (SentencePiece with "▁" at the start of a word), in any version of transformers. What counts as a mention
-is the business of ``generator.text.class_mentions``.
+T5's (SentencePiece with "▁" at the start of a word), in any version of transformers. ``generator.text.class_mentions``
+says what counts as a mention.
 """
 
 from __future__ import annotations
@@ -76,19 +76,19 @@ def locate(tokenizer: Any, ids: Sequence[int], classes: Mapping[str, Sequence[st
     added = set(tokenizer.get_added_vocab().values())
     # With an end token in the last place of all, the prompt may go on beyond it.
     text, owners = spell(tokenizer, added, ids[first:end], end + 1 >= len(ids))
-    # A phrase is spelled by the same tokenizer, so that both are folded and spaced alike.
+    # A phrase is spelled by the same tokenizer, so that letter case and spaces agree.
     phrase_ids = tokenizer(phrases, add_special_tokens=False).input_ids
     spellings = iter([spell(tokenizer, added, ids, False)[0] for ids in phrase_ids])
     spelled = {label: [next(spellings) for _ in phrases] for label, phrases in classes.items()}
-    # What the encoder cannot tell from other words is no mention of anything.
-    spelled = {label: [each for each in own if _UNKNOWN not in each] for label, own in spelled.items()}
-    found: dict[str, set[int]] = {}
+    # A phrase with an unknown token could be any word, so it is no mention.
+    spelled = {label: [text for text in texts if _UNKNOWN not in text] for label, texts in spelled.items()}
+    positions: dict[str, set[int]] = {}
     for mention in find_mentions(text, spelled):
-        # A hyphen within a phrase belongs to the mention, but means nothing.
+        # A hyphen within a phrase belongs to the mention, but its token is not read.
         span = range(mention.start, mention.end)
         spelling = [k for k in span if not unicodedata.category(text[k]).startswith("P")]
-        found.setdefault(mention.label, set()).update(first + owner for k in spelling for owner in owners[k])
-    located = {label: tuple(sorted(found[label])) for label in classes if label in found}
+        positions.setdefault(mention.label, set()).update(first + owner for k in spelling for owner in owners[k])
+    located = {label: tuple(sorted(positions[label])) for label in classes if label in positions}
     return PromptTokens(located, content, starts)
 
 

@@ -1,9 +1,9 @@
 """Learned tokens: for one class the pair of embeddings by which attention finds it best, and how it was learned.
 
-The pair is a start token, which takes what is not the class, and the class token (OVAM's token optimisation,
+The pair is a start token, which gets the pixels that are not the class, and the class token (OVAM's token optimisation,
 Marcos-Manchon et al. 2024), both as the model's text encoder would give them. ``token_training`` learns it from a few
-masks; ``token_contest`` looks for it in any other image, and ``calibration`` reads what it finds. Here it is kept: one
-safetensors file per token, in a folder where it goes by its name (``generator.models.token_files``). Knows no images.
+masks; ``token_contest`` finds it in any other image, and ``calibration`` gives its threshold. This module stores it:
+one safetensors file per token, in a folder of named tokens (``generator.models.token_files``). Knows no images.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from diffucurate.generator.errors import ModelError
 from diffucurate.generator.files.atomic import write_bytes
 from diffucurate.generator.models.token_files import existing_token
 
-#: Of the file, so that a later one can be told from it.
+#: Version of the file's format.
 _FORMAT = "diffucurate-token-1"
 
 _CALIBRATIONS = ("calibration", "contrasted")
@@ -42,7 +42,7 @@ class Provenance:
         fingerprint: of the model's layers, see ``fingerprint``.
         samples: the images and masks, by id or path.
         rivals: the classes that were learned along with it.
-        timesteps: the noise steps at which the images were looked at.
+        timesteps: the noise steps at which the images were denoised.
         seed: of the noise.
         optimiser: with its settings, in words.
         loss: at the end, of all classes that were learned together.
@@ -93,7 +93,8 @@ class ClassToken:
             raise ModelError(f"token of '{self.label}' holds numbers that are not finite; learn it again")
 
     def reading(self, contrast: bool) -> Calibration | None:
-        """How its maps are read, with contrast or without; as without where the other was not learned."""
+        """The calibration of its maps, with contrast or without; the latter where that with contrast was not
+        learned."""
         return (self.contrasted if contrast else None) or self.calibration
 
     def check(self, family: Family) -> None:
@@ -127,16 +128,17 @@ class ClassToken:
                 about = json.loads((file.metadata() or {}).get("token", "{}"))
                 if about.get("format") != _FORMAT:
                     raise ModelError(f"'{path}' holds no learned token; give a file that learning a token wrote")
-                told = about["provenance"]
-                lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
+                facts = about["provenance"]
+                lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
                 read = {name: Calibration(**about[name]) for name in _CALIBRATIONS if name in about}
-                return cls(about["label"], file.get_tensor("embedding"), Provenance(**{**told, **lists}), **read)
+                return cls(about["label"], file.get_tensor("embedding"), Provenance(**{**facts, **lists}), **read)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"'{path}' could not be read as a learned token: {error}") from error
 
 
 def fingerprint(family: Family) -> str:
-    """What a token fits: the width of the text states, and the name, heads and width of each layer that reads them."""
+    """A digest of the model's layers that a token fits: the width of the text states, and the name, heads and width of
+    each layer that reads them."""
     layers = family.layers(TraceSettings(blocks=("down", "mid", "up"), depth=(0, 1)))
     shapes = [(name, family.layer(name).heads, family.layer(name).inner_dim) for name in layers]
     return hashlib.sha256(json.dumps([family.channels, shapes]).encode()).hexdigest()[:16]

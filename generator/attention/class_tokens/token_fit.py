@@ -1,10 +1,11 @@
 """The fit of class tokens to training views: logistic regression with a pull towards the classes' own words.
 
 The loss is the cross-entropy between the shares that the scores give (as in ``token_contest``) and those of the masks,
-plus the squared distance of the tokens from their words, which decides where few masks say little. Scores are linear in
-the tokens, so there is one minimum. On exact masks of 28 rendered scenes L-BFGS finds it in 3 seconds (loss 0.3424).
-Adam comes as near at a rate of 0.3 in 300 steps (0.3426, five times as long), and so does OVAM's SGD, whose rate falls
-to 0.7 of itself eight times, at 30 in 800 steps (0.3426, sixteen times as long); at 100, OVAM's own, it ends at 0.351.
+plus the squared distance of the tokens from their words, which decides where the masks have few pixels. Scores are
+linear in the tokens, so there is one minimum. On exact masks of 28 rendered scenes L-BFGS finds it in 3 seconds (loss
+0.3424). Adam comes as near at a rate of 0.3 in 300 steps (0.3426, five times as long), and so does OVAM's SGD, whose
+rate falls to 0.7 of itself eight times, at 30 in 800 steps (0.3426, sixteen times as long); at 100, OVAM's own, it ends
+at 0.351.
 """
 
 from __future__ import annotations

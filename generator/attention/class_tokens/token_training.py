@@ -34,7 +34,7 @@ from diffucurate.generator.attention.trace.queries import model_name
 from diffucurate.generator.errors import InvalidSetting, LabelError
 from diffucurate.generator.text.class_mentions import find_phrases
 
-#: Noise steps at which images are looked at, as ``AttentionSource`` does.
+#: Noise steps at which images are denoised, those of ``AttentionSource``.
 TIMESTEPS = (100, 200, 300)
 
 #: Pull towards the words: the weight of a token's squared distance, as against one image's mean cross-entropy. On
@@ -67,27 +67,27 @@ def learn_tokens(
     pull: float = PULL,
     model: str | None = None,
 ) -> dict[str, ClassToken]:
-    """Learn the tokens of several classes, which then know each other as rivals.
+    """Learn the tokens of several classes together, as rivals of each other.
 
     Args:
         pipe: a Stable Diffusion 1.x or 2.x text-to-image pipeline.
         images: (H, W, 3) uint8 RGB, of any sizes.
         masks: per image class -> (H, W) bool, all pixels of the class; a class that is left out is not in the image.
         phrases: class -> the words that mean it in prompts; it starts from the first. By default the class's name.
-        prompts: what each image shows, where somebody knows; else the names of the classes guide the model.
-        samples: what to call the images in the provenance, such as ids or paths.
-        trace: which attention is read. Its range of noise does not apply: ``timesteps`` say it here.
-        timesteps: the noise steps at which the images are looked at.
+        prompts: the prompt of each image, None where unknown: then the names of the classes guide the model.
+        samples: names of the images in the provenance, such as ids or paths.
+        trace: which attention is read. Its range of noise does not apply, as ``timesteps`` replace it.
+        timesteps: the noise steps at which the images are denoised.
         seed: of the noise.
-        pull: how strongly tokens are held to the words that they start from, above 0.
-        model: what to call the model in the provenance; by default what the pipeline was loaded from.
+        pull: weight of the tokens' squared distance from the words that they start from, above 0.
+        model: name of the model in the provenance; by default what the pipeline was loaded from.
 
     Returns:
         Class -> its token, in the order in which the masks name the classes.
 
     Raises:
         LabelError: no images, images or masks of another shape or dtype, or a class whose masks are all empty.
-        InvalidSetting: timesteps beyond the model's schedule, or no pull.
+        InvalidSetting: timesteps beyond the model's schedule, or a ``pull`` that is not above 0.
         ModelError: a model that cannot be traced or used for this.
     """
     labels = list(dict.fromkeys(label for each in masks for label in each))
@@ -98,8 +98,8 @@ def learn_tokens(
         )
     check_timesteps(pipe, timesteps)
     settings = (trace or TraceSettings()).changed(noise=(0.0, 1.0), refine_noise=None)
-    given = {label: (phrases or {}).get(label, label) for label in labels}
-    classes = {label: (words,) if isinstance(words, str) else tuple(words) for label, words in given.items()}
+    phrases_of = {label: (phrases or {}).get(label, label) for label in labels}
+    classes = {label: (words,) if isinstance(words, str) else tuple(words) for label, words in phrases_of.items()}
     words = {label: texts[0] for label, texts in classes.items()}
     usual = class_prompts(classes, pipe.tokenizer)[0]
     guides = [prompt or usual for prompt in prompts or [None] * len(images)]
@@ -141,12 +141,12 @@ def _calibrations(
     timesteps: Sequence[int],
     seed: int,
 ) -> tuple[dict[str, Calibration], dict[str, Calibration]]:
-    """Class -> how its maps are to be read, without contrast and with it, from the images that show it and whose
-    prompt mentions it."""
+    """Class -> the calibration of its maps, without contrast and with it, from the images that show it and whose prompt
+    mentions it."""
     named = [tuple(find_phrases(prompt, classes)) for prompt in prompts]
-    kept: dict[str, list[tuple[int, Evidence]]] = defaultdict(list)
+    usable: dict[str, list[tuple[int, Evidence]]] = defaultdict(list)
     for size, indices in batches(pipe, images):
-        found = gather(
+        evidences = gather(
             pipe,
             [images[k] for k in indices],
             [prompts[k] for k in indices],
@@ -159,15 +159,20 @@ def _calibrations(
             settings,
             True,
         )
-        for k, evidence in zip(indices, found, strict=True):
+        for k, evidence in zip(indices, evidences, strict=True):
             for label in evidence.words.keys() & evidence.tokens.keys() & masks[k].keys():
-                kept[label].append((k, evidence))
+                usable[label].append((k, evidence))
     plain, contrasted = dict[str, Calibration](), dict[str, Calibration]()
-    for label, rows in kept.items():
+    for label, rows in usable.items():
         shown, truths = [images[k] for k, _ in rows], [masks[k][label] for k, _ in rows]
-        words, by_token = [one.words[label] for _, one in rows], [one.tokens[label] for _, one in rows]
+        words, by_token = (
+            [evidence.words[label] for _, evidence in rows],
+            [evidence.tokens[label] for _, evidence in rows],
+        )
         plain[label] = calibrate(shown, truths, words, by_token)
-        contrasted[label] = calibrate(shown, truths, words, by_token, [one.contrast[label] for _, one in rows])
+        contrasted[label] = calibrate(
+            shown, truths, words, by_token, [evidence.contrast[label] for _, evidence in rows]
+        )
     return plain, contrasted
 
 

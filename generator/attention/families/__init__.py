@@ -1,4 +1,4 @@
-"""One module per family of models: which layers attend to the text, and how a call of the model is to be read."""
+"""One module per family of models: which layers attend to the text, and how a call of the model is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the trace asks of every family of models."""
+"""The interface of a family of models, as the trace uses it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Pass:
         """Whether all rows are between two noise levels, as shares of the schedule."""
         low, high = noise
         if (low, high) == (0, 1):
-            return True  # without waiting for the device to tell the step
+            return True  # without a wait for the step's value from the device
         levels = torch.as_tensor(self.noise).flatten().tolist()
         return all(low <= level / self.noisiest <= high for level in levels)
 
@@ -52,13 +52,13 @@ class Pass:
 class Family(ABC):
     """How the attention of one family of models is read, for one pipeline."""
 
-    #: What the layers' processors do.
+    #: The kind of attention in the layers.
     reading: ClassVar[Reading]
-    #: What ``TraceSettings.contest`` is where it is left to the family.
+    #: The family's default of ``TraceSettings.contest``.
     contest: ClassVar[Contest]
-    #: What ``TraceSettings.depth`` is where it is left to the family; None where blocks go by name.
+    #: The family's default of ``TraceSettings.depth``; None where blocks go by name.
     depth: ClassVar[tuple[float, float] | None] = None
-    #: What ``TraceSettings.tau`` is where it is left to the family.
+    #: The family's default of ``TraceSettings.tau``.
     tau: ClassVar[int] = 0
     #: Whether guidance has passes of its own, instead of a first half of the rows.
     guided_apart: ClassVar[bool] = False
@@ -88,10 +88,10 @@ class Family(ABC):
 
     @abstractmethod
     def read_pass(self, arguments: Mapping[str, Any]) -> Pass | None:
-        """A call of the model by its arguments' names; None where it is made for something else than the image."""
+        """A call of the model by its arguments' names; None where the call is not for the image."""
 
     def filled(self, settings: TraceSettings) -> TraceSettings:
-        """Settings with what they leave to the family filled in."""
+        """Settings with the family's defaults filled in."""
         tau = self.tau if settings.tau is None else settings.tau
         return settings.changed(contest=settings.contest or self.contest, depth=settings.depth or self.depth, tau=tau)
 
@@ -108,7 +108,7 @@ class Family(ABC):
 
     def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
         """Texts as the pipeline's encoders read them: the states (texts, tokens, channels), and which tokens can be
-        looked at, (texts, tokens) bool; None where all can."""
+        attended to, (texts, tokens) bool; None where all can."""
         with torch.no_grad():
             encoded = self.pipe.encode_prompt(
                 prompt=list(texts),
@@ -119,7 +119,7 @@ class Family(ABC):
         return encoded[0], None
 
     def text_states(self, states: Tensor) -> Tensor:
-        """What the model's layers read of a text encoder's states."""
+        """A text encoder's states as the model's layers read them."""
         return states
 
     def layer(self, name: str) -> Any:

@@ -2,7 +2,7 @@
 
 The text is T5's tokens; of CLIP the model gets one vector for the whole prompt. Guidance is a number the model is
 given, so that rows are not doubled; where a negative prompt is painted against all the same, that is a pass of its
-own. By default blocks 15 to 18 of the 19 are read, the last fifth, which say most of what is where (ConceptAttention).
+own. By default blocks 15 to 18 of the 19 are read, the last fifth, whose maps are the best (ConceptAttention).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Flux(Family):
     def read_pass(self, arguments: Mapping[str, Any]) -> Pass:
         latents = arguments["hidden_states"]
         if latents.shape[1] not in self._grids:
-            # The model is not told the height and width, but where each of its tokens is.
+            # The model's arguments hold the place of each token, not height and width.
             self._grids[latents.shape[1]] = MapGrid(_PACKED, image_size(arguments["img_ids"]))
         return Pass(latents, arguments["encoder_hidden_states"], arguments["timestep"], 1.0, self._grids)
 

@@ -1,7 +1,7 @@
-"""UNets with cross-attention layers called ``attn2``: Stable Diffusion 1.x, 2.x and XL and what is laid out like them.
+"""UNets with cross-attention layers called ``attn2``: Stable Diffusion 1.x, 2.x and XL and models of the same layout.
 
-Img2img, inpainting with 9 channels and what predicts noise or velocity are read alike: their queries and keys do
-not differ. XL's two encoders share the positions of the context, each with channels of its own.
+Img2img, inpainting with 9 channels, and models that predict noise or velocity are read alike. XL's two encoders share
+the positions of the context, each with channels of its own.
 """
 
 from __future__ import annotations

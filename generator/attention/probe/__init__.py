@@ -1,1 +1,1 @@
-"""Class maps of images that the model did not paint: their latents are noised and looked at."""
+"""Class maps of images that the model did not paint: their latents are noised and denoised by the model."""

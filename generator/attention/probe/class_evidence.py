@@ -1,4 +1,4 @@
-"""All that a model says of the classes of an image when it looks at it: by words, by learned tokens, by contrast."""
+"""The evidence of a model for the classes of an image that it denoises: by words, by learned tokens, by contrast."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def gather(
         named: per image the classes whose tokens compete in it.
         timesteps, seed: as for ``denoise_once``.
         settings: which attention is read.
-        contrast: whether to ask for it, at the price of as many passes again for each class of a prompt.
+        contrast: whether to compute it, which takes as many passes again for each class of a prompt.
     """
     latents = encode(pipe, images, size)
     with ExitStack() as stack:
@@ -61,12 +61,12 @@ def gather(
             contest = TokenContest.of(tokens, named)
             traces.append(stack.enter_context(AttentionTrace(pipe, attribution=contest, settings=settings)))
         predicted = denoise_once(pipe, latents, prompts, timesteps, seed)
-        found = [trace.maps() for trace in traces]
+        maps_of_traces = [trace.maps() for trace in traces]
     none: list[Heatmaps] = [{} for _ in images]
     sharp = contrasts(pipe, latents, prompts, predicted, classes, timesteps, seed) if contrast else none
     second = [
         {label: smoothed(maps[label], steady[label]) for label in maps}
         for maps, steady in zip(sharp, traces[0].refined(sharp), strict=True)
     ]
-    by_tokens = found[1] if tokens else none
-    return [Evidence(*maps) for maps in zip(found[0], by_tokens, second, strict=True)]
+    by_tokens = maps_of_traces[1] if tokens else none
+    return [Evidence(*maps) for maps in zip(maps_of_traces[0], by_tokens, second, strict=True)]

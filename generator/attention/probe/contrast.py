@@ -1,11 +1,11 @@
-"""Where a model sees something else when it is not told of a class: a second opinion on what attention found.
+"""Contrast: where a model's prediction changes when the prompt does not name a class. It complements attention.
 
 The noise of an image is predicted twice, with its prompt and with "thing" in the place of the class's words; the two
-differ where the words made a difference (DiffEdit, Couairon et al. 2022). That map is noisier than attention and says
-less of where an object ends, but it errs in other places: attention may find a person by head and shirt alone, yet
-without the word the legs come out otherwise too. Attention's own map is multiplied by it.
+differ where the words made a difference (DiffEdit, Couairon et al. 2022). That map is noisier than attention and less
+exact at outlines, but its errors are elsewhere: attention may find only a person's head and shirt, while without the
+word the legs change too. Attention's own map is multiplied by it.
 
-Single pixels of it say little, so it is smoothed as attention is: by what belongs together in the image.
+Single pixels are noisy, so the map is smoothed by self-attention, as attention's own map is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from diffucurate.generator.text.class_mentions import find_mentions, find_phrase
 
 Heat = NDArray[np.float32]
 
-#: What a prompt says in the place of a class.
+#: The word in a prompt in the place of a class.
 _NEUTRAL = "thing"
 
 #: The powers of attention's map and of the contrast in their product. On 400 rendered scenes set aside for choosing,
@@ -78,28 +78,29 @@ def contrasts(
         for index, prompt in enumerate(prompts)
         for label in find_phrases(prompt, classes)
     ]
-    found: list[dict[str, Heat]] = [{} for _ in prompts]
+    changes: list[dict[str, Heat]] = [{} for _ in prompts]
     for start in range(0, len(rows), len(prompts)):  # as many at once as there are images
-        some = rows[start : start + len(prompts)]
-        own = torch.tensor([row.image for row in some], device=latents.device)
-        changed = denoise_once(pipe, latents[own], [row.prompt for row in some], timesteps, seed)
+        batch = rows[start : start + len(prompts)]
+        images = torch.tensor([row.image for row in batch], device=latents.device)
+        changed = denoise_once(pipe, latents[images], [row.prompt for row in batch], timesteps, seed)
         lengths = torch.stack(
-            [(full[own].float() - less.float()).norm(dim=1) for full, less in zip(predicted, changed, strict=True)]
+            [(full[images].float() - less.float()).norm(dim=1) for full, less in zip(predicted, changed, strict=True)]
         )
         means = lengths.mean(dim=(2, 3), keepdim=True)
-        for row, plane in zip(some, (lengths / means.clamp(min=1e-12)).mean(dim=0).cpu().numpy(), strict=True):
-            found[row.image][row.label] = plane
-    return found
+        for row, plane in zip(batch, (lengths / means.clamp(min=1e-12)).mean(dim=0).cpu().numpy(), strict=True):
+            changes[row.image][row.label] = plane
+    return changes
 
 
 def smoothed(contrast: Heat, refined: Heat) -> Heat:
-    """A contrast in one with what self-attention refinement made of it, (h, w) of the latter's size: their geometric
-    mean, in which the steadier one counts twice."""
+    """A contrast smoothed by its self-attention refinement, (h, w) of the latter's size: their geometric mean, in which
+    the refined map counts twice."""
     return np.asarray(np.cbrt(resized(contrast, refined.shape[::-1]) * refined**2), np.float32)
 
 
 def contrasted(heat: Heat, contrast: Heat) -> Heat:
-    """A raw map by its class's contrast, (h, w) of the map's size and in its unit; as it is where nothing changes."""
+    """A raw map times its class's contrast, (h, w) of the map's size and in its unit; unchanged where the contrast is 0
+    everywhere."""
     second = resized(contrast, heat.shape[::-1])
     peak, highest = max(float(heat.max()), 1e-12), float(second.max())
     if not highest:

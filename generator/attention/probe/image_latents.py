@@ -1,6 +1,5 @@
-"""The model looks at an image that it need not have painted: the image is encoded, noised, and given to the model.
-
-Whoever wants to see what the pixels attend to then, opens a trace around it. Knows neither classes nor maps.
+"""Denoises images that the model need not have painted: each is encoded, noised, and given to the model once per step.
+A trace around that reads the attention. Knows neither classes nor maps.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def check_images(images: Sequence[NDArray[np.uint8]]) -> None:
 
 
 def check_timesteps(pipe: Any, timesteps: Sequence[int]) -> None:
-    """See that a pipeline's model can look at images at these noise steps.
+    """See that a pipeline's model can denoise images at these noise steps.
 
     Raises:
         InvalidSetting: timesteps beyond the model's schedule.
@@ -52,7 +51,7 @@ def check_timesteps(pipe: Any, timesteps: Sequence[int]) -> None:
 
 
 def encode(pipe: Any, images: Sequence[NDArray[np.uint8]], size: tuple[int, int]) -> Tensor:
-    """(images, channels, h, w): the latents of images, brought to (width, height) ``size``, without noise."""
+    """(images, channels, h, w): the latents of images resized to (width, height) ``size``, without noise."""
     pixels = torch.from_numpy(np.stack([_resized(image, size) for image in images])).permute(0, 3, 1, 2)
     pixels = pixels.to(pipe.device, pipe.vae.dtype)
     return pipe.vae.encode(pixels / 127.5 - 1).latent_dist.mode() * pipe.vae.config.scaling_factor
@@ -105,7 +104,7 @@ def class_prompts(classes: Mapping[str, Sequence[str]], tokenizer: Any) -> list[
 
 
 def working_size(pipe: Any, width: int, height: int) -> tuple[int, int]:
-    """The (width, height) at which the model looks at an image of this width and height.
+    """The (width, height) at which the model denoises an image of this width and height.
 
     As many pixels as the model was trained on, in the image's own proportions, to multiples of what the UNet
     can halve without a rest.

@@ -1,10 +1,10 @@
-"""What competes for the pixels when it is not the caption: any text, or tokens that were learned.
+"""Attribution of pixels to something else than the caption: any text, or learned tokens.
 
-The model paints its caption; where a class is, can be asked in other words. The pixels' queries are attended with
-the keys that each layer makes of other text-encoder states: of a text of its own that names the classes (Dataset
-Diffusion), of any word after painting (OVAM), of a learned pair of start and class token (OVAM's token optimisation).
-That needs text states which the layers only read, as cross-attention does. Where image and text are one sequence, the
-text changes with the image from block to block, and foreign states would be none that the model ever makes.
+The model paints its caption; the place of a class can be found by other words. The pixels' queries are combined with
+the keys that each layer makes of other text-encoder states: of a text that names the classes (Dataset Diffusion), of
+any word after painting (OVAM), of a learned pair of start and class token (OVAM's token optimisation). That needs text
+states that the layers only read, as cross-attention does. Where image and text are one sequence, the text changes with
+the image from block to block, so states from outside would be unlike the model's own.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Group:
 
     Attributes:
         states: (rows, tokens, channels) text-encoder states: one row for all images, or one per prompt.
-        tokens: what is where in each row.
-        mask: (rows, tokens) bool, which tokens can be looked at at all; None for all of them.
+        tokens: the positions of the classes in each row.
+        mask: (rows, tokens) bool, which tokens can be attended to; None for all of them.
     """
 
     states: Tensor
@@ -43,7 +43,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Attribution:
-    """The contest for the pixels, apart from the caption: groups of tokens, with a softmax within each group.
+    """Groups of tokens that compete for the pixels in place of the caption, with a softmax within each group.
 
     A class that several groups hold has the mean over its tokens in all of them. Attributions are put together
     with ``+``: some classes by text, others by learned tokens.
@@ -109,8 +109,8 @@ class Attribution:
         """Tokens that were learned, a group for each class.
 
         Args:
-            embeddings: class -> (k, channels) states as a text encoder would give them: row 0 is what takes the
-                pixels that are not the class (the start token, or a learned background), the others mean the class.
+            embeddings: class -> (k, channels) states as a text encoder would give them: row 0 gets the pixels that are
+                not the class (the start token, or a learned background), the others mean the class.
 
         Raises:
             InvalidSetting: fewer than two rows, or other dimensions.
@@ -122,7 +122,7 @@ class Attribution:
                     f"embeddings.{label}", tuple(states.shape), "use (k, channels) with k of at least 2"
                 )
             rows = range(states.shape[0])
-            # Row 0 counts as content: the contest between the two is the point, whatever the settings drop.
+            # Row 0 counts as content, so that the settings do not drop it: it must compete with the class token.
             groups.append(Group(states[None], (PromptTokens({label: tuple(rows[1:])}, tuple(rows)),)))
         return cls(tuple(groups), tuple(embeddings))
 
@@ -140,7 +140,7 @@ class Attribution:
         return int(self.groups[0].states.shape[2])
 
     def sums(self, images: int, settings: TraceSettings) -> AttentionAccumulator:
-        """What adds up the attention to these tokens in a batch of images.
+        """The accumulator of the attention to these tokens in a batch of images.
 
         Raises:
             ModelError: a number of images that is no multiple of the rows.
@@ -199,7 +199,7 @@ class Keys:
         return rows.expand(self._attribution.rows, *rows.shape[1:])
 
     def _masked(self) -> Tensor | None:
-        """(images, 1, tokens), to be added to the scores; None where every token can be looked at."""
+        """(images, 1, tokens), to be added to the scores; None where every token can be attended to."""
         groups = self._attribution.groups
         if all(group.mask is None for group in groups):
             return None

@@ -1,4 +1,4 @@
-"""Open vocabulary after painting: the pixels' queries are kept, and attended with the keys of any text later.
+"""Open vocabulary after painting: the pixels' queries are kept, and combined with the keys of any text later.
 
 A pixel's query does not depend on the text (Open-Vocabulary DAAM, Marcos-Manchon et al. 2024). So the queries of a
 run, in half precision, serve any text afterwards, whether its words are in the prompt or not. They take much memory,
@@ -31,11 +31,11 @@ from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.files.atomic import replacing_file
 from diffucurate.generator.validation import StrictSettings
 
-#: Of the file, so that a later one can be told from it.
+#: Version of the file's format.
 _FORMAT = "diffucurate-queries-1"
 
-#: How far the keys of a fixed state may be off, as a share of their norm: half precision is off by less than a
-#: hundredth, any other training by more.
+#: Largest difference of the keys of a fixed state, as a share of their norm: half precision changes them by less than a
+#: hundredth, another training by more.
 _SAME_MODEL = 0.02
 
 
@@ -44,8 +44,8 @@ class QuerySettings(StrictSettings):
     512 px, 555 MB of XL at 1024 px; see ``expected_megabytes``.
 
     Attributes:
-        noise: lowest and highest noise level of the passes that are kept, as shares of the schedule. At low noise
-            the objects are there to be found.
+        noise: lowest and highest noise level of the passes that are kept, as shares of the schedule. At low noise the
+            objects are already painted.
         every: of those passes the first, and then every so many.
         finest, coarsest: the layers that are kept, by how much coarser than the latent their maps are.
 
@@ -83,7 +83,7 @@ class StoredLayer:
     Attributes:
         grid: what its maps are.
         scale: the factor of the product of query and key.
-        probe: (heads * width,) float32, the keys it makes of a fixed state, by which it is known again.
+        probe: (heads * width,) float32, the keys it makes of a fixed state, which identify it.
         passes: one (images, heads, pixels, width) float16 tensor on the CPU per pass.
     """
 
@@ -98,7 +98,7 @@ class StoredQueries:
     """The queries of one run, from ``AttentionTrace.queries`` or a file.
 
     Attributes:
-        model: what the pipeline was loaded from, to be named in messages.
+        model: what the pipeline was loaded from, for error messages.
         levels: the noise level of each pass, as a share of the schedule.
         layers: name of a processor -> its queries.
         refinement: the run's self-attention, where the trace's settings refined by it.
@@ -116,7 +116,7 @@ class StoredQueries:
 
     @property
     def megabytes(self) -> float:
-        """The room that they take, in millions of bytes."""
+        """Their size, in millions of bytes."""
         queries = sum(query.nbytes for layer in self.layers.values() for query in layer.passes)
         return (queries + (self.refinement.nbytes if self.refinement else 0)) / 1e6
 
@@ -143,10 +143,10 @@ class StoredQueries:
             raise InvalidSetting("trace.refine_at", asked.refine_at, f"use {self.refinement.factor}, which was kept")
         with torch.no_grad():
             sums, passes = self.sums(pipe, attribution, settings)
-            found = sums.combine(passes)
+            maps = sums.combine(passes)
             if self.refinement is None or not filled.tau:
-                return found
-            return self.refinement.refine(found, filled.tau, filled.inflation)
+                return maps
+            return self.refinement.refine(maps, filled.tau, filled.inflation)
 
     def sums(
         self, pipe: Any, attribution: Attribution, settings: TraceSettings | None = None

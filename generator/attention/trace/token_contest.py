@@ -1,10 +1,10 @@
-"""Learned tokens look for their classes together: one contest for each pixel, after all layers and heads have spoken.
+"""Learned tokens compete for each pixel in one softmax, after the mean over all layers and heads.
 
 Words compete within each head, and the mean over the heads is the map. Learned tokens are scored by the linear
 attention of OVAM (Marcos-Manchon et al. 2024): products of queries and keys, put together over heads, layers and
-passes, and only then one softmax, over the classes and what is none of them. A head that cannot tell two classes apart
-then says nothing, where its share would be a vote for both; and the score is linear in the token, so that learning it
-has one best answer.
+passes, and only then one softmax, over the classes and the rest. A head that does not distinguish two classes then adds
+nothing to either, where a softmax of its own would add to both. The score is linear in the token, so its training has
+one minimum.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution, Group
 from diffucurate.generator.errors import InvalidSetting, ModelError
 
-#: Names the start token of a class among the readings; no class is called so.
+#: Prefix of the name of a class's start token among the readings; no class name begins so.
 _START = "\0start of "
 
 
 @dataclass(frozen=True)
 class TokenContest(Attribution):
-    """Learned pairs as what a trace attributes pixels to: ``AttentionTrace(pipe, attribution=TokenContest.of(...))``.
+    """Learned pairs to which a trace attributes pixels: ``AttentionTrace(pipe, attribution=TokenContest.of(...))``.
 
     A class's score is that of its class token less that of its start token, so that pairs learned apart can compete;
-    what is none of the classes scores 0. Maps are shares in [0, 1].
+    the rest has the score 0. Maps are shares in [0, 1].
 
     Attributes:
         named: per prompt the classes that take part; empty where all classes do for all images.
@@ -82,10 +82,10 @@ class ContestSums(AttentionAccumulator):
         self._contest, self._images = contest, images
 
     def scores(self, passes: int) -> Tensor:
-        """(images, classes, height, width): how much more a pixel has of each class than of what is none, with the
-        gradients of the keys where these have any."""
+        """(images, classes, height, width): the score of each class less that of the rest, with the gradients of the
+        keys where these have any."""
         heads = sum(sum(entry.heads.values()) for entry in self._sums.values())
-        readings = self._mixed() * heads / passes  # the sum over heads: each has its say
+        readings = self._mixed() * heads / passes  # the sum over heads
         return readings[:, 0::2] - readings[:, 1::2]
 
     def combine(self, passes: int) -> list[dict[str, NDArray[np.float32]]]:

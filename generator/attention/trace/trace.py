@@ -1,7 +1,7 @@
-"""The trace: a context manager that watches how pixels attend to words while a pipeline paints.
+"""The trace: a context manager that reads the attention of pixels to words while a pipeline paints.
 
-What differs between models is in ``families``; here is what they share. Each call of the model is a pass, in
-which the watched layers' queries and keys are added up for the rows of the images that are painted.
+``families`` holds what differs between models. Each call of the model is a pass, in which the watched layers' queries
+and keys are added up for the rows of the images that are painted.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class AttentionTrace:
         self._keys: Keys | None = None  # of the attribution
         self._context: Any = None  # of the first pass
         self._pass: Pass | None = None
-        self._counts = self._kept = self._refines = False  # what the pass is for
+        self._counts = self._kept = self._refines = False  # how the pass is used
         self._by_level = False  # whether the passes that refine are chosen by their noise
         self._passes = self._counted = self._images = self._encoded = 0
         self._absent: list[tuple[str, ...]] = []
@@ -134,15 +134,15 @@ class AttentionTrace:
                 f"none of the {self._passes} passes through the model had attention that the settings ask for "
                 f"({self.settings}); widen them"
             )
-        found = self._sums.combine(self._counted)
+        maps = self._sums.combine(self._counted)
         if self._refinement is None or not self._sums.wanted:
-            return found
+            return maps
         if self._refinement.empty and self.settings.refine_at is not None:
             raise ModelError(
                 f"the model's {'/'.join(self.settings.blocks)} blocks have no self-attention "
                 f"{self.settings.refine_at} times coarser than the latent; use another trace.refine_at"
             )
-        return self.refined(found)
+        return self.refined(maps)
 
     def refined(self, maps: Sequence[Mapping[str, NDArray[np.float32]]]) -> list[dict[str, NDArray[np.float32]]]:
         """Maps of any origin, one mapping class -> (h, w) map >= 0 per image, refined as ``maps`` are: by the
@@ -159,7 +159,7 @@ class AttentionTrace:
         """The queries that were kept, with the self-attention that refines maps, of all passes that count.
 
         Raises:
-            ModelError: the trace was not made to keep any, or none came by.
+            ModelError: the trace was not made to keep any, or no pass was kept.
         """
         if self._keeper is None:
             raise ModelError("this trace kept no queries; open it as AttentionTrace(..., keep=QuerySettings())")
@@ -198,7 +198,7 @@ class AttentionTrace:
         return refinement.due(current.level) if self._by_level else self._counts
 
     def _find_classes(self, first: Pass) -> AttentionAccumulator:
-        """The tokens of all classes in the prompts that are painted, which the first pass tells."""
+        """The tokens of all classes in the prompts that are painted, known from the first pass."""
         count, rows = self._encoders.prompts, first.latents.shape[0]
         guided = self._guided(first.latents, count)
         self._images, self._context = rows // 2 if guided else rows, first.context
@@ -233,14 +233,14 @@ class AttentionTrace:
 
     def _guided(self, latents: Tensor, prompts: int) -> bool:
         """Whether guidance doubles the rows: the model is given each latent twice."""
-        # Some pipelines say whether, but of their last run; direct calls of the model may come after that.
+        # Some pipelines hold it, but of their last run; direct calls of the model may come after that.
         if self._family.guided_apart or getattr(self._pipe, "do_classifier_free_guidance", None) is False:
             return False
         half, rest = divmod(latents.shape[0], 2)
         return not rest and half >= max(1, prompts) and torch.equal(latents[:half], latents[half:])
 
     def _reader(self, layer: str) -> Callable[[int], Observer | None]:
-        """What a layer's processor asks before each call: who gets its queries and keys."""
+        """The ``begin`` of a layer's processor: it returns the observer of the queries and keys of a call."""
 
         def begin(pixels: int) -> Observer | None:
             grid, sums = self._grid(layer, pixels), self._sums
@@ -288,7 +288,7 @@ class AttentionTrace:
         return begin
 
     def _grid(self, layer: str, pixels: int) -> MapGrid | None:
-        """The size of a layer with so many pixels; None where the pass is for nothing."""
+        """The size of a layer with so many pixels; None where the pass is not used."""
         if self._pass is None:
             return None
         if pixels not in self._pass.grids:

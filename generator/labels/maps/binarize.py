@@ -13,7 +13,7 @@ from diffucurate.generator.labels.masks.morphology import grow
 from diffucurate.generator.labels.masks.working_grid import Grid, around
 from diffucurate.generator.labels.settings import LabelSettings
 
-#: How far from ``LabelSettings.floor`` a threshold is looked for.
+#: Largest distance of a threshold from ``LabelSettings.floor``.
 _SEARCH = 0.2
 
 
@@ -28,7 +28,7 @@ def cut(
     Args:
         heat: (H, W) in [0, 1].
         grid: of the image.
-        guide: what brings maps to the image's edges, None where there is no image.
+        guide: the guided filter of the image, None where there is no image.
 
     Raises:
         LabelError: ``settings.cut`` is "agreement" and there is no guide.
@@ -51,7 +51,7 @@ def _threshold(
 ) -> float:
     """Where ``settings.cut`` divides the whole map of a class, ``values`` being those of its grid."""
     floor = settings.floor
-    # A threshold of 0 would take in every pixel that has any heat, and one of 1 none.
+    # A threshold of 0 would include every pixel that has any heat, and one of 1 none.
     lowest, highest = max(floor - _SEARCH, 0.01), min(floor + _SEARCH, 0.99)
     match settings.cut:
         case "fixed":

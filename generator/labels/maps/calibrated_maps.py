@@ -15,10 +15,10 @@ Heat = NDArray[np.float32]
 #: The root of the heat at which both are as likely: about where the default threshold cuts maps that nobody calibrated.
 LEVEL = 0.65
 
-#: How fast the chance, as a logit, rises with the root of the heat: about what it is in maps of words and tokens.
+#: Slope of the chance, as a logit, over the root of the heat: about that of maps of words and tokens.
 SLOPE = 14.0
 
-#: What a chance of one half comes to in maps of ``chances``.
+#: The value of a chance of one half in maps of ``chances``.
 EVEN = 0.5**0.5
 
 

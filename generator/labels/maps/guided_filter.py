@@ -1,4 +1,4 @@
-"""Brings a coarse heatmap to the image's own edges. Knows only arrays.
+"""Refines a coarse heatmap along the image's edges (guided filter). Knows only arrays.
 
 Attention has one value for every 8 x 8 or 16 x 16 pixels; the image says where the object it belongs to ends. Within
 a window around each pixel the heat is written as a linear function of the colour, so that it steps where the
@@ -18,14 +18,14 @@ from diffucurate.generator.labels.masks.working_grid import halved
 #: Windows reach this many points of the grid that the fit is made on; a finer grid costs time and gains nothing.
 _REACH = 8
 
-#: The entries of a symmetric 3 x 3 matrix that say all of it.
+#: The six entries that determine a symmetric 3 x 3 matrix.
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 
 Planes = NDArray[np.float32]
 
 
 class GuidedFilter:
-    """The image's side of the filter, worked out once for all heatmaps of an image.
+    """The guided filter of one image, whose coefficients serve all heatmaps of that image.
 
     Args:
         image: (H, W, 3) uint8 RGB.

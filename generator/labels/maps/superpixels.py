@@ -1,8 +1,8 @@
-"""The regions of an image that have one colour each, found without any map. Knows only arrays.
+"""Superpixels: the regions of an image that have one colour each. Knows only arrays.
 
-A second opinion on what a map says: a region belongs to an object as a whole or not at all, so its mean heat decides
-for all its pixels. Where a mask and this opinion differ, heat has spilled over, or part of an object was missed. In
-images full of texture regions are small and say little more than the map does.
+A region belongs to an object as a whole or not at all, so its mean heat decides for all its pixels. Where a mask and
+its regions differ, the mask exceeds the object or misses part of it. In images full of texture regions are small and
+add little to the map.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Where to cut a map into object and background. Knows only arrays of numbers.
+"""Thresholds that divide a map into object and background. Knows only arrays of numbers.
 
-Each rule looks for something else: ``otsu`` for two groups of values, ``steepest`` for an outline along which the
-map falls fast, ``agreement`` for a mask that the image's edges leave as it is.
+The criterion of ``otsu`` is two groups of values, that of ``steepest`` an outline along which the map falls fast, and
+that of ``refinement_agreement`` a mask that refinement along the image's edges changes little.
 """
 
 from __future__ import annotations

@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.labels.masks.working_grid import around, framed
 
-#: Smallest part that a mask is split into, as a share of its largest part: a smaller one is a limb, no object.
+#: Smallest part that a mask is split into, as a share of its largest part: a smaller one counts as a limb, not as an
+#: object.
 LEAST_PART = 0.35
 
-#: Necks are looked for at steps of this share of the mask's largest inner radius.
+#: Neck widths are tried in steps of this share of the mask's largest inner radius.
 _STEP = 0.1
 
 Mask = NDArray[np.bool_]
 
 
 class Cut(NamedTuple):
-    """A cut through a mask: what speaks for it, and the pixels on one side, (H, W) bool."""
+    """A cut through a mask: its worth, and the pixels on one side, (H, W) bool."""
 
     worth: float
     part: Mask
@@ -94,7 +95,8 @@ def split_at_necks(mask: Mask, narrowness: float) -> list[Mask]:
 
 
 def _parts(mask: Mask, depth: NDArray[np.float32], neck: float, narrowness: float) -> list[Mask]:
-    """What ``mask`` falls into when its places of at most ``neck`` to the outline are cut; one where it holds."""
+    """The parts of ``mask`` after a cut of its pixels that are at most ``neck`` from the outline; one where it stays
+    whole."""
     count, areas = cv2.connectedComponents((depth > neck).view(np.uint8), connectivity=8)
     if count < 3:  # nothing, or all in one
         return [mask]

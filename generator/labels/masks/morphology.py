@@ -14,16 +14,16 @@ from diffucurate.generator.labels.masks.working_grid import around, framed
 
 
 def smooth(mask: NDArray[np.bool_], opening: float, closing: float) -> NDArray[np.bool_]:
-    """Take off spurs and thin links, then fill notches and cracks.
+    """Morphological opening, then closing: removes spurs and thin links, fills notches and cracks.
 
     Args:
         mask: (H, W) bool, one object.
         opening: radius of the disc that must fit into what stays, as a share of the square root of the
-            object's area (the side of a square as large). 0 takes off nothing.
+            object's area (the side of a square as large). 0 removes nothing.
         closing: radius of the disc that must fit into the gaps that stay, in the same unit. 0 fills nothing.
 
     Returns:
-        (H, W) bool, never empty unless ``mask`` is. The object may fall into several.
+        (H, W) bool, never empty unless ``mask`` is. It may have several parts.
     """
     side = float(np.count_nonzero(mask)) ** 0.5
     near = around(mask, 1)

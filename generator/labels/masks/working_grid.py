@@ -1,7 +1,7 @@
 """A coarser copy of an image's plane, on which shapes and values are measured. Knows only arrays.
 
-How wide, how far apart and how hot things are is the same at a quarter of the resolution, and costs a sixteenth
-there. Only outlines need every pixel: they are drawn at full size, in the windows that the grid gives.
+Widths, distances and heat are the same at a quarter of the resolution, at a sixteenth of the cost. Only outlines need
+every pixel: they are drawn at full size, in the windows that the grid gives.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ class Grid:
 
 
 def _middles(count: int, length: int) -> NDArray[np.intp]:
-    """Where the middles of ``count`` equal parts of a line of ``length`` lie."""
+    """The middles of ``count`` equal parts of a line of ``length``."""
     return np.asarray((2 * np.arange(count) + 1) * length // (2 * count))
 
 
 def around(mask: NDArray[np.bool_], margin: int = 0) -> Window:
-    """The box of ``mask`` and ``margin`` pixels around it, cut off at the image: all that has to be looked at."""
+    """The box of ``mask`` and ``margin`` pixels around it, cut off at the image's border."""
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
     return (
         slice(max(0, top - margin), min(mask.shape[0], top + height + margin)),

@@ -1,4 +1,4 @@
-"""From the pixels that a class has won to its objects: shapes on the grid, then outlines. Knows only arrays."""
+"""From the pixels of a class to its objects: shapes on the grid, then outlines. Knows only arrays."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def shapes(owned: Mask, free: Mask, heat: NDArray[np.float32], settings: LabelSe
     """The objects of a class, each cleaned by amounts relative to itself, the largest first.
 
     Args:
-        owned: (h, w), where the class has won.
-        free: (h, w), where its objects may be: there and where no class has.
+        owned: (h, w), the pixels of the class.
+        free: (h, w), where its objects may be: these pixels and those of no class.
         heat: (h, w), its map before it followed the image's edges.
     """
     cleaned = np.zeros_like(owned)
@@ -42,17 +42,18 @@ def shapes(owned: Mask, free: Mask, heat: NDArray[np.float32], settings: LabelSe
 def outlined(points: Sequence[Mask], grid: Grid, owned: Mask, taken: Mask) -> list[Mask]:
     """Objects that were found on a grid, at full size: no two of them share a pixel.
 
-    An object's inner points stand for all their pixels. In those on both sides of its outline it has the pixels
-    that its class owns, by a majority around each so that single ones do not fray it.
+    An object has all pixels of its inner points. Of the points on both sides of its outline it has the pixels of its
+    class, by a majority vote around each, so that single pixels do not make the outline ragged.
 
     Args:
         points: the objects, each (h, w).
-        owned: (H, W), what their class has won.
-        taken: (H, W), what any class has.
+        owned: (H, W), the pixels of their class.
+        taken: (H, W), the pixels of any class.
     """
     if not points or grid.step == 1:
         return list(points)
-    # Whose each point is; next to objects, of the first to come, so that its outline has room on both sides.
+    # The object of each point; a point beside several objects belongs to the first, so that its outline has room on
+    # both sides.
     owner, inner = np.zeros(grid.shape, np.int16), np.zeros(grid.shape, np.bool_)
     for number, mask in enumerate(points, 1):
         owner[cv2.dilate(mask.view(np.uint8), _SQUARE).view(np.bool_) & (owner == 0)] = number

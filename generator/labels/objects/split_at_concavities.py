@@ -1,4 +1,4 @@
-"""Objects of one class that overlap, told apart at the notches of their common outline. Knows only arrays.
+"""Splits overlapping objects of one class at the concavities (notches) of their common outline. Knows only arrays.
 
 Two cars of which one hides part of the other, seen as one mask, have no neck between them. But where their outlines
 meet there is a notch, and each of them alone is nearer to a convex shape than both together. A single object has
@@ -19,24 +19,24 @@ from diffucurate.generator.labels.masks.working_grid import around, framed
 #: Notches that are tried, the deepest first.
 _NOTCHES = 3
 
-#: Directions of a cut: how far it leans from the vertical, in degrees. What stands on the ground stands side by side;
-#: a cut across would part a head from its body.
+#: Directions of a cut: how far it leans from the vertical, in degrees. Objects that stand on the ground stand side by
+#: side; a horizontal cut would separate a head from its body.
 _LEANS = np.arange(-40, 41, 20)
 
-#: The most that may come off both sides, as a share of the mask's area.
+#: The largest area that both sides may lose, as a share of the mask's area.
 _MOST_CRUMBS = 0.05
 
 #: The heat along a cut is at most this share of each side's peak. Points as near to a cut count as along it.
 _MOST_HEAT, _NEAR_CUT = 0.9, 1.5
 
-#: A mask of more points is known by about so many of them.
+#: About so many points are sampled of a mask that has more.
 _SAMPLES = 512
 
 Mask = NDArray[np.bool_]
 
 
 class Demands(NamedTuple):
-    """What a cut must fulfil.
+    """The conditions of a cut.
 
     ``gain`` is by how much of the mask's area the hulls of both parts must exceed them less than its own hull does;
     with 1 nothing is cut. ``depth`` is that of the notch, in square roots of the mask's area, and ``side`` the area of
@@ -52,11 +52,11 @@ def split_at_notches(mask: Mask, heat: NDArray[np.float32], least_gain: float) -
     """The objects in one mask, told apart where both become more convex and the heat has a valley, the largest first.
 
     A cut is a straight line through a notch. Of those that are allowed, the one that gains most is made, and the parts
-    are looked at again.
+    are examined again.
 
     Args:
         mask: (h, w) bool, one connected object, on the grid.
-        heat: (h, w), the map of its class before it followed the image's edges: its peaks are still round.
+        heat: (h, w), the map of its class before it followed the image's edges: its peaks are still smooth.
         least_gain: see ``Demands``.
     """
     cut = cut_at_notch(mask, Demands(least_gain), heat)
@@ -72,10 +72,10 @@ def cut_at_notch(mask: Mask, demands: Demands, heat: NDArray[np.float32] | None 
     near = around(mask)
     crop = framed(mask[near], (1, 1, 1, 1))
     hull = _hull(crop)
-    # What the parts fall short of their hulls is 0 at best.
+    # The parts' shortfall is 0 at best.
     if _shortfall(crop, hull) <= demands.gain * np.count_nonzero(crop):
         return None
-    # No heat anywhere is a valley everywhere.
+    # Without heat the condition of a valley holds everywhere.
     inside = np.zeros(mask.shape, np.float32)[near] if heat is None else heat[near]
     heats = np.asarray(cv2.copyMakeBorder(inside, 1, 1, 1, 1, cv2.BORDER_CONSTANT), np.float32)
     best = max(_cuts(crop, hull, heats, demands), key=lambda cut: cut.worth, default=None)

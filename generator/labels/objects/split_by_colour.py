@@ -1,7 +1,7 @@
-"""Objects that touch, told apart by their colours. Knows only arrays.
+"""Splits touching objects by their colours. Knows only arrays.
 
-A single object has several colours too, a car's windows are not red. On its own this finds as many cuts through single
-objects as between two, so it is asked only where it is known that there are more (``counted``).
+A single object has several colours too, as a car and its windows. On its own this finds as many cuts through single
+objects as between two, so it is used only where the number of objects is known (``split_to_count``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from diffucurate.generator.labels.masks.components import Cut
 from diffucurate.generator.labels.masks.working_grid import around
 
-#: Directions of a cut: how far it leans from the vertical, in radians. What stands on the ground stands side by side.
+#: Directions of a cut: how far it leans from the vertical, in radians. Objects that stand on the ground stand side by
+#: side.
 _LEANS = np.deg2rad([0, -20, 20])
 
 #: The shares of a mask's area on one side of the cuts that are tried.

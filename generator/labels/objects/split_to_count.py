@@ -1,7 +1,7 @@
-"""Objects that touch, told apart where it is known how many there are. Knows only arrays.
+"""Splits touching objects where their number is known. Knows only arrays.
 
-Two cars that cover each other often look like one long car: their colours and their outline give a hint, but single
-objects give the same. A prompt that says "two cars" settles which it is, so a hint is enough then.
+Two cars that cover each other often look like one long car: their colours and their outline are weak evidence of two,
+which single objects show as well. A prompt that says "two cars" decides which it is.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from diffucurate.generator.labels.objects.split_by_colour import colour_bins, cu
 #: painted images that may hold another number than their prompt says.
 _LEAST_DIFFERENCE = 0.2
 
-#: A notch that is enough: shallower and nearer to an end than others, and without a valley of the heat.
+#: The conditions of a cut at a notch where the count asks for it: weaker than those without, and no valley of the heat.
 _HINT = Demands(gain=0.02, depth=0.05, side=0.2)
 
 Mask = NDArray[np.bool_]
 
 
 def split_to_count(masks: Sequence[Mask], image: NDArray[np.uint8], count: int) -> list[Mask]:
-    """The objects of a class, cut until there are ``count`` of them or no hint is left, the largest first.
+    """The objects of a class, cut until there are ``count`` of them or no cut is left, the largest first.
 
-    Colours are asked first: the cut is made whose sides differ most. Where they are too alike, as of two red cars, it
+    Colours come first: the cut is made whose sides differ most. Where they are too alike, as of two red cars, the cut
     is made at the notch of the outline that gains most.
 
     Args:
@@ -52,7 +52,7 @@ def split_to_count(masks: Sequence[Mask], image: NDArray[np.uint8], count: int) 
 
 
 def _cut(masks: Sequence[Mask], count: int, way: Callable[[Mask], Cut | None]) -> list[Mask]:
-    """The best cuts that ``way`` knows, one after the other, until there are ``count`` parts."""
+    """The best cuts that ``way`` finds, one after the other, until there are ``count`` parts."""
     parts = list(masks)
     while len(parts) < count:
         cuts = [(cut.worth, number, cut.part) for number, mask in enumerate(parts) if (cut := way(mask)) is not None]
