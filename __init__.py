@@ -1,6 +1,7 @@
 """Diffucurate: labelled image datasets from diffusion models, curated in FiftyOne.
 
-``import diffucurate as dc`` is light: a verb imports what it needs when it is first called.
+``import diffucurate as dc`` is light: a name imports its module when it is first used. Verbs, errors, settings, results and
+what label sources and traces are made of stand here; ``__all__`` lists them.
 """
 
 from __future__ import annotations
@@ -9,28 +10,94 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
+    from diffucurate.generator.attention.concepts import ConceptTrace
+    from diffucurate.generator.attention.settings import TraceSettings
+    from diffucurate.generator.attention.trace.attribution import Attribution
+    from diffucurate.generator.attention.trace.queries import QuerySettings
+    from diffucurate.generator.attention.trace.trace import AttentionTrace
+    from diffucurate.generator.captions.config import Captions
+    from diffucurate.generator.errors import (
+        DatasetError,
+        DiffucurateError,
+        ExportError,
+        ImageError,
+        InvalidSetting,
+        LabelError,
+        ModelError,
+        RecipeError,
+    )
     from diffucurate.generator.expansion.expand import CaptionExpansion, expand_captions
+    from diffucurate.generator.inversion.settings import Inversion, LowRank
+    from diffucurate.generator.inversion.training import TrainResult
+    from diffucurate.generator.labels.model import Instance, Labels
+    from diffucurate.generator.labels.settings import LabelSettings, YoloSettings
+    from diffucurate.generator.progress import Progress
+    from diffucurate.generator.recipe.amount import RandomSeeds, Sample
+    from diffucurate.generator.recipe.init_image_config import InitImages, Objects
+    from diffucurate.generator.recipe.model_options import Lora, ModelOptions, TextualInversion
     from diffucurate.generator.recipe.recipe import Recipe
+    from diffucurate.generator.sources.protocol import LabelSource
+    from diffucurate.generator.sources.registry import register as register_source
+    from diffucurate.generator.sources.spec import SourceSpec
     from diffucurate.plugin.comparison.compare import Comparison, compare
-    from diffucurate.plugin.curation.curate import curate
-    from diffucurate.plugin.exporting.export import export
+    from diffucurate.plugin.curation.curate import UndoResult, curate, undo_curation
+    from diffucurate.plugin.curation.rules import Rules
+    from diffucurate.plugin.exporting.export import ExportSummary, export
     from diffucurate.plugin.generation.generate import generate
     from diffucurate.plugin.generation.img2img_inpaint import img2img, inpaint
     from diffucurate.plugin.generation.regenerate import regenerate
     from diffucurate.plugin.generation.repaint import RepaintResult, repaint
     from diffucurate.plugin.labelling.label import label
     from diffucurate.plugin.provenance.provenance import Provenance, provenance
+    from diffucurate.plugin.store.matches import ComparisonRow
     from diffucurate.plugin.tokens.optimize import learn_token
     from diffucurate.plugin.tokens.train import train_token
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AttentionTrace",
+    "Attribution",
     "CaptionExpansion",
+    "Captions",
+    "ClassToken",
     "Comparison",
+    "ComparisonRow",
+    "ConceptTrace",
+    "DatasetError",
+    "DiffucurateError",
+    "ExportError",
+    "ExportSummary",
+    "ImageError",
+    "InitImages",
+    "Instance",
+    "InvalidSetting",
+    "Inversion",
+    "LabelError",
+    "LabelSettings",
+    "LabelSource",
+    "Labels",
+    "Lora",
+    "LowRank",
+    "ModelError",
+    "ModelOptions",
+    "Objects",
+    "Progress",
     "Provenance",
+    "QuerySettings",
+    "RandomSeeds",
     "Recipe",
+    "RecipeError",
     "RepaintResult",
+    "Rules",
+    "Sample",
+    "SourceSpec",
+    "TextualInversion",
+    "TraceSettings",
+    "TrainResult",
+    "UndoResult",
+    "YoloSettings",
     "compare",
     "curate",
     "expand_captions",
@@ -42,35 +109,79 @@ __all__ = [
     "learn_token",
     "provenance",
     "regenerate",
+    "register_source",
     "repaint",
     "train_token",
+    "undo_curation",
 ]
 
+#: Public name -> the module that holds it, below this package.
 _HOMES = {
-    "Comparison": "diffucurate.plugin.comparison.compare",
-    "CaptionExpansion": "diffucurate.generator.expansion.expand",
-    "Provenance": "diffucurate.plugin.provenance.provenance",
-    "Recipe": "diffucurate.generator.recipe.recipe",
-    "RepaintResult": "diffucurate.plugin.generation.repaint",
-    "compare": "diffucurate.plugin.comparison.compare",
-    "curate": "diffucurate.plugin.curation.curate",
-    "expand_captions": "diffucurate.generator.expansion.expand",
-    "export": "diffucurate.plugin.exporting.export",
-    "generate": "diffucurate.plugin.generation.generate",
-    "img2img": "diffucurate.plugin.generation.img2img_inpaint",
-    "inpaint": "diffucurate.plugin.generation.img2img_inpaint",
-    "label": "diffucurate.plugin.labelling.label",
-    "learn_token": "diffucurate.plugin.tokens.optimize",
-    "provenance": "diffucurate.plugin.provenance.provenance",
-    "regenerate": "diffucurate.plugin.generation.regenerate",
-    "repaint": "diffucurate.plugin.generation.repaint",
-    "train_token": "diffucurate.plugin.tokens.train",
+    "AttentionTrace": "generator.attention.trace.trace",
+    "Attribution": "generator.attention.trace.attribution",
+    "CaptionExpansion": "generator.expansion.expand",
+    "Captions": "generator.captions.config",
+    "ClassToken": "generator.attention.class_tokens.class_tokens",
+    "Comparison": "plugin.comparison.compare",
+    "ComparisonRow": "plugin.store.matches",
+    "ConceptTrace": "generator.attention.concepts",
+    "DatasetError": "generator.errors",
+    "DiffucurateError": "generator.errors",
+    "ExportError": "generator.errors",
+    "ExportSummary": "plugin.exporting.export",
+    "ImageError": "generator.errors",
+    "InitImages": "generator.recipe.init_image_config",
+    "Instance": "generator.labels.model",
+    "InvalidSetting": "generator.errors",
+    "Inversion": "generator.inversion.settings",
+    "LabelError": "generator.errors",
+    "LabelSettings": "generator.labels.settings",
+    "LabelSource": "generator.sources.protocol",
+    "Labels": "generator.labels.model",
+    "Lora": "generator.recipe.model_options",
+    "LowRank": "generator.inversion.settings",
+    "ModelError": "generator.errors",
+    "ModelOptions": "generator.recipe.model_options",
+    "Objects": "generator.recipe.init_image_config",
+    "Progress": "generator.progress",
+    "Provenance": "plugin.provenance.provenance",
+    "QuerySettings": "generator.attention.trace.queries",
+    "RandomSeeds": "generator.recipe.amount",
+    "Recipe": "generator.recipe.recipe",
+    "RecipeError": "generator.errors",
+    "RepaintResult": "plugin.generation.repaint",
+    "Rules": "plugin.curation.rules",
+    "Sample": "generator.recipe.amount",
+    "SourceSpec": "generator.sources.spec",
+    "TextualInversion": "generator.recipe.model_options",
+    "TraceSettings": "generator.attention.settings",
+    "TrainResult": "generator.inversion.training",
+    "UndoResult": "plugin.curation.curate",
+    "YoloSettings": "generator.labels.settings",
+    "compare": "plugin.comparison.compare",
+    "curate": "plugin.curation.curate",
+    "expand_captions": "generator.expansion.expand",
+    "export": "plugin.exporting.export",
+    "generate": "plugin.generation.generate",
+    "img2img": "plugin.generation.img2img_inpaint",
+    "inpaint": "plugin.generation.img2img_inpaint",
+    "label": "plugin.labelling.label",
+    "learn_token": "plugin.tokens.optimize",
+    "provenance": "plugin.provenance.provenance",
+    "regenerate": "plugin.generation.regenerate",
+    "register_source": "generator.sources.registry",
+    "repaint": "plugin.generation.repaint",
+    "train_token": "plugin.tokens.train",
+    "undo_curation": "plugin.curation.curate",
 }
+
+#: Names that are others in their modules.
+_THERE = {"register_source": "register"}
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), _THERE.get(name, name))
     raise AttributeError(f"module 'diffucurate' has no attribute '{name}'")
 
 

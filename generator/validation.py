@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import Any, ClassVar, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -55,13 +55,15 @@ class StrictSettings(BaseModel):
     #: What is raised; ``RecipeError`` for parts of a recipe.
     error: ClassVar[type[InvalidSetting]] = InvalidSetting
 
-    def __init__(self, /, **values: Any) -> None:
-        with _in_one_sentence(type(self)):
-            super().__init__(**values)
+    if not TYPE_CHECKING:  # type checkers make the constructor from the fields
 
-    # By this mark pydantic knows a constructor that does no more than its own. Settings inside of others are then
-    # checked in place, and the error knows the whole path to a field.
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+        def __init__(self, /, **values: Any) -> None:
+            with _in_one_sentence(type(self)):
+                super().__init__(**values)
+
+        # By this mark pydantic knows a constructor that does no more than its own. Settings inside of others are then
+        # checked in place, and the error knows the whole path to a field.
+        __init__.__pydantic_base_init__ = True
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:

@@ -8,7 +8,7 @@ from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.text.parsing import parse_attributes, parse_seeds
 from diffucurate.plugin.cli.app import command, terminal_of
 from diffucurate.plugin.cli.datasets import samples_of
-from diffucurate.plugin.cli.options import Attributes, DatasetArgument, Json, Samples, Seeds, View
+from diffucurate.plugin.cli.options import Attributes, BatchSize, DatasetArgument, Device, Json, Samples, Seeds, View
 
 
 @command(example="diffucurate regenerate night-streets --view good --seeds 2 --attributes time=dawn,dusk")
@@ -19,6 +19,8 @@ def regenerate(
     samples: Samples = None,
     seeds: Seeds = None,
     attributes: Attributes = None,
+    batch_size: BatchSize = None,
+    device: Device = None,
     json: Json = False,
 ) -> None:
     """Paint images again with other seeds or attributes, and add what comes out; name a view or samples."""
@@ -32,7 +34,14 @@ def regenerate(
         from diffucurate.plugin.generation.regenerate import regenerate as run
 
         before = set(dataset_behind(varied).values("id"))
-        wanted = run(varied, seeds=parse_seeds(seeds), attributes=values, progress=progress)
+        wanted = run(
+            varied,
+            seeds=parse_seeds(seeds),
+            attributes=values,
+            batch_size=batch_size,
+            device=device,
+            progress=progress,
+        )
     added = [sample_id for sample_id in wanted.values("id") if sample_id not in before]
     terminal.show(f"{dataset}: {len(added)} images added, {len(before) + len(added)} in all")
     terminal.result({"dataset": dataset, "added": len(added), "samples": added})

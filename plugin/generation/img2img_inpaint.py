@@ -37,12 +37,22 @@ def img2img(
     classes: Classes | None = None,
     strength: float | Sequence[float] | None = None,
     carry: str | None = None,
+    model: str | None = None,
+    size: Sequence[int] | Sequence[Sequence[int]] | str | None = None,
+    seeds: int | Sequence[int] | Mapping[str, int] | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    negative_prompt: str | None = None,
+    scheduler: str | None = None,
+    loras: Sequence[Mapping[str, Any]] | None = None,
+    tokens: Sequence[Mapping[str, Any]] | None = None,
+    prompt_weights: bool | None = None,
+    sample: str | Mapping[str, int] | None = None,
     save_as: str | None = None,
     count: int | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     progress: Listener | None = None,
-    **content: Any,
 ) -> fo.Dataset:
     """Paint variations of images, label them from their own attention, and add them to a dataset.
 
@@ -57,8 +67,9 @@ def img2img(
         carry: a label source or field of the images whose instances are kept beside the new labels, as source
             ``carried``; how far both agree is stored with each sample.
         save_as: the name of the dataset to add to; the source's name and ``-varied`` by default.
+        model, size, seeds, steps, guidance, negative_prompt, scheduler, loras, tokens, prompt_weights, sample: as the
+            keys of a recipe, with the recipe's defaults.
         count, batch_size, device, progress: as for ``generate``.
-        content: any other key of a recipe: ``model``, ``seeds``, ``size``, ``steps``, ``guidance``, ...
 
     Returns:
         The dataset.
@@ -66,8 +77,27 @@ def img2img(
     Raises:
         InvalidSetting, ModelError, DatasetError: as ``generate``.
     """
-    more = {"attributes": attributes, "strength": strength, "carry": carry, **content}
-    recipe = recipe_from(samples, VARY, dataset=save_as, prompt=prompt, classes=classes, **more)
+    recipe = recipe_from(
+        samples,
+        VARY,
+        dataset=save_as,
+        prompt=prompt,
+        classes=classes,
+        attributes=attributes,
+        strength=strength,
+        carry=carry,
+        model=model,
+        size=size,
+        seeds=seeds,
+        steps=steps,
+        guidance=guidance,
+        negative_prompt=negative_prompt,
+        scheduler=scheduler,
+        loras=loras,
+        tokens=tokens,
+        prompt_weights=prompt_weights,
+        sample=sample,
+    )
     return generate(recipe, count=count, batch_size=batch_size, device=device, progress=progress)
 
 
@@ -82,12 +112,22 @@ def inpaint(
     attributes: Mapping[str, Texts] | None = None,
     classes: Classes | None = None,
     strength: float | Sequence[float] | None = None,
+    model: str | None = None,
+    size: Sequence[int] | Sequence[Sequence[int]] | str | None = None,
+    seeds: int | Sequence[int] | Mapping[str, int] | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    negative_prompt: str | None = None,
+    scheduler: str | None = None,
+    loras: Sequence[Mapping[str, Any]] | None = None,
+    tokens: Sequence[Mapping[str, Any]] | None = None,
+    prompt_weights: bool | None = None,
+    sample: str | Mapping[str, int] | None = None,
     save_as: str | None = None,
     count: int | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     progress: Listener | None = None,
-    **content: Any,
 ) -> fo.Dataset:
     """Replace objects in images by what a prompt names, one object per new image, and label only what is new.
 
@@ -106,8 +146,9 @@ def inpaint(
             dataset knows, or ``field`` has, and a prompt mentions.
         strength: how much of the noise the region starts from, in (0, 1]; all of it by default.
         save_as: the name of the dataset to add to; the source's name and ``-inpainted`` by default.
+        model, size, seeds, steps, guidance, negative_prompt, scheduler, loras, tokens, prompt_weights, sample: as the
+            keys of a recipe, with the recipe's defaults.
         count, batch_size, device, progress: as for ``generate``.
-        content: any other key of a recipe: ``model``, ``seeds``, ``size``, ``steps``, ``guidance``, ...
 
     Returns:
         The dataset.
@@ -121,8 +162,27 @@ def inpaint(
         "classes": None if replace is None else list(replace),
         "margin": float(margin),
     }
-    more = {"attributes": attributes, "strength": strength, "objects": objects, **content}
-    recipe = recipe_from(samples, REPLACE, dataset=save_as, prompt=prompt, classes=classes, **more)
+    recipe = recipe_from(
+        samples,
+        REPLACE,
+        dataset=save_as,
+        prompt=prompt,
+        classes=classes,
+        attributes=attributes,
+        strength=strength,
+        objects=objects,
+        model=model,
+        size=size,
+        seeds=seeds,
+        steps=steps,
+        guidance=guidance,
+        negative_prompt=negative_prompt,
+        scheduler=scheduler,
+        loras=loras,
+        tokens=tokens,
+        prompt_weights=prompt_weights,
+        sample=sample,
+    )
     return generate(recipe, count=count, batch_size=batch_size, device=device, progress=progress)
 
 

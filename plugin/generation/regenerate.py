@@ -53,6 +53,8 @@ def regenerate(
     *,
     seeds: int | Sequence[int] | None = None,
     attributes: Mapping[str, Values] | None = None,
+    batch_size: int | None = None,
+    device: str | None = None,
     progress: Listener | None = None,
 ) -> fo.DatasetView:
     """Paint samples again with other seeds, other attributes or both, and add what comes out to their dataset.
@@ -64,7 +66,7 @@ def regenerate(
         attributes: attribute -> the value, or the values, to be filled into each sample's template instead of its own;
             all combinations are made. Values that the recipe does not list are allowed. A sample whose template does
             not use an attribute is not changed by it.
-        progress: called after each batch.
+        batch_size, device, progress: as for ``generate``.
 
     Returns:
         A view of all the samples asked for, those that were there already included. What would equal the sample
@@ -79,13 +81,14 @@ def regenerate(
     total, done = sum(len(part.todo) for part in parts), 0
     for part in parts:
         if part.todo:
-            with painting_session(part.recipe) as session:
+            with painting_session(part.recipe, device) as session:
                 session.paint(
                     dataset,
                     part.todo,
                     verb="regenerate",
                     settings=part.settings,
                     facts={"asked": len(part.wanted)},
+                    batch_size=batch_size,
                     source_ids=part.source_ids,
                     progress=part_of(progress, done, total),
                 )

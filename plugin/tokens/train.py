@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import DatasetError, ImageError, InvalidSetting
 from diffucurate.generator.inversion.files import WordFiles, word_name
-from diffucurate.generator.inversion.settings import SLOT, Inversion
+from diffucurate.generator.inversion.settings import SLOT, Inversion, LowRank
 from diffucurate.generator.progress import Listener
 from diffucurate.plugin.generation.paint_and_store import note_failure
 from diffucurate.plugin.store import runs
@@ -49,7 +49,24 @@ def train_token(
     folder: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: Listener | None = None,
-    **settings: Any,
+    initializer: str | None = None,
+    vectors: int = 1,
+    captions: str | Sequence[str] = "thing",
+    steps: int = 1000,
+    batch_size: int = 4,
+    learning_rate: float = 5e-3,
+    schedule: str = "cosine",
+    warmup: int = 0,
+    weight_decay: float = 0.0,
+    flip: bool = True,
+    crops: int = 0,
+    outside: float = 1.0,
+    lora: bool | Mapping[str, Any] | LowRank | None = None,
+    seed: int = 0,
+    checkpoint_every: int = 250,
+    preview_every: int = 250,
+    previews: int = 4,
+    preview_prompt: str = "a photo of a {}",
 ) -> TrainResult:
     """Teach a diffusion model a word for what 3 to 50 samples show, for prompts and classes of any recipe.
 
@@ -76,8 +93,9 @@ def train_token(
         folder: where words go by name; see ``generator.inversion.files``.
         overwrite: begin anew where a word of that name is there.
         progress: called after each step.
-        **settings: as the fields of ``generator.inversion.settings.Inversion``: ``steps``, ``vectors``,
-            ``initializer``, ``learning_rate``, ``lora``, ...
+        initializer, vectors, captions, steps, batch_size, learning_rate, schedule, warmup, weight_decay, flip, crops,
+            outside, lora, seed, checkpoint_every, preview_every, previews, preview_prompt: as the fields of
+            ``generator.inversion.settings.Inversion``.
 
     Returns:
         The word, which is on disk then.
@@ -88,7 +106,27 @@ def train_token(
         ImageError: too few or too many examples.
         ModelError: a model that cannot be loaded, or learns no words.
     """
-    how = Inversion(placeholder=placeholder, **settings)
+    how = Inversion(
+        placeholder=placeholder,
+        initializer=initializer,
+        vectors=vectors,
+        captions=captions,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        warmup=warmup,
+        weight_decay=weight_decay,
+        flip=flip,
+        crops=crops,
+        outside=outside,
+        lora=lora,
+        seed=seed,
+        checkpoint_every=checkpoint_every,
+        preview_every=preview_every,
+        previews=previews,
+        preview_prompt=preview_prompt,
+    )
     files = WordFiles.of(name or word_name(placeholder), folder)
     if not 0 <= margin <= 1:
         raise InvalidSetting("margin", margin, "give a share of the box from 0 to 1")
