@@ -1,7 +1,7 @@
 """Diffucurate: labelled image datasets from diffusion models, curated in FiftyOne.
 
-``import diffucurate as dc`` is light: a name imports its module when it is first used. Verbs, errors, settings, results and
-what label sources and traces are made of stand here; ``__all__`` lists them.
+``import diffucurate as dc`` is light: a name imports its module when it is first used. Verbs, errors, settings, results
+and what label sources and traces are made of stand here; ``__all__`` lists them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
     from diffucurate.generator.attention.concepts import ConceptTrace
-    from diffucurate.generator.attention.settings import TraceSettings
+    from diffucurate.generator.attention.settings import QuerySettings, TraceSettings
     from diffucurate.generator.attention.trace.attribution import Attribution
-    from diffucurate.generator.attention.trace.queries import QuerySettings
     from diffucurate.generator.attention.trace.trace import AttentionTrace
     from diffucurate.generator.captions.config import Captions
     from diffucurate.generator.errors import (
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.inversion.settings import Inversion, LowRank
     from diffucurate.generator.inversion.training import TrainResult
     from diffucurate.generator.labels.model import Instance, Labels
-    from diffucurate.generator.labels.settings import LabelSettings, YoloSettings
+    from diffucurate.generator.labels.settings import LabelSettings, SourceSettings, YoloSettings
     from diffucurate.generator.progress import Progress
     from diffucurate.generator.recipe.amount import RandomSeeds, Sample
     from diffucurate.generator.recipe.init_image_config import InitImages, Objects
@@ -92,6 +91,7 @@ __all__ = [
     "RepaintResult",
     "Rules",
     "Sample",
+    "SourceSettings",
     "SourceSpec",
     "TextualInversion",
     "TraceSettings",
@@ -145,13 +145,14 @@ _HOMES = {
     "Objects": "generator.recipe.init_image_config",
     "Progress": "generator.progress",
     "Provenance": "plugin.provenance.provenance",
-    "QuerySettings": "generator.attention.trace.queries",
+    "QuerySettings": "generator.attention.settings",
     "RandomSeeds": "generator.recipe.amount",
     "Recipe": "generator.recipe.recipe",
     "RecipeError": "generator.errors",
     "RepaintResult": "plugin.generation.repaint",
     "Rules": "plugin.curation.rules",
     "Sample": "generator.recipe.amount",
+    "SourceSettings": "generator.labels.settings",
     "SourceSpec": "generator.sources.spec",
     "TextualInversion": "generator.recipe.model_options",
     "TraceSettings": "generator.attention.settings",

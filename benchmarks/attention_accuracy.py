@@ -43,10 +43,10 @@ from peers.ovam import Ovam
 from peers.passes import encoded, look, noised
 from tiny_model import recipe
 
-from diffucurate.generator.attention import DAAM
 from diffucurate.generator.attention.capture.tokens import locate
 from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
 from diffucurate.generator.attention.class_tokens.token_training import learn_tokens
+from diffucurate.generator.attention.settings import DAAM
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.maps.guided_filter import GuidedFilter

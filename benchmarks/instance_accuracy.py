@@ -32,7 +32,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from diffucurate.generator.attention import DAAM
+from diffucurate.generator.attention.settings import DAAM
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.labels.confidence import WEIGHTS, signs
 from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps

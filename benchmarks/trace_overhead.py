@@ -42,9 +42,9 @@ from peers.daam import Daam
 from peers.explicit_attention import cross_attention, watched
 from transformers import CLIPTokenizer
 
-from diffucurate.generator.attention import AttentionTrace
 from diffucurate.generator.attention.capture.maps import AttentionAccumulator
 from diffucurate.generator.attention.capture.self_attention import SelfAttention
+from diffucurate.generator.attention.trace.trace import AttentionTrace
 from diffucurate.generator.tiny.words import write_tokenizer_files
 
 CLASSES = {"car": ["car"], "bus": ["bus"]}

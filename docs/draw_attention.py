@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.attention import TraceSettings
 from diffucurate.generator.attention.class_tokens.token_training import learn_tokens
+from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.maps.guided_filter import GuidedFilter

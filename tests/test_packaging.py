@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import re
 import shutil
@@ -203,6 +204,34 @@ def test_wheel_imports_and_stays_light(installed: Path) -> None:
         print(dc.__file__)
     """
     assert Path(python(code, PYTHONPATH=str(site))) == site / "diffucurate" / "__init__.py"
+
+
+@pytest.mark.slow
+def test_a_script_with_every_verb_passes_strict_type_checks(installed: Path, tmp_path: Path) -> None:
+    import diffucurate as dc
+
+    script = Path(__file__).with_name("typed_script.py")
+    used = {node.attr for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.Attribute)}
+    verbs = {name for name in dc.__all__ if inspect.isfunction(getattr(dc, name))}
+    assert verbs - used == {"register_source"}
+
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True, timeout=120)
+    site = next((tmp_path / "venv").glob("lib/python*/site-packages"))
+    others = next(Path(path) for path in sys.path if path.endswith("site-packages"))
+    (site / "installed.pth").write_text(f"{installed / 'site'}\n{others}\n")
+    # What has no types of its own, or too many to read in a test.
+    skipped = "[mypy-fiftyone.*,torch.*,diffusers.*,transformers.*,pymongo.*,bson.*,cv2.*]\nfollow_imports = skip\n"
+    (tmp_path / "mypy.ini").write_text(f"[mypy]\n{skipped}ignore_missing_imports = true\n")
+    command = [
+        *(sys.executable, "-m", "mypy", "--strict", "--config-file", "mypy.ini", "--cache-dir", "cache"),
+        *("--python-executable", str(tmp_path / "venv" / "bin" / "python"), str(script)),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=500)
+    assert done.returncode == 0, done.stdout
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("import diffucurate as dc\ndc.LabelSettings(flor=0.6)\ndc.undo_curation(3, name=4)\n")
+    done = subprocess.run([*command[:-1], str(wrong)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert [line.split(":")[1] for line in done.stdout.splitlines() if "error:" in line] == ["2", "3"], done.stdout
 
 
 def test_editable_install_maps_the_folders(clean_copy: Path, tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diffucurate.generator.attention import AttentionTrace, TraceSettings
+from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution
+from diffucurate.generator.attention.trace.trace import AttentionTrace
 from diffucurate.generator.errors import ImageError, ModelError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models.adapters import adapted

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.attention import TraceSettings
 from diffucurate.generator.attention.class_tokens.calibration import mean_of_peaks
 from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken, embeddings, find_token
 from diffucurate.generator.attention.probe.class_evidence import Evidence, Heatmaps, gather
@@ -25,6 +24,7 @@ from diffucurate.generator.attention.probe.image_latents import (
     class_prompts,
     working_size,
 )
+from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.trace.attribution import attributable
 from diffucurate.generator.errors import InvalidSetting, LabelError
 from diffucurate.generator.labels.from_maps import labels_from_maps

@@ -8,8 +8,8 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.progress import Listener, announce
-from diffucurate.plugin.generation.init_labels import own_labels
 from diffucurate.plugin.generation.init_plan import InitPlan, plan_init_images, source_samples
+from diffucurate.plugin.generation.init_sources import own_labels
 from diffucurate.plugin.generation.paint_and_store import job_ids
 from diffucurate.plugin.generation.painting_session import painting_session
 from diffucurate.plugin.generation.prepare import open_dataset, run_settings

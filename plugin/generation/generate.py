@@ -16,7 +16,6 @@ import fiftyone as fo
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.progress import Listener, announce
 from diffucurate.plugin.generation.captions import drop_too_long
-from diffucurate.plugin.generation.from_init_images import generate_from
 from diffucurate.plugin.generation.init_folder import with_dataset
 from diffucurate.plugin.generation.load_recipes import read_recipes
 from diffucurate.plugin.generation.paint_and_store import job_ids
@@ -151,6 +150,8 @@ def _generate(
 
     existing = find_target(recipe.dataset)
     if recipe.source is not None:
+        from diffucurate.plugin.generation.from_init_images import generate_from  # with OpenCV, which forms do without
+
         recipe = with_dataset(recipe)
         return generate_from(recipe, existing, count=count, batch_size=batch_size, device=device, progress=progress)
     jobs = jobs_of(recipe)[:count]

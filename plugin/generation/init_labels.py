@@ -21,6 +21,7 @@ from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.painting.init_images import covered, within
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generation.init_reader import InitImageReader
+from diffucurate.plugin.generation.init_sources import CARRIED, INPAINTED
 from diffucurate.plugin.store.classes import Phrases
 from diffucurate.plugin.store.label_files import attention_fields, store_heatmaps, store_labels
 from diffucurate.plugin.store.label_objects import LabelledObject
@@ -28,20 +29,8 @@ from diffucurate.plugin.store.label_objects import LabelledObject
 if TYPE_CHECKING:
     from diffucurate.generator.painting.painter import Painting
 
-CARRIED, INPAINTED = "carried", "inpainted"
-
 #: An instance of which the region leaves less than this share is painted over.
 _LEAST_LEFT = 0.1
-
-
-def label_sources(recipe: Recipe) -> tuple[str, ...]:
-    """The label sources that the images of a recipe have besides ``attention``."""
-    return ((CARRIED,) if recipe.carry is not None else ()) + ((INPAINTED,) if recipe.objects is not None else ())
-
-
-def own_labels(recipe: Recipe) -> str | None:
-    """The label source or field of the init images whose instances are kept, if any."""
-    return recipe.carry if recipe.objects is None else recipe.objects.field
 
 
 class InitLabels:

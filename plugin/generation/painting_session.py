@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 
 from diffucurate.generator.progress import Listener, announce
 from diffucurate.plugin.comparison.compare import compare
-from diffucurate.plugin.generation.init_labels import CARRIED, InitLabels
-from diffucurate.plugin.generation.init_reader import InitImageReader
+from diffucurate.plugin.generation.init_sources import CARRIED
 from diffucurate.plugin.generation.paint_and_store import note_failure, paint_into
 from diffucurate.plugin.generation.prepare import SOURCE, prepare
 from diffucurate.plugin.store import field_names, runs
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.recipe.recipe import Recipe
     from diffucurate.generator.recipe.sizes import Size
+    from diffucurate.plugin.generation.init_reader import InitImageReader
 
 
 @contextmanager
@@ -39,6 +39,7 @@ def painting_session(recipe: Recipe, device: str | None = None) -> Iterator[Pain
     from diffucurate.generator.models.adapters import adapted
     from diffucurate.generator.models.load import check_size, load_pipeline
     from diffucurate.generator.painting.img2img import for_task
+    from diffucurate.plugin.generation.init_reader import InitImageReader
 
     pipe = load_pipeline(recipe.model, device)
     for size in recipe.sizes:
@@ -46,7 +47,7 @@ def painting_session(recipe: Recipe, device: str | None = None) -> Iterator[Pain
     with adapted(pipe, recipe.model_options):
         for strength in recipe.strengths:
             for_task(pipe, recipe.task, strength)
-        yield PaintingSession(recipe, pipe)
+        yield PaintingSession(recipe, pipe, InitImageReader())
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class PaintingSession:
 
     recipe: Recipe
     pipe: Any
-    reader: InitImageReader = field(default_factory=InitImageReader)
+    reader: InitImageReader
 
     def size_of(self, size: Size) -> Size:
         """The (width, height) at which the model paints from an init image of ``size``."""
@@ -101,6 +102,8 @@ class PaintingSession:
             ModelError: the model cannot be traced, or one image is too much for the memory.
             DatasetError: as ``prepare``, or someone else added one of the jobs meanwhile.
         """
+        from diffucurate.plugin.generation.init_labels import InitLabels
+
         recipe = self.recipe
         classes = prepare(dataset, recipe, jobs, kept_classes)
         reader = None if recipe.source is None else self.reader

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import fiftyone as fo
 
 from diffucurate.plugin.appearance.scheme import apply_default_appearance
-from diffucurate.plugin.generation.init_labels import label_sources
+from diffucurate.plugin.generation.init_sources import label_sources
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases, extend_classes
 from diffucurate.plugin.store.schema import (

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffucurate.generator.attention.probe.image_latents import denoise_once, encode, working_size
-from diffucurate.generator.attention.settings import TraceSettings
+from diffucurate.generator.attention.settings import QuerySettings, TraceSettings
 from diffucurate.generator.attention.trace.attribution import attributable
-from diffucurate.generator.attention.trace.queries import QuerySettings, StoredQueries
+from diffucurate.generator.attention.trace.queries import StoredQueries
 from diffucurate.generator.attention.trace.token_contest import ContestSums, TokenContest
 from diffucurate.generator.attention.trace.trace import AttentionTrace
 from diffucurate.generator.models.load import default_batch

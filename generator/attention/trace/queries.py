@@ -8,15 +8,13 @@ which ``query_keeper.expected_megabytes`` estimates beforehand and ``QuerySettin
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -25,11 +23,10 @@ from diffucurate.generator.attention.capture.maps import AttentionAccumulator, M
 from diffucurate.generator.attention.capture.processor import text_keys
 from diffucurate.generator.attention.capture.self_attention import SelfAttention
 from diffucurate.generator.attention.families import Family
-from diffucurate.generator.attention.settings import Span, TraceSettings
+from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution, Keys, attributable
 from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.files.atomic import replacing_file
-from diffucurate.generator.validation import StrictSettings
 
 #: Version of the file's format.
 _FORMAT = "diffucurate-queries-1"
@@ -37,43 +34,6 @@ _FORMAT = "diffucurate-queries-1"
 #: Largest difference of the keys of a fixed state, as a share of their norm: half precision changes them by less than a
 #: hundredth, another training by more.
 _SAME_MODEL = 0.02
-
-
-class QuerySettings(StrictSettings):
-    """What is kept of a run. The default keeps five passes of fifty: 73 MB an image of Stable Diffusion 1.5 at
-    512 px, 555 MB of XL at 1024 px; see ``expected_megabytes``.
-
-    Attributes:
-        noise: lowest and highest noise level of the passes that are kept, as shares of the schedule. At low noise the
-            objects are already painted.
-        every: of those passes the first, and then every so many.
-        finest, coarsest: the layers that are kept, by how much coarser than the latent their maps are.
-
-    Raises:
-        InvalidSetting: a value outside its range; the field is named ``keep.<name>``.
-    """
-
-    prefix: ClassVar[str] = "keep"
-
-    noise: Span = (0.0, 0.5)
-    every: Annotated[int, Field(ge=1)] = 5
-    finest: Annotated[int, Field(ge=1)] = 1
-    coarsest: Annotated[int, Field(ge=1)] = 4
-
-    @model_validator(mode="after")
-    def _check_together(self) -> Self:
-        if self.finest > self.coarsest:
-            raise self.wrong("coarsest", f"use at least finest ({self.finest})")
-        return self
-
-    def reads(self, factor: int) -> bool:
-        """Whether layers whose maps are ``factor`` times coarser than the latent are kept."""
-        return self.finest <= factor <= self.coarsest
-
-    def chosen(self, levels: Sequence[float]) -> list[int]:
-        """Of passes at these noise levels, in order, which are kept."""
-        low, high = self.noise
-        return [index for index, level in enumerate(levels) if low <= level <= high][:: self.every]
 
 
 @dataclass

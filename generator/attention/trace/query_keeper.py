@@ -11,10 +11,9 @@ from torch import Tensor
 from diffucurate.generator.attention.capture.maps import MapGrid
 from diffucurate.generator.attention.capture.self_attention import SelfAttention, expected_bytes
 from diffucurate.generator.attention.families import Family, Pass
-from diffucurate.generator.attention.settings import TraceSettings
+from diffucurate.generator.attention.settings import QuerySettings, TraceSettings
 from diffucurate.generator.attention.trace.attribution import attributable
 from diffucurate.generator.attention.trace.queries import (
-    QuerySettings,
     StoredLayer,
     StoredQueries,
     model_name,

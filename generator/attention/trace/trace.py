@@ -22,9 +22,9 @@ from diffucurate.generator.attention.capture.processor import SELF, Attended, Ob
 from diffucurate.generator.attention.capture.self_attention import SelfAttention
 from diffucurate.generator.attention.capture.tokens import PromptTokens
 from diffucurate.generator.attention.families import Pass, family_of, same_context
-from diffucurate.generator.attention.settings import TraceSettings
+from diffucurate.generator.attention.settings import QuerySettings, TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution, Keys, attributable
-from diffucurate.generator.attention.trace.queries import QuerySettings, StoredQueries
+from diffucurate.generator.attention.trace.queries import StoredQueries
 from diffucurate.generator.attention.trace.query_keeper import QueryKeeper
 from diffucurate.generator.errors import InvalidSetting, ModelError
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from untrained import untrained_flux, untrained_pixart
 
-from diffucurate.generator.attention import ConceptTrace, TraceSettings
+from diffucurate.generator.attention.concepts import ConceptTrace
+from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.errors import InvalidSetting, ModelError
 
 CONCEPTS = {"car": ["car", "sedan"], "sign": ["red piano"]}

@@ -29,8 +29,9 @@ from untrained import (
     untrained_xl,
 )
 
-from diffucurate.generator.attention import AttentionTrace, TraceSettings
 from diffucurate.generator.attention.families.family import by_depth
+from diffucurate.generator.attention.settings import TraceSettings
+from diffucurate.generator.attention.trace.trace import AttentionTrace
 from diffucurate.generator.errors import ModelError
 
 CLASSES = {"car": ["car", "sedan"], "piano": ["piano"], "bus": ["bus"]}

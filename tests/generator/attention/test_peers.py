@@ -14,8 +14,9 @@ import pytest
 import torch
 from untrained import untrained_pipeline, untrained_tokenizer
 
-from diffucurate.generator.attention import DAAM, AttentionTrace
 from diffucurate.generator.attention.capture.tokens import locate
+from diffucurate.generator.attention.settings import DAAM
+from diffucurate.generator.attention.trace.trace import AttentionTrace
 
 CLASSES = {"car": ["car"], "bus": ["bus"]}
 PROMPTS = ["a red car and a bus on a road", "two buses at night"]

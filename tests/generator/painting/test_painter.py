@@ -9,7 +9,7 @@ import pytest
 import torch
 from untrained import untrained_flux, untrained_pixart, untrained_sd3, untrained_xl
 
-from diffucurate.generator.attention import AttentionTrace
+from diffucurate.generator.attention.trace.trace import AttentionTrace
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.painting.painter import out_of_memory, paint

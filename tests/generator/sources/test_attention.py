@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from untrained import untrained_flux
 
-from diffucurate.generator.attention import TraceSettings
 from diffucurate.generator.attention.class_tokens.token_training import learn_token, learn_tokens
+from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.errors import InvalidSetting, LabelError, ModelError
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import LabelSettings

@@ -111,7 +111,7 @@ def test_captions_of_images(drawn: fo.Dataset, model_folder: str) -> None:
     train_token(three, "<it>", **options, **QUICK)
     with pytest.raises(DatasetError, match="has no place for the word in 'no such thing'"):
         train_token(drawn, "<it>", name="other", **options, **QUICK)
-    with pytest.raises(InvalidSetting, match="its texts tell of whole images"):
+    with pytest.raises(InvalidSetting, match="its texts describe whole images"):
         train_token(drawn, "<it>", **{**options, "crop": True}, **QUICK)
     with pytest.raises(DatasetError, match="has no field 'filepaths' with texts"):
         train_token(drawn, "<it>", **{**options, "caption_field": "filepaths"}, **QUICK)
@@ -127,7 +127,8 @@ def test_captions_of_images(drawn: fo.Dataset, model_folder: str) -> None:
         ({"field": "truth"}, DatasetError, "which of the labels is learned; name one as `label`"),
         ({"field": "truth", "label": "piano"}, DatasetError, "no sample shows 'piano'"),
         ({"margin": 2.0}, InvalidSetting, "a share of the box from 0 to 1"),
-        ({"step": 3}, InvalidSetting, "did you mean 'steps'?"),
+        ({"steps": 0}, InvalidSetting, "it must be from 1 to 100000"),
+        ({"lora": {"ranks": 3}}, InvalidSetting, "did you mean 'rank'?"),
     ],
 )
 def test_what_is_refused(

@@ -14,10 +14,11 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch.utils._python_dispatch import TorchDispatchMode
 from untrained import untrained_flux, untrained_pixart, untrained_sd3, untrained_xl
 
-from diffucurate.generator.attention import DATASET_DIFFUSION, AttentionTrace, TraceSettings
 from diffucurate.generator.attention.capture import self_attention
 from diffucurate.generator.attention.capture.maps import MapGrid
 from diffucurate.generator.attention.capture.self_attention import SelfAttention
+from diffucurate.generator.attention.settings import DATASET_DIFFUSION, TraceSettings
+from diffucurate.generator.attention.trace.trace import AttentionTrace
 from diffucurate.generator.errors import InvalidSetting, ModelError
 
 CLASSES = {"car": ["car", "sedan"], "piano": ["piano"], "bus": ["bus"]}

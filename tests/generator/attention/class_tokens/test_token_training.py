@@ -10,12 +10,13 @@ import torch
 from torch.nn import functional
 from untrained import untrained_flux, untrained_pipeline, untrained_tokenizer
 
-from diffucurate.generator.attention import AttentionTrace, QuerySettings, TraceSettings
 from diffucurate.generator.attention.capture.processor import text_keys
 from diffucurate.generator.attention.class_tokens.class_tokens import embeddings
 from diffucurate.generator.attention.class_tokens.token_training import learn_token, learn_tokens
 from diffucurate.generator.attention.probe.image_latents import denoise_once, encode
+from diffucurate.generator.attention.settings import QuerySettings, TraceSettings
 from diffucurate.generator.attention.trace.token_contest import TokenContest
+from diffucurate.generator.attention.trace.trace import AttentionTrace
 from diffucurate.generator.errors import InvalidSetting, LabelError, ModelError
 from diffucurate.generator.tiny import real_scenes
 

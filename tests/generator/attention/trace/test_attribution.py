@@ -21,8 +21,10 @@ from untrained import (
     untrained_xl,
 )
 
-from diffucurate.generator.attention import AttentionTrace, Attribution, TraceSettings
 from diffucurate.generator.attention.capture.processor import text_keys
+from diffucurate.generator.attention.settings import TraceSettings
+from diffucurate.generator.attention.trace.attribution import Attribution
+from diffucurate.generator.attention.trace.trace import AttentionTrace
 from diffucurate.generator.errors import InvalidSetting, ModelError
 
 CLASSES = {"car": ["car", "sedan"], "piano": ["piano"], "bus": ["bus"]}

@@ -14,15 +14,11 @@ from diffusers import DDIMScheduler, HeunDiscreteScheduler, StableDiffusionPipel
 from safetensors.torch import save_file
 from untrained import untrained_flux, untrained_pipeline, untrained_pixart, untrained_tokenizer, untrained_xl
 
-from diffucurate.generator.attention import (
-    DAAM,
-    AttentionTrace,
-    Attribution,
-    QuerySettings,
-    StoredQueries,
-    TraceSettings,
-    expected_megabytes,
-)
+from diffucurate.generator.attention.settings import DAAM, QuerySettings, TraceSettings
+from diffucurate.generator.attention.trace.attribution import Attribution
+from diffucurate.generator.attention.trace.queries import StoredQueries
+from diffucurate.generator.attention.trace.query_keeper import expected_megabytes
+from diffucurate.generator.attention.trace.trace import AttentionTrace
 from diffucurate.generator.errors import InvalidSetting, ModelError
 
 CLASSES = {"car": ["car", "sedan"], "piano": ["piano"], "bus": ["bus"]}

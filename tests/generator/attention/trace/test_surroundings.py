@@ -10,7 +10,7 @@ import pytest
 import torch
 from untrained import untrained_flux, untrained_pipeline, untrained_sd3
 
-from diffucurate.generator.attention import AttentionTrace
+from diffucurate.generator.attention.trace.trace import AttentionTrace
 from diffucurate.generator.errors import ModelError
 
 CLASSES = {"car": ["car", "sedan"], "bus": ["bus"]}

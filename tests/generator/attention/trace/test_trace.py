@@ -19,8 +19,9 @@ from diffusers import (
 )
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0, SlicedAttnProcessor
 
-from diffucurate.generator.attention import DAAM, AttentionTrace, TraceSettings
 from diffucurate.generator.attention.capture import maps
+from diffucurate.generator.attention.settings import DAAM, TraceSettings
+from diffucurate.generator.attention.trace.trace import AttentionTrace
 from diffucurate.generator.errors import InvalidSetting, ModelError
 
 CLASSES = {"car": ["car", "sedan"], "piano": ["piano"], "bus": ["bus"]}
