@@ -1,4 +1,4 @@
-"""Operator: stop a run that is under way in the App. The progress bar's button calls it, and anyone can by name."""
+"""Operator: stop a run of the App. The progress bar's button calls it, and anyone can by name."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class CancelRun(LibraryOperator):
     ICON: ClassVar[str] = "cancel"
 
     def resolve_execution_options(self, ctx: ExecutionContext) -> foo.ExecutionOptions:
-        """At once: another process would not find the run."""
+        """Immediate: another process would not find the run."""
         return foo.ExecutionOptions(allow_immediate_execution=True, allow_delegated_execution=False)
 
     def __call__(self, run: str | None = None) -> Any:
-        """How many runs were told to stop, all of this process by default; see ``call``."""
+        """The number of runs that were stopped, by default all of this process; see ``call``."""
         return self.call(None, {"run": run})
 
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
         inputs = types.Object()
         titles = {run.key: run.title for run in running.runs()}
         if titles and (named := param(ctx, "run")):
-            titles.setdefault(named, "A run that is over already")  # its button may be pressed that moment
+            titles.setdefault(named, "A run that is over already")  # a run may end while its button is pressed
         if titles:
             choose(inputs, "run", titles, label="Run", description="All of them where none is chosen", required=False)
         else:
@@ -44,7 +44,7 @@ class CancelRun(LibraryOperator):
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Cancel the run"))
 
     def execute(self, ctx: ExecutionContext) -> Messages | dict[str, Any]:
-        """In the App without a word: the run itself says that it was cancelled."""
+        """Shows nothing in the App: the cancelled run's own dialog says so."""
         result = self.run(ctx, None).result
         return iter(()) if is_from_app(ctx) else result
 

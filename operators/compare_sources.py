@@ -93,7 +93,7 @@ class CompareSources(LibraryOperator):
         return Outcome(message, result)
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
-        """Show the result where it can be looked into: the panel opens on the latest comparison."""
+        """Show the result in the panel, which opens on the latest comparison."""
         yield from super().finish(ctx, outcome)
         # A Python panel finds what it reads as its state below this key of what the App keeps for a panel.
         state = {"state": {"tab": AGREEMENT}}
@@ -111,7 +111,7 @@ class CompareSources(LibraryOperator):
 
 
 def _partner(a: str | None, sources: Sequence[str], present: Sequence[str]) -> str:
-    """What ``a`` is compared with unless told otherwise: another source, else the ground truth, else what there is."""
+    """The default partner of ``a``: another source, else the ground truth, else any other field."""
     others = [name for name in present if name != a]
     return next((name for name in (*sources, "ground_truth") if name in others), others[0])
 

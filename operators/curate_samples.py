@@ -156,7 +156,8 @@ class CurateSamples(LibraryOperator):
             refuse(name, getattr(error, "remedy", str(error)))
 
     def _count(self, inputs: types.Object, ctx: ExecutionContext, source: str) -> DiffucurateError | None:
-        """What the rules keep, above them so that it is in sight while one types; returns what is wrong with them."""
+        """Show the number of images that the rules keep above the rules' fields; returns what is wrong with the
+        rules."""
         try:
             counted = count(ctx.target_view(), Rules(**_rules(ctx, source)))
         except DiffucurateError as error:
@@ -206,7 +207,7 @@ def _rules(ctx: ExecutionContext, source: str) -> dict[str, Any]:
     """The keyword arguments of ``curate`` that the form, or a caller from Python, has filled in."""
     rules = {name: param(ctx, name) for name in ("min_confidence", "min_area", "max_area", "max_per_class")}
     rules |= {"source": source, "classes": listed(param(ctx, "classes")), "against": param(ctx, "against")}
-    # What is left in the form from another choice does not count.
+    # Values left in the form from another choice do not count.
     rules["min_agreement"] = param(ctx, "min_agreement") if rules["against"] else None
     rules["scores"] = dict(param(ctx, "scores", {}))
     for name in param(ctx, "score_fields", []):

@@ -92,7 +92,7 @@ class ExportSamples(LibraryOperator):
             refuse(splits, str(error))
 
     def _folder(self, inputs: types.Object, ctx: ExecutionContext, format: str) -> Path | None:
-        """Ask for the folder; returns it once there can be one."""
+        """Ask for the folder; returns it once the text names one that can be written."""
         prop = inputs.str(
             "out_dir",
             label="Folder",
@@ -107,7 +107,7 @@ class ExportSamples(LibraryOperator):
             return None
         folder, overwrite = Path(text).expanduser(), param(ctx, "overwrite", False)
         try:
-            check_folder(folder, format, overwrite=True)  # what no overwriting would help
+            check_folder(folder, format, overwrite=True)  # refused with overwriting too
             if folder.is_dir() and any(folder.iterdir()):
                 description = f"An earlier export is in {folder}: replace it"
                 inputs.bool("overwrite", label="Overwrite", description=description, default=False)
@@ -119,7 +119,7 @@ class ExportSamples(LibraryOperator):
         return folder
 
     def _size(self, inputs: types.Object, ctx: ExecutionContext, folder: Path | None, format: str, source: str) -> None:
-        """What will be written, and whether there is room; or what is wrong with the samples."""
+        """Show the expected size and whether it fits the disk, or what is wrong with the samples."""
         try:
             size = estimate_size(
                 ctx.target_view(), folder or Path.home(), format=format, source=source, classes=param(ctx, "classes")

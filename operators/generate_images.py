@@ -209,7 +209,7 @@ def _datasets(names: Iterable[str]) -> str:
 
 
 def _way(ctx: ExecutionContext) -> str:
-    """Where the recipe comes from; where the parameters do not say so, the one that they hold."""
+    """Where the recipe comes from: by ``recipe_from``, else by the parameter that is set."""
     inferred = FILE if ctx.params.get("recipe_path") else PASTED if ctx.params.get("recipe") else BUILT
     return str(param(ctx, "recipe_from", inferred))
 

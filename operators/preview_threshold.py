@@ -50,7 +50,7 @@ class PreviewThreshold(LibraryOperator):
         return self.call(sample.dataset, {**values, "sample_id": sample.id, "classes": classes})
 
     def resolve_execution_options(self, ctx: ExecutionContext) -> foo.ExecutionOptions:
-        """At once: nobody waits in a queue for a preview."""
+        """Immediate: a preview is of no use later."""
         return foo.ExecutionOptions(allow_immediate_execution=True, allow_delegated_execution=False)
 
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:

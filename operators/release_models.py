@@ -25,7 +25,7 @@ class ReleaseModels(LibraryOperator):
     ICON: ClassVar[str] = "memory"
 
     def resolve_execution_options(self, ctx: ExecutionContext) -> foo.ExecutionOptions:
-        """At once: a run in another process would release that one's models."""
+        """Immediate: another process would release its own models."""
         return foo.ExecutionOptions(allow_immediate_execution=True, allow_delegated_execution=False)
 
     def __call__(self) -> Any:
@@ -52,15 +52,15 @@ class ReleaseModels(LibraryOperator):
         yield from ()
 
     def output(self, result: dict[str, Any]) -> types.Object:
-        """Nothing below the sentence, which says it all."""
+        """Nothing below the sentence."""
         return types.Object()
 
 
 def _held() -> tuple[int, int]:
     """How many models are loaded, and the bytes of their weights; loads nothing to find out."""
     module = "diffucurate.generator.models.load"
-    held: tuple[int, int] = sys.modules[module].held_memory() if module in sys.modules else (0, 0)
-    return held
+    memory: tuple[int, int] = sys.modules[module].held_memory() if module in sys.modules else (0, 0)
+    return memory
 
 
 def _in_words(models: int, size: int, done: str) -> str:

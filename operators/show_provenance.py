@@ -52,7 +52,7 @@ class ShowProvenance(LibraryOperator):
         return types.Placement(types.Places.SAMPLES_VIEWER_ACTIONS, types.Button(label=self.LABEL, prompt=True))
 
     def resolve_execution_options(self, ctx: ExecutionContext) -> foo.ExecutionOptions:
-        """At once: it is to be looked at."""
+        """Immediate: the form shows the result."""
         return foo.ExecutionOptions(allow_immediate_execution=True, allow_delegated_execution=False)
 
     def __call__(self, sample: fo.Sample, *, repaint: bool = False) -> Any:
@@ -78,7 +78,7 @@ class ShowProvenance(LibraryOperator):
         try:
             recipe = recipe_of(sample)
         except DiffucurateError:
-            return  # a prompt that names no class: no recipe leads to it alone
+            return  # a prompt that names no class has no recipe of its own
         unused = [name for name in _OPTIONAL if not getattr(recipe, name)]
         content = recipe.model_dump(mode="json", exclude={"sample", "task", *unused}, exclude_none=True)
         inputs.btn(
@@ -108,7 +108,7 @@ class ShowProvenance(LibraryOperator):
             yield ctx.ops.reload_dataset()
 
     def output(self, result: dict[str, Any]) -> types.Object:
-        """Nothing below the verdict, which says it all."""
+        """Nothing below the verdict."""
         return types.Object()
 
 

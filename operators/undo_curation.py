@@ -1,4 +1,4 @@
-"""Operator: take back a curation. Knows the form; ``plugin.curation.curate`` does the work."""
+"""Operator: undo a curation. Knows the form; ``plugin.curation.curate`` does the work."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class UndoCuration(LibraryOperator):
-    """The name of a curation -> its tag and saved view are gone, and what they replaced is back."""
+    """The name of a curation -> its tag and saved view are removed, and those that they replaced are restored."""
 
     NAME: ClassVar[str] = "undo_curation"
     LABEL: ClassVar[str] = "Undo curation"
-    DESCRIPTION: ClassVar[str] = "Take back a curation: its tag and saved view go, and what they replaced comes back"
+    DESCRIPTION: ClassVar[str] = "Undo a curation: remove its tag and saved view, and restore those that they replaced"
     ICON: ClassVar[str] = "undo"
 
     def __call__(self, dataset: fo.Dataset | fo.DatasetView, name: str = CURATED, *, delegate: bool = False) -> Any:

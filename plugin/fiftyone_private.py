@@ -47,7 +47,7 @@ Samples: TypeAlias = fo.Dataset | fo.DatasetView
 def database() -> Any:
     """The pymongo database that holds all datasets.
 
-    FiftyOne's own calls load a dataset before they tell of its runs; a query of the database asks all at once.
+    FiftyOne's own calls load a dataset before they list its runs; one query of the database covers all datasets.
     """
     return foo.get_db_conn()
 

@@ -1,4 +1,4 @@
-"""The fields that ask for captions. Shared by the forms that paint captions and that write more of them."""
+"""The fields that ask for captions. Shared by the forms of ``generate_images`` and ``expand_captions``."""
 
 from __future__ import annotations
 

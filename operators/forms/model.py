@@ -1,4 +1,4 @@
-"""The forms' choice of a text-to-image model, with what is known of it before it is loaded."""
+"""The forms' choice of a text-to-image model, checked without loading it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tab may call of the panel that it is drawn in. The panel has it all; tabs know nothing else of the panel."""
+"""The interface of the panel for its tabs, which know nothing else of the panel."""
 
 from __future__ import annotations
 

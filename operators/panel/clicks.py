@@ -1,4 +1,4 @@
-"""What a click on a number, a bar, a point or a cell does: the grid shows the images behind it, and a way back.
+"""A click on a number, a bar, a point or a cell: the grid shows the images behind it, and the panel a way back.
 
 The base of the panel, which draws what can be clicked; ``plugin.statistics.drilldown`` says which images those are.
 """
@@ -125,7 +125,7 @@ class ClickablePanel(foo.Panel):
         ctx.ops.set_view(view=view)
 
     def forget(self, ctx: ExecutionContext) -> None:
-        """There is no earlier view to go back to any more."""
+        """Forget the earlier view: ``back`` has none to return to."""
         ctx.panel.state.set({"picked": None, "before": None, "clicked": None})
 
 

@@ -1,4 +1,4 @@
-"""What the panel says where it has nothing to show: why that is, and the button that changes it."""
+"""The panel's text where it has nothing to show: the reason, and a button that helps."""
 
 from __future__ import annotations
 

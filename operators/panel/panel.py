@@ -71,13 +71,13 @@ class CurationPanel(ClickablePanel):
             return None
 
     def on_change(self, ctx: ExecutionContext) -> None:
-        """The state has changed, maybe by a late answer: the panel is drawn for the new state."""
+        """The state has changed: the panel is drawn for the new state."""
 
     def on_change_view(self, ctx: ExecutionContext) -> None:
         """Another view, other filters, or the dataset was loaded again: all is drawn anew."""
 
     def on_change_dataset(self, ctx: ExecutionContext) -> None:
-        """Another dataset: what was picked in the last one is over."""
+        """Another dataset: choices of the last one no longer apply."""
         self.forget(ctx)
 
     def choose(self, ctx: ExecutionContext) -> None:

@@ -25,7 +25,7 @@ from diffucurate.plugin.appearance.scheme import colours_in_app
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
 
-#: An operator's own drawing, below the plugin's folder, from which the App fetches it.
+#: Path of an operator's icon below the plugin's folder, from which the App fetches it.
 ICONS = "/assets/icons/{name}-{theme}.svg"
 
 NOT_DONE = "Not done"

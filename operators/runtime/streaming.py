@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class Abandoned(BaseException):
-    """Raised inside the library when the run was cancelled or nobody waits for it, so that it stops cleanly."""
+    """Raised inside the library when the run was cancelled or its browser is gone, so that it stops cleanly."""
 
 
 def streamed(

@@ -1,4 +1,4 @@
-"""The command line itself: what all commands hang on."""
+"""The application of the command line, to which every command is added."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def undo_curation(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="The curation's name.")] = "curated",
     json: Json = False,
 ) -> None:
-    """Take back a curation: its tag and saved view go, and what they replaced comes back."""
+    """Undo a curation: remove its tag and saved view, and restore those that they replaced."""
     terminal = terminal_of(context)
     samples = samples_of(dataset)
     from diffucurate.plugin.curation.curate import undo_curation as run

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def samples_of(name: str, view: str | None = None, ids: Sequence[str] | None = None) -> fo.Dataset | fo.DatasetView:
-    """A dataset, one of its saved views, or samples of either; ``ids`` as the option has them, several with commas.
+    """A dataset, one of its saved views, or samples of either; ``ids`` are those of the option, several with commas.
 
     Raises:
         DatasetError: there is no such dataset, saved view or sample.

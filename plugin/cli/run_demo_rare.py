@@ -63,7 +63,7 @@ def run_demo_rare(terminal: Terminal, *, serve: bool, train: bool = False, count
     parts = learned_piano().recipe_parts()
     if train:
         with terminal.progress("train-token") as progress:
-            parts = taught(progress)
+            parts = learn_piano_word(progress)
     recipes = {
         "piano": rare_recipe("piano", count),
         PLACEHOLDER: rare_recipe(PLACEHOLDER, count, **parts),
@@ -73,7 +73,7 @@ def run_demo_rare(terminal: Terminal, *, serve: bool, train: bool = False, count
             dataset = generate(recipe, progress=progress)
     with terminal.progress(f"label {SEGMENTER}") as progress:
         label(dataset, source=SEGMENTER, weights=rare_yolo_path(), progress=progress)
-    counts = {word: measured(dataset, prompt_of(word)) for word in recipes}
+    counts = {word: count_pianos(dataset, prompt_of(word)) for word in recipes}
 
     for word, result in counts.items():
         terminal.show(f"'{prompt_of(word)}': the segmenter finds a piano in {result.pianos} of {result.images} images")
@@ -114,7 +114,7 @@ def rare_recipe(word: str, images: int, **parts: Any) -> Recipe:
     )
 
 
-def taught(progress: Listener | None = None, **changes: Any) -> dict[str, Any]:
+def learn_piano_word(progress: Listener | None = None, **changes: Any) -> dict[str, Any]:
     """Learn the word from rendered pianos in a dataset of their own, with ``SETTINGS`` but for ``changes``.
 
     Returns:
@@ -151,7 +151,7 @@ def rendered_pianos(count: int = EXAMPLES) -> fo.Dataset:
     return dataset
 
 
-def measured(dataset: fo.Dataset, prompt: str) -> PianoCount:
+def count_pianos(dataset: fo.Dataset, prompt: str) -> PianoCount:
     """How many images of one prompt show a piano, and how far the two label sources agree on it."""
     view = dataset.match(F(field_names.PROMPT) == prompt)
     pianos, ious = 0, []

@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> int:
         except (Exception, KeyboardInterrupt) as error:
             return _report(terminal, error)
         if code == 130:
-            # What recent versions of typer make of Ctrl-C.
+            # The exit code of recent versions of typer after Ctrl-C.
             return _report(terminal, KeyboardInterrupt())
         return code if isinstance(code, int) else DONE
 

@@ -83,7 +83,8 @@ class Terminal:
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Listener]:
-        """Show a bar (in a terminal) or now and then a line while the block runs; yields the verb's listener."""
+        """Show a bar, or without a terminal a line every few seconds, while the block runs; yields the listener for
+        progress."""
         console = self._remarks
         notes: set[str] = set()
         if not console.is_terminal:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 
 def over_limit(images: Iterable[tuple[str, Sequence[str]]], limit: int) -> set[str]:
-    """The ids of the images too many, so that no class is shown by more than ``limit`` of those that stay.
+    """The ids of the images to leave out, so that no class is shown by more than ``limit`` of the others.
 
     Args:
         images: (id, the classes it shows), the best image first.

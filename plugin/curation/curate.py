@@ -1,6 +1,6 @@
 """Picks the samples that are good enough: rules become a tag and a saved view, and can be undone. Deletes no sample.
 
-Before anything changes, what the name stood for until then is kept with the run. The rules are in
+Before anything changes, the earlier tag and saved view of that name are stored with the run. The rules are in
 ``plugin.curation.rules``, how samples are chosen by them in ``plugin.curation.selection``.
 """
 
@@ -53,9 +53,9 @@ def curate(
     it: an image where two sources agree that there is nothing is a result too. Samples that ``source`` has not
     labelled always drop out.
 
-    Then copies go, then what is too much of one class, and of these the best stay: those with the highest agreement
-    (of ``source`` with ``against``, else with the source it was compared with last), then with the highest mean
-    confidence of the instances that are left; equals are taken in the order of their ids.
+    Then duplicates are left out, then images beyond the limit of a class. The best images stay: those with the highest
+    agreement (of ``source`` with ``against``, else with the source it was compared with last), then with the highest
+    mean confidence of the instances that are left; equals are taken in the order of their ids.
 
     Curating again under the same name replaces the tag and the view; ``undo_curation`` brings them back. Label
     filters of the view passed in remain in the saved one.
@@ -128,8 +128,8 @@ def curate(
 
 @dataclass(frozen=True)
 class Curation:
-    """A curation that stands: the name of its tag and saved view, its run, when it was made (ISO, UTC), its rules
-    in words, and what they kept; None for a run that was stopped.
+    """A curation that was not undone: the name of its tag and saved view, its run, when it was made (ISO, UTC), its
+    rules in words, and the number of samples kept; None for a run that was stopped.
     """
 
     name: str
@@ -140,13 +140,13 @@ class Curation:
 
 
 def curations(dataset: fo.Dataset) -> list[Curation]:
-    """What ``undo_curation`` can undo, the latest first; of each name only the latest."""
+    """The curations that ``undo_curation`` can undo, the latest first; of each name only the latest."""
     latest: dict[str, Curation] = {}
     infos = [dataset.get_run_info(key) for key in dataset.list_runs(method=runs.method("curate"))]
-    # By the moment they were recorded: the keys of one second are in no order.
+    # By the time of recording: keys of the same second have no order.
     for info in sorted(infos, key=lambda info: info.timestamp, reverse=True):
         config = info.config
-        settings, facts = dict(config.settings), getattr(config, "facts", {})
+        settings, facts = runs.plain(config.settings), getattr(config, "facts", {})
         name = settings.pop("view")
         if config.status != UNDONE and name not in latest and _changed_anything(dataset, info):
             counted = Count(facts["considered"], facts["curated"], dict(facts["removed"])) if facts else None
@@ -156,7 +156,8 @@ def curations(dataset: fo.Dataset) -> list[Curation]:
 
 @dataclass(frozen=True)
 class UndoResult:
-    """What undoing a curation left: how many samples lost and have its tag, and what became of the saved view.
+    """The result of undoing a curation: how many samples lost and still have its tag, and what happened to the saved
+    view.
 
     ``view`` is ``removed``, ``restored`` (the one that was replaced is back) or ``kept`` (somebody had changed it).
     """
@@ -168,11 +169,10 @@ class UndoResult:
 
 
 def undo_curation(dataset: fo.Dataset, name: str = CURATED) -> UndoResult:
-    """Take back the latest curation under ``name``: its tag and saved view go, and what they replaced comes back.
+    """Undo the latest curation under ``name``: remove its tag and saved view, and restore those that they replaced.
 
     Only what that curation made is touched: a tag of the same name that somebody put on other samples since stays,
-    and so does a saved view of that name that somebody has changed since. Undoing once more takes back the curation
-    before it.
+    and so does a saved view of that name that somebody has changed since. A second call undoes the curation before it.
 
     Raises:
         DatasetError: there is no curation of that name to undo.
@@ -189,11 +189,11 @@ def undo_curation(dataset: fo.Dataset, name: str = CURATED) -> UndoResult:
         )
     with runs.recorded(dataset, "undo_curation", {"view": name, "run": key}) as run:
         tagged = dataset.select(memory.tagged).match_tags(name).values("id")
-        gone = sorted(set(tagged).difference(memory.before))
-        dataset.select(gone).untag_samples(name)
+        untagged = sorted(set(tagged).difference(memory.before))
+        dataset.select(untagged).untag_samples(name)
         dataset.select(memory.before).tag_samples(name)
         undone = UndoResult(
-            name, len(gone), len(memory.before), _restore_view(dataset, name, memory.stages, memory.view)
+            name, len(untagged), len(memory.before), _restore_view(dataset, name, memory.stages, memory.view)
         )
         run.facts |= asdict(undone)
     config = dataset.get_run_info(key).config
@@ -203,10 +203,10 @@ def undo_curation(dataset: fo.Dataset, name: str = CURATED) -> UndoResult:
 
 
 def check_name(dataset: fo.Dataset, name: str) -> None:
-    """Refuse a name that stands for something of the user's own.
+    """Refuse the name of a tag or saved view that no curation made.
 
     Raises:
-        InvalidSetting: no name that a tag can have.
+        InvalidSetting: a name that no tag can have.
         DatasetError: a tag or saved view of that name which no curation made.
     """
     if not name or "," in name:
@@ -229,7 +229,7 @@ def _label_filters(samples: fo.Dataset | fo.DatasetView, dataset: fo.Dataset) ->
 
 
 def _remember(dataset: fo.Dataset, run_key: str, name: str, ids: Sequence[str], view: fo.DatasetView) -> list[str]:
-    """Keep with the run what is about to be made, and what the name stands for until then; the ids tagged so far."""
+    """Store the new tag and view with the run, and the earlier ones of that name; returns the ids tagged before."""
     stages = [json_util.dumps(stage) for stage in stages_of(view)]
     before: list[str] = dataset.match_tags(name).values("id")
     results = dataset.init_run_results(
@@ -240,12 +240,12 @@ def _remember(dataset: fo.Dataset, run_key: str, name: str, ids: Sequence[str], 
 
 
 def _memory(dataset: fo.Dataset, run_key: str) -> Any:
-    """What ``_remember`` has kept, None where it has not."""
+    """The facts that ``_remember`` stored; None where it did not."""
     return dataset.load_run_results(run_key, cache=False, load_view=False)
 
 
 def _changed_anything(dataset: fo.Dataset, info: Any) -> bool:
-    """A run that was killed before it could remember what was there has not come to change it either."""
+    """Whether a run changed tags or views; one that was killed before ``_remember`` did not."""
     return info.config.status == runs.DONE or _memory(dataset, info.key) is not None
 
 
@@ -259,7 +259,8 @@ def _saved_view(dataset: fo.Dataset, name: str) -> dict[str, Any] | None:
 
 
 def _restore_view(dataset: fo.Dataset, name: str, ours: list[str], before: dict[str, Any] | None) -> str:
-    """Put back the saved view of ``before``, None for none, unless somebody changed ``ours``; what became of it."""
+    """Restore the saved view of ``before``, None for none, unless somebody changed ``ours``; returns
+    ``UndoResult.view``."""
     standing = _saved_view(dataset, name)
     if standing is not None and standing["stages"] != ours:
         return "kept"

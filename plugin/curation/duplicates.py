@@ -119,8 +119,8 @@ def _stored(dataset: fo.Dataset, ids: Sequence[str], embeddings: str) -> _Vector
     if embeddings in dataset.list_brain_runs():
         index = dataset.load_brain_results(embeddings)
         values, owners, _ = index.get_embeddings(sample_ids=list(ids))
-        held = dict(zip(owners.tolist(), values, strict=True))
-        pairs = [(sample_id, held[sample_id]) for sample_id in ids if sample_id in held]
+        vectors = dict(zip(owners.tolist(), values, strict=True))
+        pairs = [(sample_id, vectors[sample_id]) for sample_id in ids if sample_id in vectors]
     else:
         stored = dataset.select(ids, ordered=True).values(embeddings)
         pairs = [(sample_id, vector) for sample_id, vector in zip(ids, stored, strict=True) if vector is not None]

@@ -1,4 +1,4 @@
-"""What makes a sample good enough: the rules of a curation as one config, and as expressions of the database.
+"""The rules of a curation: one config, and the same rules as expressions of the database.
 
 Knows nothing of how the samples that pass are chosen or kept.
 """
@@ -57,7 +57,7 @@ class Rules(StrictSettings):
     ``near_duplicates`` is a distance or, as True, the usual one; ``embeddings`` says what it is measured on.
 
     Raises:
-        InvalidSetting: a number out of range, limits that leave nothing, or half a pair of rules.
+        InvalidSetting: a number out of range, limits that no value meets, or a rule without one that it depends on.
     """
 
     called: ClassVar[str] = "the rules"
@@ -203,7 +203,7 @@ def score_fields(dataset: fo.Dataset) -> list[str]:
 
 
 def _agreement_field(dataset: fo.Dataset, source: str, against: str) -> str:
-    """Either comparison of the two will do; the one that was asked for goes first."""
+    """The field of the two sources' agreement, in either order; that of ``source`` with ``against`` first."""
     for name in (field_names.agreement(source, against), field_names.agreement(against, source)):
         if dataset.has_sample_field(name):
             return name
@@ -217,5 +217,5 @@ def _span(low: float | None, high: float | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    """With as many digits as there are, none of them for a whole number's fraction."""
+    """All digits; a whole number without a fraction."""
     return "" if value is None else f"{value:.15g}"

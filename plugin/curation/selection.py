@@ -1,7 +1,7 @@
-"""Which samples pass the rules: counted in the database for a form, or chosen for good.
+"""Which samples pass the rules: counted in the database for a form, or selected for ``curate``.
 
-Neither loads a sample. Counting leaves out what would have to read the images: duplicates, and the limit per class
-where duplicates go first. Tags nothing.
+Neither loads a sample. Counting leaves out the rules that read images: duplicates, and the limit per class where
+duplicates go first. Tags nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _Shown = tuple[str, list[str]]
 #: Rules that are not about one sample alone, in the order in which they are applied, after all others.
 EXACT, NEAR, CAP = "exact duplicates", "near-duplicates", "images per class"
 
-#: How images are spoken of that a rule removed; a score goes by the name of its field.
+#: Rule -> the words for images that it removed; a score goes by the name of its field.
 _WORDS = {
     UNLABELLED: "without labels of this source",
     "agreement": "by agreement",

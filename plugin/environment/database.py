@@ -1,4 +1,4 @@
-"""Where FiftyOne's database server comes from, found out without importing FiftyOne, which would start it."""
+"""The source of FiftyOne's database server, found without importing FiftyOne, which would start it."""
 
 from __future__ import annotations
 

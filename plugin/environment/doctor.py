@@ -1,4 +1,4 @@
-"""Is everything there that Diffucurate needs, and if not, what helps? Looks only, and repairs nothing.
+"""Checks of everything that Diffucurate needs, each with a remedy. Repairs nothing.
 
 Each check tries the real thing (connects, loads, imports) instead of inferring it from files alone.
 """
@@ -22,7 +22,7 @@ PLUGIN = "@diffucurate/diffucurate"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-#: The distributions that bring cv2; FiftyOne requires the second.
+#: The distributions that install cv2; FiftyOne requires the second.
 _OPENCV = ("opencv-python", "opencv-python-headless")
 
 
@@ -36,7 +36,7 @@ class Check(NamedTuple):
 
 
 def checks() -> Iterator[Check]:
-    """Every check in turn, the quick ones first; a check that breaks is a finding, not an end."""
+    """Every check in turn, the quick ones first; a check that raises becomes a finding."""
     yield _python()
     every: tuple[tuple[str, Callable[[], Check]], ...] = (
         ("packages", _packages),

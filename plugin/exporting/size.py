@@ -1,4 +1,4 @@
-"""How much room an export will take, from sizes that the database holds. Reads no image and writes nothing."""
+"""The disk space that an export will take, from sizes that the database holds. Reads no image and writes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.samples import dataset_of
 
 #: Bytes of one instance: (always, per pixel of the image's width). Measured on objects of a tenth of an image of 128
-#: to 1024 px; outlines grow with the width, and what is rough at the edges takes more.
+#: to 1024 px; outlines grow with the width, and rough ones take more.
 _BYTES_PER_INSTANCE = {"coco": (80, 1.8), "yolo": (40, 18.0)}
 _BYTES_PER_IMAGE = 100
 #: Where no sample says how wide its image is.
@@ -28,7 +28,7 @@ _FILES_MEASURED = 20
 class ExportSize:
     """What an export is expected to hold and to take, in bytes.
 
-    ``total_bytes`` counts everything in the folder, ``needed_bytes`` what the disk must have room for: less, where
+    ``total_bytes`` counts everything in the folder, ``needed_bytes`` the space that the disk must have: less, where
     images can be linked because they lie on the same disk. ``free_bytes`` is what it has.
     """
 

@@ -1,4 +1,5 @@
-"""A recipe's captions before they are painted: those that the model reads to their end, and a report of the others."""
+"""The captions of a recipe that fit the model's text encoders, and a report of the others, before anything is
+painted."""
 
 from __future__ import annotations
 

@@ -26,11 +26,11 @@ _BUILT_IN_WORK = 128 * 128 * 20 * 2
 
 
 class Pace(NamedTuple):
-    """How fast images come.
+    """The expected time per image.
 
-    ``seconds`` are for one image, ``device`` is where ("cpu", "cuda:0", ...; None where nobody measured), and
-    ``basis`` tells how that is known: "measured" with these very settings, "scaled" from other settings of the
-    same model, or "assumed" where no run was ever finished.
+    ``seconds`` are for one image, ``device`` the one it was measured on ("cpu", "cuda:0", ...; None where it was not
+    measured), and ``basis`` says how it is known: "measured" with these very settings, "scaled" from other settings of
+    the same model, or "assumed" where no run was ever finished.
     """
 
     seconds: float
@@ -39,7 +39,7 @@ class Pace(NamedTuple):
 
 
 def pace(recipe: Recipe, device: str | None = None) -> Pace | None:
-    """How fast a recipe's images come, by the latest finished run of its model; None where nothing is known.
+    """The expected time per image of a recipe, by the latest finished run of its model; None where nothing is known.
 
     A run with the same size, steps and guidance counts first; another is scaled by its pixels and steps. Nothing is
     known of images that have the sizes of their init images.
@@ -67,7 +67,7 @@ def pace(recipe: Recipe, device: str | None = None) -> Pace | None:
 
 
 def _work(size: Any, steps: int, guidance: float) -> float:
-    """What an image costs on average, in pixels times passes of the network: guidance above 1 takes two per step.
+    """The average work of an image, in pixels times passes of the network: guidance above 1 takes two per step.
 
     ``size`` is one (width, height) or several.
     """

@@ -35,8 +35,8 @@ def generate_from(
     with painting_session(recipe, device) as session:
         plan = plan_init_images(recipe, session.reader, session.size_of, count, progress)
         _check_plan(plan, recipe)
-        held = set() if existing is None else job_ids(existing)
-        todo = [job for job in plan.jobs if job.job_id not in held]
+        painted = set() if existing is None else job_ids(existing)
+        todo = [job for job in plan.jobs if job.job_id not in painted]
         if existing is not None and not todo:
             for reason in plan.failed.values():
                 announce(progress, f"left out {reason}")

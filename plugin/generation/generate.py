@@ -155,8 +155,8 @@ def _generate(
         recipe = with_dataset(recipe)
         return generate_from(recipe, existing, count=count, batch_size=batch_size, device=device, progress=progress)
     jobs = jobs_of(recipe)[:count]
-    held = set() if existing is None else job_ids(existing)
-    todo = [job for job in jobs if job.job_id not in held]
+    painted = set() if existing is None else job_ids(existing)
+    todo = [job for job in jobs if job.job_id not in painted]
     if existing is not None and not todo:
         return existing
     with painting_session(recipe, device) as session:

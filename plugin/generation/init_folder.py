@@ -66,8 +66,8 @@ def dataset_of_folder(folder: str) -> fo.Dataset:
     if not paths:
         raise DatasetError(f"there are no images in '{folder}', such as .png or .jpg files; name another folder")
     dataset = _dataset(root)
-    held = set(dataset.values("filepath"))
-    new = [path for path in paths if str(path) not in held]
+    known = set(dataset.values("filepath"))
+    new = [path for path in paths if str(path) not in known]
     dataset.add_samples([_sample(path, images, root) for path in new], progress=False)
     return dataset
 

@@ -238,9 +238,9 @@ def _painted_from(sample: fo.Sample, recipe: Recipe, dataset: str, reader: Prove
         origin = reader.provenance(sample)
         return origin.job, origin.recipe
     document = sample[field_names.ATTRIBUTES] if sample.has_field(field_names.ATTRIBUTES) else None
-    held = {} if document is None else document.to_dict()
+    stored = {} if document is None else document.to_dict()
     try:
-        values = {name: held[name] for name in attributes_of(template)}
+        values = {name: stored[name] for name in attributes_of(template)}
     except (ValueError, KeyError) as error:
         problem = f"has no value for {{{error.args[0]}}}" if isinstance(error, KeyError) else str(error)
         raise ImageError(f"its template '{template}' {problem}") from error

@@ -35,7 +35,7 @@ class StoredImage(NamedTuple):
 
 
 class InitImageReader:
-    """Reads init images by dataset and sample; called with a job, it gives what that job starts from."""
+    """Reads init images by dataset and sample; called with a job, it returns the job's init image."""
 
     def __init__(self) -> None:
         self._fields: dict[tuple[str, str], LabelField] = {}
@@ -118,11 +118,11 @@ class InitImageReader:
         region: Region | None = None,
         template: str | None = None,
     ) -> InitImage:
-        """What a job says of an init image."""
+        """The record of an init image in a job."""
         return InitImage(dataset, image.sample.id, image.digest, strength, region, template)
 
     def region(self, dataset: str, image: StoredImage, objects: Objects, instance: str | None) -> Region:
-        """What is painted anew: the object of that id, or the largest that may be replaced, grown by the margin.
+        """The region to repaint: the object of that id, or the largest that may be replaced, grown by the margin.
 
         Raises:
             ImageError: there is no such object, or its mask is empty.

@@ -1,4 +1,4 @@
-"""The recipes of a file or text, learned words that are pickles converted once and kept beside the media."""
+"""The recipes of a file or text. Learned words that are pickles are converted once and kept beside the media."""
 
 from __future__ import annotations
 

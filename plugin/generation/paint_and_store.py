@@ -1,7 +1,7 @@
 """Jobs -> samples with attention labels in a dataset: what every verb that paints has in common.
 
-Every file of a sample is complete before the sample is added, and samples are added a batch at a time, so no
-stop loses more than that. Knows nothing of recipes: which jobs are wanted is the caller's matter.
+Every file of a sample is complete before the sample is added, and samples are added a batch at a time, so an
+interruption loses at most one batch. Knows nothing of recipes: the caller chooses the jobs.
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ def paint_into(
     Args:
         dataset: whose fields are declared already.
         jobs: what to paint.
-        run: whose key the samples and their files bear.
+        run: whose key is stored with the samples and in the names of their files.
         pipe: what paints.
         model_options: what ``pipe`` is adapted to.
         classes: all of the dataset's with their phrases, in the order of their ids.
         batch_size: images painted at once; by default what the device usually holds.
         source_ids: job id -> the sample of which that job is a variation.
-        init_images: gives what jobs start from. A job whose init image cannot be read is left out: the log names it,
-            and so do the run's facts, by the sample, in ``failed``.
+        init_images: returns the init image of a job. A job whose init image cannot be read is left out: the log names
+            it, and so do the run's facts, by the sample, in ``failed``.
         labels: makes a painting's labels, from its attention alone by default.
         progress: called after each batch.
 

@@ -1,8 +1,8 @@
 """What every verb that paints has in common: load the model, check it, adapt it, declare fields, record the run, paint.
 
-The order is the point. Whatever is wrong with the model, its adapters or a size is raised when a session begins, before
-anything is written to the database. LoRAs, learned words and the sampler are put on the model once, for the checks and
-for all images. Which jobs are painted is the verb's matter.
+Whatever is wrong with the model, its adapters or a size is raised when a session begins, before anything is written to
+the database. LoRAs, learned words and the sampler are put on the model once, for the checks and for all images. The
+verb chooses the jobs.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.recipe.recipe import Recipe
 
-#: The label source of what the attention found.
+#: The label source of labels made from attention.
 SOURCE = "attention"
 
 

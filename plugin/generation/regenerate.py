@@ -34,10 +34,11 @@ Seeds: TypeAlias = int | list[int]
 
 @dataclass
 class Part:
-    """What is asked of the samples that one recipe led to: one run.
+    """The variations of the samples of one recipe, which are painted in one run.
 
     ``wanted`` are all the jobs asked for, those that the dataset holds already included, with the sample each one
-    varies by its id in ``source_ids``; ``todo`` are those to be painted. ``key`` is the run that is taken up, if any.
+    varies by its id in ``source_ids``; ``todo`` are those to be painted. ``key`` is that of the run that is continued,
+    if any.
     """
 
     recipe: Recipe
@@ -129,8 +130,8 @@ def plan_of(
     groups: dict[str, list[Provenance]] = {}
     for origin in origins:
         groups.setdefault(origin.recipe.fingerprint(), []).append(origin)
-    held = job_ids(dataset)
-    return [_part(dataset, group, asked, changes, held) for group in groups.values()]
+    painted = job_ids(dataset)
+    return [_part(dataset, group, asked, changes, painted) for group in groups.values()]
 
 
 def _part(
@@ -138,11 +139,11 @@ def _part(
     group: Sequence[Provenance],
     seeds: Seeds | None,
     changes: Mapping[str, list[str]],
-    held: set[str],
+    painted: set[str],
 ) -> Part:
     recipe = group[0].recipe
     if seeds is not None:
-        # A recipe says best what is wrong with seeds; how many images it would make itself is beside the point.
+        # The recipe's own checks validate the seeds; its own number of images is not used.
         Recipe.from_mapping({**recipe.model_dump(mode="json"), "seeds": seeds, "sample": {"count": 1}})
     images = len(group) * prod(map(len, changes.values())) * (seeds if isinstance(seeds, int) else len(seeds or [0]))
     if images > MAX_JOBS:
@@ -166,7 +167,7 @@ def _part(
                 varied[job.job_id] = job
                 part.source_ids[job.job_id] = origin.sample_id
     part.wanted = list(varied.values())
-    part.todo = [job for job in part.wanted if job.job_id not in held]
+    part.todo = [job for job in part.wanted if job.job_id not in painted]
     return part
 
 

@@ -2,8 +2,8 @@
 
 The jobs are those that were painted, whatever the samples' fields say now. An image's last bit also depends on
 the device, on how many images were painted at once and on the threads of the CPU (``generator.painting.conditions``);
-so each is painted among as many as then, with as many threads. Nothing is written but image files that are missing
-or damaged.
+so each is painted in a batch of the same size, with as many threads. Nothing is written but image files that are
+missing or damaged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.painting.painter import Painting
 
-#: Where it was not recorded: an image painted alone.
+#: The conditions where none were recorded: an image painted alone.
 _UNKNOWN = Conditions("", 1, 0)
 
 
@@ -42,8 +42,7 @@ class RepaintResult:
         conditions: under which it was painted now.
         filepath: the sample's image file.
         restored: whether that file was missing or damaged, and now holds ``image``.
-        different: how many pixels differ from the file's; None where there was nothing to compare with, which is a
-            restored file or one of another size.
+        different: how many pixels differ from the file's; None for a restored file and for one of another size.
         levels: the largest difference in any channel, of 255.
     """
 
@@ -115,7 +114,7 @@ def repaint(samples: Samples, *, progress: Listener | None = None) -> list[Repai
 
 
 def _alike(origins: Iterable[Provenance]) -> dict[tuple[object, Conditions], list[Provenance]]:
-    """What can share a batch, under the same conditions."""
+    """The samples that can share a batch, by what they have in common."""
     from diffucurate.generator.painting.painter import together
 
     groups: dict[tuple[object, Conditions], list[Provenance]] = {}
@@ -126,7 +125,7 @@ def _alike(origins: Iterable[Provenance]) -> dict[tuple[object, Conditions], lis
 
 
 def _paint(group: Sequence[Provenance], key: tuple[object, Conditions]) -> Iterator[Painting]:
-    """Paint a group in batches of its size, the last one filled up with what is painted anyway."""
+    """Paint a group in batches of its size, the last one filled up with copies of its last job."""
     from diffucurate.generator.painting.painter import paint
     from diffucurate.plugin.generation.init_reader import InitImageReader
 
@@ -144,15 +143,15 @@ def _paint(group: Sequence[Provenance], key: tuple[object, Conditions]) -> Itera
             raise DatasetError(f"an image cannot be painted again without what it was painted from: {error}") from error
 
 
-def _device(then: str) -> str | None:
-    """The device of then where this machine has it, else the best there is."""
+def _device(recorded: str) -> str | None:
+    """The recorded device where this machine has it, else None for the best one."""
     import torch
 
     from diffucurate.generator.models.load import default_device
 
-    if not then or torch.device(then).type not in ("cpu", default_device()[0]):
+    if not recorded or torch.device(recorded).type not in ("cpu", default_device()[0]):
         return None
-    return then if (torch.device(then).index or 0) < max(torch.cuda.device_count(), 1) else None
+    return recorded if (torch.device(recorded).index or 0) < max(torch.cuda.device_count(), 1) else None
 
 
 @contextmanager

@@ -20,7 +20,7 @@ _BUILT_IN = "tiny"
 
 
 def of_image(origin: Provenance) -> dict[str, str]:
-    """What was painted: label -> text, without lines that have nothing to say."""
+    """What was painted: label -> text, without empty lines."""
     job = origin.job
     lines = {
         "Prompt": job.prompt,
@@ -111,7 +111,7 @@ def _conditions(conditions: Conditions | None, device: str | None) -> str:
 
 
 def _request(settings: Mapping[str, Any]) -> str:
-    """What was asked for beside the recipe."""
+    """The run's settings besides the recipe."""
     parts = [f"the first {settings['limit']} images"] if settings.get("limit") else []
     seeds = settings.get("seeds")
     if seeds is not None:

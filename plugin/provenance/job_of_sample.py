@@ -23,12 +23,12 @@ from diffucurate.plugin.store.media_files import read_image
 #: Part of a job -> the sample's field that holds it, where the names differ.
 _FIELD_OF = {"size": "metadata"}
 
-#: What a whole recipe has in common, so that its value is known without the sample.
+#: Parts that all jobs of a recipe share, so that their values are known without the sample.
 _COMMON = ("task", "model", "steps", "guidance")
 
 
 def painted_job(sample: fo.Sample, recipe: Recipe, verb: str) -> tuple[Job, tuple[str, ...]]:
-    """The job that was painted, and the fields that say something else by now.
+    """The job that was painted, and the fields whose values differ from it now.
 
     Args:
         sample: with all its fields.
@@ -36,7 +36,7 @@ def painted_job(sample: fo.Sample, recipe: Recipe, verb: str) -> tuple[Job, tupl
         verb: of that run.
 
     Raises:
-        DatasetError: so much was changed that what was painted is not known.
+        DatasetError: too much was changed to identify the job.
     """
     described, job_id = _job_in_fields(sample, recipe), sample[field_names.JOB_ID]
     if described.job_id == job_id:

@@ -1,4 +1,4 @@
-"""The samples whose provenance is asked: whatever a person passes, as samples of one dataset with all their fields."""
+"""The ``samples`` argument of provenance and repaint, as samples of one dataset with all their fields."""
 
 from __future__ import annotations
 

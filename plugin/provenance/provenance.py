@@ -43,7 +43,7 @@ class Provenance:
         conditions: under which it was painted, None for samples older than their being recorded.
         source_id: the sample of which this one is a variation, or from which it was painted, if any.
         labelled: the labellings later than the painting, by source.
-        changed: the sample's fields that do not say any more what was painted.
+        changed: the sample's fields whose values were changed since the painting.
     """
 
     sample_id: str
@@ -90,8 +90,8 @@ def provenance(sample: fo.Sample) -> Provenance:
         sample: a sample of a dataset, or of a view, that ``generate`` or ``regenerate`` added.
 
     Raises:
-        DatasetError: it is in no dataset, was not painted by Diffucurate, its run was deleted, or so much of it
-            was changed that what was painted cannot be told.
+        DatasetError: it is in no dataset, was not painted by Diffucurate, its run was deleted, or too much was changed
+            to identify its job.
     """
     dataset = dataset_with(sample)
     return ProvenanceReader(dataset).provenance(dataset[sample.id])  # whole: a view may leave fields out

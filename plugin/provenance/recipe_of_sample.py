@@ -49,7 +49,7 @@ def recipe_of(sample: fo.Sample) -> Recipe:
 
 
 def _captions(job: Job, caption: CaptionSource) -> dict[str, Any]:
-    """What the recipe of one image says of its caption."""
+    """The keys for the caption in the recipe of one image."""
     class_prompt: ClassPrompt = "none"
     if caption.class_prompt is not None:
         class_prompt = "separate" if job.prompt == caption.text else "append"
@@ -57,7 +57,7 @@ def _captions(job: Job, caption: CaptionSource) -> dict[str, Any]:
 
 
 def _init_image(job: Job) -> dict[str, Any]:
-    """What the recipe of one image says of the init image that it starts from."""
+    """The keys for the init image in the recipe of one image."""
     source = job.source
     if source is None:
         return {}

@@ -43,7 +43,7 @@ def recipes_in(dataset: fo.Dataset) -> list[Recipe]:
     recipes: dict[str, Recipe] = {}
     for key in sorted(dataset.list_runs(method=runs.method("generate")), reverse=True):
         try:
-            recipe = Recipe.from_mapping(dataset.get_run_info(key).config.settings["recipe"])
+            recipe = Recipe.from_mapping(runs.plain(dataset.get_run_info(key).config.settings)["recipe"])
         except InvalidSetting:
             continue
         recipes.setdefault(recipe.fingerprint(), recipe)

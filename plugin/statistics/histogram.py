@@ -1,6 +1,6 @@
 """Histograms over [0, 1] that the database counts, and the expression that finds the values in one of their bars.
 
-Both put a value into the same bar, so that a bar of seven always leads to seven.
+Both put a value into the same bar, so a bar's count is the number of values that the view behind it shows.
 """
 
 from __future__ import annotations

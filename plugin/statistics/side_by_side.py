@@ -1,6 +1,6 @@
 """Two label sources drawn on the same image, side by side, as a PNG that a browser shows without a file.
 
-Matched instances get an outline and little colour, unmatched ones are filled, because these are to be noticed.
+Matched instances get an outline and little colour, unmatched ones are filled, so that they stand out.
 """
 
 from __future__ import annotations

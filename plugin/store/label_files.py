@@ -1,4 +1,4 @@
-"""Writes what labels need on disk, and gives the values of the fields that name it.
+"""Writes the files of labels, and returns the values of the fields that refer to them.
 
 New labels always go to new files (``stem`` holds the run's key); the caller removes the old ones, listed by
 ``media_of``, once the sample is saved.

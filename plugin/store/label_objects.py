@@ -1,7 +1,7 @@
 """The objects of any field of labels: detections, polylines or a segmentation, each with its pixels.
 
 An object that has a box but no mask counts as its whole box. Of a segmentation each connected part of a class is an
-object. Which fields there are is ``label_fields``' matter, which object is wanted the caller's.
+object. ``label_fields`` lists the fields; the caller chooses the object.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from diffucurate.plugin.store.label_values import from_detection
 
 
 class LabelledObject(NamedTuple):
-    """An object: ``mask`` is (H, W) bool at the image's size, ``confidence`` None where nobody said."""
+    """An object: ``mask`` is (H, W) bool at the image's size, ``confidence`` None where unknown."""
 
     id: str
     label: str

@@ -1,7 +1,7 @@
 """Where a dataset's media files lie, and how they are written: whole or not at all, never twice at one path.
 
-Knows nothing of samples. File names are ``<id>-<run key>``: a browser keeps what it once loaded from a
-path, so labels made again go to new files, and the old ones are removed when no sample names them any more.
+Knows nothing of samples. File names are ``<id>-<run key>``: a browser caches files by their path, so labels made again
+go to new files, and the old ones are removed when no sample names them any more.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def versions() -> dict[str, str]:
 
 @dataclass
 class Run:
-    """A run on its way: its key, and plain facts such as counts that are kept when it ends."""
+    """A run in progress: its key, and plain facts such as counts that are kept when it ends."""
 
     key: str
     facts: dict[str, Any] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Record:
-    """A run as the dataset remembers it. Times are ISO 8601 in UTC; ``ended`` is None for one that was killed."""
+    """A run as it is stored in the dataset. Times are ISO 8601 in UTC; ``ended`` is None for one that was killed."""
 
     key: str
     verb: str
@@ -83,17 +83,24 @@ def read(dataset: fo.Dataset, key: str) -> Record:
         started=config.started,
         ended=getattr(config, "ended", None),
         versions=dict(config.versions),
-        settings=dict(config.settings),
-        facts=dict(getattr(config, "facts", {})),
+        settings=plain(config.settings),
+        facts=plain(getattr(config, "facts", {})),
     )
+
+
+def plain(value: Any) -> Any:
+    """A run's settings or facts as plain dicts and lists; FiftyOne loads them as subclasses of its database's own."""
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 @contextmanager
 def recorded(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any], *, key: str | None = None) -> Iterator[Run]:
     """Record a run: ``running`` meanwhile, then ``done``, or ``stopped`` when an error or Ctrl-C ends it.
 
-    ``settings`` are plain data: strings, numbers, lists and mappings. ``key`` takes up an earlier run that did
-    not end.
+    ``settings`` are plain data: strings, numbers, lists and mappings. With ``key`` an earlier run that did not end is
+    continued.
     """
     run = Run(key or new_key(verb))
     config = dataset.init_run(

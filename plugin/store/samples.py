@@ -1,4 +1,4 @@
-"""What FiftyOne's samples say: the dataset that they are of, the fields of a painted one, the prompt."""
+"""Samples in FiftyOne: their dataset, the fields of a painted one, the prompt."""
 
 from __future__ import annotations
 
@@ -66,6 +66,6 @@ def job_fields(
 
 
 def prompt_of(sample: fo.Sample) -> str | None:
-    """What the sample's image shows, where that is known."""
+    """The prompt of the sample's image, None where unknown."""
     prompt = sample[field_names.PROMPT] if sample.has_field(field_names.PROMPT) else None
     return prompt if isinstance(prompt, str) else None

@@ -48,15 +48,16 @@ def learn_token(
     """Learn by which token attention finds a class, and keep it under a name for ``label(..., tokens=[name])``.
 
     Every pixel of a class in an image has to be in its masks: what is left out is learned as something else. Classes
-    that are learned together learn to tell each other apart, which is more than each knows alone.
+    that are learned together are rivals of each other, so their tokens distinguish them better than tokens learned
+    apart.
 
     Args:
         samples: a dataset or view; samples without a value in ``field`` are left out. One to five per class will do.
         field: a field of Detections with masks, Polylines or Segmentation.
         classes: one class or several; by default all that the field holds.
-        name: what to call the token; by default the class's name. With several classes, what their names begin with:
+        name: of the token; by default the class's name. With several classes, the beginning of their tokens' names:
             ``night`` makes ``night-car`` and ``night-bus``.
-        model: the diffusion model that is to look for the class, the built-in one by default.
+        model: the diffusion model that will find the class, the built-in one by default.
         device: for the model; the best one there is by default.
         folder: where the token is kept; see ``generator.models.token_files``.
         overwrite: replace tokens of these names.

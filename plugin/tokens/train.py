@@ -73,7 +73,7 @@ def train_token(
     A recipe takes the word by its file, as in ``tokens: [{path: ..., placeholder: <piano>}]``, and may name it as a
     class's phrase: its tokens are traced like those of any word. What is learned is stored in a folder of its own, with
     a checkpoint, the loss of each step, its plot and preview images. A run that was stopped is continued by the same
-    call; a word that is learned can be taught further with more ``steps``.
+    call; a learned word is trained further with more ``steps``.
 
     Args:
         samples: a dataset or view. An image that cannot be read is left out: the log names it, and so do the run's
@@ -87,7 +87,7 @@ def train_token(
         margin: what is left around an object, as a share of its box's longer side.
         caption_field: a field with a text that says what each whole image shows. The word goes where the text has
             ``{}``, the placeholder or the label.
-        name: what to call the word's files; by default the placeholder's letters.
+        name: of the word's files; by default the placeholder's letters.
         model: the diffusion model that learns it, the built-in one by default.
         device: for the model; the best one there is by default.
         folder: where words go by name; see ``generator.inversion.files``.
@@ -154,7 +154,8 @@ def train_token(
 
 
 def _pipeline(model: str, device: str | None, examples: int) -> Any:
-    """Loaded last, as it takes the longest: in float32, for gradients are too small for less."""
+    """The pipeline in float32, as gradients are too small for half precision. Loaded last, as that takes the
+    longest."""
     import torch
 
     from diffucurate.generator.inversion.examples import check_count
@@ -209,7 +210,7 @@ def _examples(
 
 
 def _cut_out(image: NDArray[np.uint8], shown: LabelledObject, margin: float) -> Example:
-    """A square around the object, or as much of one as the image has, so that nothing of it is cut off later."""
+    """A square around the object, cut off at the image's border, so that training crops no part of the object."""
     from diffucurate.generator.inversion.examples import Example
 
     rows, columns = np.flatnonzero(shown.mask.any(axis=1)), np.flatnonzero(shown.mask.any(axis=0))

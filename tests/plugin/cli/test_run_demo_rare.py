@@ -18,7 +18,7 @@ from diffucurate.generator.sources.yolov8_source import YoloSource
 from diffucurate.generator.tiny import rare_yolo_path
 from diffucurate.generator.tiny.rare import EXAMPLES, PLACEHOLDER, SETTINGS, learned_piano, rare_caption
 from diffucurate.plugin.cli import run
-from diffucurate.plugin.cli.run_demo_rare import DATASET, EXAMPLES_DATASET, prompt_of, rare_recipe, taught
+from diffucurate.plugin.cli.run_demo_rare import DATASET, EXAMPLES_DATASET, learn_piano_word, prompt_of, rare_recipe
 
 
 def test_what_it_ships_with_was_learned_as_it_says() -> None:
@@ -61,7 +61,7 @@ def test_what_the_word_paints() -> None:
 
 def test_the_word_can_be_learned_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(WORDS_DIR_VARIABLE, str(tmp_path))
-    parts = taught(steps=1, batch_size=1, preview_every=0, flip=False)
+    parts = learn_piano_word(steps=1, batch_size=1, preview_every=0, flip=False)
     assert Path(parts["tokens"][0]["path"]).is_file() and Path(parts["loras"][0]["path"]).is_file()
     dataset = fo.load_dataset(EXAMPLES_DATASET)
     assert len(dataset) == EXAMPLES and all(text.count("{}") == 1 for text in dataset.values("caption"))

@@ -44,3 +44,12 @@ def test_only_an_unfinished_run_with_the_same_settings_is_taken_up(dataset):
 
 def test_keys_differ():
     assert len({runs.new_key("label") for _ in range(20)}) == 20
+
+
+def test_settings_are_read_as_plain_lists_and_dicts(dataset):
+    with runs.recorded(dataset, "curate", {**SETTINGS, "classes": ["car"]}) as run:
+        run.facts["removed"] = [["confidence", 2]]
+    dataset.reload()
+    record = runs.read(dataset, run.key)
+    assert type(record.settings["classes"]) is list and type(record.facts["removed"][0]) is list
+    assert type(record.settings["recipe"]["classes"]) is dict
