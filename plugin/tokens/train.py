@@ -106,26 +106,28 @@ def train_token(
         ImageError: too few or too many examples.
         ModelError: a model that cannot be loaded, or learns no words.
     """
-    how = Inversion(
-        placeholder=placeholder,
-        initializer=initializer,
-        vectors=vectors,
-        captions=captions,
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        schedule=schedule,
-        warmup=warmup,
-        weight_decay=weight_decay,
-        flip=flip,
-        crops=crops,
-        outside=outside,
-        lora=lora,
-        seed=seed,
-        checkpoint_every=checkpoint_every,
-        preview_every=preview_every,
-        previews=previews,
-        preview_prompt=preview_prompt,
+    settings = Inversion.model_validate(
+        {
+            "placeholder": placeholder,
+            "initializer": initializer,
+            "vectors": vectors,
+            "captions": captions,
+            "steps": steps,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "schedule": schedule,
+            "warmup": warmup,
+            "weight_decay": weight_decay,
+            "flip": flip,
+            "crops": crops,
+            "outside": outside,
+            "lora": lora,
+            "seed": seed,
+            "checkpoint_every": checkpoint_every,
+            "preview_every": preview_every,
+            "previews": previews,
+            "preview_prompt": preview_prompt,
+        }
     )
     files = WordFiles.of(name or word_name(placeholder), folder)
     if not 0 <= margin <= 1:
@@ -143,12 +145,12 @@ def train_token(
 
     from diffucurate.generator.inversion.training import learn_word
 
-    facts = {**about, "field": field, "label": wanted, "crop": crop, "settings": how.model_dump(mode="json")}
+    facts = {**about, "field": field, "label": wanted, "crop": crop, "settings": settings.model_dump(mode="json")}
     with runs.recorded(dataset, "train_token", {**facts, "path": str(files.word)}) as run:
         examples = list(_examples(samples, labels, wanted, crop, margin, caption_field, placeholder, run))
         run.facts["examples"] = len(examples)
         pipe = _pipeline(chosen, device, len(examples))
-        learned = learn_word(pipe, examples, how, files, overwrite=overwrite, about=about, progress=progress)
+        learned = learn_word(pipe, examples, settings, files, overwrite=overwrite, about=about, progress=progress)
         run.facts |= {"steps": len(learned.losses), "loss": learned.loss}
     return learned
 
