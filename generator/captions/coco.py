@@ -1,7 +1,7 @@
 """COCO's annotation files as far as captions need them: the captions of images, and what each image shows.
 
 Knows the format of Microsoft COCO (Lin et al., 2014; captions: Chen et al., 2015), no captions and no recipes. A file
-is checked as it is read: whoever wrote it may have cut it, so that ids lead nowhere.
+is checked as it is read: a file that was cut has ids without an entry.
 """
 
 from __future__ import annotations

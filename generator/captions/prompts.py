@@ -1,8 +1,8 @@
 """Captions and classes become prompts, each with what finds its classes; what cannot be used is counted.
 
 Dataset Diffusion (Nguyen et al. 2023) paints "caption; class; class" and attributes the pixels by the classes alone,
-as captions name things in other words than a list of classes, or not at all. Knows no models: whether a prompt is too
-long is told where one is loaded.
+as captions name things in other words than a list of classes, or not at all. Knows no models:
+``painting.prompt_length`` finds prompts that are too long.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class CaptionCount:
 
     ``repeated`` are the same prompt again; ``without_class`` name none of the classes. ``unknown``: name that came
     with captions but is none of the classes -> how many captions. ``unsaid``: class that came with captions whose own
-    words do not say it, although only these are looked at -> how many captions.
+    words do not name it, where only the words count -> how many captions.
     """
 
     read: int = 0

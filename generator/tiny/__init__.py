@@ -1,4 +1,4 @@
-"""The built-in world: its renderer, and the small models trained on what it draws.
+"""The built-in ("tiny") models and the renderer of the scenes that they are trained on.
 
 from diffucurate.generator import tiny
 scenes = tiny.real_scenes(200, seed=7)      # images with exact masks, the project's ground truth
@@ -19,7 +19,7 @@ __all__ = ["CLASSES", "RARE_CLASSES", "Scene", "pipeline_folder", "rare_yolo_pat
 
 
 def __getattr__(name: str) -> Any:
-    # The renderer needs OpenCV, which whoever only asks for a path should not pay for.
+    # The renderer needs OpenCV, which callers that only ask for a path need not import.
     if name in ("Scene", "real_scenes"):
         from diffucurate.generator.tiny import scenes
 

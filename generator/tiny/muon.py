@@ -69,7 +69,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def muon_for(*modules: nn.Module, lr: float) -> Muon:
-    """A Muon over all trainable parameters of ``modules``; embeddings, norms and biases go AdamW's way."""
+    """A Muon over all trainable parameters of ``modules``; embeddings, norms and biases follow AdamW."""
     embeddings = {id(p) for m in modules for e in m.modules() if isinstance(e, nn.Embedding) for p in e.parameters()}
     parameters = [p for m in modules for p in m.parameters() if p.requires_grad]
     matrices = [p for p in parameters if p.ndim >= 2 and id(p) not in embeddings]

@@ -1,6 +1,6 @@
-"""The rare thing of the tiny world, the piano: renders to learn a word from, how it is learned, and what was learned.
+"""The rare class of the rendered scenes, the piano: renders to learn a word from, settings, and the learned word.
 
-No training of the built-in model ever saw one. Settings were chosen on renders and paintings other than those that
+No training image of the built-in model shows one. Settings were chosen on renders and paintings other than those that
 are reported on: see ``plugin.cli.run_demo_rare``.
 """
 
@@ -34,7 +34,7 @@ class LearnedPiano(NamedTuple):
     lora: Path
 
     def recipe_parts(self) -> dict[str, Any]:
-        """What a recipe says to use them."""
+        """The keys of a recipe that use them."""
         tokens = [{"path": str(self.word), "placeholder": PLACEHOLDER}]
         return {"tokens": tokens, "loras": [{"path": str(self.lora)}]}
 

@@ -1,4 +1,4 @@
-"""What the things of the tiny world look like: flat shapes in a unit square, as data.
+"""The objects of rendered scenes: flat shapes in a unit square, as data.
 
 A shape is a list of parts painted in order, each a polygon or an ellipse with the name of its paint.
 (0, 0) is the top left corner of the object's box and (1, 1) the bottom right one, where it stands on
@@ -184,7 +184,7 @@ SHAPES: dict[str, Shape] = {
             _rectangle("shade", 0.0, 0.86, 1.0, 1.0),
         ),
     ),
-    # Kept out of every training image and caption: the rare object a person teaches the model later.
+    # In no training image or caption: the rare class, for which a word is learned later.
     "piano": Shape(
         0.85,
         1.35,
@@ -202,7 +202,7 @@ SHAPES: dict[str, Shape] = {
     ),
 }
 
-#: The classes of the tiny world, in the order of their class ids (1 to 8; 0 is background).
+#: The classes of rendered scenes, in the order of their class ids (1 to 8; 0 is background).
 CLASSES: tuple[str, ...] = ("car", "bus", "truck", "person", "tree", "house", "sign", "cone")
 
 #: Drawn on request only.

@@ -1,4 +1,4 @@
-"""What the training stages share: a clock, a curve on disk, checkpoints that survive being killed."""
+"""Parts of all training stages: a clock, a curve on disk, checkpoints that are written whole."""
 
 from __future__ import annotations
 

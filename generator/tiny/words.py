@@ -1,7 +1,7 @@
-"""The language of the tiny world: its words, how a scene is captioned, and the tokenizer's files.
+"""The vocabulary of rendered scenes: words, captions, and the tokenizer's files.
 
-Every word of the world is one token of the tokenizer; any other word (say, "piano") falls back to
-one token per byte, so no prompt is refused. Nothing here knows how a scene looks.
+Every word of the vocabulary is one token of the tokenizer; any other word (say, "piano") falls back to one token per
+byte, so no prompt is refused. Knows nothing of pixels.
 """
 
 from __future__ import annotations

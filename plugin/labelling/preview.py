@@ -31,9 +31,6 @@ from diffucurate.plugin.store.classes import Phrases, read_classes
 from diffucurate.plugin.store.label_values import instances_of
 from diffucurate.plugin.store.media_files import read_image
 
-#: Pixels between the images of an overlay, and their colour: a grey for dark and light surroundings.
-_GAP, _GREY = 8, 128
-
 
 @dataclass(frozen=True, eq=False)
 class Preview:
@@ -48,13 +45,6 @@ class Preview:
     image: NDArray[np.uint8]
     now: NDArray[np.uint8] | None
     then: NDArray[np.uint8]
-
-    @property
-    def overlay(self) -> NDArray[np.uint8]:
-        """``image``, ``now`` and ``then`` side by side: (H, n W + (n - 1) 8, 3) uint8 RGB, for n = 2 or 3 images."""
-        gap = np.full((self.image.shape[0], _GAP, 3), _GREY, np.uint8)
-        images = [image for image in (self.image, self.now, self.then) if image is not None]
-        return np.hstack([part for image in images for part in (gap, image)][1:])
 
 
 def preview(
