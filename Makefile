@@ -76,14 +76,14 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@mkdir -p build/typing && ln -sfn ../.. build/typing/diffucurate
-	MYPYPATH=build/typing $(BIN)/mypy -p diffucurate.generator -p diffucurate.plugin
+	MYPYPATH=build/typing $(BIN)/mypy -p diffucurate.generator -p diffucurate.plugin -p diffucurate.operators
 
 # Torch is taken from $(VENV): its lowest version alone would be a download of gigabytes.
 test-lowest: setup
 	VENV=$(VENV) sh tests/lowest.sh $(LOWEST_TESTS)
 
-docs: $(READY)
-	$(BIN)/pdoc --docformat google --output-directory build/api diffucurate '!diffucurate.generator.tiny'
+docs: setup
+	$(BIN)/python docs/make_api.py
 
 bench: setup
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
