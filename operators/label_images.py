@@ -16,7 +16,7 @@ from diffucurate.generator.errors import DatasetError, DiffucurateError, Invalid
 from diffucurate.generator.labels.settings import SourceSettings
 from diffucurate.generator.sources import SourceSpec
 from diffucurate.generator.sources.registry import all_sources, find_source, source_named
-from diffucurate.generator.sources.spec import Outlook
+from diffucurate.generator.sources.spec import Workload
 from diffucurate.operators.forms.fields import choose_target, listed, param, refuse
 from diffucurate.operators.forms.label_preview import preview_sample, show_preview
 from diffucurate.operators.forms.label_settings import (
@@ -117,8 +117,8 @@ class LabelImages(LibraryOperator):
             refuse(inputs.view("no_images", types.Error(label=message)), message)
             return
         for spec, counts in plans:
-            outlook = Outlook(counts.images, counts.mapped, read_options(ctx, spec))
-            sentence, box = spec.what_happens(outlook), types.Notice
+            workload = Workload(counts.images, counts.mapped, read_options(ctx, spec))
+            sentence, box = spec.what_happens(workload), types.Notice
             if counts.labelled:
                 have = "image has" if counts.labelled == 1 else "images have"
                 sentence += f" {counts.labelled} {have} labels from {spec.title} already, which are replaced."

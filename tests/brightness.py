@@ -50,5 +50,5 @@ SPEC = SourceSpec(
     load=_load,
     family="green",
     sliders=("brightness",),
-    words={"smallest": "least_pixels"},
+    command_names={"smallest": "least_pixels"},
 )

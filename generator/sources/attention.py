@@ -10,7 +10,7 @@ from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.models.names import downloaded_models, downloaded_segmenters, locate, locate_segmenter
 from diffucurate.generator.models.token_files import existing_token, token_names
 from diffucurate.generator.sources.protocol import Labeller, LabelRequest
-from diffucurate.generator.sources.spec import Outlook, SourceOption, SourceSpec, looked_at
+from diffucurate.generator.sources.spec import SourceOption, SourceSpec, Workload, images_read
 
 
 def _load(request: LabelRequest[LabelSettings]) -> Labeller:
@@ -19,17 +19,17 @@ def _load(request: LabelRequest[LabelSettings]) -> Labeller:
     return AttentionLabeller(request)
 
 
-def _outlook(outlook: Outlook) -> str:
-    model, tokens, refiner = (outlook.options.get(name) for name in ("model", "tokens", "refiner"))
-    mapped = 0 if tokens else outlook.mapped  # kept heatmaps were made without them
-    sentences, rest = [], outlook.images - mapped
+def _workload(workload: Workload) -> str:
+    model, tokens, refiner = (workload.options.get(name) for name in ("model", "tokens", "refiner"))
+    mapped = 0 if tokens else workload.mapped  # kept heatmaps were made without them
+    sentences, rest = [], workload.images - mapped
     if mapped:
         keep = "image keeps its" if mapped == 1 else "images keep their"
         sentences.append(f"{mapped} {keep} heatmaps: labels are made from those, nothing is painted.")
     if rest:
         usual = "the model that the tokens were learned with" if tokens else "the built-in model"
         who = f"the model '{model}'" if model else usual
-        sentences.append(f"{looked_at(rest, 'other' if mapped else 'image')} by {who}.")
+        sentences.append(f"{images_read(rest, 'other' if mapped else 'image')} by {who}.")
     if tokens:
         sentences.append(f"Learned tokens are used: {', '.join(tokens)}.")
     if refiner:
@@ -82,6 +82,6 @@ SPEC = SourceSpec(
     ),
     family="warm",
     sliders=("floor", "min_confidence"),
-    words={"floor": "threshold"},
-    outlook=_outlook,
+    command_names={"floor": "threshold"},
+    workload=_workload,
 )

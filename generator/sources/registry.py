@@ -34,11 +34,11 @@ def register(spec: SourceSpec[Any]) -> None:
         raise ValueError(
             f"the class maps that images keep are those of '{owner}'; '{spec.name}' can label 'any' images"
         )
-    words = spec.command_words()
+    options = spec.command_options()
     for other in _sources.values():
-        for word, meaning in other.command_words().items():
-            if word in words and meaning.clashes(words[word]):
-                raise ValueError(f"'{word}' of '{spec.name}' is something else in '{other.name}'; call it otherwise")
+        for name, option in other.command_options().items():
+            if name in options and option.clashes(options[name]):
+                raise ValueError(f"'{name}' of '{spec.name}' is something else in '{other.name}'; call it otherwise")
     _sources[spec.name] = spec
 
 

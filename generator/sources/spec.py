@@ -49,7 +49,7 @@ class SourceOption:
     check: Callable[[str], object] | None = None
 
 
-class Word(NamedTuple):
+class CommandOption(NamedTuple):
     """An option or a setting as the command line has it, with the type that it takes there: bool, int, float, str or
     list[str]; ``limits`` are its least and greatest value where it has both."""
 
@@ -60,21 +60,21 @@ class Word(NamedTuple):
     limits: tuple[float, float] | None = None
 
     @classmethod
-    def of_option(cls, option: SourceOption) -> Word:
+    def of_option(cls, option: SourceOption) -> CommandOption:
         kinds: dict[OptionKind, Any] = {"text": str, "file": str, "names": list[str], "switch": bool}
         return cls(option.name, False, kinds[option.kind], option.description)
 
     @classmethod
-    def of_setting(cls, name: str, field: FieldInfo, limits: tuple[float, float] | None) -> Word:
+    def of_setting(cls, name: str, field: FieldInfo, limits: tuple[float, float] | None) -> CommandOption:
         kind = field.annotation if field.annotation in (bool, int, float) else str
         return cls(name, True, kind, field.description or "", limits)
 
-    def clashes(self, other: Word) -> bool:
+    def clashes(self, other: CommandOption) -> bool:
         """Whether one option of the command line cannot be both."""
         return (self.name, self.is_setting, self.type) != (other.name, other.is_setting, other.type)
 
 
-class Outlook(NamedTuple):
+class Workload(NamedTuple):
     """What there is to do: ``images`` in all, of which ``mapped`` keep class maps, with ``options`` as chosen."""
 
     images: int
@@ -100,9 +100,9 @@ class SourceSpec(Generic[S]):
         options: what it is given besides settings.
         family: its colours, by its name where None.
         sliders: the settings that make sense over their whole range; others matter near one end and are typed in.
-        words: setting -> how it is called on the command line, where that is not its name.
+        command_names: setting -> how it is called on the command line, where that is not its name.
         extra: what must be installed for it.
-        outlook: what labelling will do, in a sentence or several; that all images are looked at by default.
+        workload: what labelling will do, in a sentence or several; that all images are looked at by default.
     """
 
     name: str
@@ -115,18 +115,19 @@ class SourceSpec(Generic[S]):
     options: tuple[SourceOption, ...] = ()
     family: ColourFamily | None = None
     sliders: tuple[str, ...] = ()
-    words: Mapping[str, str] | None = None
+    command_names: Mapping[str, str] | None = None
     extra: Extra | None = None
-    outlook: Callable[[Outlook], str] | None = None
+    workload: Callable[[Workload], str] | None = None
 
-    def command_words(self) -> dict[str, Word]:
-        """All that can be set on the command line, by the word that it is set with there."""
-        words = {option.name: Word.of_option(option) for option in self.options}
-        called = self.words or {}
+    def command_options(self) -> dict[str, CommandOption]:
+        """All that can be set on the command line, by its name there."""
+        command_options = {option.name: CommandOption.of_option(option) for option in self.options}
+        names = self.command_names or {}
         for name, field in self.settings.model_fields.items():
             if field.description is not None:
-                words[called.get(name, name)] = Word.of_setting(name, field, limits(self.settings).get(name))
-        return words
+                option = CommandOption.of_setting(name, field, limits(self.settings).get(name))
+                command_options[names.get(name, name)] = option
+        return command_options
 
     @property
     def keeps_maps(self) -> bool:
@@ -169,13 +170,13 @@ class SourceSpec(Generic[S]):
         if self.missing is not None:
             raise ModelError(self.missing)
 
-    def what_happens(self, outlook: Outlook) -> str:
+    def what_happens(self, workload: Workload) -> str:
         """What labelling will do, for a person who wonders how long it takes."""
-        if self.outlook is not None:
-            return self.outlook(outlook)
-        return f"{looked_at(outlook.images)} by {self.title}."
+        if self.workload is not None:
+            return self.workload(workload)
+        return f"{images_read(workload.images)} by {self.title}."
 
 
-def looked_at(count: int, noun: str = "image") -> str:
+def images_read(count: int, noun: str = "image") -> str:
     """``1 image is looked at``, ``2 images are looked at``."""
     return f"{count} {noun}{'' if count == 1 else 's'} {'is' if count == 1 else 'are'} looked at"

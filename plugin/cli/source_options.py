@@ -15,7 +15,7 @@ import typer
 
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.sources.registry import all_sources, source_named
-from diffucurate.generator.sources.spec import Word
+from diffucurate.generator.sources.spec import CommandOption
 from diffucurate.generator.text.parsing import parse_names
 
 
@@ -38,7 +38,7 @@ class SourceCommand:
             for name, parameter in fixed.items()
             if parameter.kind is not inspect.Parameter.VAR_KEYWORD
         ]
-        return inspect.Signature([*parameters, *_word_parameters()])
+        return inspect.Signature([*parameters, *_option_parameters()])
 
     def __call__(self, *arguments: Any, **keywords: Any) -> None:
         self._function(*arguments, **keywords)
@@ -52,30 +52,30 @@ def options_and_settings(source: str, values: Mapping[str, Any]) -> tuple[dict[s
     Raises:
         InvalidSetting: a setting that only other sources have, or a list with an empty name.
     """
-    own = source_named(source).command_words()
+    own = source_named(source).command_options()
     options, settings = dict[str, Any](), dict[str, Any]()
-    for word, meanings in _meanings().items():
-        (_, meaning), value = meanings[0], values.get(word)
-        if meaning.type == list[str]:
-            value = parse_names(value, meaning.name)
+    for name, by_source in _options_by_name().items():
+        (_, option), value = by_source[0], values.get(name)
+        if option.type == list[str]:
+            value = parse_names(value, option.name)
         if value is None:
             continue
-        if not meaning.is_setting:
-            options[meaning.name] = value
-        elif word not in own:
-            raise InvalidSetting(word, value, f"source '{source}' has no such setting; leave it out")
+        if not option.is_setting:
+            options[option.name] = value
+        elif name not in own:
+            raise InvalidSetting(name, value, f"source '{source}' has no such setting; leave it out")
         else:
-            settings[meaning.name] = value
+            settings[option.name] = value
     return options, settings
 
 
-def _meanings() -> dict[str, list[tuple[str, Word]]]:
-    """Word of the command line -> what it is in each source that has it; options before settings."""
-    meanings: dict[str, list[tuple[str, Word]]] = defaultdict(list)
+def _options_by_name() -> dict[str, list[tuple[str, CommandOption]]]:
+    """Name on the command line -> what it is in each source that has it; options before settings."""
+    by_source: dict[str, list[tuple[str, CommandOption]]] = defaultdict(list)
     for spec in all_sources():
-        for word, meaning in spec.command_words().items():
-            meanings[word].append((spec.name, meaning))
-    return dict(sorted(meanings.items(), key=lambda item: item[1][0][1].is_setting))
+        for name, option in spec.command_options().items():
+            by_source[name].append((spec.name, option))
+    return dict(sorted(by_source.items(), key=lambda item: item[1][0][1].is_setting))
 
 
 def _source_parameter() -> inspect.Parameter:
@@ -85,22 +85,22 @@ def _source_parameter() -> inspect.Parameter:
     return inspect.Parameter("source", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[names, option])
 
 
-def _word_parameters() -> list[inspect.Parameter]:
-    return [_word_parameter(word, dict(meanings)) for word, meanings in _meanings().items()]
+def _option_parameters() -> list[inspect.Parameter]:
+    return [_option_parameter(name, dict(by_source)) for name, by_source in _options_by_name().items()]
 
 
-def _word_parameter(word: str, meanings: Mapping[str, Word]) -> inspect.Parameter:
-    first, flag = next(iter(meanings.values())), f"--{word.replace('_', '-')}"
-    help = f"{', '.join(meanings)}: {first.description}"
-    bounds = [meaning.limits for meaning in meanings.values() if meaning.limits is not None]
+def _option_parameter(name: str, by_source: Mapping[str, CommandOption]) -> inspect.Parameter:
+    first, flag = next(iter(by_source.values())), f"--{name.replace('_', '-')}"
+    help = f"{', '.join(by_source)}: {first.description}"
+    bounds = [each.limits for each in by_source.values() if each.limits is not None]
     if first.type is bool:
         option = typer.Option(f"{flag}/--no-{flag.removeprefix('--')}", show_default=False, help=help)
     elif first.type == list[str]:
         option = typer.Option(flag, metavar="NAME,...", help=f"{help} (repeatable)")
-    elif len(bounds) == len(meanings):
+    elif len(bounds) == len(by_source):
         least, most = min(low for low, _ in bounds), max(high for _, high in bounds)
         option = typer.Option(flag, min=least, max=most, help=help)
     else:
         option = typer.Option(flag, help=help)
     kind = cast(Any, Annotated)[first.type | None, option]
-    return inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)

@@ -16,7 +16,7 @@ from pydantic import Field
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.labels.settings import LabelSettings, SourceSettings, YoloSettings
 from diffucurate.generator.sources import Extra, registry
-from diffucurate.generator.sources.spec import Outlook
+from diffucurate.generator.sources.spec import Workload
 
 ROOT = Path(__file__).parents[3]
 
@@ -73,8 +73,8 @@ def test_what_would_be_mistaken_for_another_is_refused(change: dict[str, Any], m
 
 
 def test_sources_share_options_that_mean_the_same() -> None:
-    registry.register(replace(brightness.SPEC, settings=LabelSettings, words={"floor": "threshold"}))
-    assert {"threshold", "min_confidence"} <= registry.source_named("brightness").command_words().keys()
+    registry.register(replace(brightness.SPEC, settings=LabelSettings, command_names={"floor": "threshold"}))
+    assert {"threshold", "min_confidence"} <= registry.source_named("brightness").command_options().keys()
 
 
 def test_a_source_says_what_it_needs_and_what_it_will_do() -> None:
@@ -88,12 +88,12 @@ def test_a_source_says_what_it_needs_and_what_it_will_do() -> None:
         "any image",
         "images that keep heatmaps",
     ]
-    assert yolov8.what_happens(Outlook(1, 1, {})) == "1 image is looked at by YOLOv8."
-    assert attention.what_happens(Outlook(3, 2, {"tokens": None})) == (
+    assert yolov8.what_happens(Workload(1, 1, {})) == "1 image is looked at by YOLOv8."
+    assert attention.what_happens(Workload(3, 2, {"tokens": None})) == (
         "2 images keep their heatmaps: labels are made from those, nothing is painted. "
         "1 other is looked at by the built-in model."
     )
-    assert attention.what_happens(Outlook(2, 2, {"tokens": ["mine"], "refiner": "a/sam"})) == (
+    assert attention.what_happens(Workload(2, 2, {"tokens": ["mine"], "refiner": "a/sam"})) == (
         "2 images are looked at by the model that the tokens were learned with. Learned tokens are used: mine. "
         "Outlines are redrawn by the model 'a/sam' where it agrees."
     )

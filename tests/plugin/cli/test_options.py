@@ -57,7 +57,7 @@ EXCEPTIONS = {
     **{
         ("label", word): "settings"
         for spec in all_sources()
-        for word, meaning in spec.command_words().items()
+        for word, meaning in spec.command_options().items()
         if meaning.is_setting
     },
     ("provenance", "repaint"): "whether repaint is called too",
