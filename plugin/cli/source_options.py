@@ -71,11 +71,11 @@ def options_and_settings(source: str, values: Mapping[str, Any]) -> tuple[dict[s
 
 def _options_by_name() -> dict[str, list[tuple[str, CommandOption]]]:
     """Name on the command line -> what it is in each source that has it; options before settings."""
-    by_source: dict[str, list[tuple[str, CommandOption]]] = defaultdict(list)
+    options: dict[str, list[tuple[str, CommandOption]]] = defaultdict(list)
     for spec in all_sources():
         for name, option in spec.command_options().items():
-            by_source[name].append((spec.name, option))
-    return dict(sorted(by_source.items(), key=lambda item: item[1][0][1].is_setting))
+            options[name].append((spec.name, option))
+    return dict(sorted(options.items(), key=lambda item: item[1][0][1].is_setting))
 
 
 def _source_parameter() -> inspect.Parameter:
