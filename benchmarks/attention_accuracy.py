@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from peers import daam, dataset_diffusion
 from peers.diffugen import diffugen
 from peers.ovam import Ovam
-from peers.passes import encoded, look, noised
+from peers.passes import denoise_once, encoded, noised
 from tiny_model import recipe
 
 from diffucurate.generator.attention.capture.tokens import locate
@@ -251,11 +251,11 @@ def peer_maps(pipe: Any, scenes: Sequence[Scene], timesteps: Sequence[int]) -> d
     wanted = [list(find_phrases(caption, PHRASES)) for caption in captions]
 
     by_daam, by_ovam = daam.Daam(count, side), Ovam(count, side)
-    look(pipe, latents, timesteps, encoded(pipe, captions), [by_daam, by_ovam])
+    denoise_once(pipe, latents, timesteps, encoded(pipe, captions), [by_daam, by_ovam])
 
     by_dataset = dataset_diffusion.DatasetDiffusion(count, round(side * CROSS_SHARE), round(side * SELF_SHARE))
     prompts = [f"{caption}; {' '.join(labels)}" for caption, labels in zip(captions, wanted, strict=True)]
-    look(pipe, latents, timesteps, encoded(pipe, prompts), [by_dataset], among_pixels=True)
+    denoise_once(pipe, latents, timesteps, encoded(pipe, prompts), [by_dataset], among_pixels=True)
     class_prompts = [f"a photo of {' and '.join(f'a {label}' for label in labels)}" for labels in wanted]
     texts, places = encoded(pipe, class_prompts), [positions(pipe, prompt) for prompt in class_prompts]
 

@@ -135,10 +135,10 @@ class ExportSamples(LibraryOperator):
         if folder is None:
             inputs.view("size", types.Notice(label=written))
         elif size.fits:
-            free = f"{naturalsize(size.free_bytes)} are free there"
+            free = f"{naturalsize(size.free_bytes)} free there"
             inputs.view("size", types.Notice(label=written, description=free))
         else:
-            short = f"Only {naturalsize(size.free_bytes)} are free there; choose a folder on another disk."
+            short = f"Only {naturalsize(size.free_bytes)} free there; choose a folder on another disk."
             inputs.view("size", types.Warning(label=written, description=short))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:

@@ -37,7 +37,7 @@ def encoded(pipe: Any, texts: Sequence[str]) -> Tensor:
 
 
 @torch.inference_mode()
-def look(
+def denoise_once(
     pipe: Any,
     latents: Sequence[Tensor],
     timesteps: Sequence[int],

@@ -13,14 +13,14 @@ def replacing_file(path: Path) -> Iterator[Path]:
     """A temporary path to write to, whose file becomes ``path`` when the block ends without an error.
 
     Until then a reader sees the old file, or none. The temporary file lies in the same folder, because a rename is
-    atomic only within one file system; its name holds the process's id, so that two processes do not share it. After
-    an error it is removed. The folder is made where there is none.
+    atomic only within one file system. After an error it is removed; what a killed process left, the next that writes
+    ``path`` writes over, as its name is always the same. The folder is made where there is none.
 
     Raises:
         OSError: the folder or the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.part")
     try:
         yield part
         os.replace(part, path)

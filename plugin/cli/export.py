@@ -52,7 +52,7 @@ def export(
         from diffucurate.plugin.exporting.size import estimate_size
 
         size = estimate_size(samples, out_dir, format=format.value, source=source, classes=names)
-        terminal.say(f"about {naturalsize(size.total_bytes)}; {naturalsize(size.free_bytes)} are free there")
+        terminal.say(f"about {naturalsize(size.total_bytes)}; {naturalsize(size.free_bytes)} free there")
         summary = run(
             samples,
             out_dir,

@@ -73,7 +73,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("curate_samples", {"min_area": 0.5, "max_area": 0.1}, "0.1"),
     ("curate_samples", {"min_confidence": 7}, "7|1"),
     ("curate_samples", {"against": "shifted", "min_agreement": 0.5}, "compare"),
-    ("curate_samples", {"view": "  "}, "name"),
+    ("curate_samples", {"save_as": "  "}, "name"),
     ("export_samples", {"out_dir": "here"}, "full path"),
     ("export_samples", {"out_dir": "<tmp>/file"}, "is a file"),
     ("export_samples", {"out_dir": "<tmp>/file/below"}, "<tmp>/file"),

@@ -48,12 +48,12 @@ def test_form_says_how_much_it_will_be(app, painted: fo.Dataset, tmp_path: Path,
     objects = painted.count("attention_instances.detections")
     view = form["size"]["view"]
     assert view["label"].startswith(f"4 images with {objects} objects, about ") and view["label"].endswith(" kB")
-    assert (view["name"], view["description"].endswith(" are free there")) == ("Notice", True)
+    assert (view["name"], view["description"].endswith(" free there")) == ("Notice", True)
     monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
     view = app.form("export_samples", painted, source="attention", out_dir=str(tmp_path / "new"))["size"]["view"]
     assert (view["name"], view["description"]) == (
         "Warning",
-        "Only 1 bytes are free there; choose a folder on another disk.",
+        "Only 1 Byte free there; choose a folder on another disk.",
     )
 
 

@@ -81,3 +81,4 @@ def test_a_kill_halfway_leaves_the_old_file_and_the_next_write_succeeds(tmp_path
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert path.read_bytes() == b"old" and len(names(tmp_path)) == 2, "it did write half of a file"
     assert write_bytes(path, b"new").read_bytes() == b"new"
+    assert names(tmp_path) == ["a.bin"], "half of a file is left"
