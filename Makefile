@@ -18,9 +18,11 @@ APP     ?= 1
 ARGS    ?=
 WORKERS ?= 2
 
-# Array functions, configs, schemas and exports: what a library's version breaks first.
+# Array functions, configs, schemas and exports: what a library's version breaks first. The test of Segment Anything
+# builds its models of classes that transformers has called otherwise before.
 LOWEST_TESTS := tests/generator/text tests/generator/recipe tests/generator/jobs tests/generator/labels \
-	tests/generator/captions tests/generator/exports tests/plugin/store tests/plugin/comparison
+	tests/generator/captions tests/generator/exports tests/plugin/store tests/plugin/comparison \
+	--ignore tests/generator/labels/test_segment_anything.py
 
 BIN   := $(VENV)/bin
 READY := $(VENV)/.diffucurate-ready
