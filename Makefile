@@ -2,7 +2,8 @@
 #
 #   make demo         the tiny demo, from a recipe to the App     (APP=0 leaves the App out)
 #   make demo-rare    a thing that the built-in model never saw, painted by a learned word  (ARGS=--train learns it)
-#   make test         all tests                                   (ARGS="-k recipe" for some)
+#   make test         all tests but the slow ones                 (ARGS="-k recipe" for some)
+#   make test-slow    the slow ones: whole stories in the App, trainings, installs
 #   make test-lowest  a fast part of the tests with the lowest versions that pyproject.toml allows
 #   make check        ruff and mypy
 #   make docs         the API reference, from docstrings, into build/api
@@ -31,7 +32,7 @@ PIP   := $(BIN)/python -m pip --require-virtualenv --disable-pip-version-check
 
 export FIFTYONE_DO_NOT_TRACK := 1
 
-.PHONY: demo demo-rare test test-lowest check docs bench train-tiny setup database chromium clean
+.PHONY: demo demo-rare test test-slow test-lowest check docs bench train-tiny setup database chromium clean
 .DEFAULT_GOAL := demo
 
 setup: $(READY) database
@@ -72,7 +73,10 @@ demo-rare: setup
 	APP=$(APP) $(BIN)/diffucurate demo-rare $(ARGS)
 
 test: setup chromium
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow' $(ARGS)
+
+test-slow: setup chromium
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import fiftyone as fo
     from playwright.sync_api import Locator, Page
 
-pytestmark = [pytest.mark.app, pytest.mark.slow]
+pytestmark = pytest.mark.app
 
 
 def pixels(locator: Locator) -> np.ndarray:
