@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.tiny.shapes import CLASSES, COLOURS, PAINTS, RGB, SHAPES, Ellipse
+from diffucurate.generator.tiny.shapes import CLASSES, COLOURS, PAINTS, RGB, SHAPES, Ellipse, Polygon
 from diffucurate.generator.tiny.words import PLACES, TIMES, WEATHERS, Mention, caption
 
 #: Scenes are drawn this many times larger and averaged down, which smooths their edges.
@@ -72,7 +72,7 @@ class Scene:
         return mask
 
 
-class _Thing(NamedTuple):
+class PlacedObject(NamedTuple):
     """What is to be drawn; ``box`` is (x, y, width, height) in units of the canvas' sides."""
 
     label: str
@@ -81,15 +81,42 @@ class _Thing(NamedTuple):
     mirror: bool
 
 
-def real_scenes(n: int, seed: int = 0, *, size: tuple[int, int] = (128, 128)) -> list[Scene]:
+class FlatStyle:
+    """How one scene is painted: here in areas of one colour each. A subclass may paint it otherwise.
+
+    Canvases are uint8 RGB, ``SUPERSAMPLING`` times as large as the image. A scene's things may be painted more
+    than once, so that only ``__init__`` and ``backdrop`` may draw from ``rng``.
+    """
+
+    def __init__(self, attributes: dict[str, str], rng: Random) -> None:
+        self.attributes, self.rng = attributes, rng
+
+    def backdrop(self, canvas: NDArray[np.uint8], horizon: float) -> None:
+        """Paint the place on all of ``canvas``; ``horizon`` is in units of its height."""
+        _draw_backdrop(canvas, horizon, self.attributes, self.rng)
+
+    def thing(self, canvas: NDArray[np.uint8], owners: NDArray[np.uint8], owner: int, thing: PlacedObject) -> None:
+        """Paint ``thing`` on ``canvas`` and write ``owner`` to its pixels of ``owners``, ``canvas``' (H, W)."""
+        _draw_thing(canvas, owners, owner, thing, self.attributes)
+
+    def finished(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What becomes of the (H, W, 3) ``image`` when all is painted and averaged down."""
+        return image
+
+
+def real_scenes(
+    n: int, seed: int = 0, *, size: tuple[int, int] = (128, 128), style: type[FlatStyle] = FlatStyle
+) -> list[Scene]:
     """``n`` scenes of (width, height) ``size``, the same for the same ``seed``; see ``iter_scenes``."""
-    return list(iter_scenes(n, seed, size=size))
+    return list(iter_scenes(n, seed, size=size, style=style))
 
 
-def iter_scenes(n: int, seed: int = 0, *, size: tuple[int, int] = (128, 128)) -> Iterator[Scene]:
-    """Render one scene after the other. Scene ``i`` depends on ``seed`` and ``i`` only."""
+def iter_scenes(
+    n: int, seed: int = 0, *, size: tuple[int, int] = (128, 128), style: type[FlatStyle] = FlatStyle
+) -> Iterator[Scene]:
+    """Render one scene after the other. Scene ``i`` depends on ``seed``, ``i`` and the style only."""
     for index in range(n):
-        yield render_scene(seed * 1_000_003 + index, size=size)
+        yield render_scene(seed * 1_000_003 + index, size=size, style=style)
 
 
 def render_scene(
@@ -98,6 +125,7 @@ def render_scene(
     size: tuple[int, int] = (128, 128),
     labels: Sequence[str] | None = None,
     classes: Sequence[str] = CLASSES,
+    style: type[FlatStyle] = FlatStyle,
 ) -> Scene:
     """Render the scene of ``seed``.
 
@@ -105,6 +133,7 @@ def render_scene(
         size: width and height in pixels.
         labels: the classes to place, one object each; by default one to four, drawn from ``classes``.
         classes: what may be drawn when ``labels`` is not given. Pianos only appear when named.
+        style: how it is painted.
 
     Objects of which less than a quarter or less than 20 pixels can be seen are left out altogether, so that
     no caption names what cannot be found.
@@ -126,18 +155,19 @@ def render_scene(
     width, height = size
     backdrop = np.empty((height * SUPERSAMPLING, width * SUPERSAMPLING, 3), np.uint8)
     horizon = rng.uniform(0.36, 0.48)
-    _draw_backdrop(backdrop, horizon, attributes, rng)
+    painter = style(attributes, rng)
+    painter.backdrop(backdrop, horizon)
     boxes = _place_objects(labels, horizon, width / height, rng)
     things = [
-        _Thing(label, colour, box, mirror=rng.random() < 0.5)
+        PlacedObject(label, colour, box, mirror=rng.random() < 0.5)
         for label, colour, box in zip(labels, colours, boxes, strict=True)
     ]
-    canvas, masks, hidden = _draw_things(backdrop, things, attributes, size)
+    canvas, masks, hidden = _draw_things(backdrop, things, painter, size)
     while hidden:  # what nobody would notice is taken away, and what it hid may come to sight
         things = [thing for index, thing in enumerate(things) if index not in hidden]
-        canvas, masks, hidden = _draw_things(backdrop, things, attributes, size)
+        canvas, masks, hidden = _draw_things(backdrop, things, painter, size)
 
-    image = np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    image = painter.finished(np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA), np.uint8))
     objects = tuple(SceneObject(thing.label, thing.colour, mask) for thing, mask in zip(things, masks, strict=True))
     counts = Counter((thing.label, thing.colour) for thing in objects)
     mentions = [Mention(label, colour, number) for (label, colour), number in counts.items()]
@@ -174,7 +204,7 @@ def _draw_backdrop(canvas: NDArray[np.uint8], horizon: float, attributes: dict[s
     line = round(horizon * height)
 
     def paint(colour: RGB) -> RGB:
-        return _lit(colour, attributes, weather_share=1.0)
+        return lit(colour, attributes, weather_share=1.0)
 
     sky = _SKIES[attributes["time"]]
     canvas[:line] = _weathered(sky, attributes["weather"], 1.0, attributes["time"])
@@ -214,14 +244,14 @@ def _draw_precipitation(sky: NDArray[np.uint8], attributes: dict[str, str], rng:
 
 
 def _draw_things(
-    backdrop: NDArray[np.uint8], things: Sequence[_Thing], attributes: dict[str, str], size: tuple[int, int]
+    backdrop: NDArray[np.uint8], things: Sequence[PlacedObject], painter: FlatStyle, size: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], list[NDArray[np.bool_]], set[int]]:
     """The canvas, each thing's visible pixels at (width, height) ``size``, and which things hardly show."""
     canvas = backdrop.copy()
     owners = np.zeros(canvas.shape[:2], np.uint8)  # 1 + index of the thing seen at a pixel
     drawn = []
     for index, thing in enumerate(things):
-        _draw_thing(canvas, owners, index + 1, thing, attributes)
+        painter.thing(canvas, owners, index + 1, thing)
         drawn.append(np.count_nonzero(owners == index + 1))
     # A pixel of the image belongs to whoever covers most of it.
     shares = [
@@ -239,22 +269,32 @@ def _draw_things(
 
 
 def _draw_thing(
-    canvas: NDArray[np.uint8], owners: NDArray[np.uint8], owner: int, thing: _Thing, attributes: dict[str, str]
+    canvas: NDArray[np.uint8], owners: NDArray[np.uint8], owner: int, thing: PlacedObject, attributes: dict[str, str]
 ) -> None:
-    height, width = canvas.shape[:2]
-    x, y, wide, tall = thing.box[0] * width, thing.box[1] * height, thing.box[2] * width, thing.box[3] * height
-    body = COLOURS[thing.colour]
-    paints: dict[str, RGB] = {**PAINTS, "body": body, "shade": _scaled(body, (0.6, 0.6, 0.6))}
+    paints = paints_of(thing)
     for part in SHAPES[thing.label].parts:
-        ink = _lit(paints[part.paint], attributes, weather_share=0.35)
-        for target, value in ((canvas, ink), (owners, owner)):
-            if isinstance(part, Ellipse):
-                cx = 1 - part.cx if thing.mirror else part.cx
-                centre = (round(x + cx * wide), round(y + part.cy * tall))
-                cv2.ellipse(target, centre, (round(part.rx * wide), round(part.ry * tall)), 0, 0, 360, value, -1)
-            else:
-                points = [((1 - px if thing.mirror else px) * wide + x, py * tall + y) for px, py in part.points]
-                cv2.fillPoly(target, [np.round(points).astype(np.int32)], value)
+        ink = lit(paints[part.paint], attributes, weather_share=0.35)
+        fill_part(canvas, part, thing, ink)
+        fill_part(owners, part, thing, owner)
+
+
+def paints_of(thing: PlacedObject) -> dict[str, RGB]:
+    """The colour of each paint that the parts of ``thing`` name."""
+    body = COLOURS[thing.colour]
+    return {**PAINTS, "body": body, "shade": _scaled(body, (0.6, 0.6, 0.6))}
+
+
+def fill_part(target: NDArray[np.uint8], part: Polygon | Ellipse, thing: PlacedObject, value: RGB | int) -> None:
+    """Write ``value`` to the pixels of ``part`` of ``thing``; ``target`` is as large as the canvas."""
+    height, width = target.shape[:2]
+    x, y, wide, tall = thing.box[0] * width, thing.box[1] * height, thing.box[2] * width, thing.box[3] * height
+    if isinstance(part, Ellipse):
+        cx = 1 - part.cx if thing.mirror else part.cx
+        centre = (round(x + cx * wide), round(y + part.cy * tall))
+        cv2.ellipse(target, centre, (round(part.rx * wide), round(part.ry * tall)), 0, 0, 360, value, -1)
+    else:
+        points = [((1 - px if thing.mirror else px) * wide + x, py * tall + y) for px, py in part.points]
+        cv2.fillPoly(target, [np.round(points).astype(np.int32)], value)
 
 
 def _scaled(colour: RGB, factors: tuple[float, float, float]) -> RGB:
@@ -278,7 +318,8 @@ def _weathered(colour: RGB, weather: str, share: float, time: str) -> RGB:
     return red, green, blue
 
 
-def _lit(colour: RGB, attributes: dict[str, str], *, weather_share: float) -> RGB:
+def lit(colour: RGB, attributes: dict[str, str], *, weather_share: float) -> RGB:
+    """``colour`` as it is seen at the scene's time and in its weather; ``weather_share`` is 1 for the far backdrop."""
     light = _LIGHT[attributes["time"]]
     if weather_share < 1:  # objects keep some of their own colour at night, as if lit by lamps
         light = tuple(0.55 + 0.45 * value for value in light)  # type: ignore[assignment]

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 
 from diffucurate.generator.tiny import pipeline_folder, yolo_path
 from diffucurate.generator.tiny.train_autoencoder import train_autoencoder
@@ -23,9 +23,16 @@ from diffucurate.generator.tiny.words import write_tokenizer_files
 STAGES = ("autoencoder", "diffusion", "yolo")
 
 
-def pack_curves(runs: Path) -> None:
+def pack(pipe: StableDiffusionPipeline, folder: Path) -> None:
+    """Write ``pipe`` to ``folder`` in half precision, for transformers 4 and 5 alike."""
+    pipe.to("cpu", torch.float16).save_pretrained(folder)
+    # transformers 5 writes tokenizer.json alone; transformers 4 reads these.
+    write_tokenizer_files(folder / "tokenizer")
+
+
+def pack_curves(runs: Path, weights: Path) -> None:
     """Keep the training curves beside the weights."""
-    curves = pipeline_folder().parent / "curves"
+    curves = weights / "curves"
     curves.mkdir(parents=True, exist_ok=True)
     for curve in runs.glob("*.jsonl"):
         shutil.copyfile(curve, curves / curve.name)
@@ -61,12 +68,10 @@ def main() -> None:
             device=arguments.device,
             start=start,
         )
-        pipe.to("cpu", torch.float16).save_pretrained(pipeline_folder())
-        # transformers 5 writes tokenizer.json alone; transformers 4 reads these.
-        write_tokenizer_files(pipeline_folder() / "tokenizer")
+        pack(pipe, pipeline_folder())
     if "yolo" in stages:
         train_yolo(runs, yolo_path(), epochs=arguments.yolo_epochs, device=arguments.device)
-    pack_curves(runs)
+    pack_curves(runs, pipeline_folder().parent)
 
 
 if __name__ == "__main__":

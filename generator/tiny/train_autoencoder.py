@@ -15,7 +15,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from diffucurate.generator.tiny.muon import muon_for
-from diffucurate.generator.tiny.scenes import iter_scenes
+from diffucurate.generator.tiny.scenes import FlatStyle, iter_scenes
 from diffucurate.generator.tiny.training import Clock, Curve, load_state, save_state
 
 LATENT_CHANNELS = 8
@@ -43,9 +43,9 @@ def build_autoencoder() -> AutoencoderKL:
     return model
 
 
-def image_batch(seed: int, count: int) -> Tensor:
+def image_batch(seed: int, count: int, style: type[FlatStyle] = FlatStyle) -> Tensor:
     """``count`` rendered images as (count, 3, 128, 128) float32 in [-1, 1]."""
-    images = np.stack([scene.image for scene in iter_scenes(count, seed)])
+    images = np.stack([scene.image for scene in iter_scenes(count, seed, style=style)])
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
@@ -67,20 +67,41 @@ def _loss(model: AutoencoderKL, images: Tensor) -> Tensor:
     return distance + 1e-5 * posterior.kl().mean() / (posterior.mean[0].numel() / LATENT_CHANNELS)
 
 
-def train_autoencoder(folder: Path, *, minutes: float, peak_rate: float = 2e-3, device: str = "cpu") -> AutoencoderKL:
-    """Train for ``minutes`` of wall-clock time, going on from ``folder``'s checkpoint where there is one."""
-    model = build_autoencoder().to(device)
+def train_autoencoder(
+    folder: Path,
+    *,
+    minutes: float,
+    peak_rate: float = 2e-3,
+    device: str = "cpu",
+    style: type[FlatStyle] = FlatStyle,
+    start: Path | None = None,
+) -> AutoencoderKL:
+    """Train for ``minutes`` of wall-clock time, going on from ``folder``'s checkpoint where there is one.
+
+    Args:
+        folder: of the checkpoint and the curve.
+        peak_rate: learning rate after the warm-up; it falls linearly over the last two thirds of the time.
+        style: how the scenes are painted.
+        start: a packed autoencoder whose weights are gone on from where there is no checkpoint.
+
+    Raises:
+        FloatingPointError: the loss is no longer finite.
+    """
+    model = build_autoencoder()
+    if start is not None:
+        model.load_state_dict(AutoencoderKL.from_pretrained(start, torch_dtype=torch.float32).state_dict())
+    model = model.to(device)
     ema = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995))
     optimizer = muon_for(model, lr=peak_rate)
     state = load_state(folder / "autoencoder.pt", model=model, ema=ema, optimizer=optimizer)
     step = state.get("step", 0)
+    held_out = image_batch(HELD_OUT_SEED, 48, style).to(device)
     curve, clock = Curve(folder / "autoencoder.jsonl"), Clock(minutes)
-    held_out = image_batch(HELD_OUT_SEED, 48).to(device)
     while clock.running():
         # Warm up, then decay over the last two thirds of the time there is.
         fade = min(1.0, 1.5 * (1 - clock.share()))
         optimizer.param_groups[0]["lr"] = peak_rate * min(1.0, (step + 1) / 100) * max(fade, 0.01)
-        loss = _loss(model, image_batch(1_000 + step, BATCH).to(device))
+        loss = _loss(model, image_batch(1_000 + step, BATCH, style).to(device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -91,10 +112,11 @@ def train_autoencoder(folder: Path, *, minutes: float, peak_rate: float = 2e-3, 
             raise FloatingPointError(f"autoencoder training diverged at step {step}; lower peak_rate ({peak_rate})")
         if step % 50 == 0:
             curve.add(step=step, minutes=clock.minutes(), loss=loss.item(), psnr=psnr(ema.module, held_out))
-        if step % 200 == 0 or not clock.running():
+        if step % 200 == 0:
             save_state(folder / "autoencoder.pt", model=model, ema=ema, optimizer=optimizer, step=step)
+    save_state(folder / "autoencoder.pt", model=model, ema=ema, optimizer=optimizer, step=step)
     result = ema.module
-    whiten(result, torch.cat([image_batch(7_000 + i, 32).to(device) for i in range(8)]))
+    whiten(result, torch.cat([image_batch(7_000 + i, 32, style).to(device) for i in range(8)]))
     return result
 
 

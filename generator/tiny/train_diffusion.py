@@ -22,7 +22,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from diffucurate.generator.tiny.muon import muon_for
-from diffucurate.generator.tiny.scenes import render_scene
+from diffucurate.generator.tiny.scenes import FlatStyle, render_scene
 from diffucurate.generator.tiny.training import Clock, Curve, load_state, save_state
 from diffucurate.generator.tiny.words import CONTEXT_LENGTH, END, FILLERS, START, write_tokenizer_files
 
@@ -47,15 +47,15 @@ def build_tokenizer(folder: Path) -> CLIPTokenizer:
     )
 
 
-def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """An untrained one-layer ``CLIPTextModel`` of width 128."""
+def build_text_encoder(tokenizer: CLIPTokenizer, *, layers: int = 1, widening: int = 2) -> CLIPTextModel:
+    """An untrained ``CLIPTextModel`` of width 128, whose MLPs are ``widening`` times as wide."""
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
             hidden_size=TEXT_WIDTH,
-            intermediate_size=2 * TEXT_WIDTH,
+            intermediate_size=widening * TEXT_WIDTH,
             projection_dim=TEXT_WIDTH,
-            num_hidden_layers=1,
+            num_hidden_layers=layers,
             num_attention_heads=4,
             max_position_embeddings=CONTEXT_LENGTH,
             bos_token_id=tokenizer.bos_token_id,
@@ -99,8 +99,15 @@ def build_scheduler() -> DDIMScheduler:
 class LatentPool:
     """Scenes as (latent mean, caption tokens), growing while training runs and kept on disk."""
 
-    def __init__(self, folder: Path, vae: AutoencoderKL, tokenizer: CLIPTokenizer, capacity: int) -> None:
-        self._vae, self._tokenizer = vae, tokenizer
+    def __init__(
+        self,
+        folder: Path,
+        vae: AutoencoderKL,
+        tokenizer: CLIPTokenizer,
+        capacity: int,
+        style: type[FlatStyle] = FlatStyle,
+    ) -> None:
+        self._vae, self._tokenizer, self._style = vae, tokenizer, style
         folder.mkdir(parents=True, exist_ok=True)
         shape = (capacity, vae.config["latent_channels"], 16, 16)
         self._path, self._count_path = folder / "latents.f16", folder / "latents.count"
@@ -115,7 +122,7 @@ class LatentPool:
         count = min(count, len(self._latents) - self.count)
         if not count:
             return
-        scenes = [render_scene(FIRST_SCENE_SEED + self.count + i) for i in range(count)]
+        scenes = [render_scene(FIRST_SCENE_SEED + self.count + i, style=self._style) for i in range(count)]
         images = torch.from_numpy(np.stack([scene.image for scene in scenes]))
         images = images.to(self._vae.device).permute(0, 3, 1, 2).float() / 127.5 - 1
         means = self._vae.encode(images).latent_dist.mean
@@ -180,22 +187,31 @@ def train_diffusion(
     batch: int = BATCH,
     device: str = "cpu",
     start: Path | None = None,
+    learner: Learner | None = None,
+    leak_weight: float = LEAK_WEIGHT,
+    decay: float = 0.5,
+    style: type[FlatStyle] = FlatStyle,
 ) -> StableDiffusionPipeline:
     """Train for ``minutes`` of wall-clock time, going on from ``folder``'s checkpoint where there is one.
 
     Args:
         folder: of the checkpoint, the curve and the pool of encoded scenes.
         vae: the trained autoencoder.
-        peak_rate: learning rate after the warm-up; it falls linearly in the last half of the time.
+        peak_rate: learning rate after the warm-up; it falls linearly in the last share ``decay`` of the time.
         scenes: how many different scenes are drawn in all.
         start: a packed pipeline whose weights are gone on from where there is no checkpoint.
+        learner: networks to train instead of the built-in model's.
+        leak_weight: of the pull on filler tokens; 0 trains by the diffusion loss alone.
+        decay: above 0.
+        style: how the scenes are painted.
 
     Raises:
         FloatingPointError: the loss is no longer finite.
     """
     tokenizer = build_tokenizer(folder / "tokenizer")
     vae = vae.eval().requires_grad_(False).to(device)
-    learner = Learner(build_unet(vae.config["latent_channels"]), build_text_encoder(tokenizer))
+    if learner is None:
+        learner = Learner(build_unet(vae.config["latent_channels"]), build_text_encoder(tokenizer))
     if start is not None:
         learner.unet.load_state_dict(UNet2DConditionModel.from_pretrained(start / "unet").state_dict())
         learner.text_encoder.load_state_dict(CLIPTextModel.from_pretrained(start / "text_encoder").state_dict())
@@ -204,8 +220,9 @@ def train_diffusion(
     optimizer = muon_for(learner, lr=peak_rate)
     state = load_state(folder / "diffusion.pt", learner=learner, ema=ema, optimizer=optimizer)
     step = first_step = state.get("step", 0)
-    pool = LatentPool(folder, vae, tokenizer, scenes)
-    pool.grow(max(0, 2_048 - pool.count))
+    pool = LatentPool(folder, vae, tokenizer, scenes, style)
+    while pool.count < min(2_048, scenes):
+        pool.grow(64)  # more at once would need gigabytes
     scheduler = build_scheduler()
     alphas = scheduler.alphas_cumprod.to(device)
     fillers = torch.tensor(
@@ -217,7 +234,7 @@ def train_diffusion(
     sums = {"loss": 0.0, "leak": 0.0, "steps": 0}
     last_saved = 0.0
     while clock.running():
-        fade = min(1.0, 2 * (1 - clock.share()))  # linear decay in the last half
+        fade = min(1.0, (1 - clock.share()) / decay)
         rate = peak_rate * min(1.0, (step - first_step + 1) / 100) * max(fade, 0.02)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -226,7 +243,7 @@ def train_diffusion(
         tokens[torch.from_numpy(rng.random(batch) < CAPTION_DROPOUT)] = blank
         error, leaked = diffusion_loss(learner, latents, tokens, alphas, fillers)
         optimizer.zero_grad(set_to_none=True)
-        (error + LEAK_WEIGHT * leaked).backward()
+        (error + leak_weight * leaked).backward()
         nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
         optimizer.step()
         ema.update_parameters(learner)
@@ -245,9 +262,10 @@ def train_diffusion(
                 leak=sums["leak"] / sums["steps"],
             )
             sums = dict.fromkeys(sums, 0)
-        if clock.minutes() - last_saved > 3 or not clock.running():
+        if clock.minutes() - last_saved > 3:
             last_saved = clock.minutes()
             save_state(folder / "diffusion.pt", learner=learner, ema=ema, optimizer=optimizer, step=step)
+    save_state(folder / "diffusion.pt", learner=learner, ema=ema, optimizer=optimizer, step=step)
     return pipeline(vae, ema.module, tokenizer, scheduler)
 
 
