@@ -54,6 +54,7 @@ class ExportSamples(LibraryOperator):
         classes: list[str] | None = None,
         splits: str | None = None,
         overwrite: bool = False,
+        link_images: bool = False,
         delegate: bool = False,
     ) -> Any:
         """The same from Python; ``splits`` as in ``"train=0.8,val=0.2"``; see ``call``."""
@@ -64,6 +65,7 @@ class ExportSamples(LibraryOperator):
             "classes": classes,
             "splits": splits,
             "overwrite": overwrite,
+            "link_images": link_images,
         }
         return self.call(samples, params, delegate=delegate)
 
@@ -77,6 +79,12 @@ class ExportSamples(LibraryOperator):
                 ask_classes(inputs, ctx, classes_in(ctx.dataset, instances_field(ctx.dataset, source)))
                 self._splits(inputs, ctx)
                 folder = self._folder(inputs, ctx, format)
+                inputs.bool(
+                    "link_images",
+                    label="Link images",
+                    description="Takes no space, but a program that writes to a link in place changes the original",
+                    default=False,
+                )
                 self._size(inputs, ctx, folder, format, source)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Export"))
 
@@ -122,7 +130,12 @@ class ExportSamples(LibraryOperator):
         """Show the expected size and whether it fits the disk, or what is wrong with the samples."""
         try:
             size = estimate_size(
-                ctx.target_view(), folder or Path.home(), format=format, source=source, classes=param(ctx, "classes")
+                ctx.target_view(),
+                folder or Path.home(),
+                format=format,
+                source=source,
+                classes=param(ctx, "classes"),
+                link_images=param(ctx, "link_images", False),
             )
         except DiffucurateError as error:
             is_class = isinstance(error, InvalidSetting) and error.field == "classes"
@@ -150,6 +163,7 @@ class ExportSamples(LibraryOperator):
             classes=param(ctx, "classes"),
             splits=_shares(ctx),
             overwrite=param(ctx, "overwrite", False),
+            link_images=param(ctx, "link_images", False),
             progress=progress,
         )
         images = sum(summary.images.values())
@@ -160,6 +174,7 @@ class ExportSamples(LibraryOperator):
             "objects": sum(summary.instances.values()),
             "splits": ", ".join(f"{name} {number}" for name, number in summary.images.items()),
             **{name: number for name, number in left_out.items() if number},
+            **({"notes": "; ".join(summary.notes)} if summary.notes else {}),
             "train_with" if summary.format == "yolo" else "read_with": summary.first_step(),
         }
         return Outcome(f"{images} images exported to {summary.folder}", result)

@@ -6,7 +6,7 @@ compared; ``tests/plugin/test_fiftyone_private.py`` calls every function against
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import fiftyone as fo
@@ -26,6 +26,7 @@ __all__ = [
     "dataset_behind",
     "dataset_name_of",
     "dataset_state",
+    "names_in_samples",
     "new_field",
     "saved_stages",
     "shows_patches_or_frames",
@@ -50,6 +51,48 @@ def database() -> Any:
     FiftyOne's own calls load a dataset before they list its runs; one query of the database covers all datasets.
     """
     return foo.get_db_conn()
+
+
+def names_in_samples(condition: Mapping[str, Any], without: fo.Dataset | None = None) -> Iterator[tuple[str, str]]:
+    """The values of text fields, of samples and their labels, that meet a condition of MongoDB's, in all datasets.
+
+    Args:
+        condition: such as ``{"$in": [...]}``.
+        without: a dataset whose samples do not count.
+
+    Yields:
+        The name of the dataset, and the values of the fields of a sample in which at least one meets the condition.
+    """
+    db = database()
+    wanted = {"name": True, "sample_collection_name": True, "sample_fields": True}
+    query = {} if without is None else {"_id": {"$ne": without._doc.id}}
+    for document in list(db.datasets.find(query, wanted)):
+        paths = list(_text_paths(document.get("sample_fields") or []))
+        meets = {"$or": [{path: condition} for path in paths]}
+        shown = {path: True for path in paths if not any(path.startswith(f"{other}.") for other in paths)}
+        for sample in db[document["sample_collection_name"]].find(meets, {**shown, "_id": False}) if paths else ():
+            yield from ((document["name"], text) for text in _texts(sample))
+
+
+def _text_paths(fields: Iterable[Mapping[str, Any]], above: str = "") -> Iterator[str]:
+    """The paths of text fields, and of lists of texts, in stored fields."""
+    for field in fields:
+        path = f"{above}{field.get('db_field') or field['name']}"
+        kinds = (field.get("ftype"), field.get("subfield"))
+        if "fiftyone.core.fields.StringField" in kinds:
+            yield path
+        yield from _text_paths(field.get("fields") or [], f"{path}.")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def slug(name: str) -> str:

@@ -1,6 +1,6 @@
 """The COCO instance format, with run-length masks: rings, parts and single pixels come back exactly.
 
-    images/<split>/<name>.png         linked or copied
+    images/<split>/<name>.png         copies, upright
     annotations/<split>.json          ``file_name`` is relative to the split's image folder, as in COCO itself
 
 Each annotation has the true area of its mask in pixels, the tight box [x, y, width, height], ``iscrowd`` 0 and the
@@ -21,8 +21,11 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from diffucurate.generator.errors import ExportError
-from diffucurate.generator.exports.folder import ExportRecord, ImageFolder, Written, replacing_folder
+from diffucurate.generator.exports.folder import Written, replacing_folder
+from diffucurate.generator.exports.images import ExportRecord, ImageFolder
 from diffucurate.generator.labels.model import Instance
+
+_INFO = {"description": "Written by Diffucurate", "version": "1.0"}
 
 
 @dataclass
@@ -33,19 +36,26 @@ class CocoWritten(Written):
 
 
 def write_coco(
-    records: Iterable[ExportRecord], folder: Path, classes: Sequence[str], *, overwrite: bool = False
+    records: Iterable[ExportRecord],
+    folder: Path,
+    classes: Sequence[str],
+    *,
+    overwrite: bool = False,
+    link_images: bool = False,
 ) -> CocoWritten:
     """Write images and annotations. Records are taken one at a time and may be a generator.
 
     The folder appears complete or not at all. Category ids are 1 + the index in ``classes``, as in semantic masks.
+    Images are copied, or hard links with ``link_images``.
 
     Raises:
-        ExportError: the folder is not empty and ``overwrite`` is not set; there are no records; an image is
-            missing, unreadable or of another size than its masks; an instance's class is not in ``classes``.
+        ExportError: the folder is not empty and ``overwrite`` is not set, or holds more than an earlier export; there
+            are no records; an image is missing, unreadable or of another size than its masks; an instance's class is
+            not in ``classes``.
     """
     written = CocoWritten()
-    with replacing_folder(folder, overwrite=overwrite) as fresh, ExitStack() as files:
-        images = ImageFolder(fresh)
+    with replacing_folder(folder, "coco", overwrite=overwrite) as fresh, ExitStack() as files:
+        images = ImageFolder(fresh, links=link_images)
         splits: dict[str, _SplitFile] = {}
         for record in records:
             path = images.add(record)
@@ -94,8 +104,12 @@ class _SplitFile:
             self._stream.write(("\n" if self.instances == 1 else ",\n") + json.dumps(annotation))
 
     def finish(self) -> None:
-        categories = [{"id": 1 + index, "name": name} for index, name in enumerate(self._classes)]
-        self._stream.write(f'\n],\n"images": {json.dumps(self.images)},\n"categories": {json.dumps(categories)}}}\n')
+        # Readers take the latter two for granted: COCO.loadRes the one, COCO.getCatIds the other.
+        categories = [
+            {"id": 1 + index, "name": name, "supercategory": name} for index, name in enumerate(self._classes)
+        ]
+        rest = {"images": self.images, "categories": categories, "info": _INFO, "licenses": []}
+        self._stream.write("\n]" + "".join(f",\n{json.dumps(key)}: {json.dumps(rest[key])}" for key in rest) + "}\n")
 
 
 def _shape(instance: Instance) -> dict[str, Any]:

@@ -1,27 +1,26 @@
-"""What all formats share: records, and a target folder that is replaced whole or not at all."""
+"""The target folder of an export, which is replaced whole or not at all, whenever the process may be killed.
+
+Beside a target ``out`` the new export grows in a hidden folder ``.out-new-...``; the earlier one waits in
+``.out-old-...`` while the new one takes its place. A lock on its folder says that an export still lives, so the next
+export to the same target clears what a killed one left, and restores an earlier export that has lost its place.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from diffucurate.generator.errors import ExportError
-from diffucurate.generator.exports.splits import check_split_name
-from diffucurate.generator.labels.model import Instance
+from diffucurate.generator.exports import manifest
+from diffucurate.generator.files.locks import locked_folder
 
-
-@dataclass(frozen=True, eq=False)
-class ExportRecord:
-    """One image to export: its file, its instances (none is legal) and the split it belongs to."""
-
-    image_path: Path
-    instances: Sequence[Instance]
-    split: str = "train"
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -33,66 +32,112 @@ class Written:
 
 
 @contextmanager
-def replacing_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A new folder to write to. It replaces ``target`` when the block ends, and is removed when the block raises.
+def replacing_folder(target: Path, format: str, *, overwrite: bool) -> Iterator[Path]:
+    """A new folder to write to. It becomes ``target`` when the block ends, and is removed when the block raises.
+
+    With ``overwrite`` an earlier export of ``format`` in ``target`` is replaced: the files that it lists as its own,
+    none of which may have been changed since.
 
     Raises:
-        ExportError: ``target`` is a file, or a folder that is not empty without ``overwrite``; or the folder
-            cannot be written.
+        ExportError: ``target`` is a file, a folder that is not empty without ``overwrite``, or one with anything but an
+            earlier export; or the folder cannot be written.
     """
-    if target.exists() and not target.is_dir():
-        raise ExportError(f"{target} is a file; name a folder to export to")
-    if target.exists() and any(target.iterdir()) and not overwrite:
-        raise ExportError(f"{target} is not empty; name another folder or pass overwrite=True")
+    target = Path(os.path.realpath(target))
+    recover(target)
+    check_target(target, format, overwrite=overwrite)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        fresh = Path(tempfile.mkdtemp(prefix=_prefix(target, "new"), dir=target.parent))
     except OSError as error:
         raise ExportError(f"{target} cannot be written: {error.strerror}") from error
-    try:
-        yield fresh
-        fresh.chmod(0o777 & ~_umask())  # mkdtemp makes folders for their owner only
-        if target.exists():
-            outdated = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
-            target.rename(outdated / target.name)
-            fresh.rename(target)
-            shutil.rmtree(outdated)
-        else:
-            fresh.rename(target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-class ImageFolder:
-    """Puts images into ``folder/images/<split>/``, linked where the file system can and copied where not."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._taken: set[tuple[str, str]] = set()
-
-    def add(self, record: ExportRecord) -> Path:
-        """The image's new path. A name that is taken gets a number: images of several folders may share one.
-
-        Raises:
-            ExportError: the image is not there, or the split's name is no plain folder name.
-        """
-        check_split_name(record.split)
-        stem, suffix = record.image_path.stem, record.image_path.suffix
-        name, number = stem, 1
-        while (record.split, name.casefold()) in self._taken:  # labels go by stem; some systems ignore case
-            number += 1
-            name = f"{stem}-{number}"
-        self._taken.add((record.split, name.casefold()))
-        path = self._folder / "images" / record.split / f"{name}{suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        source = record.image_path.resolve()
+    with locked_folder(fresh):
         try:
-            os.link(source, path)
-        except FileNotFoundError as error:
-            raise ExportError(f"image {record.image_path} is not there; export a view without it") from error
-        except OSError:
-            shutil.copyfile(source, path)
-        return path
+            manifest.begin(fresh, format)
+            yield fresh
+            manifest.complete(fresh, format)
+            fresh.chmod(0o777 & ~_umask())  # mkdtemp makes folders for their owner only
+            check_target(target, format, overwrite=overwrite)  # which may have changed meanwhile
+            _put_in_place(fresh, target)
+        except OSError as error:
+            raise ExportError(f"{error.filename or target} cannot be written: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def check_target(target: Path, format: str, *, overwrite: bool) -> None:
+    """Refuse a target that is not ours to write.
+
+    Raises:
+        ExportError: it is a file, a folder that is not empty without ``overwrite``, or holds anything but an earlier
+            export of ``format``.
+    """
+    if os.path.exists(target) and not os.path.isdir(target):
+        raise ExportError(f"{target} is a file; name a folder to export to")
+    if not os.path.isdir(target):
+        return
+    try:
+        empty = not any(target.iterdir())
+    except OSError as error:
+        raise ExportError(f"{target} cannot be read: {error.strerror}; name another folder") from error
+    if not empty and overwrite:
+        manifest.check_replaceable(target, format)
+    elif not empty:
+        raise ExportError(f"{target} is not empty; overwrite it or name another folder")
+
+
+def recover(target: Path) -> int:
+    """Clear what killed exports to ``target`` left beside it; returns the number of folders.
+
+    An earlier export that a killed one had moved aside, and nothing in its place, is moved back.
+    """
+    count = 0
+    for aside in sorted(target.parent.glob(f"{_escaped(_prefix(target, 'old'))}*")):
+        moved = aside / target.name
+        if manifest.is_complete(moved) and not target.exists():
+            moved.rename(target)
+            logger.warning("%s: restored the export that a killed one had moved aside", target)
+        elif manifest.is_complete(moved) and not manifest.remove_export(moved):
+            continue
+        if not any(aside.iterdir()):
+            aside.rmdir()
+            count += 1
+    for unfinished in sorted(target.parent.glob(f"{_escaped(_prefix(target, 'new'))}*")):
+        with locked_folder(unfinished) as free:
+            ours = manifest.is_unfinished(unfinished) or manifest.is_complete(unfinished)
+            if free and ours:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                count += 1
+    return count
+
+
+def _put_in_place(fresh: Path, target: Path) -> None:
+    if not target.exists():
+        fresh.rename(target)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=_prefix(target, "old"), dir=target.parent))
+    moved = aside / target.name
+    target.rename(moved)
+    try:
+        fresh.rename(target)
+    except OSError:
+        moved.rename(target)
+        aside.rmdir()
+        raise
+    if not any(moved.iterdir()):
+        moved.rmdir()
+    elif not manifest.remove_export(moved):
+        logger.warning("%s holds files that came to the earlier export meanwhile; they were kept", moved)
+        return
+    aside.rmdir()
+
+
+def _prefix(target: Path, state: str) -> str:
+    return f".{target.name}-{state}-"
+
+
+def _escaped(text: str) -> str:
+    """A text as a pattern that matches nothing else."""
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in text)
 
 
 def _umask() -> int:

@@ -1,7 +1,7 @@
 """The YOLO segmentation format: one text file per image, one row per instance.
 
     data.yaml                      splits, relative to the file itself, and class names
-    images/<split>/<name>.png      linked or copied
+    images/<split>/<name>.png      copies, upright
     labels/<split>/<name>.txt      ``class x1 y1 x2 y2 ...`` in units of width and height; empty without objects
     scores.csv                     split, image, row, class and confidence of every instance
 
@@ -22,7 +22,8 @@ from pathlib import Path
 import yaml
 
 from diffucurate.generator.errors import ExportError
-from diffucurate.generator.exports.folder import ExportRecord, ImageFolder, Written, replacing_folder
+from diffucurate.generator.exports.folder import Written, replacing_folder
+from diffucurate.generator.exports.images import ExportRecord, ImageFolder
 from diffucurate.generator.labels.model import Instance
 from diffucurate.generator.labels.polygon_bridges import bridge
 
@@ -31,28 +32,34 @@ YoloRecord = ExportRecord
 
 @dataclass
 class YoloWritten(Written):
-    """What was written, and the file to train from."""
+    """What was written, the file to train from, and one sentence where a split stands in for another, else nothing."""
 
     data_yaml: Path = Path("data.yaml")
+    note: str = ""
 
 
 def write_yolo(
-    records: Iterable[YoloRecord], folder: Path, classes: Sequence[str], *, overwrite: bool = False
+    records: Iterable[YoloRecord],
+    folder: Path,
+    classes: Sequence[str],
+    *,
+    overwrite: bool = False,
+    link_images: bool = False,
 ) -> YoloWritten:
     """Write a data set that Ultralytics trains from. Records are taken one at a time and may be a generator.
 
     The folder appears complete or not at all. YOLO class ids are the indices in ``classes``, from 0. data.yaml
     names the splits train, val and test; readers insist on the first two, so one that is missing is given another
-    split's folder. A bridge between parts costs the pixels it crosses, so a part that is smaller than its bridge is
-    left out; COCO keeps everything.
+    split's folder, and ``note`` says so. A bridge between parts costs the pixels it crosses, so a part that is smaller
+    than its bridge is left out; COCO keeps everything. Images are copied, or hard links with ``link_images``.
 
     Raises:
-        ExportError: the folder is not empty and ``overwrite`` is not set; there are no records; an image is
-            missing; an instance's class is not in ``classes``.
+        ExportError: the folder is not empty and ``overwrite`` is not set, or holds more than an earlier export; there
+            are no records; an image is missing or unreadable; an instance's class is not in ``classes``.
     """
     written = YoloWritten(data_yaml=folder / "data.yaml")
-    with replacing_folder(folder, overwrite=overwrite) as fresh:
-        images = ImageFolder(fresh)
+    with replacing_folder(folder, "yolo", overwrite=overwrite) as fresh:
+        images = ImageFolder(fresh, links=link_images)
         with (fresh / "scores.csv").open("w", newline="", encoding="utf-8") as scores_file:
             scores = csv.writer(scores_file)
             scores.writerow(["split", "image", "row", "class", "confidence"])
@@ -67,7 +74,12 @@ def write_yolo(
                 written.instances[record.split] = written.instances.get(record.split, 0) + len(record.instances)
         if not written.images:
             raise ExportError("there are no images to export; choose another view")
-        (fresh / "data.yaml").write_text(_data_yaml(list(written.images), classes), "utf-8")
+        named = _named_splits(list(written.images))
+        written.note = _stand_in(named)
+        content = {**{key: f"images/{name}" for key, name in named.items()}, "names": dict(enumerate(classes))}
+        comment = f"# {written.note}\n" if written.note else ""
+        text = comment + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        (fresh / "data.yaml").write_text(text, "utf-8")
     return written
 
 
@@ -79,12 +91,17 @@ def _row(instance: Instance, classes: Sequence[str]) -> str:
     return " ".join([str(list(classes).index(instance.label)), *(f"{value:.6f}" for value in ring.ravel())])
 
 
-def _data_yaml(splits: Sequence[str], classes: Sequence[str]) -> str:
+def _named_splits(splits: Sequence[str]) -> dict[str, str]:
+    """What data.yaml calls a split -> the split."""
     # Splits of other names get no key, which could be one that readers act upon, such as "download".
     train = "train" if "train" in splits else splits[0]
     others = [name for name in ("val", "test", *splits) if name in splits and name != train]
-    named = {"train": train, "val": others[0] if others else train}
-    if "test" in splits:
-        named["test"] = "test"
-    content = {**{key: f"images/{name}" for key, name in named.items()}, "names": dict(enumerate(classes))}
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return {"train": train, "val": others[0] if others else train, **({"test": "test"} if "test" in splits else {})}
+
+
+def _stand_in(named: dict[str, str]) -> str:
+    if named["val"] == "val":
+        return ""
+    if named["val"] == named["train"]:
+        return f"val names the images of {named['train']}, as readers want one: its scores say nothing of other images"
+    return f"val names the images of {named['val']}, as readers want one"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,6 +38,13 @@ def export(
         str | None, typer.Option(metavar="NAME=SHARE,...", help="Shares of the images, as in train=0.8,val=0.2.")
     ] = None,
     overwrite: Overwrite = False,
+    link_images: Annotated[
+        bool,
+        typer.Option(
+            "--link-images",
+            help="Hard links instead of copies; a program that writes to one in place changes the original.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write images and one source's labels as a COCO or YOLO dataset."""
@@ -51,19 +58,20 @@ def export(
         from diffucurate.plugin.exporting.export import export as run
         from diffucurate.plugin.exporting.size import estimate_size
 
-        size = estimate_size(samples, out_dir, format=format.value, source=source, classes=names)
+        what: dict[str, Any] = {"format": format.value, "source": source, "classes": names, "link_images": link_images}
+        size = estimate_size(samples, out_dir, **what)
         terminal.say(f"about {naturalsize(size.total_bytes)}; {naturalsize(size.free_bytes)} free there")
         summary = run(
             samples,
             out_dir,
-            format=format.value,
-            source=source,
-            classes=names,
+            **what,
             splits=shares,
             overwrite=overwrite,
             progress=progress,
         )
     counts = ", ".join(f"{name} {images} images" for name, images in summary.images.items())
     terminal.show(f"{dataset}: {sum(summary.instances.values())} instances written to {summary.folder} ({counts})")
+    for note in summary.notes:
+        terminal.say(note)
     terminal.show(summary.first_step())
     terminal.result({"dataset": dataset, "view": view, **summary.to_dict()})

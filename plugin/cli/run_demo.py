@@ -35,11 +35,18 @@ def run_demo(terminal: Terminal, out: Path, *, serve: bool, recipe: Path = RECIP
 
     Args:
         terminal: where progress and results are shown.
-        out: folder for the exports, ``coco`` and ``yolo``; what is there under these names is replaced.
+        out: folder for the exports, ``coco`` and ``yolo``; earlier exports there are replaced, and nothing else.
         serve: whether to start the App at the end and wait.
         recipe: what to make; the shipped one by default.
+
+    Raises:
+        ExportError: a folder for an export holds anything else; before any image is painted.
     """
+    from diffucurate.plugin.exporting.export import FORMATS, export, prepare_folder
+
     loaded = Recipe.load(recipe)
+    for format in FORMATS:
+        prepare_folder(out.resolve() / format, format, overwrite=True)
     terminal.say(f"recipe: {recipe}")
     with terminal.progress("generate") as progress:
         from diffucurate.plugin.generation.generate import generate
@@ -47,7 +54,6 @@ def run_demo(terminal: Terminal, out: Path, *, serve: bool, recipe: Path = RECIP
         dataset = generate(loaded, progress=progress)
     from diffucurate.plugin.comparison.compare import compare
     from diffucurate.plugin.curation.curate import curate
-    from diffucurate.plugin.exporting.export import export
     from diffucurate.plugin.labelling.label import label
 
     with terminal.progress(f"label {B}") as progress:  # the attention labels were made while painting
@@ -64,11 +70,12 @@ def run_demo(terminal: Terminal, out: Path, *, serve: bool, recipe: Path = RECIP
     )
     if not len(kept):
         terminal.show("No image passed, so all of them are exported.")
+    splits = SPLITS if len(exported) >= len(SPLITS) * 2 else None  # each split must get an image
     exports: dict[str, Any] = {}
-    for format in ("coco", "yolo"):
+    for format in FORMATS:
         folder = out.resolve() / format
         with terminal.progress(f"export {format}") as progress:
-            export(exported, folder, format=format, source=A, splits=SPLITS, overwrite=True, progress=progress)
+            export(exported, folder, format=format, source=A, splits=splits, overwrite=True, progress=progress)
         exports[format] = str(folder)
         terminal.show(f"{format.upper()}: {folder}")
     terminal.result(

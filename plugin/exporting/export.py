@@ -9,13 +9,12 @@ import logging
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 from fiftyone import ViewField as F
-from PIL import Image
 
 from diffucurate.generator.errors import DatasetError, ExportError, InvalidSetting
 from diffucurate.generator.exports.splits import assign_splits
@@ -24,18 +23,16 @@ from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.classes import classes_in, only_classes, read_classes
 from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.label_values import instances_of
+from diffucurate.plugin.store.named_files import named_below
 from diffucurate.plugin.store.samples import dataset_of
 
 if TYPE_CHECKING:
-    from diffucurate.generator.exports.folder import ExportRecord
+    from diffucurate.generator.exports.images import ExportRecord
 
 logger = logging.getLogger(__name__)
 
-#: Format -> what an earlier export of it may hold at its top; nothing else is ever replaced.
-FORMATS: dict[str, frozenset[str]] = {
-    "coco": frozenset({"images", "annotations"}),
-    "yolo": frozenset({"images", "labels", "data.yaml", "scores.csv"}),
-}
+#: The formats that can be written.
+FORMATS = ("coco", "yolo")
 
 #: The split of all images where none are asked for.
 ONLY_SPLIT = "train"
@@ -46,7 +43,7 @@ class ExportSummary:
     """What was written: images and instances per split, below ``folder``.
 
     ``unlabelled`` counts the samples that the source has not labelled, and ``unreadable`` names the images that
-    are missing or broken; both were left out.
+    are missing or broken; both were left out. ``notes`` are sentences on what a person may not expect.
     """
 
     folder: str
@@ -56,6 +53,7 @@ class ExportSummary:
     instances: dict[str, int]
     unlabelled: int
     unreadable: list[str]
+    notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -80,9 +78,13 @@ def export(
     classes: Sequence[str] | None = None,
     splits: Mapping[str, float] | None = None,
     overwrite: bool = False,
+    link_images: bool = False,
     progress: Listener | None = None,
 ) -> ExportSummary:
     """Write images and instances as ``coco`` (run-length masks, scores) or ``yolo`` (segmentation rows).
+
+    Images are copies, upright: turned as their EXIF data say, which is how FiftyOne shows them and what labels are
+    relative to. Formats that not every reader knows, such as GIF, are written as PNG.
 
     Only the samples of ``samples`` and the instances that its filters show are written. A sample that ``source``
     labelled without finding anything is written as an image without objects. The folder appears complete or not
@@ -97,34 +99,40 @@ def export(
             without any is written as one without objects.
         splits: split -> share of the images, which must add up to 1; all are ``train`` by default. An image stays
             in its split from export to export of the same samples.
-        overwrite: replace an earlier export.
+        overwrite: replace an earlier export of the same format. Only files that it lists as its own, and that were
+            not changed since, are replaced; never one that a sample of any dataset names.
+        link_images: make hard links of images where the file system can, which take no space. Whoever writes to one in
+            place, as some training programs do, changes the original.
         progress: called after each image.
 
     Raises:
         InvalidSetting: an unknown format, or a class that the dataset does not have.
         DatasetError: no labels of ``source``, or instances without masks.
-        ExportError: the folder is not empty, or holds more than an earlier export; the splits make no sense; no
-            image can be read.
+        ExportError: the folder is not empty, holds more than an earlier export, or files that samples name; the splits
+            make no sense; no image can be read.
     """
     from diffucurate.generator.exports.coco import write_coco
-    from diffucurate.generator.exports.yolo import write_yolo
+    from diffucurate.generator.exports.yolo import YoloWritten, write_yolo
 
     if format not in FORMATS:
         raise InvalidSetting("format", format, f"use one of {', '.join(FORMATS)}")
     dataset = dataset_of(samples)
-    field = instances_field(dataset, source)
-    labelled = labelled_samples(samples, field, classes)
+    path = instances_field(dataset, source)
+    labelled = labelled_samples(samples, path, classes)
     if not labelled:
         raise DatasetError(f"no sample has labels of '{source}'; label them first or choose another view")
     folder = Path(out_dir).expanduser().absolute()
-    check_folder(folder, format, overwrite)
+    prepare_folder(folder, format, overwrite)
     ids = labelled.values("id")
     chosen = assign_splits(ids, splits) if splits is not None else dict.fromkeys(ids, ONLY_SPLIT)
+    for name in splits or ():
+        if name not in chosen.values():
+            raise ExportError(f"split '{name}' gets none of {len(ids)} images; give it more, or leave it out")
     if classes is None:
         names = [*read_classes(dataset)]
-        names += sorted(set(labelled.distinct(f"{field}.detections.label")).difference(names))
+        names += sorted(set(labelled.distinct(f"{path}.detections.label")).difference(names))
     else:
-        names = [name for name in classes_in(dataset, field) if name in classes]
+        names = [name for name in classes_in(dataset, path) if name in classes]
 
     unreadable: list[str] = []
     meter = Meter(progress, len(ids))
@@ -139,8 +147,8 @@ def export(
     with runs.recorded(dataset, "export", settings) as run:
         write = {"coco": write_coco, "yolo": write_yolo}[format]
         try:
-            records = _records(labelled, field, chosen, unreadable, meter)
-            written = write(records, folder, names, overwrite=overwrite)
+            records = _records(labelled, path, chosen, unreadable, meter)
+            written = write(records, folder, names, overwrite=overwrite, link_images=link_images)
         except ExportError as error:
             if len(unreadable) == len(ids):
                 raise ExportError(f"none of the {len(ids)} images can be read, such as {unreadable[0]}") from error
@@ -153,6 +161,7 @@ def export(
             dict(written.instances),
             len(samples) - len(ids),
             unreadable,
+            [written.note] if isinstance(written, YoloWritten) and written.note else [],
         )
         run.facts |= summary.to_dict()
     if unreadable:
@@ -175,28 +184,33 @@ def labelled_samples(
 def check_folder(folder: Path, format: str, overwrite: bool) -> None:
     """Refuse a folder that cannot be written, or that holds something else, such as a home directory named by mistake.
 
+    Quick enough for forms; ``prepare_folder`` checks more.
+
     Raises:
         ExportError: it is a file, not empty without ``overwrite``, not writable, or holds more than an earlier export.
     """
-    if os.path.isfile(folder):
-        raise ExportError(f"{folder} is a file; name a folder to export to")
+    from diffucurate.generator.exports.folder import check_target
+
+    folder = Path(os.path.realpath(folder))
     above = existing_parent(folder)
-    if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+    if not os.path.isfile(folder) and not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
         raise ExportError(f"nothing can be written in {above}; name a folder somewhere else")
-    if not os.path.isdir(folder):
-        return
-    try:
-        items = list(folder.iterdir())
-    except OSError as error:
-        raise ExportError(f"{folder} cannot be read: {error.strerror}; name another folder") from error
-    # Ultralytics leaves *.cache files beside the labels it read.
-    strangers = [item.name for item in items if item.name not in FORMATS[format] and item.suffix != ".cache"]
-    if strangers and overwrite:
-        raise ExportError(
-            f"{folder} holds '{sorted(strangers)[0]}', which is not part of a {format} export; name another folder"
-        )
-    if items and not overwrite:
-        raise ExportError(f"{folder} is not empty; overwrite it or name another folder")
+    check_target(folder, format, overwrite=overwrite)
+
+
+def prepare_folder(folder: Path, format: str, overwrite: bool) -> None:
+    """Put right what a killed export left beside a folder, then refuse one that cannot be written or replaced.
+
+    Raises:
+        ExportError: as ``check_folder``, or a sample of any dataset names a file in it.
+    """
+    from diffucurate.generator.exports.folder import recover
+
+    recover(Path(os.path.realpath(folder)))
+    check_folder(folder, format, overwrite)
+    if os.path.isdir(folder) and (named := named_below(folder)):
+        dataset, path = named
+        raise ExportError(f"{folder} holds '{path}', an image or label of dataset '{dataset}'; name another folder")
 
 
 def existing_parent(folder: Path) -> Path:
@@ -208,15 +222,18 @@ def existing_parent(folder: Path) -> Path:
 def _records(
     samples: fo.DatasetView, field: str, splits: Mapping[str, str], unreadable: list[str], meter: Meter
 ) -> Iterator[ExportRecord]:
-    from diffucurate.generator.exports.folder import ExportRecord
+    from diffucurate.generator.exports.images import ExportRecord, upright_size
 
+    readable = set()
     for sample in samples.select_fields(field).iter_samples():
         try:
-            with Image.open(sample.filepath) as image:
-                width, height = image.size
-        except (OSError, ImportError):  # Ultralytics, once imported, makes Pillow raise the latter
+            width, height = upright_size(sample.filepath)
+        except OSError:
             unreadable.append(sample.filepath)
             meter.advance(note=f"left out {sample.filepath}: it cannot be read")
             continue
+        readable.add(splits[sample.id])
         yield ExportRecord(Path(sample.filepath), instances_of(sample[field], (height, width)), splits[sample.id])
         meter.advance()
+    for name in sorted(set(splits.values()) - readable):
+        raise ExportError(f"none of the images of split '{name}' can be read; export others, or leave it out")

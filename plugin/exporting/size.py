@@ -29,7 +29,7 @@ class ExportSize:
     """What an export is expected to hold and to take, in bytes.
 
     ``total_bytes`` counts everything in the folder, ``needed_bytes`` the space that the disk must have: less, where
-    images can be linked because they lie on the same disk. ``free_bytes`` is what it has.
+    images are to be links and lie on the same disk. ``free_bytes`` is what it has.
     """
 
     images: int
@@ -51,8 +51,9 @@ def estimate_size(
     format: str,
     source: str,
     classes: Sequence[str] | None = None,
+    link_images: bool = False,
 ) -> ExportSize:
-    """Estimate the size of ``export(samples, folder, format=..., source=..., classes=...)``.
+    """Estimate the size of ``export`` with the same arguments.
 
     Image sizes come from the samples' metadata, or else from a few of the files.
 
@@ -76,7 +77,7 @@ def estimate_size(
     labels = images * _BYTES_PER_IMAGE + instances * (always + per_pixel * (width or _USUAL_WIDTH))
     pixels = images * (size if size is not None else _mean_size(paths))
     disk = existing_parent(Path(folder).expanduser().absolute())
-    needed = labels if _same_disk(paths, disk) else labels + pixels
+    needed = labels if link_images and _same_disk(paths, disk) else labels + pixels
     return ExportSize(images, instances, round(labels + pixels), round(needed), shutil.disk_usage(disk).free)
 
 

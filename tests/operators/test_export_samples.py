@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from diffucurate.generator.exports.folder import replacing_folder
+
 if TYPE_CHECKING:
     import fiftyone as fo
 
@@ -22,7 +24,12 @@ if TYPE_CHECKING:
         ({"out_dir": "{full}", "overwrite": True}, "out_dir", "holds 'file'"),
         ({"out_dir": "{old}"}, "out_dir", "is not empty; choose 'Overwrite'"),
         ({"out_dir": "{old}", "overwrite": True}, None, ""),
-        ({"out_dir": "{old}", "overwrite": True, "format": "yolo"}, "out_dir", "not part of a yolo export"),
+        ({"out_dir": "{old}", "overwrite": True, "format": "yolo"}, "out_dir", "holds an export to coco, not to yolo"),
+        (
+            {"out_dir": "{hand}", "overwrite": True},
+            "out_dir",
+            "holds 'annotations', which is not part of a coco export",
+        ),
         ({"out_dir": "{new}", "splits": "train"}, "splits", "train=0.8,val=0.2"),
         ({"out_dir": "{new}", "splits": "train=0.8,val=0.1"}, "splits", "sum of 1"),
         ({"out_dir": "{new}", "splits": "train=nan"}, "splits", "above 0"),
@@ -35,8 +42,11 @@ if TYPE_CHECKING:
 def test_form_errors(app, painted: fo.Dataset, tmp_path: Path, params: dict, field: str | None, words: str) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
-    (tmp_path / "old" / "annotations").mkdir(parents=True)
-    paths = {"file": tmp_path / "full" / "file", **{name: tmp_path / name for name in ("full", "new", "old")}}
+    (tmp_path / "hand" / "annotations").mkdir(parents=True)
+    with replacing_folder(tmp_path / "old", "coco", overwrite=False) as fresh:
+        (fresh / "annotations").mkdir()
+    names = ("full", "new", "old", "hand")
+    paths = {"file": tmp_path / "full" / "file", **{name: tmp_path / name for name in names}}
     params = {**params, "out_dir": params["out_dir"].format(**paths)}
     problems = app.problems("export_samples", painted, **{"source": "attention", "format": "coco", **params})
     assert list(problems) == ([field] if field else [])

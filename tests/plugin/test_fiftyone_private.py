@@ -44,6 +44,32 @@ def test_database_holds_the_datasets(dataset: fo.Dataset) -> None:
     assert private.database().datasets.find_one({"name": dataset.name})["_id"]
 
 
+def test_names_in_samples_are_those_of_every_text_field(dataset: fo.Dataset) -> None:
+    detections = fo.Detections(detections=[fo.Detection(label="car", mask_path="/m/a.png"), fo.Detection(label="bus")])
+    other = fo.Dataset()
+    try:
+        other.add_sample(
+            fo.Sample(
+                filepath="/m/b.png",
+                tags=["/m/c.png"],
+                mask=fo.Segmentation(mask_path="/m/d.png"),
+                objects=detections,
+                notes=["/m/e.png", "other"],
+                number=3,
+            )
+        )
+        dataset.add_sample(fo.Sample(filepath="/m/f.png"))
+        expected = {(other.name, f"/m/{name}.png") for name in "abcde"} | {(dataset.name, "/m/f.png")}
+        below = {"$regex": "^/m/"}
+        found = {(name, text) for name, text in private.names_in_samples(below) if text.startswith("/m/")}
+        assert found == expected
+        assert {name for name, _ in private.names_in_samples({"$in": ["/m/a.png"]})} == {other.name}
+        assert {name for name, _ in private.names_in_samples(below, without=dataset)} == {other.name}
+        assert list(private.names_in_samples({"$in": ["/nowhere"]})) == []
+    finally:
+        other.delete()
+
+
 def test_slug_is_the_part_of_the_apps_address(dataset: fo.Dataset) -> None:
     assert private.slug("My Cars_2") == "my-cars-2"
     assert private.slug(dataset.name) == dataset.slug

@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 
 from diffucurate.generator.errors import ExportError
 from diffucurate.generator.exports.coco import write_coco
-from diffucurate.generator.exports.folder import ExportRecord
+from diffucurate.generator.exports.images import ExportRecord
 from diffucurate.generator.labels.model import Instance
 from diffucurate.generator.tiny.scenes import iter_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
@@ -115,3 +115,14 @@ def test_classes_may_have_odd_names(tmp_path: Path) -> None:
     summary = write_coco([record], tmp_path / "out", names)
     read = json.loads(summary.annotations["train"].read_text("utf-8"))
     assert [category["name"] for category in read["categories"]] == names
+
+
+def test_every_part_that_readers_take_for_granted_is_there(tmp_path: Path) -> None:
+    """``loadRes`` copies ``info``, and ``getCatIds`` filters by ``supercategory``, in each version that is allowed."""
+    instances = [Instance("a", mask, 0.5) for mask in odd_masks()]
+    written = write_coco([ExportRecord(image_file(tmp_path, "x.png"), instances)], tmp_path / "out", ["a", "b"])
+    coco = COCO(str(written.annotations["train"]))
+    assert coco.getCatIds(supNms=["b"]) == [2]
+    results = coco.loadRes([{**annotation, "score": 0.5} for annotation in coco.dataset["annotations"]])
+    assert len(results.anns) == len(instances) and results.dataset["info"]["description"]
+    assert list(coco.dataset["licenses"]) == []

@@ -37,6 +37,20 @@ def test_the_recipe_is_small_and_shows_every_class_alone_or_in_company() -> None
     assert {label for job in made for label in job.phrases} == set(Recipe.load(RECIPE).classes)
 
 
+@pytest.mark.parametrize("layout", [("images/a.png", "labels/a.txt", "data.yaml"), ("old.cache",)])
+def test_a_folder_that_the_demo_did_not_write_stays(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], layout: tuple[str, ...]
+) -> None:
+    """Refused before anything is painted."""
+    for name in layout:
+        (tmp_path / "yolo" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "yolo" / name).write_text("years of work")
+    assert run(["demo", "--out", str(tmp_path), "--no-app"]) == 1
+    assert "which is not part of a yolo export" in capfd.readouterr().err
+    assert all((tmp_path / "yolo" / name).read_text() == "years of work" for name in layout)
+    assert not fo.dataset_exists(Recipe.load(RECIPE).dataset)
+
+
 @pytest.fixture
 def deleted() -> Iterator[None]:
     """Deletes the demo's dataset."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from fiftyone import ViewField as F
+from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
@@ -115,6 +116,29 @@ def test_splits_are_disjoint_complete_and_stable(dataset, add_scenes, scenes, tm
     assert sorted(path.name for path in listed[0]) == [f"{i}.png" for i in range(5)]
 
 
+@pytest.mark.parametrize("format", ["coco", "yolo"])
+def test_a_split_without_images_is_refused_not_dropped(dataset, add_scenes, scenes, tmp_path, format):
+    shape = scenes[0].image.shape[:2]
+    add_scenes(scenes[:4], odd=[odd_labels(shape)] * 4)
+    with pytest.raises(ExportError, match="split 'val' gets none of 4 images"):
+        export(dataset, tmp_path / "out", format=format, source="odd", splits={"train": 0.99, "val": 0.01})
+    assert dataset.list_runs() == []
+    shares = {"train": 0.75, "val": 0.25}
+    export(dataset, tmp_path / "out", format=format, source="odd", splits=shares)
+    (name,) = (tmp_path / "out" / "images" / "val").iterdir()
+    next(Path(path) for path in dataset.values("filepath") if Path(path).name == name.name).write_bytes(b"no image")
+    with pytest.raises(ExportError, match="none of the images of split 'val' can be read"):
+        export(dataset, tmp_path / "out", format=format, source="odd", splits=shares, overwrite=True)
+    assert (tmp_path / "out" / "images" / "val" / name.name).is_file()
+
+
+def test_images_without_a_split_are_said_to_be_both(labelled, tmp_path):
+    summary = export(labelled, tmp_path / "out", format="yolo", source="odd")
+    (note,) = summary.notes
+    assert "val names the images of train" in note and note in (tmp_path / "out" / "data.yaml").read_text()
+    assert export(labelled, tmp_path / "coco", format="coco", source="odd").notes == []
+
+
 def test_unreadable_images_are_named_and_the_rest_goes_on(labelled, tmp_path, caplog):
     Path(labelled.first().filepath).write_bytes(b"no image")
     summary = export(labelled, tmp_path / "out", format="coco", source="odd")
@@ -140,7 +164,86 @@ def test_only_an_earlier_export_is_ever_replaced(labelled, tmp_path):
         export(labelled, out, format="coco", source="odd", overwrite=True)
     with pytest.raises(ExportError, match="not part of a yolo export"):
         export(labelled, tmp_path, format="yolo", source="odd", overwrite=True)
+    with pytest.raises(ExportError, match="holds an export to coco, not to yolo"):
+        export(labelled, out, format="yolo", source="odd", overwrite=True)
     assert (out / "thesis.tex").read_text() == "years of work"
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["our export", "made by hand"])
+def test_the_set_that_a_dataset_was_loaded_from_is_never_replaced(labelled, tmp_path, by_hand):
+    """In place: the images of the exported samples are those in the folder."""
+    home = tmp_path / "yolo"
+    export(labelled, home, format="yolo", source="odd", splits={"train": 0.5, "val": 0.5})
+    if by_hand:
+        (home / ".diffucurate-export.json").unlink()
+    loaded = fo.Dataset.from_dir(
+        dataset_dir=str(home),
+        dataset_type=fo.types.YOLOv5Dataset,
+        yaml_path="data.yaml",
+        label_type="polylines",
+        split="train",
+    )
+    try:
+        before = files_of(home)
+        assert all(str(home) in path for path in loaded.values("filepath"))
+        for index, samples in enumerate((labelled, labelled[:1])):
+            with pytest.raises(ExportError, match="not part of a yolo" if by_hand else f"of dataset '{loaded.name}'"):
+                export(samples, home, format="yolo", source="odd", overwrite=True)
+            assert files_of(home) == before, index
+    finally:
+        loaded.delete()
+    if not by_hand:
+        export(labelled[:1], home, format="yolo", source="odd", overwrite=True)
+
+
+def test_a_folder_that_samples_name_by_a_link_is_never_replaced(labelled, dataset, tmp_path):
+    """Any field may name the file, and by another spelling of its folder."""
+    home, link = tmp_path / "yolo", tmp_path / "link"
+    export(labelled, home, format="yolo", source="odd")
+    link.symlink_to(home)
+    other = fo.Dataset()
+    try:
+        other.add_sample(fo.Sample(filepath=str(tmp_path / "x.png"), thumbnail=str(home / "images/train/0.png")))
+        for folder in (home, link):
+            with pytest.raises(ExportError, match="an image or label of dataset"):
+                export(labelled, folder, format="yolo", source="odd", overwrite=True)
+    finally:
+        other.delete()
+    assert (home / "images/train/0.png").is_file()
+
+
+@pytest.mark.parametrize("format", ["coco", "yolo"])
+def test_originals_do_not_change_with_the_export(labelled, tmp_path, format):
+    before = {path: Path(path).read_bytes() for path in labelled.values("filepath")}
+    export(labelled, tmp_path / "out", format=format, source="odd")
+    for path in (tmp_path / "out").rglob("*.png"):
+        with path.open("r+b") as file:
+            file.write(b"resized in place")
+    assert {path: Path(path).read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("links", [False, True])
+def test_photographs_that_are_turned_keep_their_labels(dataset, tmp_path, links):
+    """A photograph of 60 x 40 px as the camera kept it, shown as 40 x 60 px, with an object of 20 x 50 px in that."""
+    stored = np.full((40, 60, 3), 255, np.uint8)
+    stored[10:30, 5:55] = (200, 0, 0)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(stored).save(tmp_path / "photo.png", exif=exif)
+    mask = np.ones((50, 20), np.bool_)
+    box = [10 / 40, 5 / 60, 20 / 40, 50 / 60]
+    truth = fo.Detections(detections=[fo.Detection(label="door", bounding_box=box, mask=mask)])
+    dataset.add_sample(fo.Sample(filepath=str(tmp_path / "photo.png"), truth_instances=truth))
+    export(dataset, tmp_path / "out", format="coco", source="truth", link_images=links)
+    ((_, _, found),) = coco_masks(tmp_path / "out")["photo.png"]
+    plain = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    red = cv2.imread(str(tmp_path / "out/images/train/photo.png"), plain)[..., 1] == 0
+    assert found.shape == (60, 40) and int(found.sum()) == 1000
+    assert np.array_equal(found, red)
 
 
 def test_users_own_ground_truth_can_be_exported(dataset, scenes, tmp_path):
@@ -181,11 +284,13 @@ def test_size_is_told_beforehand(labelled, tmp_path, format):
     total = sum(file.st_size for file in written)
     assert (size.images, size.instances, size.fits) == (2, 2, True)
     assert total / 2 < size.total_bytes < total * 2
-    linked = sum(file.st_size for file in written if file.st_nlink > 1)
-    assert size.needed_bytes < size.total_bytes - linked / 2
+    images = sum(file.stat().st_size for file in (tmp_path / "new").rglob("*.png"))
+    assert size.needed_bytes == size.total_bytes
+    linked = estimate_size(labelled, tmp_path / "new" / "out", format=format, source="odd", link_images=True)
+    assert linked.total_bytes == size.total_bytes and linked.needed_bytes < size.total_bytes - images / 2
     labelled.set_values("metadata", [None] * 3)
     assert estimate_size(labelled, tmp_path, format=format, source="odd").images == 2
-    assert estimate_size(labelled, tmp_path, format="coco", source="odd").total_bytes > linked / 2
+    assert estimate_size(labelled, tmp_path, format="coco", source="odd").total_bytes > images / 2
 
 
 def test_the_first_step_works_as_written(labelled, tmp_path):
