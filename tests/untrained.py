@@ -137,13 +137,13 @@ def untrained_sd3(
     return _ready(pipe, transformer, (".attn.to_q", ".attn.add_k_proj", ".attn.norm_q", ".attn.norm_added_k"))
 
 
-def untrained_flux(tokenizer: CLIPTokenizer, *, layers: int = 4) -> Any:
+def untrained_flux(tokenizer: CLIPTokenizer, *, layers: int = 4, singles: int = 1) -> Any:
     """Flux: CLIP for one vector, T5 for the words, rotary positions, guidance as a number."""
     torch.manual_seed(0)
     transformer = FluxTransformer2DModel(
         in_channels=16,
         num_layers=layers,
-        num_single_layers=1,
+        num_single_layers=singles,
         attention_head_dim=8,
         num_attention_heads=2,
         joint_attention_dim=32,
@@ -163,12 +163,12 @@ def untrained_flux(tokenizer: CLIPTokenizer, *, layers: int = 4) -> Any:
     return _ready(pipe, transformer, (".attn.norm_q", ".attn.norm_added_k"))
 
 
-def untrained_pixart() -> Any:
+def untrained_pixart(*, layers: int = 2) -> Any:
     """PixArt: T5 alone, read by cross-attention in every block."""
     torch.manual_seed(0)
     transformer = PixArtTransformer2DModel(
         sample_size=16,
-        num_layers=2,
+        num_layers=layers,
         patch_size=2,
         attention_head_dim=8,
         num_attention_heads=2,

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diffucurate.generator.attention.families.presets import preset_of
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution
 from diffucurate.generator.attention.trace.trace import AttentionTrace
@@ -78,7 +79,8 @@ def paint(
         on_failure: called for a job whose init image cannot be read, which is then left out; by default that ends all.
         batch_size: images at once; by default what usually fits the device. Halved when memory runs out.
         device: for models that are loaded here; see ``load_pipeline``.
-        settings: of the trace; by default its own, but for jobs with class prompts, whose heads count by sharpness.
+        settings: of the trace; by default what suits the model (``attention.families.presets``), but that for jobs with
+            class prompts the built-in model's heads count by sharpness.
         on_batch: called after each batch, before its paintings are yielded, and when the batch size changes.
 
     Each image is drawn from its own generator, seeded with its job's seed on the CPU, so it does not depend on
@@ -234,7 +236,10 @@ def _trace(
         return AttentionTrace(pipe, phrases, ids=ids, settings=settings)
     class_prompts, captions = ([texts[part] for texts in apart] for part in (0, 1))
     attribution = Attribution.from_text(pipe, class_prompts, phrases) + Attribution.from_text(pipe, captions, phrases)
-    return AttentionTrace(pipe, ids=ids, settings=settings or TraceSettings(heads="sharp"), attribution=attribution)
+    if settings is None:
+        settings = preset_of(pipe)
+        settings = settings if settings.aggregated else settings.changed(heads="sharp")
+    return AttentionTrace(pipe, ids=ids, settings=settings, attribution=attribution)
 
 
 def _own_size(pipe: Any) -> dict[str, bool]:

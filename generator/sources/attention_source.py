@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.attention.class_tokens.calibration import mean_of_peaks
 from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken, embeddings, find_token
+from diffucurate.generator.attention.families.presets import preset_of
 from diffucurate.generator.attention.probe.class_evidence import Evidence, Heatmaps, gather
 from diffucurate.generator.attention.probe.contrast import contrasted
 from diffucurate.generator.attention.probe.image_latents import (
     check_images,
     check_timesteps,
     class_prompts,
+    noise_steps,
     working_size,
 )
-from diffucurate.generator.attention.settings import TraceSettings
+from diffucurate.generator.attention.settings import BUILT_IN, TraceSettings
 from diffucurate.generator.attention.trace.attribution import attributable
 from diffucurate.generator.errors import InvalidSetting, LabelError
 from diffucurate.generator.labels.from_maps import labels_from_maps
@@ -32,6 +34,9 @@ from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models.load import default_batch, load_pipeline
 from diffucurate.generator.text.class_mentions import find_phrases
+
+#: The noise steps at which images are looked at by settings that name none.
+_TIMESTEPS = (100, 200, 300)
 
 
 class AttentionSource:
@@ -42,9 +47,12 @@ class AttentionSource:
         model: for images painted elsewhere; see ``load_pipeline``. Loaded when it is first needed.
         device: for the model.
         settings: how maps become labels.
-        trace: how attention becomes maps. Its ranges of noise do not apply: ``timesteps`` say it here.
+        trace: how attention becomes maps. What it says of noise does not apply: ``timesteps`` say it here. By default
+            what suits the model (``attention.families.presets``), and ``BUILT_IN``, by which tokens are learned, where
+            there are tokens.
         timesteps: the noise steps at which an image is looked at, one pass through the model each. Low noise
-            finds most: the objects are still there to be recognised.
+            finds most: the objects are still there to be recognised. By default the trace's own one pass, such as 100
+            (GoCA), else 100, 200 and 300.
         seed: of the noise.
         batch_size: images at once; by default what usually fits the device.
         tokens: class -> the learned token that helps to find it, itself or by its name: such a class's map is made of
@@ -71,7 +79,7 @@ class AttentionSource:
         settings: LabelSettings = DEFAULT_SETTINGS,
         *,
         trace: TraceSettings | None = None,
-        timesteps: Sequence[int] = (100, 200, 300),
+        timesteps: Sequence[int] | None = None,
         seed: int = 0,
         batch_size: int | None = None,
         tokens: Mapping[str, ClassToken | str] | None = None,
@@ -79,7 +87,7 @@ class AttentionSource:
     ) -> None:
         if not classes or not all(classes.values()):
             raise InvalidSetting("classes", dict(classes), "name at least one class, each with at least one phrase")
-        if not timesteps:
+        if timesteps is not None and not timesteps:
             raise InvalidSetting("timesteps", list(timesteps), "name at least one noise step, such as 200")
         for label in tokens or {}:
             if label not in classes:
@@ -97,8 +105,9 @@ class AttentionSource:
         #: The classes whose maps are to be cut where it was learned; see ``labels_from_heatmaps``.
         self.calibrated = learned if self.settings.cut == "learned" else ()
         self._model, self._device = model, device
-        self._trace = (trace or TraceSettings()).changed(noise=(0.0, 1.0), refine_noise=None)
-        self._timesteps, self._seed, self._batch_size = tuple(timesteps), seed, batch_size
+        self._trace = BUILT_IN if trace is None and self._tokens else trace
+        self._timesteps = None if timesteps is None else tuple(timesteps)
+        self._seed, self._batch_size = seed, batch_size
         self._contrast = contrast
 
     def from_maps(
@@ -144,7 +153,8 @@ class AttentionSource:
         if len(prompts) != len(images):
             raise LabelError(f"{len(prompts)} prompts were given for {len(images)} images; give one each, or None")
         pipe: Any = load_pipeline(self._model, self._device)
-        check_timesteps(pipe, self._timesteps)
+        trace, timesteps = self._how(pipe)
+        check_timesteps(pipe, timesteps)
         for token in self._tokens.values():
             token.check(attributable(pipe))
 
@@ -161,10 +171,18 @@ class AttentionSource:
             count = self._batch_size or default_batch(pipe, size)
             for start in range(0, len(same), count):
                 batch = same[start : start + count]
-                found = self._look(pipe, [images[row.image] for row in batch], batch, size, contrast)
+                found = self._look(pipe, [images[row.image] for row in batch], batch, size, contrast, trace, timesteps)
                 for row, maps in zip(batch, found, strict=True):
                     heatmaps[row.image].update(maps)
         return heatmaps
+
+    def _how(self, pipe: Any) -> tuple[TraceSettings, tuple[int, ...]]:
+        """How attention becomes maps, all passes counting, and the noise steps of these passes."""
+        trace = self._trace or preset_of(pipe)
+        timesteps = self._timesteps
+        if timesteps is None:
+            timesteps = _TIMESTEPS if trace.pass_at is None else (round(trace.pass_at * noise_steps(pipe)),)
+        return trace.changed(noise=(0.0, 1.0), pass_at=None, refine_noise=None), timesteps
 
     def _look(
         self,
@@ -173,6 +191,8 @@ class AttentionSource:
         rows: Sequence[_Row],
         size: tuple[int, int],
         contrast: bool,
+        trace: TraceSettings,
+        timesteps: Sequence[int],
     ) -> list[Heatmaps]:
         """The maps of a batch of images that are all worked on at one size."""
         found = gather(
@@ -183,9 +203,9 @@ class AttentionSource:
             embeddings(self._tokens),
             [row.tokens for row in rows],
             size,
-            self._timesteps,
+            timesteps,
             self._seed,
-            self._trace,
+            trace,
             contrast,
         )
         return [{label: self._weighed(label, evidence) for label in evidence.words} for evidence in found]

@@ -5,7 +5,7 @@ Knows tensors and token positions, neither models nor words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from diffucurate.generator.attention.capture.token_competition import Contenders, contenders_of
+from diffucurate.generator.attention.capture.rescaling import shares_of_words, smoothed, stretched
+from diffucurate.generator.attention.capture.token_competition import Contenders, contenders_of, contested
 from diffucurate.generator.attention.capture.tokens import PromptTokens, joined
 from diffucurate.generator.attention.settings import TraceSettings
 
@@ -53,7 +54,7 @@ class AttentionAccumulator:
 
     What is read of a layer are *readings*: the mean over a class's tokens right away, since sums and bilinear
     enlarging are linear; single tokens and heads where the settings ask for bicubic enlarging, whose clamp at 0
-    is not.
+    is not; all words where their shares are rescaled.
     """
 
     def __init__(
@@ -66,15 +67,27 @@ class AttentionAccumulator:
         #: Per image, all groups' tokens as the keys are counted.
         self._prompts = [joined(zip(starts, prompts, strict=False)) for prompts in zip(*self._groups, strict=True)]
         self._apart = settings.upsampling == "bicubic"
-        self._by_head = self._apart or settings.heads is not None
-        self._readings = [
-            [(position,) for position in sorted({p for positions in prompt.classes.values() for p in positions})]
-            if self._apart
-            else list(prompt.classes.values())
-            for prompt in self._prompts
+        self._by_head = self._apart or settings.heads == "sharp"
+        self._by_layer = self._by_head or settings.layers is not None
+        #: Per image the words of each group.
+        self._words = [
+            [
+                [start + position for position in contested(prompt, length)]
+                for start, prompt, length in zip(starts, prompts, self._lengths, strict=False)
+            ]
+            for prompts in zip(*self._groups, strict=True)
         ]
+        self._readings = [self._read(*each) for each in zip(self._prompts, self._words, strict=True)]
         self._sums: dict[object, _Sum] = {}
         self._contenders: dict[torch.device, Contenders] = {}
+
+    def _read(self, prompt: PromptTokens, words: list[list[int]]) -> list[tuple[int, ...]]:
+        """The readings of one image: the positions of the tokens whose mean each one is."""
+        if self._settings.rescale:
+            return [(position,) for position in sorted({p for group in words for p in group})]
+        if self._apart:
+            return [(position,) for position in sorted({p for positions in prompt.classes.values() for p in positions})]
+        return list(prompt.classes.values())
 
     @property
     def wanted(self) -> bool:
@@ -86,6 +99,15 @@ class AttentionAccumulator:
         """Whether nothing was added yet."""
         return not self._sums
 
+    def clear(self) -> None:
+        """Forget what was added."""
+        self._sums.clear()
+
+    @property
+    def layers(self) -> dict[str, int]:
+        """The layers that were added, and the number of heads of each."""
+        return {layer: heads for entry in self._sums.values() for layer, heads in entry.heads.items()}
+
     def add(
         self,
         layer: str,
@@ -95,6 +117,7 @@ class AttentionAccumulator:
         mask: Tensor | None,
         scale: float,
         rivals: Tensor | None = None,
+        by_head: Tensor | None = None,
     ) -> None:
         """Add one layer's attention of one pass.
 
@@ -108,11 +131,12 @@ class AttentionAccumulator:
             scale: the factor of the product of query and key.
             rivals: (images, heads, others, channels), keys of tokens that take part in every softmax and belong
                 to no class, or None.
+            by_head: (images, heads, pixels), how much each head counts, 1 over all heads; None if all count the same.
         """
         images, heads, pixels, _ = query.shape
         contenders = self._on(query.device)
         key, mask = contenders.of(key, 2), None if mask is None else contenders.of(mask, 2)
-        place: object = layer if self._by_head else grid
+        place: object = layer if self._by_layer else grid
         if place not in self._sums:
             shape = (images, *([heads] if self._by_head else []), contenders.readout.shape[2], pixels)
             self._sums[place] = _Sum(grid, torch.zeros(shape, device=query.device), {})
@@ -126,7 +150,7 @@ class AttentionAccumulator:
             return
         if rivals is not None:
             key, contenders = torch.cat([key, rivals], dim=2), contenders.with_rivals(rivals.shape[2])
-            if not self._by_head and mask is None:
+            if not self._by_head and mask is None and by_head is None:
                 barred = None if self._settings.contest == "all" else contenders.barred
                 entry.total += _fused(query, key, contenders.readout, barred, scale)
                 return
@@ -141,31 +165,53 @@ class AttentionAccumulator:
             if mask is not None:
                 scores += mask[..., None].float()
             shares = contenders.softmax(scores)
+            if by_head is not None:
+                shares = shares * (heads * by_head[:, :, None, chunk])
             entry.total[..., chunk] += readout[:, None] @ shares if self._by_head else readout @ shares.sum(dim=1)
 
-    def combine(self, passes: int) -> list[dict[str, NDArray[np.float32]]]:
+    def combine(
+        self, passes: int, by_layer: Mapping[str, Tensor] | None = None
+    ) -> list[dict[str, NDArray[np.float32]]]:
         """One mapping class -> (height, width) float32 >= 0 per image, of the size of the finest maps read.
 
-        ``passes`` is how many passes through the model were added.
+        ``passes`` is how many passes through the model were added, ``by_layer`` how much each of ``layers`` counts in
+        each image, (images,), 1 over all layers; by default they count by their number of heads.
         """
         if not self.wanted:
             return [{} for _ in self._prompts]
-        host = self.mean(passes).detach().cpu().numpy()
-        return [self._classes(index, readings) for index, readings in enumerate(host)]
+        maps = self.mean(passes, by_layer).detach()
+        if self._settings.rescale:
+            return [self._rescaled(index, readings) for index, readings in enumerate(maps)]
+        return [self._classes(index, readings) for index, readings in enumerate(maps.cpu().numpy())]
 
-    def mean(self, passes: int) -> Tensor:
+    def mean(self, passes: int, by_layer: Mapping[str, Tensor] | None = None) -> Tensor:
         """(images, readings, height, width): the maps on their device, with the gradients of the keys where these have
-        any. Without bicubic enlarging an image's readings are its classes, in order; rows beyond them are 0."""
-        maps = self._mixed()
+        any. Without bicubic enlarging and rescaling an image's readings are its classes, in order; rows beyond them are
+        0."""
+        maps = self._mixed(by_layer)
         if self._settings.linear:
             maps = maps - maps.amin(dim=(2, 3), keepdim=True)
         return maps / passes if self._settings.average_steps else maps
 
-    def _mixed(self) -> Tensor:
+    def _mixed(self, by_layer: Mapping[str, Tensor] | None = None) -> Tensor:
         """(images, readings, height, width): what was added up, put together at the size of the finest maps."""
         size = max((entry.grid.size for entry in self._sums.values()), key=prod)
-        parts = [self._coefficient(entry) * self._enlarged(entry, size) for entry in self._sums.values()]
+        parts = [self._coefficient(entry, by_layer) * self._enlarged(entry, size) for entry in self._sums.values()]
         return torch.stack(parts).sum(dim=0)
+
+    def _rescaled(self, index: int, readings: Tensor) -> dict[str, NDArray[np.float32]]:
+        """An image's maps from those of its words, (readings, height, width)."""
+        classes = self._prompts[index].classes
+        if not classes:
+            return {}
+        places = {positions[0]: number for number, positions in enumerate(self._readings[index])}
+        groups = torch.zeros(len(self._words[index]), readings.shape[0], device=readings.device)
+        for group, words in zip(groups, self._words[index], strict=True):
+            group[[places[position] for position in words]] = 1
+        shares = shares_of_words(readings, groups)
+        means = [shares[[places[p] for p in positions]].mean(dim=0) for positions in classes.values()]
+        heat = stretched(smoothed(torch.stack(means))).cpu().numpy()
+        return dict(zip(classes, heat, strict=True))
 
     def _classes(self, index: int, readings: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         places = {reading: number for number, reading in enumerate(self._readings[index])}
@@ -174,8 +220,11 @@ class AttentionAccumulator:
             return {label: readings[places[positions]] for label, positions in classes.items()}
         return {label: readings[[places[(p,)] for p in positions]].mean(axis=0) for label, positions in classes.items()}
 
-    def _coefficient(self, entry: _Sum) -> float | Tensor:
+    def _coefficient(self, entry: _Sum, by_layer: Mapping[str, Tensor] | None = None) -> float | Tensor:
         """The weight of a sum in the mean over layers and heads, or over sizes if these have weights."""
+        if by_layer is not None:
+            ((layer, heads),) = entry.heads.items()
+            return by_layer[layer].to(entry.total.device)[:, None, None, None] / heads
         weights = self._settings.weights
         alike = [other for other in self._sums.values() if weights is None or other.grid == entry.grid]
         share: float | Tensor = 1 / sum(heads for other in alike for heads in other.heads.values())

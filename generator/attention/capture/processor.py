@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, wraps
 from typing import Any
 
@@ -32,6 +32,9 @@ class Attended:
         mask: added to the scores, (rows, 1, tokens), or None.
         rivals: keys of other tokens that share the pixels' attention, such as those of the image itself,
             (rows, heads, others, width), or None.
+        outputs: what the heads made of the pixels, side by side, before the output projection, (rows, pixels,
+            heads * width); None where the reading does not say so, or the layer has no projection of its own.
+        result: what the layer returned for that of which the queries are, (rows, n, channels).
     """
 
     query: Tensor
@@ -39,6 +42,8 @@ class Attended:
     scale: float
     mask: Tensor | None = None
     rivals: Tensor | None = None
+    outputs: Tensor | None = None
+    result: Tensor | None = None
 
 
 Observer = Callable[[Attended], None]
@@ -58,6 +63,9 @@ class Call:
     rotary: tuple[Tensor, Tensor] | None
 
 
+#: Names the input of the output projection among the projections to observe.
+_OUTPUTS = "to_out"
+
 #: The names of the projections to observe, and the function that makes ``Attended`` of their outputs.
 Reading = tuple[tuple[str, ...], Callable[[Call, dict[str, Tensor]], Attended]]
 
@@ -67,7 +75,7 @@ def traced(original: Any, reading: Reading, begin: Callable[[int], Observer | No
 
     Args:
         original: the layer's processor.
-        reading: ``CROSS``, ``JOINT`` or ``SELF``, as the layer's attention is.
+        reading: ``CROSS``, ``JOINT``, ``SELF`` or ``SINGLE``, as the layer's attention is.
         begin: called before each call with the layer's number of pixels; returns the observer of the call, None for
             none.
     """
@@ -95,7 +103,7 @@ def _traced_class(kind: Any) -> Any:
         states = (hidden_states, encoder_hidden_states, attention_mask)
         names, read = self.reading
         alone = encoder_hidden_states is None
-        observe = self.begin(hidden_states.shape[1]) if alone == (self.reading is SELF) else None
+        observe = self.begin(hidden_states.shape[1]) if alone == (read in (_self, _single)) else None
         if observe is None:
             return self.original(attn, *states, *args, **kwargs)
         with _projections(attn, names) as seen:
@@ -103,7 +111,9 @@ def _traced_class(kind: Any) -> Any:
         rotary = kwargs.get("image_rotary_emb", args[0] if args and isinstance(args[0], tuple) else None)
         with torch.no_grad():
             text = hidden_states if alone else encoder_hidden_states
-            observe(read(Call(attn, hidden_states, text, attention_mask, rotary), seen))
+            attended = read(Call(attn, hidden_states, text, attention_mask, rotary), seen)
+            result = output[0] if isinstance(output, tuple) else output
+            observe(replace(attended, outputs=seen.get(_OUTPUTS), result=result))
         return output
 
     return type("Traced" + kind.__name__, (), {"__call__": call})
@@ -111,7 +121,8 @@ def _traced_class(kind: Any) -> Any:
 
 @contextmanager
 def _projections(attn: Any, names: tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
-    """What these projections return meanwhile; a fused processor may call none of them."""
+    """What these projections return meanwhile; a fused processor may call none of them. Of the output projection it is
+    what it is given."""
     seen: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[[Any, Any, Tensor], None]:
@@ -120,7 +131,12 @@ def _projections(attn: Any, names: tuple[str, ...]) -> Iterator[dict[str, Tensor
 
         return hook
 
-    handles = [getattr(attn, name).register_forward_hook(keep(name)) for name in names]
+    def keep_outputs(module: Any, inputs: tuple[Tensor, ...]) -> None:
+        seen[_OUTPUTS] = inputs[0].detach()
+
+    handles = [getattr(attn, name).register_forward_hook(keep(name)) for name in names if name != _OUTPUTS]
+    if _OUTPUTS in names and getattr(attn, "to_out", None) is not None:
+        handles.append(attn.to_out[0].register_forward_pre_hook(keep_outputs))
     try:
         yield seen
     finally:
@@ -166,6 +182,31 @@ def _self(call: Call, seen: dict[str, Tensor]) -> Attended:
     return Attended(query, key, call.attn.scale)
 
 
+def _single(call: Call, seen: dict[str, Tensor]) -> Attended:
+    query = _heads(call.attn, seen, "to_q", call.image, "norm_q")
+    key = _heads(call.attn, seen, "to_k", call.image, "norm_k")
+    if call.rotary is not None:
+        query, key = rotated(query, *call.rotary), rotated(key, *call.rotary)
+    return Attended(query, key, query.shape[-1] ** -0.5)
+
+
+def with_outputs(reading: Reading) -> Reading:
+    """The same reading, which tells ``Attended.outputs`` too."""
+    return (*reading[0], _OUTPUTS), reading[1]
+
+
+def split_text(attended: Attended, tokens: int) -> Attended:
+    """What ``SINGLE`` reads of a stream that begins with so many tokens of text, as ``JOINT`` reads it of two."""
+    result = attended.result
+    return replace(
+        attended,
+        query=attended.query[:, :, tokens:],
+        key=attended.key[:, :, :tokens],
+        rivals=attended.key[:, :, tokens:],
+        result=None if result is None else result[:, tokens:],
+    )
+
+
 #: Cross-attention: the queries are the pixels', the keys the text's.
 CROSS: Reading = (("to_q", "to_k"), _cross)
 
@@ -174,6 +215,9 @@ JOINT: Reading = (("to_q", "to_k", "add_k_proj"), _joint)
 
 #: Self-attention: queries and keys are the pixels'.
 SELF: Reading = (("to_q", "to_k"), _self)
+
+#: Joint attention of one stream: queries and keys are those of the text and, after it, of the pixels.
+SINGLE: Reading = (("to_q", "to_k"), _single)
 
 
 def rotated(states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ Knows tensors, neither models nor words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from math import log, prod
 from typing import Any
@@ -71,6 +71,10 @@ class SelfAttention:
         """Whether nothing was added yet."""
         return self._grid is None
 
+    def clear(self) -> None:
+        """Forget what was added."""
+        self._grid, self._heads = None, 0
+
     def due(self, level: float) -> bool:
         """Whether a pass at this noise level, a share of the schedule, is to be read; asked once of each, in order."""
         low, high = self._noise
@@ -85,24 +89,22 @@ class SelfAttention:
             return grid.factor == self._factor
         return self._grid in (None, grid) or _oddness(grid) < _oddness(self._grid)
 
-    def add(self, grid: MapGrid, query: Tensor, key: Tensor, scale: float) -> None:
+    def add(self, grid: MapGrid, query: Tensor, key: Tensor, scale: float, text: Tensor | None = None) -> None:
         """Add one layer's self-attention of one pass.
 
         Args:
             grid: the layer's size, for which ``reads`` is true. What was added of another size is dropped.
             query, key: (images, heads, pixels, channels), any float dtype; the softmax is taken in float32.
             scale: the factor of their product.
+            text: (images, heads, tokens, channels), keys of words that share each pixel's attention, so that rows sum
+                to less than 1; None where pixels share it among themselves.
         """
         images, heads, pixels, _ = query.shape
         if grid != self._grid:
-            self._grid, self._side, self._heads = grid, _cell_side(grid.size, self._limit), 0
-            self._total = torch.zeros(images, pixels, prod(_cells(grid.size, self._side)), device=query.device)
-        keys = key.float().transpose(2, 3)
-        step = max(1, (_CHUNK_ON_CPU if query.device.type == "cpu" else _CHUNK) // (images * heads * pixels))
-        for start in range(0, pixels, step):
-            rows = slice(start, start + step)
-            shares = ((query[:, :, rows].float() * scale) @ keys).softmax(dim=-1).sum(dim=1)
-            self._total[:, rows] += _by_cell(shares, grid.size, self._side, summed=True)
+            self._grid, self._side, self._heads = grid, cell_side(grid.size, self._limit), 0
+            self._total = torch.zeros(images, pixels, prod(cells(grid.size, self._side)), device=query.device)
+        for rows, shares in summed_shares(query, key, scale, grid.size, self._side, text):
+            self._total[:, rows] += shares
         self._heads += heads
 
     @property
@@ -154,7 +156,7 @@ class SelfAttention:
                 shares = _inflated(total, inflation) if inflation != 1 else total / self._heads
                 heat = _resized(torch.from_numpy(np.stack(list(classes.values()))).to(total), size)
                 for _ in range(tau):
-                    heat = _by_cell(heat, size, self._side, summed=False) @ shares.T
+                    heat = by_cell(heat, size, self._side, summed=False) @ shares.T
                 by_class = dict(zip(classes, heat.unflatten(-1, size).cpu().numpy(), strict=True))
             refined.append(by_class)
         return refined
@@ -166,7 +168,23 @@ def expected_bytes(grids: Iterable[MapGrid], factor: int | None, limit_mib: floa
     if not read:
         return 0
     size = min(read, key=_oddness).size
-    return 4 * prod(size) * prod(_cells(size, _cell_side(size, limit_mib * 2**20)))
+    return 4 * prod(size) * prod(cells(size, cell_side(size, limit_mib * 2**20)))
+
+
+def summed_shares(
+    query: Tensor, key: Tensor, scale: float, size: tuple[int, int], side: int, text: Tensor | None = None
+) -> Iterator[tuple[slice, Tensor]]:
+    """Pixels' attention to each other, a few rows after the other: which rows, and their (images, rows, cells) shares,
+    added up over the heads and over cells of ``side`` pixels; of maps of ``size``. Arguments as for
+    ``SelfAttention.add``."""
+    images, heads, pixels, _ = query.shape
+    keys = (key if text is None else torch.cat([key, text.to(key)], dim=2)).float().transpose(2, 3)
+    limit = _CHUNK_ON_CPU if query.device.type == "cpu" else _CHUNK
+    step = max(1, limit // (images * heads * keys.shape[3]))
+    for start in range(0, pixels, step):
+        rows = slice(start, start + step)
+        shares = ((query[:, :, rows].float() * scale) @ keys).softmax(dim=-1).sum(dim=1)
+        yield rows, by_cell(shares[..., :pixels], size, side, summed=True)
 
 
 def _inflated(shares: Tensor, power: float) -> Tensor:
@@ -180,16 +198,17 @@ def _oddness(grid: MapGrid | None) -> tuple[float, int]:
     return (abs(log(prod(grid.size) / _USUAL)), grid.factor) if grid is not None else (float("inf"), 0)
 
 
-def _cells(size: tuple[int, int], side: int) -> tuple[int, int]:
+def cells(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """How many cells of ``side`` pixels there are down and across in maps of ``size``."""
     return -(-size[0] // side), -(-size[1] // side)
 
 
-def _cell_side(size: tuple[int, int], limit: float) -> int:
+def cell_side(size: tuple[int, int], limit: float) -> int:
     """The side of the smallest cells with which float32 numbers of (pixels, cells) take up to ``limit`` bytes."""
-    return next(side for side in count(1) if 4 * prod(size) * prod(_cells(size, side)) <= limit or side >= max(size))
+    return next(side for side in count(1) if 4 * prod(size) * prod(cells(size, side)) <= limit or side >= max(size))
 
 
-def _by_cell(values: Tensor, size: tuple[int, int], side: int, *, summed: bool) -> Tensor:
+def by_cell(values: Tensor, size: tuple[int, int], side: int, *, summed: bool) -> Tensor:
     """(..., pixels) -> (..., cells): the sum or the mean over each cell; those at the far edges may be smaller."""
     if side == 1:
         return values

@@ -101,6 +101,14 @@ def contenders_of(
     )
 
 
+def contested(prompt: PromptTokens, length: int) -> list[int]:
+    """The positions of a group's words: of all content, and of end and padding tokens too where a class is all there
+    is; none where it holds no class."""
+    if not prompt.classes:
+        return []
+    return [position for position, barred in enumerate(_barred(prompt, length, "content")) if not barred]
+
+
 def _barred(prompt: PromptTokens, length: int, rule: Contest | None) -> list[bool]:
     content, starts = set(prompt.content), set(prompt.starts)
     if not prompt.classes:

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.capture.maps import MapGrid
-from diffucurate.generator.attention.capture.processor import Reading
-from diffucurate.generator.attention.settings import Contest, TraceSettings
+from diffucurate.generator.attention.capture.processor import Attended, Reading
+from diffucurate.generator.attention.settings import BUILT_IN, Contest, TraceSettings
+from diffucurate.generator.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,40 @@ class Family(ABC):
         and text are one sequence, since ``layers`` do both there."""
         return [name.replace(".attn2.", ".attn1.") for name in self.layers(settings) if ".attn2." in name]
 
+    def reading_of(self, layer: str) -> Reading:
+        """The kind of attention in a layer, by its processor's name."""
+        return self.reading
+
+    def reference(self) -> str:
+        """The name of the processor of the layer that says how much each layer counts; see ``capture.layer_weights``.
+
+        Raises:
+            ModelError: a family without one.
+        """
+        raise ModelError(
+            f"no reference layer is published for {type(self.pipe).__name__}, by which its layers could be weighed; "
+            "use trace.layers=None"
+        )
+
+    def features(self, seen: Attended) -> Tensor:
+        """(rows, pixels, channels): the reference layer's features, by default its queries, heads side by side."""
+        return seen.query.transpose(1, 2).flatten(2)
+
+    def refiners(self, settings: TraceSettings) -> list[str]:
+        """The names of the processors whose self-attention refines maps."""
+        own = self.self_layers(settings)
+        return own if own else self.layers(settings)
+
+    @property
+    def preset(self) -> TraceSettings:
+        """The settings for which figures are published on this family of models, else those of the built-in model."""
+        return BUILT_IN
+
+    @property
+    def finest(self) -> int:
+        """How much coarser than the latent the finest maps are."""
+        return 1
+
     @abstractmethod
     def parts(self) -> list[TextPart]:
         """The text encoders whose tokens the model reads."""
@@ -93,7 +128,9 @@ class Family(ABC):
     def filled(self, settings: TraceSettings) -> TraceSettings:
         """Settings with the family's defaults filled in."""
         tau = self.tau if settings.tau is None else settings.tau
-        return settings.changed(contest=settings.contest or self.contest, depth=settings.depth or self.depth, tau=tau)
+        contest = settings.contest or ("all" if settings.rescale else self.contest)
+        refine_at = self.finest if settings.layers and settings.refine_at is None else settings.refine_at
+        return settings.changed(contest=contest, depth=settings.depth or self.depth, tau=tau, refine_at=refine_at)
 
     def grid(self, layer: str, latent: tuple[int, int]) -> MapGrid:
         """What a layer's maps are, for latents of this height and width: where text is read by layers of its own."""
@@ -162,6 +199,11 @@ def by_depth(names: Sequence[str], depth: tuple[float, float]) -> list[str]:
     """Those of one stack's layers that lie between two shares of its depth, 0 the first and 1 the last; never none."""
     first, last = (int(share * (len(names) - 1) + 0.5) for share in depth)
     return list(names[first : last + 1])
+
+
+def at_share(names: Sequence[str], share: float) -> str:
+    """The one of a stack's layers that lies at a share of its depth, 0 the first and 1 the last."""
+    return by_depth(names, (share, share))[0]
 
 
 def same_context(context: Tensor, other: Tensor) -> bool:

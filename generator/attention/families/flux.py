@@ -2,7 +2,12 @@
 
 The text is T5's tokens; of CLIP the model gets one vector for the whole prompt. Guidance is a number the model is
 given, so that rows are not doubled; where a negative prompt is painted against all the same, that is a pass of its
-own. By default blocks 15 to 18 of the 19 are read, the last fifth, whose maps are the best (ConceptAttention).
+own. Where settings ask for blocks with one stream (``TraceSettings.single_stream``), those are read too, which come
+after the others: 38 after 19. By default blocks 15 to 18 of the 19 are read, the last fifth, whose maps are the best
+(ConceptAttention).
+
+GoCA's figures are for a model of 57 blocks; in a model of another depth the blocks as far in are taken. Its reference,
+block 27, is one with a single stream, and what counts there is the attention's output before anything is added to it.
 """
 
 from __future__ import annotations
@@ -15,12 +20,18 @@ from torch import Tensor
 
 from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.capture.maps import MapGrid
-from diffucurate.generator.attention.capture.processor import JOINT, Reading
-from diffucurate.generator.attention.families.family import Family, Pass, by_depth, transformer_of
-from diffucurate.generator.attention.settings import Contest, TraceSettings
+from diffucurate.generator.attention.capture.processor import JOINT, SINGLE, Attended, Reading
+from diffucurate.generator.attention.families.family import Family, Pass, at_share, by_depth, transformer_of
+from diffucurate.generator.attention.settings import GOCA_FLUX, Contest, TraceSettings
 
 #: Pixels of the latent that are packed into one token, a side.
 _PACKED = 2
+
+#: Where the names of processors begin, of the blocks with a stream each for image and text and of those with one.
+_TWO_STREAMS, _ONE_STREAM = "transformer_blocks.", "single_transformer_blocks."
+
+#: Of GoCA: the place of the block whose output is the reference, and of those whose self-attention refines.
+_REFERENCE, _REFINERS = 27 / 56, (12 / 56, 18 / 56)
 
 
 class Flux(Family):
@@ -40,8 +51,37 @@ class Flux(Family):
         self._grids: dict[int, MapGrid] = {}
 
     def layers(self, settings: TraceSettings) -> list[str]:
-        names = [name for name in self.model.attn_processors if name.startswith("transformer_blocks.")]
-        return by_depth(names, settings.depth or self.depth)
+        kinds = (_TWO_STREAMS, _ONE_STREAM) if settings.single_stream else (_TWO_STREAMS,)
+        return by_depth(self._named(*kinds), settings.depth or self.depth)
+
+    def reading_of(self, layer: str) -> Reading:
+        return SINGLE if layer.startswith(_ONE_STREAM) else JOINT
+
+    @property
+    def preset(self) -> TraceSettings:
+        return GOCA_FLUX
+
+    @property
+    def finest(self) -> int:
+        return _PACKED
+
+    def reference(self) -> str:
+        return at_share(self._named(_TWO_STREAMS, _ONE_STREAM), _REFERENCE)
+
+    def features(self, seen: Attended) -> Tensor:
+        assert seen.result is not None
+        return seen.result
+
+    def refiners(self, settings: TraceSettings) -> list[str]:
+        if settings.layers is None:
+            return self.layers(settings)
+        published = [at_share(self._named(_TWO_STREAMS, _ONE_STREAM), share) for share in _REFINERS]
+        read = self.layers(settings)
+        return [name for name in published if name in read] or read
+
+    def _named(self, *kinds: str) -> list[str]:
+        """The names of the processors of these kinds of blocks, in their order."""
+        return [name for kind in kinds for name in self.model.attn_processors if name.startswith(kind)]
 
     def parts(self) -> list[TextPart]:
         return [TextPart(self.pipe.tokenizer_2, self.pipe.text_encoder_2)]

@@ -2,6 +2,8 @@
 
 Maps are those of what is painted. A pipeline that is left to choose the nearest of its sizes (its
 ``use_resolution_binning``) resizes and crops the image after that.
+
+GoCA's figures are for PixArt-Sigma of 28 blocks; in a model of another depth the blocks as far in are taken.
 """
 
 from __future__ import annotations
@@ -16,8 +18,19 @@ from torch import Tensor
 from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.capture.maps import MapGrid
 from diffucurate.generator.attention.capture.processor import CROSS, Reading
-from diffucurate.generator.attention.families.family import Family, Pass, by_depth, patches, transformer_of, uncompiled
-from diffucurate.generator.attention.settings import Contest, TraceSettings
+from diffucurate.generator.attention.families.family import (
+    Family,
+    Pass,
+    at_share,
+    by_depth,
+    patches,
+    transformer_of,
+    uncompiled,
+)
+from diffucurate.generator.attention.settings import GOCA_PIXART, Contest, TraceSettings
+
+#: Of GoCA: the place of the block whose queries are the reference, and of the blocks whose self-attention refines.
+_REFERENCE, _REFINERS = 13 / 27, (10 / 27, 17 / 27)
 
 
 class PixArt(Family):
@@ -32,8 +45,24 @@ class PixArt(Family):
         return transformer_of(pipe, PixArtTransformer2DModel)
 
     def layers(self, settings: TraceSettings) -> list[str]:
-        names = [name for name in self.model.attn_processors if name.endswith(".attn2.processor")]
-        return by_depth(names, settings.depth or self.depth)
+        return by_depth(self._named("attn2"), settings.depth or self.depth)
+
+    @property
+    def preset(self) -> TraceSettings:
+        return GOCA_PIXART
+
+    @property
+    def finest(self) -> int:
+        return int(self.model.config.patch_size)
+
+    def reference(self) -> str:
+        return at_share(self._named("attn2"), _REFERENCE)
+
+    def refiners(self, settings: TraceSettings) -> list[str]:
+        return self.self_layers(settings) if settings.layers is None else by_depth(self._named("attn1"), _REFINERS)
+
+    def _named(self, kind: str) -> list[str]:
+        return [name for name in self.model.attn_processors if name.endswith(f".{kind}.processor")]
 
     def parts(self) -> list[TextPart]:
         return [TextPart(self.pipe.tokenizer, self.pipe.text_encoder, prepare=_prepared)]

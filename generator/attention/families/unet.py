@@ -2,19 +2,60 @@
 
 Img2img, inpainting with 9 channels, and models that predict noise or velocity are read alike. XL's two encoders share
 the positions of the context, each with channels of its own.
+
+GoCA's figures are for 1.5 and XL. The layers that it names are taken by their names where a model has them, else those
+at the same place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.capture.maps import MapGrid
 from diffucurate.generator.attention.capture.processor import CROSS, Reading
-from diffucurate.generator.attention.families.family import Family, Pass
-from diffucurate.generator.attention.settings import Contest, TraceSettings
+from diffucurate.generator.attention.families.family import Family, Pass, at_share, uncompiled
+from diffucurate.generator.attention.settings import BUILT_IN, GOCA, Contest, TraceSettings
 from diffucurate.generator.errors import ModelError
+
+
+@dataclass(frozen=True)
+class _Published:
+    """What GoCA reads of a UNet, by the names of its transformers.
+
+    Attributes:
+        reference: whose first layer's queries are the reference.
+        place: where that is among the cross-attention layers of the up blocks, a share of them.
+        refiners: whose self-attention refines.
+    """
+
+    reference: str
+    place: float
+    refiners: tuple[str, ...]
+
+
+#: Of Stable Diffusion 1.5 and 2.x, whose up blocks have 9 such layers.
+_SD = _Published(
+    "up_blocks.2.attentions.1.transformer_blocks.0",
+    4 / 8,
+    tuple(
+        f"{part}.transformer_blocks.0"
+        for part in ("up_blocks.3.attentions.0", "up_blocks.3.attentions.1", "down_blocks.0.attentions.1")
+    ),
+)
+
+#: Of Stable Diffusion XL, whose up blocks have 36.
+_XL = _Published(
+    "up_blocks.1.attentions.0.transformer_blocks.0",
+    30 / 35,
+    (
+        *(f"up_blocks.1.attentions.{k}.transformer_blocks.{n}" for k in (0, 1) for n in (0, 1)),
+        "up_blocks.1.attentions.2.transformer_blocks.0",
+        *(f"down_blocks.1.attentions.0.transformer_blocks.{n}" for n in (0, 1)),
+    ),
+)
 
 
 class UNet(Family):
@@ -40,6 +81,33 @@ class UNet(Family):
         blocks = tuple(f"{block}_block" for block in settings.blocks)
         return [name for name in _cross_attention(self.model) if name.startswith(blocks)]
 
+    @property
+    def preset(self) -> TraceSettings:
+        return GOCA if self._xl or not uncompiled(self.model).config.use_linear_projection else BUILT_IN  # else 2.x
+
+    @property
+    def finest(self) -> int:
+        return 2 ** min(self._level(name) for name in _cross_attention(self.model))
+
+    def reference(self) -> str:
+        up = [name for name in _cross_attention(self.model) if name.startswith("up_blocks.")]
+        published = _XL if self._xl else _SD
+        name = f"{published.reference}.attn2.processor"
+        return name if name in up else at_share(up or _cross_attention(self.model), published.place)
+
+    def refiners(self, settings: TraceSettings) -> list[str]:
+        if settings.layers is None:
+            return self.self_layers(settings)
+        every = [name for name in self.model.attn_processors if name.endswith(".attn1.processor")]
+        published = [f"{name}.attn1.processor" for name in (_XL if self._xl else _SD).refiners]
+        finest = min(self._level(name) for name in every)
+        named = [name for name in published if name in every and self._level(name) == finest]
+        return named or [name for name in every if self._level(name) == finest]
+
+    @property
+    def _xl(self) -> bool:
+        return uncompiled(self.model).config.get("addition_embed_type") == "text_time"
+
     def parts(self) -> list[TextPart]:
         parts, channel = [], 0
         for suffix in ("", "_2"):
@@ -50,10 +118,13 @@ class UNet(Family):
         return parts
 
     def grid(self, layer: str, latent: tuple[int, int]) -> MapGrid:
+        return list(_halved(*latent).values())[self._level(layer)]
+
+    def _level(self, layer: str) -> int:
+        """How often the latent was halved before a layer."""
         part, number, *_ = layer.split(".")
         last = len(self.model.config.down_block_types) - 1
-        level = int(number) if part == "down_blocks" else last - int(number) if part == "up_blocks" else last
-        return list(_halved(*latent).values())[level]
+        return int(number) if part == "down_blocks" else last - int(number) if part == "up_blocks" else last
 
     def read_pass(self, arguments: Mapping[str, Any]) -> Pass:
         latents = arguments["sample"]

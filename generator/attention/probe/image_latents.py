@@ -28,6 +28,11 @@ def check_images(images: Sequence[NDArray[np.uint8]]) -> None:
             raise LabelError(f"image {index} is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
 
 
+def noise_steps(pipe: Any) -> int:
+    """The number of noise steps that a pipeline's model was trained with."""
+    return int(pipe.scheduler.config.get("num_train_timesteps", 1000))
+
+
 def check_timesteps(pipe: Any, timesteps: Sequence[int]) -> None:
     """See that a pipeline's model can denoise images at these noise steps.
 
@@ -35,7 +40,7 @@ def check_timesteps(pipe: Any, timesteps: Sequence[int]) -> None:
         InvalidSetting: timesteps beyond the model's schedule.
         ModelError: a model that needs more than noise, step and prompt.
     """
-    steps = int(pipe.scheduler.config.get("num_train_timesteps", 1000))
+    steps = noise_steps(pipe)
     if not all(0 <= step < steps for step in timesteps):
         raise InvalidSetting("timesteps", list(timesteps), f"this model's noise steps go from 0 to {steps - 1}")
     unet = getattr(pipe, "unet", None)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import lcm
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -55,6 +55,9 @@ class Attribution:
     Raises:
         InvalidSetting: no groups, or groups that do not fit together.
     """
+
+    #: Whether products of queries and keys are read, of which no aggregation is known.
+    products: ClassVar[bool] = False
 
     groups: tuple[Group, ...]
     classes: tuple[str, ...]
@@ -180,10 +183,19 @@ class Keys:
         self._made: dict[str, Tensor] = {}
         self._mask = self._masked()
 
-    def add(self, sums: AttentionAccumulator, layer: str, grid: MapGrid, query: Tensor, scale: float) -> None:
-        """Add one layer's attention of one pass, (images, heads, pixels, width) queries, to ``Attribution.sums``."""
+    def add(
+        self,
+        sums: AttentionAccumulator,
+        layer: str,
+        grid: MapGrid,
+        query: Tensor,
+        scale: float,
+        by_head: Tensor | None = None,
+    ) -> None:
+        """Add one layer's attention of one pass, (images, heads, pixels, width) queries, to ``Attribution.sums``; the
+        heads count as ``AttentionAccumulator.add`` has them."""
         mask = None if self._mask is None else self._mask.to(query.device)
-        sums.add(layer, grid, query, self.of(layer).to(query.device), mask, scale)
+        sums.add(layer, grid, query, self.of(layer).to(query.device), mask, scale, by_head=by_head)
 
     def of(self, layer: str) -> Tensor:
         """(images, heads, tokens, width): all groups' tokens one after the other."""

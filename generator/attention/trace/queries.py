@@ -97,6 +97,13 @@ class StoredQueries:
         """
         asked = settings or TraceSettings()
         filled = attributable(pipe).filled(asked)
+        if asked.aggregated:
+            raise InvalidSetting(
+                "trace.layers",
+                asked.layers,
+                "queries alone do not say how much heads and layers count; use None, and "
+                "neither rescale nor heads='contribution'",
+            )
         if self.refinement is None and asked.tau:
             raise InvalidSetting("trace.tau", asked.tau, "use 0: the trace that kept the queries did not refine")
         if self.refinement is not None and asked.refine_at not in (None, self.refinement.factor):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -37,6 +38,8 @@ class TokenContest(Attribution):
     Attributes:
         named: per prompt the classes that take part; empty where all classes do for all images.
     """
+
+    products: ClassVar[bool] = True
 
     named: tuple[tuple[str, ...], ...] = ()
 
@@ -88,7 +91,9 @@ class ContestSums(AttentionAccumulator):
         readings = self._mixed() * heads / passes  # the sum over heads
         return readings[:, 0::2] - readings[:, 1::2]
 
-    def combine(self, passes: int) -> list[dict[str, NDArray[np.float32]]]:
+    def combine(
+        self, passes: int, by_layer: Mapping[str, Tensor] | None = None
+    ) -> list[dict[str, NDArray[np.float32]]]:
         scores = self.scores(passes).detach().cpu()
         return [self._competed(image, scores[image]) for image in range(self._images)]
 

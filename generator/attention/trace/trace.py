@@ -6,8 +6,7 @@ and keys are added up for the rows of the images that are painted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from math import prod
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -17,13 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffucurate.generator.attention.capture.encoders import Encoders, mentions
-from diffucurate.generator.attention.capture.maps import AttentionAccumulator, MapGrid
-from diffucurate.generator.attention.capture.processor import SELF, Attended, Observer, traced
-from diffucurate.generator.attention.capture.self_attention import SelfAttention
+from diffucurate.generator.attention.capture.maps import AttentionAccumulator
+from diffucurate.generator.attention.capture.rescaling import stretched
 from diffucurate.generator.attention.capture.tokens import PromptTokens
 from diffucurate.generator.attention.families import Pass, family_of, same_context
-from diffucurate.generator.attention.settings import QuerySettings, TraceSettings
+from diffucurate.generator.attention.families.presets import preset_of
+from diffucurate.generator.attention.settings import BUILT_IN, QuerySettings, TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution, Keys, attributable
+from diffucurate.generator.attention.trace.layer_readers import LayerReaders
+from diffucurate.generator.attention.trace.pass_choice import PassChoice
 from diffucurate.generator.attention.trace.queries import StoredQueries
 from diffucurate.generator.attention.trace.query_keeper import QueryKeeper
 from diffucurate.generator.errors import InvalidSetting, ModelError
@@ -50,7 +51,8 @@ class AttentionTrace:
             made before, direct calls of the model). By default they are read where the text encoders get them.
         ids: in place of prompts, their token ids for each of the pipeline's tokenizers, where embeddings were made
             of several contexts one after the other (``prompt_weights.weighted``).
-        settings: what is read, and how it is combined.
+        settings: what is read, and how it is combined. By default what suits the model (``families.presets``), and
+            ``BUILT_IN`` where queries are kept or tokens compete, for which nothing else is known.
         attribution: what the pixels are attributed to in place of the prompts' words: another text, any words,
             learned tokens. Which prompts are painted need not be known then.
         keep: which of the pixels' queries are kept for ``queries``, to attribute them to any text afterwards.
@@ -77,30 +79,20 @@ class AttentionTrace:
         self._family = family_of(pipe) if attribution is None and keep is None else attributable(pipe)
         self._keeper = None if keep is None else QueryKeeper(self._family, keep)
         #: The settings with what they leave to the model's family filled in.
-        self.settings = self._family.filled(settings or TraceSettings())
+        self.settings = self._family.filled(self._chosen(settings))
         self._encoders = Encoders(self._family.parts(), [prompts] if isinstance(prompts, str) else prompts, ids)
-        self._layers = self._family.layers(self.settings)
+        self._readers = LayerReaders(self._family, self.settings, self._keeper)
+        self._choice = PassChoice(pipe.scheduler, self._family.schedule, self.settings)
         self._saved: dict[str, Any] = {}
         self._handle: Any = None
-        self._sums: AttentionAccumulator | None = None
-        self._refinement: SelfAttention | None = None
-        if self.settings.tau:
-            self._refinement = SelfAttention(self.settings.refine_at, self.settings.refine_noise or (0.0, 1.0))
-        self._keys: Keys | None = None  # of the attribution
         self._context: Any = None  # of the first pass
-        self._pass: Pass | None = None
-        self._counts = self._kept = self._refines = False  # how the pass is used
-        self._by_level = False  # whether the passes that refine are chosen by their noise
         self._passes = self._counted = self._images = self._encoded = 0
         self._absent: list[tuple[str, ...]] = []
 
     def __enter__(self) -> AttentionTrace:
         model = self._family.model
         self._saved = dict(model.attn_processors)
-        watched = {name: traced(self._saved[name], self._family.reading, self._reader(name)) for name in self._layers}
-        if self._refinement is not None:
-            for name in self._family.self_layers(self.settings):
-                watched[name] = traced(self._saved[name], SELF, self._self_reader(name, self._refinement))
+        watched = self._readers.processors(self._saved)
         self._handle = model.register_forward_pre_hook(self._begin_pass, with_kwargs=True)
         self._encoders.listen()
         model.set_attn_processor({**self._saved, **watched})
@@ -127,29 +119,32 @@ class AttentionTrace:
         Raises:
             ModelError: nothing was traced, or nothing of what the settings ask for.
         """
-        if self._sums is None:
+        sums, refinement = self._readers.sums, self._readers.refinement
+        if sums is None:
             raise ModelError("nothing was traced: call the pipeline inside the trace's `with` block")
-        if self._sums.wanted and self._sums.empty:
+        if sums.wanted and sums.empty:
             raise ModelError(
                 f"none of the {self._passes} passes through the model had attention that the settings ask for "
                 f"({self.settings}); widen them"
             )
-        maps = self._sums.combine(self._counted)
-        if self._refinement is None or not self._sums.wanted:
+        weights = self._readers.weights
+        maps = sums.combine(self._counted, None if weights is None else weights.of(sums.layers))
+        if refinement is None or not sums.wanted:
             return maps
-        if self._refinement.empty and self.settings.refine_at is not None:
+        if refinement.empty and self.settings.refine_at is not None:
             raise ModelError(
                 f"the model's {'/'.join(self.settings.blocks)} blocks have no self-attention "
                 f"{self.settings.refine_at} times coarser than the latent; use another trace.refine_at"
             )
-        return self.refined(maps)
+        refined = self.refined(maps)
+        return [_stretched(classes) for classes in refined] if self.settings.rescale else refined
 
     def refined(self, maps: Sequence[Mapping[str, NDArray[np.float32]]]) -> list[dict[str, NDArray[np.float32]]]:
         """Maps of any origin, one mapping class -> (h, w) map >= 0 per image, refined as ``maps`` are: by the
         self-attention that was read, at its size; as they are where none was."""
-        if self._refinement is None:
+        if self._readers.refinement is None:
             return [dict(classes) for classes in maps]
-        return self._refinement.refine(maps, self.settings.tau or 0, self.settings.inflation)
+        return self._readers.refinement.refine(maps, self.settings.tau or 0, self.settings.inflation)
 
     def absent(self) -> list[tuple[str, ...]]:
         """The asked-for classes that each image's prompt does not mention within the text encoders' context."""
@@ -163,16 +158,27 @@ class AttentionTrace:
         """
         if self._keeper is None:
             raise ModelError("this trace kept no queries; open it as AttentionTrace(..., keep=QuerySettings())")
-        return self._keeper.stored(self._refinement)
+        return self._keeper.stored(self._readers.refinement)
+
+    def _chosen(self, settings: TraceSettings | None) -> TraceSettings:
+        """The settings to use where these were given."""
+        products = self._attribution is not None and self._attribution.products
+        if settings is None:
+            return BUILT_IN if self._keeper is not None or products else preset_of(self._pipe)
+        return (
+            settings.changed(heads=None, layers=None, rescale=False) if products and settings.aggregated else settings
+        )
 
     @torch.compiler.disable
     def _begin_pass(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._pass = None
+        readers = self._readers
+        readers.begin_pass(None)
         current = self._family.read_pass(self._family.named(args, kwargs))
         if current is None:
             return
-        if self._sums is None:
-            self._sums = self._find_classes(current)
+        if readers.sums is None:
+            readers.sums = self._find_classes(current)
+            readers.images = self._images
         elif self._encoders.calls > self._encoded:
             raise ModelError("a trace covers one run of a pipeline; open a new AttentionTrace for the next")
         elif self._family.guided_apart and not same_context(current.context, self._context):
@@ -181,21 +187,18 @@ class AttentionTrace:
         if rows not in (self._images, 2 * self._images):
             raise ModelError(f"the model was called with {rows} images after {self._images}; trace one batch at once")
         self._passes += 1
-        wanted = self._sums.wanted or self._keeper is not None
-        self._counts = wanted and current.within(self.settings.noise)
-        self._kept = self._keeper is not None and self._keeper.begin(current)
-        self._counted += self._counts
-        self._refines = wanted and self._refinement is not None and self._is_due(current, self._refinement)
-        self._pass = current if self._counts or self._kept or self._refines else None
-
-    def _is_due(self, current: Pass, refinement: SelfAttention) -> bool:
-        """Whether a pass's self-attention is read: by its noise, where the schedule has such passes at all."""
-        reach = self.settings.refine_noise
-        if self._passes == 1 and reach is not None:
-            steps = self._pipe.scheduler.timesteps  # None before a schedule is set, as direct calls may leave it
-            levels = [] if steps is None else (torch.as_tensor(steps) / self._family.schedule).tolist()
-            self._by_level = any(reach[0] <= level <= reach[1] for level in levels)
-        return refinement.due(current.level) if self._by_level else self._counts
+        self._choice.begin(current)
+        wanted = readers.sums.wanted or self._keeper is not None
+        counts = wanted and self._choice.counts(current)
+        kept = self._keeper is not None and self._keeper.begin(current)
+        if counts and self.settings.pass_at is not None:  # it is the nearest so far
+            readers.forget()
+            self._counted = 0
+        self._counted += counts
+        refines = (
+            wanted and readers.refinement is not None and self._choice.refines(current, counts, readers.refinement)
+        )
+        readers.begin_pass(current, counts=counts, kept=kept, refines=refines)
 
     def _find_classes(self, first: Pass) -> AttentionAccumulator:
         """The tokens of all classes in the prompts that are painted, known from the first pass."""
@@ -206,7 +209,7 @@ class AttentionTrace:
         if count and self._images % count:
             raise ModelError(f"the model was called with {self._images} images for {count} prompts")
         if self._attribution is not None:
-            self._keys = Keys(self._attribution, self._family, self._images)
+            self._readers.keys = Keys(self._attribution, self._family, self._images)
             self._absent = self._attribution.absent(self._images)
             return self._attribution.sums(self._images, self.settings)
         length = first.context.shape[1]
@@ -239,58 +242,10 @@ class AttentionTrace:
         half, rest = divmod(latents.shape[0], 2)
         return not rest and half >= max(1, prompts) and torch.equal(latents[:half], latents[half:])
 
-    def _reader(self, layer: str) -> Callable[[int], Observer | None]:
-        """The ``begin`` of a layer's processor: it returns the observer of the queries and keys of a call."""
 
-        def begin(pixels: int) -> Observer | None:
-            grid, sums = self._grid(layer, pixels), self._sums
-            if grid is None or sums is None:
-                return None
-            counts = self._counts and sums.wanted and self.settings.reads(grid.factor)
-            keeper = self._keeper if self._kept and self._keeper and self._keeper.settings.reads(grid.factor) else None
-            if not counts and keeper is None:
-                return None
-
-            def observe(seen: Attended) -> None:
-                rows = slice(seen.query.shape[0] - self._images, None)  # the unconditional half comes first
-                query = seen.query[rows, :, : prod(grid.size)]  # reference images follow the painted one
-                if keeper is not None:
-                    keeper.add(layer, grid, query, seen.scale)
-                if not counts:
-                    return
-                if self._keys is not None:
-                    self._keys.add(sums, layer, grid, query, seen.scale)
-                    return
-                mask = None if seen.mask is None else seen.mask[rows]
-                rivals = None if seen.rivals is None else seen.rivals[rows]
-                sums.add(layer, grid, query, seen.key[rows], mask, seen.scale, rivals)
-                refinement = self._refinement if self._refines else None
-                if rivals is not None and refinement is not None and refinement.reads(grid):
-                    refinement.add(grid, query, rivals[:, :, : prod(grid.size)], seen.scale)
-
-            return observe
-
-        return begin
-
-    def _self_reader(self, layer: str, refinement: SelfAttention) -> Callable[[int], Observer | None]:
-        """The same for a layer by which pixels attend to each other alone."""
-
-        def begin(pixels: int) -> Observer | None:
-            grid = self._grid(layer, pixels)
-            if grid is None or not self._refines or not refinement.reads(grid):
-                return None
-
-            def observe(seen: Attended) -> None:
-                refinement.add(grid, seen.query[-self._images :], seen.key[-self._images :], seen.scale)
-
-            return observe
-
-        return begin
-
-    def _grid(self, layer: str, pixels: int) -> MapGrid | None:
-        """The size of a layer with so many pixels; None where the pass is not used."""
-        if self._pass is None:
-            return None
-        if pixels not in self._pass.grids:
-            raise ModelError(f"{layer} has {pixels} pixels, which do not fit the latent; it cannot be traced")
-        return self._pass.grids[pixels]
+def _stretched(classes: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """Maps with their ranges brought to [0, 1]."""
+    if not classes:
+        return {}
+    maps = stretched(torch.from_numpy(np.stack(list(classes.values()))))
+    return dict(zip(classes, maps.numpy(), strict=True))

@@ -363,8 +363,11 @@ def test_depth_is_a_share(count: int, depth: tuple[float, float], blocks: list[i
 
 
 def test_settings_say_what_was_left_to_the_family(made: Callable[[str], Any]) -> None:
-    assert AttentionTrace(made("flux"), CLASSES).settings == TraceSettings(contest="all", depth=(15 / 18, 1.0), tau=0)
-    assert AttentionTrace(made("xl"), CLASSES).settings == TraceSettings(contest="content", tau=1)
+    plain = TraceSettings()
+    flux = AttentionTrace(made("flux"), CLASSES, settings=plain).settings
+    assert flux == TraceSettings(contest="all", depth=(15 / 18, 1.0), tau=0)
+    xl = AttentionTrace(made("xl"), CLASSES, settings=plain).settings
+    assert xl == TraceSettings(contest="content", tau=1)
     own = TraceSettings(contest="no-start", depth=(0.0, 0.5), tau=2)
     assert AttentionTrace(made("sd3"), CLASSES, settings=own).settings == own
 
@@ -394,7 +397,11 @@ def test_each_head_apart_in_a_joint_sequence(made: Callable[[str], Any]) -> None
     words = ["a", "red", "car", "and", "a", "bus", "by", "a", "tree", "at", "night", "in", "fog"]
     many = {**{word: [word] for word in words}, "car and": ["car and"]}
     found = []
-    for classes, settings in ((CLASSES, TraceSettings(upsampling="bicubic")), (CLASSES, None), (many, None)):
+    for classes, settings in (
+        (CLASSES, TraceSettings(upsampling="bicubic")),
+        (CLASSES, TraceSettings()),
+        (many, TraceSettings()),
+    ):
         with AttentionTrace(pipe, classes, settings=settings) as trace:
             paint(pipe, [" ".join(words)], **options)
         found.append(trace.maps()[0])

@@ -73,7 +73,7 @@ def test_an_image_does_not_depend_on_its_batch(pipe: Any) -> None:
         assert one.job == other.job
         assert np.abs(one.image.astype(int) - other.image).max() <= 1
         for label, heat in one.heatmaps.items():
-            np.testing.assert_allclose(heat, other.heatmaps[label], rtol=1e-3)
+            np.testing.assert_allclose(heat, other.heatmaps[label], rtol=1e-3, atol=1e-3)  # of maps from 0 to 1
 
 
 def test_an_image_is_the_pipelines_own(pipe: Any) -> None:

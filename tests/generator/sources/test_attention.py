@@ -12,7 +12,7 @@ from PIL import Image
 from untrained import untrained_flux
 
 from diffucurate.generator.attention.class_tokens.token_training import learn_token, learn_tokens
-from diffucurate.generator.attention.settings import TraceSettings
+from diffucurate.generator.attention.settings import BUILT_IN, TraceSettings
 from diffucurate.generator.errors import InvalidSetting, LabelError, ModelError
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import LabelSettings
@@ -176,7 +176,7 @@ def test_tokens_find_their_classes_where_the_prompt_names_them(model: str, image
     upper = [np.arange(image.shape[0])[:, None] + np.zeros(image.shape[:2]) < image.shape[0] / 2 for image in images]
     tokens = learn_tokens(load_pipeline(model, "cpu"), images, [{"bus": mask, "car": ~mask} for mask in upper])
     prompts = ["a red car", None, "a car and an umbrella"]
-    by_words = AttentionSource(CLASSES, model, "cpu").heatmaps(images, prompts)
+    by_words = AttentionSource(CLASSES, model, "cpu", trace=BUILT_IN).heatmaps(images, prompts)
     source = AttentionSource(CLASSES, model, "cpu", tokens=tokens)
     found = source.heatmaps(images, prompts)
     assert [list(maps) for maps in found] == [list(maps) for maps in by_words]
@@ -199,7 +199,9 @@ def test_tokens_find_their_classes_where_the_prompt_names_them(model: str, image
 def test_tokens_where_the_classes_need_several_prompts(model: str, images: list[np.ndarray]) -> None:
     many = {f"{word} {k}": [f"{word} {k}"] for word in ("car", "bus", "tree") for k in range(9)}
     tokens = learn_tokens(load_pipeline(model, "cpu"), images[:1], [{"car 0": images[0][..., 0] > 128}])
-    (plain,), (found,) = (AttentionSource(many, model, "cpu", tokens=own).heatmaps(images[:1]) for own in ({}, tokens))
+    (plain,), (found,) = (
+        AttentionSource(many, model, "cpu", trace=BUILT_IN, tokens=own).heatmaps(images[:1]) for own in ({}, tokens)
+    )
     assert [name for name in many if not np.allclose(plain[name], found[name], rtol=1e-4)] == ["car 0"]
     assert list(found) == list(many)
 

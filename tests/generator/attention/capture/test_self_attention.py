@@ -296,7 +296,7 @@ def test_cells_are_the_smallest_that_fit(size: tuple[int, int], side: int) -> No
         return 4 * math.prod(size) * math.ceil(size[0] / side) * math.ceil(size[1] / side) / 2**20
 
     assert mib(side) <= 16 and (side == 1 or mib(side - 1) > 16)
-    assert self_attention._cell_side(size, 16 * 2**20) == side
+    assert self_attention.cell_side(size, 16 * 2**20) == side
 
 
 @pytest.mark.parametrize("size", [(12, 12), (13, 9), (4, 21)])

@@ -11,6 +11,7 @@ from diffusers import DDPMScheduler
 
 from diffucurate.generator.attention.probe.contrast import contrasted, contrasts, smoothed, without
 from diffucurate.generator.attention.probe.image_latents import denoise_once, encode
+from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.sources.attention_source import AttentionSource
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny import real_scenes
@@ -116,7 +117,9 @@ def test_where_the_prompt_is_known_unless_asked_otherwise(make_pipe: Any, tmp_pa
     images = [scene.image for scene in real_scenes(2, seed=5)]
     classes, prompts = {"car": ["car"], "bus": ["bus"]}, ["a car", None]
     usual, always, never = (
-        AttentionSource(classes, str(tmp_path), "cpu", contrast=contrast).heatmaps(images, prompts)
+        AttentionSource(classes, str(tmp_path), "cpu", trace=TraceSettings(), contrast=contrast).heatmaps(
+            images, prompts
+        )
         for contrast in (None, True, False)
     )
 

@@ -157,7 +157,7 @@ def test_a_class_in_two_groups_has_the_mean_over_its_tokens(made: Callable[[str]
     one, other = torch.randn(2, 2, 32, generator=torch.Generator().manual_seed(3)).unbind()
     first, second = (Attribution.from_embeddings({"cat": states}) for states in (one, other))
     for attribution in (first, second, first + second):
-        with AttentionTrace(pipe, attribution=attribution) as trace:
+        with AttentionTrace(pipe, attribution=attribution, settings=TraceSettings()) as trace:
             paint(pipe)
         found.append(trace.maps()[1]["cat"])
     np.testing.assert_allclose((found[0] + found[1]) / 2, found[2], rtol=1e-5)

@@ -283,7 +283,7 @@ def test_maps_do_not_depend_on_the_processor(pipe: Any, processor: str) -> None:
     found = []
     for name in ("sdpa", processor):
         PROCESSORS[name](pipe)
-        with AttentionTrace(pipe, CLASSES) as trace:
+        with AttentionTrace(pipe, CLASSES, settings=TraceSettings()) as trace:
             paint(pipe)
         found.append(trace.maps()[0]["piano"])
     np.testing.assert_allclose(*found, rtol=1e-3)
@@ -313,11 +313,11 @@ def test_any_context_length(make_pipe: Callable[..., Any]) -> None:
 
 
 def test_each_image_is_traced_as_if_alone(pipe: Any) -> None:
-    with AttentionTrace(pipe, CLASSES) as trace:
+    with AttentionTrace(pipe, CLASSES, settings=TraceSettings()) as trace:
         paint(pipe, num_images_per_prompt=2)
     together = trace.maps()
     for index, prompt in enumerate([PROMPTS[0], PROMPTS[0], PROMPTS[1], PROMPTS[1]]):
-        with AttentionTrace(pipe, CLASSES) as trace:
+        with AttentionTrace(pipe, CLASSES, settings=TraceSettings()) as trace:
             pipe(
                 prompt,
                 generator=torch.Generator().manual_seed(7 + index),

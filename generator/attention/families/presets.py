@@ -1,0 +1,21 @@
+"""Which settings a pipeline is traced with unless others are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diffucurate.generator.attention.families import family_of
+from diffucurate.generator.attention.settings import BUILT_IN, TraceSettings
+from diffucurate.generator.models.built_in import is_built_in
+
+
+def preset_of(pipe: Any) -> TraceSettings:
+    """``BUILT_IN`` for the built-in model, whose settings were chosen on its own scenes. For other models those for
+    which figures are published on their family: GoCA for Stable Diffusion 1.x, XL, PixArt and Flux. For families
+    without such figures (Stable Diffusion 2.x, 3 and 3.5), ``BUILT_IN`` with what their ``Family`` knows better.
+
+    Raises:
+        ModelError: a pipeline of no family that can be traced.
+    """
+    family = family_of(pipe)
+    return BUILT_IN if is_built_in(pipe) else family.preset
