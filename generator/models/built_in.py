@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 #: Pipeline, segmenters, words and training curves.
 WEIGHTS = Path(__file__).parents[1] / "tiny" / "weights"
@@ -12,13 +11,6 @@ WEIGHTS = Path(__file__).parents[1] / "tiny" / "weights"
 def pipeline_folder() -> Path:
     """The folder of the built-in text-to-image model, in diffusers' own format."""
     return WEIGHTS / "pipeline"
-
-
-def is_built_in(pipe: Any) -> bool:
-    """Whether a pipeline paints with the built-in model, whatever its class: its UNet was loaded from that folder."""
-    unet = getattr(pipe, "unet", None)
-    origin = getattr(getattr(unet, "config", None), "_name_or_path", "")
-    return bool(origin) and Path(origin).resolve() == (pipeline_folder() / "unet").resolve()
 
 
 def yolo_path() -> Path:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from diffucurate.generator.attention.families import family_of
 from diffucurate.generator.attention.settings import BUILT_IN, TraceSettings
-from diffucurate.generator.models.built_in import is_built_in
+from diffucurate.generator.models.built_in import pipeline_folder
 
 
 def preset_of(pipe: Any) -> TraceSettings:
@@ -19,3 +20,10 @@ def preset_of(pipe: Any) -> TraceSettings:
     """
     family = family_of(pipe)
     return BUILT_IN if is_built_in(pipe) else family.preset
+
+
+def is_built_in(pipe: Any) -> bool:
+    """Whether a pipeline paints with the built-in model, whatever its class: its UNet was loaded from that folder."""
+    unet = getattr(pipe, "unet", None)
+    origin = getattr(getattr(unet, "config", None), "_name_or_path", "")
+    return bool(origin) and Path(origin).resolve() == (pipeline_folder() / "unet").resolve()

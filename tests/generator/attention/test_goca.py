@@ -25,7 +25,7 @@ from goca_reference import (
 )
 from untrained import untrained_flux, untrained_sd3, untrained_tokenizer
 
-from diffucurate.generator.attention.families.presets import preset_of
+from diffucurate.generator.attention.families.presets import is_built_in, preset_of
 from diffucurate.generator.attention.settings import (
     BUILT_IN,
     GOCA,
@@ -38,7 +38,6 @@ from diffucurate.generator.attention.trace.attribution import Attribution
 from diffucurate.generator.attention.trace.token_contest import TokenContest
 from diffucurate.generator.attention.trace.trace import AttentionTrace
 from diffucurate.generator.errors import InvalidSetting, ModelError
-from diffucurate.generator.models.built_in import is_built_in
 from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.painting.img2img import for_task
 
