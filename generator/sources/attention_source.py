@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.attention.class_tokens.calibration import mean_of_peaks
 from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken, embeddings, find_token
+from diffucurate.generator.attention.families import Flux, family_of
 from diffucurate.generator.attention.families.presets import preset_of
 from diffucurate.generator.attention.probe.class_evidence import Evidence, Heatmaps, gather
 from diffucurate.generator.attention.probe.contrast import contrasted
+from diffucurate.generator.attention.probe.flux_images import Way, flux_maps
 from diffucurate.generator.attention.probe.image_latents import (
     check_images,
     check_timesteps,
@@ -28,7 +30,7 @@ from diffucurate.generator.attention.probe.image_latents import (
 )
 from diffucurate.generator.attention.settings import BUILT_IN, TraceSettings
 from diffucurate.generator.attention.trace.attribution import attributable
-from diffucurate.generator.errors import InvalidSetting, LabelError
+from diffucurate.generator.errors import InvalidSetting, LabelError, ModelError
 from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
@@ -62,10 +64,15 @@ class AttentionSource:
             prompt, as ever.
         contrast: whether to ask the model once more without each class of a prompt (``attention.contrast``), which
             finds more of an object and takes as many passes again for each class. By default for images whose prompt
-            is known, not for those that are asked for all classes.
+            is known, not for those that are asked for all classes. With Flux there is none.
+        by: what a Flux model finds classes by: "words" of the prompt, or "concepts" (``attention.concepts``), the first
+            phrase of each class, which the prompt need not contain. Words by default: published figures are better
+            (VOC 2012 mIoU 70.7, GoCA). Where a prompt is known, only classes that it mentions are looked for, as ever.
+        background: concepts that compete with the classes for the pixels.
 
     Raises:
-        InvalidSetting: no classes, a class without phrases, no timesteps, a token of no class, or an unknown one.
+        InvalidSetting: no classes, a class without phrases, no timesteps, a token of no class, or an unknown one;
+            concepts together with tokens or contrast.
         ModelError: a token's file is broken.
     """
 
@@ -84,11 +91,15 @@ class AttentionSource:
         batch_size: int | None = None,
         tokens: Mapping[str, ClassToken | str] | None = None,
         contrast: bool | None = None,
+        by: Way = "words",
+        background: Sequence[str] = ("background",),
     ) -> None:
         if not classes or not all(classes.values()):
             raise InvalidSetting("classes", dict(classes), "name at least one class, each with at least one phrase")
         if timesteps is not None and not timesteps:
             raise InvalidSetting("timesteps", list(timesteps), "name at least one noise step, such as 200")
+        if by == "concepts" and (tokens or contrast):
+            raise InvalidSetting("by", by, "concepts go neither with learned tokens nor with contrast; leave these out")
         for label in tokens or {}:
             if label not in classes:
                 raise InvalidSetting(
@@ -108,7 +119,7 @@ class AttentionSource:
         self._trace = BUILT_IN if trace is None and self._tokens else trace
         self._timesteps = None if timesteps is None else tuple(timesteps)
         self._seed, self._batch_size = seed, batch_size
-        self._contrast = contrast
+        self._contrast, self._by, self._background = contrast, by, tuple(background)
 
     def from_maps(
         self, heatmaps: Mapping[str, NDArray[np.floating]], image: NDArray[np.uint8], prompt: str | None = None
@@ -145,8 +156,8 @@ class AttentionSource:
 
         Raises:
             LabelError: an image of another shape or dtype, or another number of prompts than of images.
-            ModelError: a model that cannot be loaded, traced or used for this.
-            InvalidSetting: timesteps beyond the model's schedule.
+            ModelError: a model that cannot be loaded, traced or used for this, or concepts of another one than Flux.
+            InvalidSetting: timesteps beyond the model's schedule, or contrast by Flux.
         """
         check_images(images)
         prompts = [None] * len(images) if prompts is None else list(prompts)
@@ -157,6 +168,11 @@ class AttentionSource:
         check_timesteps(pipe, timesteps)
         for token in self._tokens.values():
             token.check(attributable(pipe))
+        family = family_of(pipe)
+        if isinstance(family, Flux):
+            return self._by_flux(pipe, images, prompts, trace, timesteps)
+        if self._by == "concepts":
+            raise ModelError(f"concepts can be traced in Flux models alone, and {type(pipe).__name__} is none")
 
         heatmaps: list[Heatmaps] = [{} for _ in images]
         rows: dict[tuple[tuple[int, int], bool], list[_Row]] = defaultdict(list)
@@ -174,6 +190,29 @@ class AttentionSource:
                 found = self._look(pipe, [images[row.image] for row in batch], batch, size, contrast, trace, timesteps)
                 for row, maps in zip(batch, found, strict=True):
                     heatmaps[row.image].update(maps)
+        return heatmaps
+
+    def _by_flux(
+        self,
+        pipe: Any,
+        images: Sequence[NDArray[np.uint8]],
+        prompts: Sequence[str | None],
+        trace: TraceSettings,
+        timesteps: Sequence[int],
+    ) -> list[Heatmaps]:
+        """The maps of images by a Flux model, one image after the other."""
+        if self._contrast:
+            raise InvalidSetting("contrast", True, "Flux models are not asked for it; leave it out")
+        names, levels = class_prompts(self.classes, pipe.tokenizer_2), [step / noise_steps(pipe) for step in timesteps]
+        heatmaps: list[Heatmaps] = []
+        for image, prompt in zip(images, prompts, strict=True):
+            maps: Heatmaps = {}
+            for text in names if prompt is None else [prompt]:
+                classes = {label: self.classes[label] for label in find_phrases(text, self.classes)}
+                if classes:
+                    how = (levels, self._seed, trace, self._by, self._background)
+                    maps.update(flux_maps(pipe, image, text, classes, *how))
+            heatmaps.append(maps)
         return heatmaps
 
     def _how(self, pipe: Any) -> tuple[TraceSettings, tuple[int, ...]]:

@@ -14,6 +14,7 @@ from diffusers import DDPMScheduler
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diffucurate.generator.attention.families import Flux, family_of
 from diffucurate.generator.errors import InvalidSetting, LabelError, ModelError
 
 
@@ -34,7 +35,7 @@ def noise_steps(pipe: Any) -> int:
 
 
 def check_timesteps(pipe: Any, timesteps: Sequence[int]) -> None:
-    """See that a pipeline's model can denoise images at these noise steps.
+    """See that a pipeline's model can denoise images at these noise steps: a UNet here, Flux in ``flux_images``.
 
     Raises:
         InvalidSetting: timesteps beyond the model's schedule.
@@ -44,6 +45,8 @@ def check_timesteps(pipe: Any, timesteps: Sequence[int]) -> None:
     if not all(0 <= step < steps for step in timesteps):
         raise InvalidSetting("timesteps", list(timesteps), f"this model's noise steps go from 0 to {steps - 1}")
     unet = getattr(pipe, "unet", None)
+    if unet is None and isinstance(family_of(pipe), Flux):
+        return
     if (
         unet is None
         or unet.config.get("addition_embed_type") is not None
@@ -51,13 +54,13 @@ def check_timesteps(pipe: Any, timesteps: Sequence[int]) -> None:
     ):
         raise ModelError(
             f"{type(pipe).__name__} needs more than a prompt to look at an image; "
-            "to label images painted elsewhere use a Stable Diffusion 1.x or 2.x text-to-image model"
+            "to label images painted elsewhere use a Stable Diffusion 1.x or 2.x or Flux text-to-image model"
         )
 
 
 def encode(pipe: Any, images: Sequence[NDArray[np.uint8]], size: tuple[int, int]) -> Tensor:
     """(images, channels, h, w): the latents of images resized to (width, height) ``size``, without noise."""
-    pixels = torch.from_numpy(np.stack([_resized(image, size) for image in images])).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(np.stack([resized_image(image, size) for image in images])).permute(0, 3, 1, 2)
     pixels = pixels.to(pipe.device, pipe.vae.dtype)
     return pipe.vae.encode(pixels / 127.5 - 1).latent_dist.mode() * pipe.vae.config.scaling_factor
 
@@ -122,7 +125,8 @@ def working_size(pipe: Any, width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * scale / unit)) * unit, max(1, round(height * scale / unit)) * unit
 
 
-def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def resized_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """An (H, W, 3) image at (width, height) ``size``."""
     smaller = size[0] * size[1] < image.shape[0] * image.shape[1]
     resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
     return np.asarray(resized, np.uint8)

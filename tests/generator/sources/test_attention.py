@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from untrained import untrained_flux
+from untrained import untrained_sd3
 
 from diffucurate.generator.attention.class_tokens.token_training import learn_token, learn_tokens
 from diffucurate.generator.attention.settings import BUILT_IN, TraceSettings
@@ -152,8 +152,8 @@ def test_models_that_need_more_than_a_prompt(model: str, images: list[np.ndarray
 
 
 def test_models_without_a_unet(tokenizer: Any, images: list[np.ndarray], tmp_path: Path) -> None:
-    untrained_flux(tokenizer).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="FluxPipeline needs more than a prompt"):
+    untrained_sd3(tokenizer).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="StableDiffusion3Pipeline needs more than a prompt"):
         AttentionSource(CLASSES, str(tmp_path), "cpu").label(images)
 
 

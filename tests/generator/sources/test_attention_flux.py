@@ -1,0 +1,104 @@
+"""Labels of photographs and of painted images by a Flux model: by words, and by concepts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from untrained import untrained_flux, untrained_pipeline
+
+from diffucurate.generator.attention.concepts import ConceptTrace
+from diffucurate.generator.attention.families.presets import preset_of
+from diffucurate.generator.attention.probe.flux_images import flux_size
+from diffucurate.generator.errors import InvalidSetting, ModelError
+from diffucurate.generator.models.load import load_pipeline, release_models
+from diffucurate.generator.sources.attention_source import AttentionSource
+from diffucurate.generator.tiny import real_scenes
+
+CLASSES = {"car": ["car", "sedan"], "bus": ["bus"], "umbrella": ["umbrella"]}
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    path: Path = tmp_path_factory.mktemp("flux")
+    untrained_flux(tokenizer, singles=3).save_pretrained(path)
+    load_pipeline(str(path), "cpu").default_sample_size = 16  # 128 px, not the 1,024 of a real one
+    yield str(path)
+    release_models()
+
+
+@pytest.fixture(scope="module")
+def images(model: str) -> list[np.ndarray]:
+    """Two as if from cameras, and one that the model painted."""
+    scenes = [scene.image for scene in real_scenes(2, seed=5)]
+    sizes = [(128, 128), (90, 41)]
+    photographs = [np.asarray(Image.fromarray(image).resize(size)) for image, size in zip(scenes, sizes, strict=True)]
+    pipe = load_pipeline(model, "cpu")
+    painted = pipe("a bus", num_inference_steps=1, height=64, width=96, output_type="np", max_sequence_length=30)
+    return [*photographs, (painted.images[0] * 255).astype(np.uint8)]
+
+
+@pytest.mark.parametrize("by", ["words", "concepts"])
+def test_labels(model: str, images: list[np.ndarray], by: Any) -> None:
+    source = AttentionSource(CLASSES, model, "cpu", by=by)
+    prompts = ["a red car", None, "a bus by a tree"]
+    maps = source.heatmaps(images, prompts)
+    assert [list(each) for each in maps] == [["car"], ["car", "bus", "umbrella"], ["bus"]]
+    assert [next(iter(each.values())).shape for each in maps] == [(8, 8), (5, 12), (7, 10)]
+    for each in maps:
+        for heat in each.values():
+            assert heat.dtype == np.float32 and np.isfinite(heat).all() and heat.min() >= 0 and heat.max() <= 1
+            assert np.ptp(heat) > 1e-3
+    labels = source.label(images, prompts)
+    assert [each.semantic.shape for each in labels] == [image.shape[:2] for image in images]
+    again = source.heatmaps(images[1:2])
+    assert all(np.array_equal(again[0][label], heat) for label, heat in maps[1].items())
+    assert source.heatmaps(images[:1], ["a tree"]) == [{}]
+
+
+def test_concepts_are_those_of_a_trace_of_the_noised_image(model: str, images: list[np.ndarray]) -> None:
+    """Written out: encode, pack, a straight line to the noise, one pass."""
+    pipe = load_pipeline(model, "cpu")
+    found = AttentionSource(CLASSES, model, "cpu", by="concepts", background=["road", "sky"], seed=3)
+    (maps,) = found.heatmaps(images[:1], ["a car and a bus"])
+    with torch.no_grad():
+        pixels = torch.from_numpy(images[0].copy()).permute(2, 0, 1)[None] / 127.5 - 1
+        latents = pipe.vae.encode(pixels).latent_dist.mode()
+        latents = (latents - pipe.vae.config.shift_factor) * pipe.vae.config.scaling_factor
+        packed = latents.reshape(1, 4, 8, 2, 8, 2).permute(0, 2, 4, 1, 3, 5).reshape(1, 64, 16)
+        noise = torch.randn(packed.shape, generator=torch.Generator().manual_seed(3))
+        places = torch.stack([torch.zeros(64), torch.arange(64) // 8, torch.arange(64) % 8], dim=1)
+        states, pooled, text = pipe.encode_prompt(["a car and a bus"], None, "cpu")
+        classes = {label: CLASSES[label] for label in ("car", "bus")}
+        with ConceptTrace(pipe, classes, background=["road", "sky"]) as trace:
+            level = torch.tensor([0.15])
+            noisy = 0.85 * packed + 0.15 * noise
+            pipe.transformer(noisy, states, pooled, level, places, text, torch.tensor([3.5]))
+    assert preset_of(pipe).pass_at == 0.15
+    for label, heat in trace.maps()[0].items():
+        np.testing.assert_allclose(maps[label], heat, rtol=1e-4)
+
+
+def test_sizes(model: str) -> None:
+    pipe = load_pipeline(model, "cpu")
+    assert [flux_size(pipe, *size) for size in ((128, 128), (4000, 4000), (640, 480))] == [
+        (128, 128),
+        (128, 128),
+        (144, 112),
+    ]
+
+
+def test_wrong_input(model: str, images: list[np.ndarray], tokenizer: Any, tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match="by: 'concepts' - concepts go neither"):
+        AttentionSource(CLASSES, model, "cpu", by="concepts", contrast=True)
+    with pytest.raises(InvalidSetting, match="contrast"):
+        AttentionSource(CLASSES, model, "cpu", contrast=True).label(images[:1])
+    with pytest.raises(InvalidSetting, match="two concepts"):
+        AttentionSource({"car": ["car"]}, model, "cpu", by="concepts", background=()).label(images[:1])
+    untrained_pipeline(tokenizer).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="Flux models alone, and StableDiffusionPipeline is none"):
+        AttentionSource(CLASSES, str(tmp_path), "cpu", by="concepts").label(images[:1])
