@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import fiftyone as fo
 import fiftyone.core.odm as foo
 import fiftyone.core.utils as fou
+from bson import ObjectId
 from fiftyone.core.sample import SampleView
 from fiftyone.core.service import ServiceListenTimeout
 
@@ -24,11 +25,14 @@ __all__ = [
     "aggregate",
     "database",
     "dataset_behind",
+    "dataset_id",
     "dataset_name_of",
     "dataset_state",
     "names_in_samples",
     "new_field",
     "saved_stages",
+    "set_info",
+    "set_mask_targets",
     "shows_patches_or_frames",
     "slug",
     "stages_of",
@@ -107,6 +111,47 @@ def slug(name: str) -> str:
 def dataset_behind(samples: Samples) -> fo.Dataset:
     """The dataset that a view is of, or a dataset itself. Asks nothing of the database."""
     return samples._dataset
+
+
+def dataset_id(dataset: fo.Dataset) -> ObjectId:
+    """The id of a dataset: it stays when the dataset is renamed, and a clone or an import gets another."""
+    identifier: ObjectId = dataset._doc.id
+    return identifier
+
+
+def set_info(dataset: fo.Dataset, key: str, values: Mapping[str, Any]) -> None:
+    """Set parts of the mapping ``dataset.info[key]`` in the database, each in one step.
+
+    Its other parts stay as the database has them, also where this process holds older ones; afterwards it holds the
+    same.
+    """
+    for path in ("info", f"info.{key}"):
+        _in_database(dataset, {path: {}}, only_if={path: {"$not": {"$type": "object"}}})
+    _in_database(dataset, {f"info.{key}.{name}": value for name, value in values.items()})
+    _hold_as_stored(dataset, "info", key)
+
+
+def set_mask_targets(dataset: fo.Dataset, path: str, targets: Mapping[int, str]) -> None:
+    """Name mask values of a field in the database, each in one step; other values keep their names."""
+    for name in ("mask_targets", f"mask_targets.{path}"):
+        _in_database(dataset, {name: {}}, only_if={name: {"$not": {"$type": "object"}}})
+    _in_database(dataset, {f"mask_targets.{path}.{value}": name for value, name in targets.items()})
+    _hold_as_stored(dataset, "mask_targets", path)
+
+
+def _in_database(dataset: fo.Dataset, values: Mapping[str, Any], only_if: Mapping[str, Any] | None = None) -> None:
+    if values:
+        database().datasets.update_one({"_id": dataset._doc.id, **(only_if or {})}, {"$set": dict(values)})
+
+
+def _hold_as_stored(dataset: fo.Dataset, root: str, key: str) -> None:
+    """Take one entry of a mapping over from the database, not as a change of this process that is to be saved."""
+    document = dataset._doc
+    stored = database().datasets.find_one({"_id": document.id}, {root: True})
+    if stored is not None:
+        held = document._fields[root].to_python(stored[root])[key]
+        getattr(document, root)[key] = held
+        document._changed_fields = [path for path in document._changed_fields if path != f"{root}.{key}"]
 
 
 def dataset_name_of(sample: SampleView) -> str:

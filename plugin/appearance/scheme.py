@@ -15,8 +15,11 @@ import fiftyone as fo
 from diffucurate.generator.sources.registry import keeps_maps
 from diffucurate.plugin.appearance.palette import FAMILIES, HEAT_SCALE, family_of, heat_table, shades
 from diffucurate.plugin.appearance.sidebar import group_fields
+from diffucurate.plugin.appearance.source_colours import families_of
+from diffucurate.plugin.fiftyone_private import set_info
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import read_classes
+from diffucurate.plugin.store.facts import read_facts
 
 #: Share of the label in what is seen where labels lie over the image; the App's own 0.7 hides the image.
 OPACITY = 0.5
@@ -41,7 +44,7 @@ def apply_default_appearance(dataset: fo.Dataset, source: str, before: Iterable[
 
 def place_fields(dataset: fo.Dataset) -> None:
     """Give fields that came since, such as an agreement or a score, their place in the sidebar."""
-    group_fields(dataset, list(_families(dataset)))
+    group_fields(dataset, list(families_of(dataset)))
 
 
 def show_fields(dataset: fo.Dataset, names: Iterable[str], *, hidden: Iterable[str] = ()) -> None:
@@ -65,12 +68,12 @@ def colour_classes(dataset: fo.Dataset, classes: Sequence[str], sources: Iterabl
 
     A source keeps its family once it has one, and a class its shade as long as ``classes`` only grows.
     """
-    families = _families(dataset)
+    families = families_of(dataset)
     for source in sources:
         families.setdefault(source, family_of(source, families.values()))
-    facts = {**dataset.info.get(field_names.INFO, {}), "colour_families": families}
+    facts: dict[str, Any] = {"colour_families": families}
     scheme = dataset.app_config.color_scheme
-    if scheme is None or scheme.id == facts.get("colour_scheme"):
+    if scheme is None or scheme.id == read_facts(dataset).get("colour_scheme"):
         new = fo.ColorScheme(
             color_by="value",
             opacity=OPACITY,
@@ -86,8 +89,8 @@ def colour_classes(dataset: fo.Dataset, classes: Sequence[str], sources: Iterabl
             new.id = scheme.id
         dataset.app_config.color_scheme = new
         facts["colour_scheme"] = new.id
-    dataset.info[field_names.INFO] = facts
     dataset.save()
+    set_info(dataset, field_names.INFO, facts)
 
 
 def colours_in_app(dataset: fo.Dataset) -> dict[str, Any] | None:
@@ -103,11 +106,6 @@ def colours_in_app(dataset: fo.Dataset) -> dict[str, Any] | None:
         "fields": scheme.fields,
         "defaultColorscale": scheme.default_colorscale,
     }
-
-
-def _families(dataset: fo.Dataset) -> dict[str, str]:
-    """Label source -> colour family, of those that have one."""
-    return dict(dataset.info.get(field_names.INFO, {}).get("colour_families", {}))
 
 
 def _of_source(source: str, family: str, classes: Sequence[str]) -> list[Mapping[str, Any]]:

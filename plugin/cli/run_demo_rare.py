@@ -12,6 +12,7 @@ import fiftyone as fo
 import numpy as np
 from fiftyone import ViewField as F
 
+from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.models.built_in import rare_yolo_path
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.tiny.rare import (
@@ -25,7 +26,8 @@ from diffucurate.generator.tiny.rare import (
 from diffucurate.plugin.cli.run_demo import serve_app
 from diffucurate.plugin.cli.terminal import Terminal
 from diffucurate.plugin.store import field_names
-from diffucurate.plugin.store.media_files import media_folder, write_png
+from diffucurate.plugin.store.media_files import write_png
+from diffucurate.plugin.store.media_folder import is_inside, media_folder
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -136,11 +138,21 @@ def learn_piano_word(progress: Listener | None = None, **changes: Any) -> dict[s
 
 
 def rendered_pianos(count: int = EXAMPLES) -> fo.Dataset:
-    """A dataset of rendered pianos, each with a ``caption`` in which ``{}`` stands for the word."""
+    """A dataset of rendered pianos, each with a ``caption`` in which ``{}`` stands for the word; an earlier one goes.
+
+    Raises:
+        DatasetError: a dataset of that name holds images of somebody's own.
+    """
     from diffucurate.generator.tiny.scenes import render_scene
 
     if fo.dataset_exists(EXAMPLES_DATASET):
-        fo.delete_dataset(EXAMPLES_DATASET)
+        earlier = fo.load_dataset(EXAMPLES_DATASET)
+        folder = media_folder(earlier)
+        if not all(is_inside(path, folder) for path in earlier.values("filepath")):
+            raise DatasetError(
+                f"dataset '{EXAMPLES_DATASET}' holds images that the demo did not make; rename it, then start again"
+            )
+        earlier.delete()
     dataset = fo.Dataset(EXAMPLES_DATASET, persistent=True)
     folder, samples = media_folder(dataset), []
     for index in range(count):

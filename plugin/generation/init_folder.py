@@ -19,8 +19,10 @@ import fiftyone as fo
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.recipe.diffugen import ATTRIBUTES, LABELS
 from diffucurate.generator.text.class_names import class_name
+from diffucurate.plugin.fiftyone_private import set_info
 from diffucurate.plugin.generation.target import unused_name
 from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.facts import read_facts
 
 if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe
@@ -75,10 +77,10 @@ def dataset_of_folder(folder: str) -> fo.Dataset:
 def _dataset(root: Path) -> fo.Dataset:
     name = f"{root.parent.name}-{root.name}" if root.name in _TASKS and root.parent.name else root.name or "images"
     for other in fo.list_datasets():
-        if other.startswith(name) and fo.load_dataset(other).info.get(field_names.INFO, {}).get("folder") == str(root):
+        if other.startswith(name) and read_facts(fo.load_dataset(other)).get("folder") == str(root):
             return fo.load_dataset(other)
     dataset = fo.Dataset(unused_name(name), persistent=True)
-    dataset.info[field_names.INFO] = {"folder": str(root)}
+    set_info(dataset, field_names.INFO, {"folder": str(root)})
     dataset.mask_targets = {MASKS: _OBJECT}
     dataset.save()
     return dataset

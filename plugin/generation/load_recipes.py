@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffucurate.generator.recipe.pickled_embeddings import convert, converted_path
-from diffucurate.plugin.store.media_files import media_root
+from diffucurate.plugin.store.media_folder import media_root
 
 if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe

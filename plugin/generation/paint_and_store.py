@@ -20,7 +20,8 @@ from diffucurate.generator.progress import Listener
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases
 from diffucurate.plugin.store.label_files import attention_fields
-from diffucurate.plugin.store.media_files import media_folder, write_png
+from diffucurate.plugin.store.media_files import write_png
+from diffucurate.plugin.store.media_folder import media_folder
 from diffucurate.plugin.store.runs import Run
 from diffucurate.plugin.store.samples import job_fields
 

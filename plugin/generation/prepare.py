@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import fiftyone as fo
 
 from diffucurate.plugin.appearance.scheme import apply_default_appearance
+from diffucurate.plugin.fiftyone_private import set_info
 from diffucurate.plugin.generation.init_sources import label_sources
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases, extend_classes
@@ -37,8 +38,8 @@ def open_dataset(existing: fo.Dataset | None, name: str) -> fo.Dataset:
     dataset.persistent = True
     if dataset.media_type is None:
         dataset.media_type = "image"
-    dataset.info[field_names.INFO] = {**dataset.info.get(field_names.INFO, {}), "generated": True}
     dataset.save()
+    set_info(dataset, field_names.INFO, {"generated": True})
     return dataset
 
 

@@ -23,6 +23,7 @@ from diffucurate.generator.progress import Listener, Meter
 from diffucurate.plugin.provenance.painted_samples import Samples, painted_samples
 from diffucurate.plugin.provenance.provenance import Provenance, ProvenanceReader
 from diffucurate.plugin.store.media_files import read_image, write_png
+from diffucurate.plugin.store.media_folder import is_inside, media_folder
 
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
@@ -87,7 +88,7 @@ def repaint(samples: Samples, *, progress: Listener | None = None) -> list[Repai
     """Paint the images of samples again.
 
     On the same machine, with the same packages and model, the pixels are identical. A missing or damaged image file
-    is restored; nothing else is written.
+    is restored where it lies in the dataset's own folder; nothing else is written.
 
     Args:
         samples: a sample, several of one dataset, a dataset or a view of whole images.
@@ -110,7 +111,8 @@ def repaint(samples: Samples, *, progress: Listener | None = None) -> list[Repai
         for origin, painting in zip(group, _paint(group, conditions), strict=True):
             painted[origin.sample_id] = painting
             meter.advance()
-    return [_compared(sample.filepath, origins[sample.id], painted[sample.id]) for sample in whole]
+    folder = media_folder(dataset)
+    return [_compared(sample.filepath, origins[sample.id], painted[sample.id], folder) for sample in whole]
 
 
 def _alike(origins: Iterable[Provenance]) -> dict[tuple[object, Conditions], list[Provenance]]:
@@ -167,11 +169,16 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _compared(path: str, origin: Provenance, painting: Painting) -> RepaintResult:
+def _compared(path: str, origin: Provenance, painting: Painting, folder: Path) -> RepaintResult:
     restored, different, levels = False, None, 0
     try:
         before = read_image(path)
     except OSError:
+        if not is_inside(path, folder):  # what an imported dataset names may be anybody's file
+            raise DatasetError(
+                f"the image file '{path}' cannot be restored: it is not in the dataset's own folder {folder}, where "
+                "alone files are written; put the image back, or generate it anew"
+            ) from None
         try:
             write_png(Path(path), painting.image)
         except OSError as error:

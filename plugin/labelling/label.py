@@ -129,14 +129,17 @@ def label(
         meter = Meter(progress, len(samples))
         unreadable: list[str] = []
         ids, count = samples.values("id"), max(batch_size or 0, DEFAULT_BATCH)
-        for start in range(0, len(ids), count):
-            images, failed = read_images(dataset.select(ids[start : start + count], ordered=True))
-            unreadable += failed
-            for index, result in labeller.results(images):
-                writer.save(images[index], result)
-                meter.advance()
-            for path in failed:
-                meter.advance(note=f"skipped {path}: it cannot be read")
+        try:
+            for start in range(0, len(ids), count):
+                images, failed = read_images(dataset.select(ids[start : start + count], ordered=True))
+                unreadable += failed
+                for index, result in labeller.results(images):
+                    writer.save(images[index], result)
+                    meter.advance()
+                for path in failed:
+                    meter.advance(note=f"skipped {path}: it cannot be read")
+        finally:
+            writer.remove_old()
         run.facts |= {"labelled": writer.saved, "unreadable": unreadable}
         if refiner is not None:
             run.facts["refined"] = writer.refined

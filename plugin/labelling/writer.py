@@ -1,7 +1,7 @@
 """Stores the labels that a source made, one whole sample after the other.
 
-New labels go to new files; a sample's old ones are removed when it is saved, so neither a stop nor an open
-browser ever meets a sample whose files are missing or were changed under it.
+New labels go to new files. The old ones are removed after their samples were saved, so neither a stop nor an open
+browser ever meets a sample whose files are missing or were changed under it; those that another sample names stay.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from diffucurate.plugin.store.classes import Phrases, extend_classes
 from diffucurate.plugin.store.label_files import media_of, store_heatmaps, store_labels
 from diffucurate.plugin.store.label_sources import compared
 from diffucurate.plugin.store.label_values import with_classes
-from diffucurate.plugin.store.media_files import media_folder, remove_files
+from diffucurate.plugin.store.media_folder import media_folder, remove_unnamed
 from diffucurate.plugin.store.schema import declare_heatmaps, declare_label_fields
+
+#: Samples that are saved before their old files go: whether another sample names one is asked of the whole database.
+_REMOVED_AT_ONCE = 2048
 
 
 class LabelWriter:
-    """Writes one sample's labels: first the files, then the sample, then the old files go."""
+    """Writes labels a sample at a time: first the files, then the sample. ``remove_old`` then removes the old files."""
 
     def __init__(self, dataset: fo.Dataset, source: str, wanted: Phrases, run_key: str) -> None:
         self._dataset, self._source, self._run_key = dataset, source, run_key
@@ -34,6 +37,7 @@ class LabelWriter:
         self._own = [field_names.mask(source)]
         self._maps: list[str] = []
         self._classes: list[str] = []
+        self._old: list[list[str]] = []
         self._admit(wanted)
         self.saved = self.refined = 0
 
@@ -52,11 +56,11 @@ class LabelWriter:
         return bool(self._dataset.has_sample_field(name))
 
     def save(self, image: SampleImage, result: LabelResult) -> None:
+        """Write the files of a sample's new labels, then the sample."""
         if new := [name for name in result.labels.classes if name not in self._classes]:
             self._admit({name: [name] for name in new})
         sample = image.sample
-        job_id = sample[field_names.JOB_ID] if self._has(field_names.JOB_ID) else None
-        stem = f"{job_id or sample.id}-{self._run_key}"
+        stem = f"{sample.id}-{self._run_key}"
         labels = with_classes(result.labels, self._classes)
         values: dict[str, Any] = dict.fromkeys(self._stale)
         replaced = list(self._own)
@@ -71,13 +75,20 @@ class LabelWriter:
         try:
             sample.save()
         except ValueError:
-            remove_files(media_of(sample, replaced), self._folder)
+            remove_unnamed(media_of(sample, replaced), self._folder)
             if len(self._dataset.select(sample.id)):
                 raise
             return  # somebody has deleted the sample meanwhile
-        remove_files(old, self._folder)
         self.saved += 1
         self.refined += sum(instance.refined for instance in labels.instances)
+        self._old.append(old)
+        if len(self._old) >= _REMOVED_AT_ONCE:
+            self.remove_old()
+
+    def remove_old(self) -> None:
+        """Remove the files of labels that were replaced, unless another sample names them."""
+        old, self._old = self._old, []
+        remove_unnamed([path for paths in old for path in paths], self._folder)
 
 
 def _agreements_with(dataset: fo.Dataset, source: str) -> list[str]:

@@ -1,18 +1,23 @@
 """The classes of a dataset: their ids, which no later step may change, and the phrases that mean them.
 
-Kept in ``dataset.info`` and mirrored in the mask targets. A class id is 1 + the class's index in the list;
-new classes are added at its end, so masks written before stay right.
+A class id is 1 + the class's index in a list that only grows, so masks written before stay right. The list is kept
+outside of the dataset (``installation``) and changed there in one step, so that no process writes back an older one.
+``dataset.info`` and the mask targets repeat it; a dataset that was cloned or imported begins with what they say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import fiftyone as fo
 from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.plugin.fiftyone_private import set_info
 from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.facts import read_facts
+from diffucurate.plugin.store.installation import CLASSES, keep, kept
 
 #: Class -> the phrases that mean it.
 Phrases = Mapping[str, Sequence[str]]
@@ -23,8 +28,8 @@ MAX_CLASSES = 254
 
 def read_classes(dataset: fo.Dataset) -> dict[str, tuple[str, ...]]:
     """Class -> phrases in the order of the class ids; empty for a dataset that has none yet."""
-    listed = dataset.info.get(field_names.INFO, {}).get("classes", [])
-    return {item["name"]: tuple(item["phrases"]) for item in listed}
+    listed = kept(dataset, CLASSES)
+    return _inherited(dataset) if listed is None else _from_list(listed)
 
 
 def classes_in(dataset: fo.Dataset, instances: str) -> list[str]:
@@ -58,7 +63,21 @@ def extend_classes(dataset: fo.Dataset, classes: Mapping[str, Iterable[str]]) ->
     Raises:
         DatasetError: more than 254 classes, or two whose heatmaps would share a field.
     """
-    known = read_classes(dataset)
+    while True:
+        listed = kept(dataset, CLASSES)
+        known = _inherited(dataset) if listed is None else _from_list(listed)
+        merged = _merged(dataset, known, classes)
+        if merged == known and listed is not None:
+            return merged
+        plain = [{"name": name, "phrases": list(phrases)} for name, phrases in merged.items()]
+        if keep(dataset, CLASSES, plain, instead_of=listed):  # else another process was faster
+            set_info(dataset, field_names.INFO, {"classes": plain})
+            return merged
+
+
+def _merged(
+    dataset: fo.Dataset, known: Mapping[str, tuple[str, ...]], classes: Mapping[str, Iterable[str]]
+) -> dict[str, tuple[str, ...]]:
     merged = dict(known)
     for name, phrases in classes.items():
         merged[name] = tuple(dict.fromkeys([*merged.get(name, ()), *phrases]))
@@ -72,12 +91,32 @@ def extend_classes(dataset: fo.Dataset, classes: Mapping[str, Iterable[str]]) ->
         if other != name:
             field = field_names.heatmap(name)
             raise DatasetError(f"classes '{other}' and '{name}' would share the field '{field}'; rename one")
-    if merged != known:
-        facts = dict(dataset.info.get(field_names.INFO, {}))
-        facts["classes"] = [{"name": name, "phrases": list(phrases)} for name, phrases in merged.items()]
-        dataset.info[field_names.INFO] = facts
-        dataset.save()
     return merged
+
+
+def _inherited(dataset: fo.Dataset) -> dict[str, tuple[str, ...]]:
+    """What a dataset says of itself, which can be anything: the classes noted in it, then those of its mask targets."""
+    classes = _from_list(read_facts(dataset).get("classes"))
+    for field, targets in dataset.mask_targets.items():
+        if not field.endswith(field_names.mask("s").removeprefix("s")) or not isinstance(targets, Mapping):
+            continue
+        names = [targets.get(1 + index) for index in range(len(targets))]
+        if names[: len(classes)] == list(classes)[: len(names)] and all(isinstance(name, str) for name in names):
+            classes |= {name: (name,) for name in names[len(classes) :] if name not in classes}
+    return classes
+
+
+def _from_list(listed: Any) -> dict[str, tuple[str, ...]]:
+    """The classes of a stored list up to the first entry that is none, so that no id is shifted."""
+    classes: dict[str, tuple[str, ...]] = {}
+    for item in listed if isinstance(listed, list | tuple) else ():
+        name = item.get("name") if isinstance(item, Mapping) else None
+        if not isinstance(name, str) or name in classes:
+            break
+        phrases = item.get("phrases")
+        texts = phrases if isinstance(phrases, list | tuple) else ()
+        classes[name] = tuple(phrase for phrase in texts if isinstance(phrase, str)) or (name,)
+    return classes
 
 
 def mask_targets(classes: Iterable[str]) -> dict[int, str]:

@@ -1,48 +1,22 @@
-"""Where a dataset's media files lie, and how they are written: whole or not at all, never twice at one path.
+"""How a dataset's media files are written, whole or not at all, and read.
 
 Knows nothing of samples. File names are ``<id>-<run key>``: a browser caches files by their path, so labels made again
-go to new files, and the old ones are removed when no sample names them any more.
+go to new files, and the old ones are removed when no sample names them any more (``media_folder``).
 """
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from diffucurate.generator.files.atomic import write_bytes
-from diffucurate.plugin.fiftyone_private import slug
-from diffucurate.plugin.store.field_names import INFO
-
-#: Overrides the folder below which datasets made from now on keep their media.
-MEDIA_DIR_VARIABLE = "DIFFUCURATE_MEDIA_DIR"
-
-
-def media_root() -> Path:
-    """The folder below which datasets made from now on keep their media."""
-    base = os.environ.get(MEDIA_DIR_VARIABLE) or os.path.join(fo.config.default_dataset_dir, "diffucurate")
-    return Path(os.path.abspath(os.path.expanduser(base)))
-
-
-def media_folder(dataset: fo.Dataset) -> Path:
-    """The dataset's own media folder, as kept in ``dataset.info``; chosen once, at its first use.
-
-    By default ``diffucurate/<dataset>`` below FiftyOne's default dataset folder. The name's slug is used, so
-    no name leads out of it.
-    """
-    facts = dict(dataset.info.get(INFO, {}))
-    if "media_folder" not in facts:
-        facts["media_folder"] = str(media_root() / slug(dataset.name))
-        dataset.info[INFO] = facts
-        dataset.save()
-    return Path(facts["media_folder"])
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> Path:
@@ -103,10 +77,3 @@ def read_maps(path: str | os.PathLike[str]) -> dict[str, NDArray[np.float32]]:
     from safetensors.numpy import load
 
     return {name: values.astype(np.float32) for name, values in sorted(load(Path(path).read_bytes()).items())}
-
-
-def remove_files(paths: Iterable[str | None], folder: Path) -> None:
-    """Remove those of ``paths`` that lie inside ``folder``; a user's own files elsewhere stay."""
-    for path in paths:
-        if path is not None and (plain := Path(os.path.abspath(path))).is_relative_to(folder):
-            plain.unlink(missing_ok=True)

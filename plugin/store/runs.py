@@ -119,7 +119,8 @@ def recorded(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any], *, key
 def unfinished(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any]) -> str | None:
     """The key of the latest run of ``verb`` with these settings that was stopped or killed."""
     keys = dataset.list_runs(method=method(verb), settings=dict(settings))
-    open_runs = [key for key in keys if dataset.get_run_info(key).config.status != DONE]
+    # File names carry the key, and those of an imported dataset can be any text.
+    open_runs = [key for key in keys if key.isidentifier() and dataset.get_run_info(key).config.status != DONE]
     return max(open_runs, default=None)
 
 

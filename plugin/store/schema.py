@@ -11,7 +11,7 @@ from typing import Any
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
-from diffucurate.plugin.fiftyone_private import add_fields, new_field
+from diffucurate.plugin.fiftyone_private import add_fields, new_field, set_mask_targets
 from diffucurate.plugin.store import caption_document, field_names
 from diffucurate.plugin.store.classes import mask_targets
 from diffucurate.plugin.store.init_document import PARTS
@@ -86,8 +86,7 @@ def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str
     )
     targets = mask_targets(classes)
     if dataset.mask_targets.get(mask) != targets:
-        dataset.mask_targets[mask] = targets
-        dataset.save()
+        set_mask_targets(dataset, mask, targets)
 
 
 def declare_refined(dataset: fo.Dataset, source: str) -> None:

@@ -82,6 +82,44 @@ def test_dataset_behind_a_view_is_the_dataset(filled: fo.Dataset) -> None:
     assert private.dataset_behind(filled.limit(1)) is filled
 
 
+def test_id_of_a_dataset_outlives_its_name_and_is_no_clones(filled: fo.Dataset) -> None:
+    before = private.dataset_id(filled)
+    filled.name = f"{filled.name} renamed"
+    clone = filled.clone()
+    assert private.dataset_id(filled) == before == private.database().datasets.find_one({"name": filled.name})["_id"]
+    assert private.dataset_id(clone) != before
+    clone.delete()
+
+
+def test_info_is_set_part_by_part_and_nothing_older_is_saved(dataset: fo.Dataset) -> None:
+    def stored() -> dict:
+        return private.database().datasets.find_one({"name": dataset.name})
+
+    private.set_info(dataset, "ours", {"a": 1})
+    private.database().datasets.update_one({"name": dataset.name}, {"$set": {"info.ours.b": 2}})  # another process
+    private.set_info(dataset, "ours", {"c": [3]})
+    assert dataset.info["ours"] == stored()["info"]["ours"] == {"a": 1, "b": 2, "c": [3]}
+    private.database().datasets.update_one({"name": dataset.name}, {"$set": {"info.ours.b": 4}})
+    dataset.info["mine"] = 5
+    dataset.save()
+    assert stored()["info"] == {"ours": {"a": 1, "b": 4, "c": [3]}, "mine": 5}
+    for value in (None, [], "text"):
+        dataset.info = {"ours": value}
+        private.set_info(dataset, "ours", {"a": 1})
+        assert dataset.info["ours"] == stored()["info"]["ours"] == {"a": 1}
+
+
+def test_mask_targets_are_set_one_by_one(dataset: fo.Dataset) -> None:
+    dataset.add_sample_field("masks", fo.EmbeddedDocumentField, embedded_doc_type=fo.Segmentation)
+    private.set_mask_targets(dataset, "masks", {1: "car"})
+    change = {"$set": {"mask_targets.masks.2": "tree"}}
+    private.database().datasets.update_one({"name": dataset.name}, change)  # another process
+    private.set_mask_targets(dataset, "masks", {1: "car"})
+    assert dataset.mask_targets == {"masks": {1: "car", 2: "tree"}}
+    dataset.reload()
+    assert dataset.mask_targets == {"masks": {1: "car", 2: "tree"}}
+
+
 def test_name_of_a_samples_dataset(filled: fo.Dataset) -> None:
     sample = filled.limit(1).first()
     assert isinstance(sample, private.SampleView) and not isinstance(sample, fo.Sample)

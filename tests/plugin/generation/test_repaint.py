@@ -112,3 +112,16 @@ def test_progress_and_what_cannot_be_repainted(generated, dataset):
     sample.save()
     with pytest.raises(DatasetError, match="cannot be restored"):
         repaint(sample)
+
+
+def test_only_images_in_the_datasets_own_folder_are_restored(generated, tmp_path):
+    """What an imported dataset calls its image may be a document of somebody's."""
+    (tmp_path / "thesis.png").write_text("years of work")
+    sample = generated.first()
+    for path in (tmp_path / "thesis.png", tmp_path / "new.png"):
+        sample.filepath = str(path)
+        sample.save()
+        with pytest.raises(DatasetError, match="not in the dataset's own folder"):
+            repaint(sample)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.png"]
+    assert (tmp_path / "thesis.png").read_text() == "years of work"

@@ -18,7 +18,8 @@ from diffucurate.plugin.comparison.compare import compare
 from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.labelling.label import label
 from diffucurate.plugin.store.label_values import instances_of
-from diffucurate.plugin.store.media_files import media_folder, read_maps, write_png
+from diffucurate.plugin.store.media_files import read_maps, write_png
+from diffucurate.plugin.store.media_folder import media_folder
 
 
 class Reference:

@@ -2,17 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import fiftyone as fo
 import numpy as np
 import pytest
 from PIL import Image
 
-from diffucurate.generator.files.atomic import write_bytes
 from diffucurate.plugin.store.media_files import (
-    media_folder,
     read_image,
     read_maps,
-    remove_files,
     write_maps,
     write_png,
 )
@@ -63,27 +59,6 @@ def test_maps_come_back_with_the_precision_of_float16(tmp_path):
     assert list(read) == list(maps)
     assert all(np.array_equal(read[name], maps[name].astype(np.float16).astype(np.float32)) for name in maps)
     assert read_maps(write_maps(tmp_path / "none.safetensors", {})) == {}
-
-
-def test_media_folder_is_chosen_once_and_inside(tmp_path, monkeypatch):
-    monkeypatch.setenv("DIFFUCURATE_MEDIA_DIR", str(tmp_path))
-    dataset = fo.Dataset("../../Up and away")
-    try:
-        assert media_folder(dataset) == tmp_path / "up-and-away"
-        monkeypatch.setenv("DIFFUCURATE_MEDIA_DIR", "/elsewhere")
-        dataset.name = "renamed"
-        assert media_folder(dataset) == tmp_path / "up-and-away"
-    finally:
-        dataset.delete()
-
-
-def test_only_files_inside_the_folder_are_removed(tmp_path):
-    inside, outside = write_bytes(tmp_path / "media" / "a", b""), write_bytes(tmp_path / "b", b"")
-    remove_files(
-        [str(inside), str(outside), str(tmp_path / "media" / ".." / "b"), str(tmp_path / "media" / "gone")],
-        tmp_path / "media",
-    )
-    assert not inside.exists() and outside.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""The one folder of a dataset below which files are written and removed: made by this installation, for this dataset.
+
+What a dataset itself says of folders and files came, for all that is known, with an import from elsewhere or from a
+dataset that it was cloned from. It is read as data, and nothing is ever written or removed by it alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from itertools import count
+from pathlib import Path
+
+import fiftyone as fo
+
+from diffucurate.generator.errors import DatasetError
+from diffucurate.plugin.fiftyone_private import set_info, slug
+from diffucurate.plugin.store.field_names import INFO
+from diffucurate.plugin.store.installation import MEDIA_FOLDER, abandon, keep, kept
+from diffucurate.plugin.store.named_files import named_among, named_below
+
+#: Overrides the folder below which datasets made from now on keep their media.
+MEDIA_DIR_VARIABLE = "DIFFUCURATE_MEDIA_DIR"
+
+
+def media_root() -> Path:
+    """The folder below which datasets made from now on keep their media."""
+    base = os.environ.get(MEDIA_DIR_VARIABLE) or os.path.join(fo.config.default_dataset_dir, "diffucurate")
+    return Path(os.path.abspath(os.path.expanduser(base)))
+
+
+def media_folder(dataset: fo.Dataset) -> Path:
+    """The dataset's own media folder, made at its first use.
+
+    By default ``diffucurate/<dataset>`` below FiftyOne's default dataset folder, with a number where another dataset
+    has that one. The name's slug is used, so no name leads out of it.
+
+    Raises:
+        DatasetError: it cannot be made or written to.
+    """
+    known = kept(dataset, MEDIA_FOLDER)
+    try:
+        if known is None:
+            folder = _new_folder(slug(dataset.name))
+            if keep(dataset, MEDIA_FOLDER, str(folder), instead_of=None):
+                set_info(dataset, INFO, {MEDIA_FOLDER: str(folder)})
+                return folder
+            folder.rmdir()  # another process was first
+            known = kept(dataset, MEDIA_FOLDER)
+        Path(known).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatasetError(
+            f"the media folder '{error.filename or known}' cannot be made: {error.strerror}; free it, or set "
+            f"{MEDIA_DIR_VARIABLE} to another folder for new datasets"
+        ) from error
+    return Path(known)
+
+
+def is_inside(path: str | os.PathLike[str], folder: Path) -> bool:
+    """Whether a path is one of a file below ``folder``, by its letters and by where its links lead."""
+    return Path(os.path.abspath(path)).is_relative_to(folder) and Path(os.path.realpath(path)).is_relative_to(
+        os.path.realpath(folder)
+    )
+
+
+def remove_unnamed(paths: Iterable[str | None], folder: Path) -> None:
+    """Remove those of ``paths`` that lie inside ``folder`` and that no sample of any dataset names (any more)."""
+    inside = {path for path in paths if path is not None and is_inside(path, folder)}
+    for path in inside - named_among(inside):
+        Path(path).unlink(missing_ok=True)
+
+
+def _new_folder(name: str) -> Path:
+    """A new folder below the media root, or that of a dataset that was deleted, where no other dataset needs it."""
+    root = media_root()
+    root.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        folder = root / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            if named_below(folder) is None and abandon(MEDIA_FOLDER, str(folder)):
+                return folder
+        else:
+            return folder
+    raise AssertionError("there is always a next number")
