@@ -30,6 +30,7 @@ __all__ = [
     "dataset_state",
     "names_in_samples",
     "new_field",
+    "repair_saved_views",
     "saved_stages",
     "set_info",
     "set_mask_targets",
@@ -186,6 +187,16 @@ def stages_of(view: fo.DatasetView) -> Stages:
 def view_of(dataset: fo.Dataset, stages: Sequence[Mapping[str, Any]]) -> fo.DatasetView:
     """The view with these stages, given as ``stages_of`` gives them or as the App sends them."""
     return fo.DatasetView._build(dataset, stages)
+
+
+def repair_saved_views(dataset: fo.Dataset) -> None:
+    """Make the list of a dataset's saved views that of the views that there are, as the database has both.
+
+    A process that was killed while it saved or deleted a view leaves them different, and another process may have saved
+    a view since the dataset was loaded here.
+    """
+    foo.patch_saved_views(dataset.name)
+    dataset._doc.reload("saved_views")
 
 
 def saved_stages(dataset: fo.Dataset, name: str) -> list[str]:

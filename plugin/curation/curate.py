@@ -17,7 +17,7 @@ from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.progress import Listener
 from diffucurate.plugin.curation.rules import BoundRules, Limits, Rules
 from diffucurate.plugin.curation.selection import Count, select
-from diffucurate.plugin.fiftyone_private import saved_stages, stages_of, view_of, view_stages
+from diffucurate.plugin.fiftyone_private import repair_saved_views, saved_stages, slug, stages_of, view_of, view_stages
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.samples import dataset_of
 
@@ -102,6 +102,7 @@ def curate(
         embeddings=embeddings,
     )
     dataset = dataset_of(samples)
+    repair_saved_views(dataset)
     bound = BoundRules(dataset, rules)
     check_name(dataset, name)
     chosen = select(samples, bound, progress)
@@ -177,6 +178,7 @@ def undo_curation(dataset: fo.Dataset, name: str = CURATED) -> UndoResult:
     Raises:
         DatasetError: there is no curation of that name to undo.
     """
+    repair_saved_views(dataset)
     standing = {curation.name: curation for curation in curations(dataset)}
     if name not in standing:
         there = f"there are {', '.join(standing)}" if standing else "there are none"
@@ -206,17 +208,41 @@ def check_name(dataset: fo.Dataset, name: str) -> None:
     """Refuse the name of a tag or saved view that no curation made.
 
     Raises:
-        InvalidSetting: a name that no tag can have.
-        DatasetError: a tag or saved view of that name which no curation made.
+        InvalidSetting: a name that no tag or no saved view can have.
+        DatasetError: a tag or saved view of that name which no curation made, or a saved view of another name that
+            has the same address in the App.
     """
     if not name or "," in name:
         raise InvalidSetting("save_as", name, "give a name for the tag and the saved view, without commas")
+    try:
+        other = _sharing_address(dataset, name)
+    except ValueError:
+        remedy = (
+            "it becomes part of an address: use up to 100 characters, with a letter of a to z or a digit among them"
+        )
+        raise InvalidSetting("save_as", name, remedy) from None
+    if other is not None:
+        raise DatasetError(
+            f"view '{name}' would share its address in the App with the saved view '{other}', which would be lost; "
+            "choose another name"
+        )
     if any(curation.name == name for curation in curations(dataset)):
         return
     if dataset.has_saved_view(name):
         raise DatasetError(f"there is a saved view '{name}' that curate did not make; choose another name")
     if name in dataset.distinct("tags"):
         raise DatasetError(f"samples have a tag '{name}' that curate did not set; choose another name")
+
+
+def _sharing_address(dataset: fo.Dataset, name: str) -> str | None:
+    """The saved view of another name in whose place FiftyOne would save one of this name; None where there is none.
+
+    Raises:
+        ValueError: no view can have this name.
+    """
+    address = slug(name)
+    others = (other for other in dataset.list_saved_views() if other != name and slug(other) == address)
+    return next(others, None)
 
 
 def _label_filters(samples: fo.Dataset | fo.DatasetView, dataset: fo.Dataset) -> fo.DatasetView:
@@ -262,7 +288,7 @@ def _restore_view(dataset: fo.Dataset, name: str, ours: list[str], before: dict[
     """Restore the saved view of ``before``, None for none, unless somebody changed ``ours``; returns
     ``UndoResult.view``."""
     standing = _saved_view(dataset, name)
-    if standing is not None and standing["stages"] != ours:
+    if (standing is not None and standing["stages"] != ours) or _sharing_address(dataset, name) is not None:
         return "kept"
     if before is None:
         if standing is not None:

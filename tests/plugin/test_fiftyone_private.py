@@ -120,6 +120,20 @@ def test_mask_targets_are_set_one_by_one(dataset: fo.Dataset) -> None:
     assert dataset.mask_targets == {"masks": {1: "car", 2: "tree"}}
 
 
+def test_saved_views_are_repaired(filled: fo.Dataset) -> None:
+    db = private.database()
+    filled.save_view("one", filled.limit(1))
+    filled.save_view("two", filled.limit(2))
+    identifier = db.views.find_one({"name": "one", "_dataset_id": filled._doc.id})["_id"]
+    db.views.delete_one({"_id": identifier})  # as a kill in the midst of deleting it leaves it
+    filled.reload()
+    private.repair_saved_views(filled)
+    assert filled.list_saved_views() == ["two"] and len(filled.load_saved_view("two")) == 2
+    db.datasets.update_one({"_id": filled._doc.id}, {"$set": {"saved_views": []}})  # in the midst of saving it
+    private.repair_saved_views(filled)
+    assert filled.list_saved_views() == ["two"]
+
+
 def test_name_of_a_samples_dataset(filled: fo.Dataset) -> None:
     sample = filled.limit(1).first()
     assert isinstance(sample, private.SampleView) and not isinstance(sample, fo.Sample)

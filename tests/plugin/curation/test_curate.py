@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import fiftyone as fo
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
+from pymongo.collection import Collection
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.labels.model import Instance, Labels
@@ -173,6 +177,48 @@ def state(dataset: fo.Dataset) -> tuple:
     )
 
 
+@pytest.mark.parametrize("name", ["Good ones!", "good_ones", "good  ones"])
+def test_a_view_whose_address_the_name_shares_stays(labelled, name):
+    """FiftyOne takes the place of any view that has the same address in the App."""
+    labelled.save_view(name, labelled.limit(2), description="mine")
+    before = state(labelled)
+    with pytest.raises(DatasetError, match=f"would share its address in the App with the saved view '{name}'"):
+        curate(labelled, source="one", save_as="good-ones")
+    assert state(labelled) == before and labelled.list_runs() == []
+
+
+def test_undo_does_not_put_a_view_in_the_place_of_another(labelled):
+    curate(labelled, source="one", classes=["car"], save_as="good-ones")
+    curate(labelled, source="one", classes=["bus"], save_as="good-ones")
+    labelled.delete_saved_view("good-ones")
+    labelled.save_view("Good ones!", labelled.limit(2))
+    assert undo_curation(labelled, "good-ones").view == "kept"
+    with pytest.raises(DatasetError, match="would share its address"):
+        curate(labelled, source="one", save_as="good-ones")
+    assert labelled.list_saved_views() == ["Good ones!"] and len(labelled.load_saved_view("Good ones!")) == 2
+
+
+@pytest.mark.parametrize("name", ["日本", "!", "a" * 2000, "curated,", "", " "])
+def test_a_name_that_cannot_be_is_refused_before_anything_changes(labelled, name):
+    before = state(labelled)
+    with pytest.raises(InvalidSetting, match="save_as: "):
+        curate(labelled, source="one", save_as=name)
+    assert state(labelled) == before and labelled.list_runs() == []
+
+
+def test_a_view_that_another_session_saved_meanwhile_stays(labelled):
+    """This session's list of saved views is older."""
+    from diffucurate.plugin.fiftyone_private import database
+
+    database().views.insert_one(
+        {"_dataset_id": labelled._doc.id, "name": "Curated!", "slug": "curated", "view_stages": []}
+    )
+    view = database().views.find_one({"_dataset_id": labelled._doc.id, "name": "Curated!"})["_id"]
+    database().datasets.update_one({"_id": labelled._doc.id}, {"$push": {"saved_views": view}})
+    with pytest.raises(DatasetError, match="share its address in the App with the saved view 'Curated!'"):
+        curate(labelled, source="one")
+
+
 def test_undo_goes_back_one_curation_at_a_time(labelled):
     labelled.limit(2).tag_samples("mine")
     labelled.save_view("my view", labelled.limit(1))
@@ -225,6 +271,59 @@ def test_a_run_that_was_killed_is_undone_or_never_was(labelled):
     labelled.update_run_config(made.run_key, config)  # as a kill in the midst of tagging leaves it
     labelled.delete_saved_view("curated")
     assert undo_curation(labelled) == UndoResult("curated", untagged=2, tagged=0, view="removed")
+
+
+class Killed(BaseException):
+    """Ends everything, as a kill does: nothing is written from here on, by no ``finally`` either."""
+
+
+_WRITES = ("insert_one", "insert_many", "update_one", "update_many", "replace_one", "delete_one", "delete_many",
+           "bulk_write")  # fmt: skip
+
+
+@contextmanager
+def killed_before_write(number: int) -> Iterator[list[str]]:
+    """Whoever writes to the database for that time, from 0 on, is killed; the list tells of the writes before."""
+    done: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _WRITES:
+            patch.setattr(Collection, name, _counted(name, getattr(Collection, name), number, done))
+        yield done
+
+
+def _counted(name, real, number, done):
+    def write(collection, *args, **kwargs):
+        if len(done) >= number:
+            raise Killed
+        done.append(f"{collection.name}.{name}")
+        return real(collection, *args, **kwargs)
+
+    return write
+
+
+def test_a_kill_at_any_moment_leaves_curations_that_can_be_undone_and_made_again(labelled):
+    """Killed while it replaces its own view: both steps back work, and so does the next curation."""
+    untouched = state(labelled)
+    with killed_before_write(999) as every:
+        curate(labelled, source="one", classes=["car"])
+        del every[:]
+        curate(labelled, source="one", classes=["bus"])
+    undo_curation(labelled)
+    first = state(labelled)
+    assert len(every) > 8
+    for number in range(len(every)):
+        with pytest.raises(Killed), killed_before_write(number):
+            curate(labelled, source="one", classes=["bus"])
+        labelled.reload()
+        if number % 2:  # it goes on with another curation, which can be undone
+            assert numbers(curate(labelled, source="one", classes=["car"])) == [0, 1], every[number]
+            undo_curation(labelled)
+        while len(curations(labelled)) and state(labelled) != first:
+            undo_curation(labelled)
+        assert state(labelled) == first, every[number]
+    while curations(labelled):
+        undo_curation(labelled)
+    assert state(labelled) == untouched
 
 
 def test_undo_survives_deleted_samples_and_views(labelled):
