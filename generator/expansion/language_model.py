@@ -34,6 +34,7 @@ class LanguageModel:
 
     def __init__(self, model: str, device: str | None = None) -> None:
         import torch
+        import transformers
 
         from diffucurate.generator.models.load import checked_device, default_device
 
@@ -44,6 +45,8 @@ class LanguageModel:
         self._model = loaded.eval().to(self._device)
         ends = getattr(self._model.generation_config, "eos_token_id", None)  # of answers, which may differ from texts'
         self._ends = {*(ends if isinstance(ends, list) else [ends]), self._tokenizer.eos_token_id} - {None}
+        # All that else a model's own settings of generation say, such as a million beams, is left unheard.
+        self._model.generation_config = transformers.GenerationConfig(eos_token_id=sorted(self._ends) or None)
         if self._tokenizer.eos_token_id is None:
             raise ModelError(f"the tokenizer of '{model}' has no end token, so nobody can tell when it is done")
         self._tokenizer.padding_side = "left"  # so that what is written follows the prompt in every row
@@ -131,10 +134,10 @@ def _load(model: str, dtype: Any) -> tuple[Any, Any]:
     import transformers
 
     def from_pretrained(name: str, local_only: bool) -> tuple[Any, Any]:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name, local_files_only=local_only)
-        writer = transformers.AutoModelForCausalLM.from_pretrained(
-            name, use_safetensors=True, dtype=dtype, local_files_only=local_only
-        )
+        # Where this is not said, transformers asks whether to run the code of a model's folder.
+        safely = {"local_files_only": local_only, "trust_remote_code": False}
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **safely)
+        writer = transformers.AutoModelForCausalLM.from_pretrained(name, use_safetensors=True, dtype=dtype, **safely)
         return writer, tokenizer
 
     remedy = "save model and tokenizer there with .safetensors weights"

@@ -5,6 +5,7 @@ The cache comes first, so that nothing is asked of the network for what is there
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -13,6 +14,9 @@ from diffucurate.generator.models.names import Place
 
 #: What to do where huggingface.co cannot be reached.
 OFFLINE_HELP = "without a network, download it elsewhere and give its local folder"
+
+#: The most characters that are shown of an error of another library.
+_LONGEST = 160
 
 _Loaded = TypeVar("_Loaded")
 
@@ -50,7 +54,9 @@ def load_local_first(model: str, place: Place, load: Callable[[str, bool], _Load
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error of another library, without the pages that may follow."""
+    """The first line of an error of another library, without the pages that may follow and what objects look like."""
     if isinstance(error, KeyError):  # whose text is the key alone
         return f"{error} is missing"
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    line = re.sub(r"<[^<>]{0,200} at 0x[0-9a-f]+>", "an object", line)
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}..."

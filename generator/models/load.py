@@ -1,13 +1,15 @@
 """A model's name becomes a diffusers pipeline on a device. Knows nothing of prompts or attention.
 
 A name is "tiny" (the built-in model), a local diffusers folder, a single ``.safetensors`` file or a
-Hugging Face hub id. Pickled weights are refused: unpickling can run any code.
+Hugging Face hub id. Pickled weights are refused, and folders that name classes of their own (``model_folder``): both
+can run any code.
 """
 
 from __future__ import annotations
 
 import gc
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from math import lcm
 from pathlib import Path
 from threading import Lock
@@ -15,6 +17,7 @@ from typing import Any
 
 import diffusers
 import torch
+import transformers
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from packaging.version import Version
@@ -23,6 +26,7 @@ from torch.nn import Module
 
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.models.hub import first_line, load_local_first
+from diffucurate.generator.models.model_folder import check_folder, check_index
 from diffucurate.generator.models.names import locate
 
 #: Pipelines kept loaded, the least recently used going first.
@@ -159,12 +163,50 @@ def _load(model: str, dtype: torch.dtype) -> DiffusionPipeline:
         return _from_file(Path(place.name), dtype)
 
     def from_pretrained(name: str, local_only: bool) -> DiffusionPipeline:
-        return DiffusionPipeline.from_pretrained(
-            name, use_safetensors=True, local_files_only=local_only, **{_DTYPE: dtype}
+        if place.kind == "folder":
+            parts = check_folder(model, Path(name))
+        else:
+            parts = check_index(model, DiffusionPipeline.load_config(name, local_files_only=local_only))
+        encoders = _text_encoders(model, name, parts, dtype, local_only)
+        pipe = DiffusionPipeline.from_pretrained(
+            name, use_safetensors=True, local_files_only=local_only, **encoders, **{_DTYPE: dtype}
         )
+        for part, module in pipe.components.items():
+            if isinstance(module, Module):
+                empty = (key for key, tensor in module.state_dict().items() if tensor.is_meta)
+                _check_whole(model, part, list(empty))
+        return pipe
 
     remedy = "save a diffusers pipeline there with .safetensors weights"
     return load_local_first(model, place, from_pretrained, folder_help=remedy)
+
+
+def _text_encoders(
+    model: str, name: str, parts: Mapping[str, tuple[str, str]], dtype: torch.dtype, local_only: bool
+) -> dict[str, Any]:
+    """The parts that are models of transformers, which fills in random weights for those that a file lacks."""
+    encoders = {}
+    for part, (library, kind) in parts.items():
+        if library != "transformers" or not issubclass(getattr(transformers, kind), transformers.PreTrainedModel):
+            continue
+        encoders[part], info = getattr(transformers, kind).from_pretrained(
+            name,
+            subfolder=part,
+            use_safetensors=True,
+            local_files_only=local_only,
+            dtype=dtype,
+            output_loading_info=True,
+        )
+        _check_whole(model, part, [*info["missing_keys"], *(str(key[0]) for key in info["mismatched_keys"])])
+    return encoders
+
+
+def _check_whole(model: str, part: str, missing: Sequence[str]) -> None:
+    if missing:
+        raise ModelError(
+            f"'{model}' cannot be loaded: the weights of its part '{part}' do not fit it: {len(missing)} are missing or "
+            f"of another shape, such as '{sorted(missing)[0][:80]}'; save the pipeline again with these versions"
+        )
 
 
 def _from_file(path: Path, dtype: torch.dtype) -> DiffusionPipeline:

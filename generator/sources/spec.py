@@ -28,8 +28,9 @@ ImageKind = Literal["painted", "any"]
 ColourFamily = Literal["warm", "cool", "magenta", "green", "grey"]
 
 #: ``text``: a name. ``file``: a path. ``names``: several names. ``switch``: on or off, the source's own choice where
-#: nothing was chosen; forms, which have two positions, offer that choice and off.
-OptionKind = Literal["text", "file", "names", "switch"]
+#: nothing was chosen; forms, which have two positions, offer that choice and off. ``trust``: a risk that a person takes
+#: knowingly, off where nothing was chosen; forms do not offer it.
+OptionKind = Literal["text", "file", "names", "switch", "trust"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class CommandOption(NamedTuple):
 
     @classmethod
     def of_option(cls, option: SourceOption) -> CommandOption:
-        kinds: dict[OptionKind, Any] = {"text": str, "file": str, "names": list[str], "switch": bool}
+        kinds: dict[OptionKind, Any] = {"text": str, "file": str, "names": list[str], "switch": bool, "trust": bool}
         return cls(option.name, False, kinds[option.kind], option.description)
 
     @classmethod

@@ -19,6 +19,7 @@ def _load(request: LabelRequest[YoloSettings]) -> Labeller:
         classes_by_phrase(request.classes),
         request.options.get("weights"),
         device=request.device,
+        trust_pickle=bool(request.options.get("trust_pickle")),
         **request.settings.model_dump(),
     )
     return PixelLabeller(ByPhrase(source, request.classes), request)
@@ -44,6 +45,12 @@ SPEC = SourceSpec(
             description="Full path of a YOLO segmentation checkpoint (.pt); the built-in one by default",
             kind="file",
             check=_check_weights,
+        ),
+        SourceOption(
+            "trust_pickle",
+            title="Trust the weights",
+            description="Read weights that hold more than a network; runs whatever code is in them",
+            kind="trust",
         ),
     ),
     family="cool",

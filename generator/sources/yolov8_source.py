@@ -2,8 +2,8 @@
 
 Ultralytics is an optional extra under AGPL-3.0, so it is imported when a source is made and not before.
 
-A ``.pt`` checkpoint is a pickle, and unpickling can run code. Only two are ever loaded: the one this project ships,
-and the file the caller names. Where the installed version can do so, it reads them with its own restricted loader.
+A ``.pt`` checkpoint is a pickle, and unpickling can run code. Each is checked before Ultralytics sees it
+(``yolov8_checkpoint``), unless the caller trusts whoever made it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.settings import YoloSettings
 from diffucurate.generator.models.built_in import yolo_path
 from diffucurate.generator.sources.extras import ULTRALYTICS
+from diffucurate.generator.sources.yolov8_checkpoint import check_checkpoint
 
 #: What Ultralytics reads from the environment while it is imported, unless the user has set it.
 _ENVIRONMENT = {
     "YOLO_OFFLINE": "true",  # no look-ups, no downloads, no usage reports
     "YOLO_AUTOINSTALL": "false",  # a checkpoint must not make it install packages
-    "ULTRALYTICS_SAFE_LOAD": "true",  # unpickle known classes only; versions without it ignore this
 }
+#: Whether it unpickles known classes only; versions that cannot ignore this.
+_RESTRICTED = "ULTRALYTICS_SAFE_LOAD"
 
 
 class YoloSource:
@@ -49,6 +51,7 @@ class YoloSource:
         device: str | None = None,
         min_confidence: float = 0.25,
         max_overlap: float = 0.7,
+        trust_pickle: bool = False,
     ) -> None:
         """Load the model.
 
@@ -61,10 +64,11 @@ class YoloSource:
             min_confidence: detections below are dropped, in [0, 1].
             max_overlap: of two detections of a class whose boxes have a greater IoU, in [0, 1], the less confident is
                 dropped.
+            trust_pickle: read the file even if that runs code of whoever made it.
 
         Raises:
-            ModelError: Ultralytics is not installed; the file is not there or is no segmentation checkpoint; none
-                of its classes is wanted.
+            ModelError: Ultralytics is not installed; the file is not there, is no segmentation checkpoint, or reading
+                it would run code; none of its classes is wanted.
             InvalidSetting: an entry of ``class_map`` that the model or ``classes`` does not know, or a
                 number outside [0, 1].
         """
@@ -74,7 +78,7 @@ class YoloSource:
             raise ModelError(f"{path} is not there or not a .pt file; download the checkpoint and name its path")
         self.classes = tuple(classes)
         self._device, self._settings = device, settings
-        self._model = _load(path)
+        self._model = _load(path, trust_pickle)
         self._targets = _targets(dict(self._model.names), self.classes, class_map or {}, path)
         # The first prediction sets up the model, which changes torch's number of threads: have it done with.
         self._predict([np.zeros((64, 64, 3), np.uint8)])
@@ -125,11 +129,11 @@ class YoloSource:
         ]
 
 
-def prepare_ultralytics() -> None:
+def prepare_ultralytics(*, restricted: bool = True) -> None:
     """Import Ultralytics so that it neither looks online nor leaves traces in this process's environment.
 
-    Its settings and font go to a cache folder of ours, unless ``YOLO_CONFIG_DIR`` names another. Does nothing
-    once Ultralytics is imported.
+    Its settings and font go to a cache folder of ours, unless ``YOLO_CONFIG_DIR`` names another. With ``restricted``
+    it reads checkpoints with its own restricted loader, where it has one. Does nothing once Ultralytics is imported.
 
     Raises:
         ModelError: Ultralytics is not installed.
@@ -138,7 +142,7 @@ def prepare_ultralytics() -> None:
         return
     if importlib.util.find_spec("ultralytics") is None:
         raise ModelError(ULTRALYTICS.remedy("YOLOv8"))
-    settings = _ENVIRONMENT
+    settings = {**_ENVIRONMENT, _RESTRICTED: "true" if restricted else "false"}
     if "YOLO_CONFIG_DIR" not in os.environ:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diffucurate"
         _provide_font(cache / "Ultralytics")
@@ -171,8 +175,10 @@ def _provide_font(folder: Path) -> None:
     shutil.copyfile(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", font)
 
 
-def _load(path: Path) -> Any:
-    prepare_ultralytics()
+def _load(path: Path, trust_pickle: bool) -> Any:
+    if not trust_pickle:
+        check_checkpoint(path)
+    prepare_ultralytics(restricted=not trust_pickle)
     from ultralytics import YOLO
 
     try:

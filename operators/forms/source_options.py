@@ -34,7 +34,7 @@ def option_problems(ctx: ExecutionContext, spec: SourceSpec[Any]) -> dict[str, s
 
 def ask_options(inputs: types.Object, spec: SourceSpec[Any]) -> None:
     """A field for each of the source's options."""
-    for option in spec.options:
+    for option in (option for option in spec.options if option.kind != "trust"):
         texts = {"label": option.title, "description": option.description}
         if option.kind == "switch":
             inputs.bool(option.name, default=True, view=types.SwitchView(**texts))
@@ -49,6 +49,8 @@ def ask_options(inputs: types.Object, spec: SourceSpec[Any]) -> None:
 
 
 def _value(ctx: ExecutionContext, option: SourceOption) -> Any:
+    if option.kind == "trust":
+        return None
     if option.kind == "switch":
         return None if param(ctx, option.name, True) else False
     value = param(ctx, option.name)

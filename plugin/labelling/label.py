@@ -41,6 +41,7 @@ def label(
     refiner: str | os.PathLike[str] | None = None,
     tokens: Sequence[str] | None = None,
     contrast: bool | None = None,
+    trust_pickle: bool = False,
     classes: Phrases | Sequence[str] | None = None,
     settings: SourceSettings | None = None,
     device: str | None = None,
@@ -69,6 +70,7 @@ def label(
         contrast: for ``attention``, whether a model that looks at an image is asked once more without each class, which
             finds more of an object and takes as many passes again for each; by default for images with a prompt. True
             looks at all images again, by default with the model that painted them.
+        trust_pickle: for ``yolov8``, whether weights are read too that hold more than a network, which runs their code.
         classes: names, or names with the phrases that mean them; all of the dataset's by default. New ones are
             added to the dataset's.
         settings: the source's own. ``LabelSettings`` for ``attention``: how maps become labels; ``YoloSettings`` for
@@ -94,6 +96,7 @@ def label(
         "refiner": None if refiner is None else os.fspath(refiner),
         "tokens": list(tokens) if tokens else None,
         "contrast": contrast,
+        "trust_pickle": trust_pickle or None,
     }
     if batch_size is not None and batch_size < 1:
         raise InvalidSetting("batch_size", batch_size, "use at least 1 image at a time")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ import pytest
 import torch
 
 from diffucurate.generator.errors import InvalidSetting, ModelError
+from diffucurate.generator.models.built_in import rare_yolo_path, yolo_path
+from diffucurate.generator.sources.yolov8_checkpoint import check_checkpoint
 from diffucurate.generator.sources.yolov8_source import YoloSource, prepare_ultralytics
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ultralytics") is None, reason="an optional extra")
@@ -89,6 +93,8 @@ import os, sys, torch
 import cv2                                   # sets variables of its own
 torch.set_num_threads(3)
 before = dict(os.environ)
+from diffucurate.generator.models.built_in import rare_yolo_path, yolo_path
+from diffucurate.generator.sources.yolov8_checkpoint import check_checkpoint
 from diffucurate.generator.sources.yolov8_source import YoloSource
 assert "ultralytics" not in sys.modules
 import numpy as np
@@ -142,16 +148,112 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         YoloSource(["car"], tmp_path / "broken.pt")
 
 
-def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ours_first", [True, False], ids=["fresh process", "after Ultralytics was used"])
+def test_a_checkpoint_cannot_run_code(weights: Path, tmp_path: Path, ours_first: bool) -> None:
+    """In the App another plugin may have imported Ultralytics, without asking it for its restricted loader."""
+
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.mkdir, (str(tmp_path / "ran"),)
 
-    from ultralytics.utils import SAFE_LOAD
-
-    if not SAFE_LOAD:
-        pytest.skip("ultralytics was imported before this project could ask for its restricted loader")
     torch.save({"model": Trap()}, tmp_path / "trap.pt")
-    with pytest.raises(ModelError, match=r"trap\.pt cannot be loaded"):
-        YoloSource(["car"], tmp_path / "trap.pt")
-    assert not (tmp_path / "ran").exists()
+    script = f"""
+import sys
+from pathlib import Path
+if not {ours_first}:
+    from ultralytics import YOLO
+    YOLO({str(weights)!r})
+from diffucurate.generator.errors import ModelError
+from diffucurate.generator.models.built_in import rare_yolo_path, yolo_path
+from diffucurate.generator.sources.yolov8_checkpoint import check_checkpoint
+from diffucurate.generator.sources.yolov8_source import YoloSource
+try:
+    YoloSource(["car"], {str(tmp_path / "trap.pt")!r})
+except ModelError as error:
+    print(error)
+print(YoloSource(["car"], {str(weights)!r}, device="cpu").classes)
+if {ours_first}:
+    from ultralytics import YOLO
+assert not Path({str(tmp_path / "ran")!r}).exists()
+try:
+    YoloSource(["car"], {str(tmp_path / "trap.pt")!r}, trust_pickle=True)
+except ModelError as error:
+    print(error)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "ULTRALYTICS_SAFE_LOAD"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    refusal = "trap.pt cannot be loaded safely: reading it names 'posix.mkdir', which no YOLO checkpoint needs; where"
+    assert refusal in done.stdout and "('car',)" in done.stdout
+    # Trusted, it runs, where Ultralytics has not been told to be careful.
+    assert (tmp_path / "ran").is_dir() is not ours_first
+
+
+def saved_pickle(path: Path, content: bytes) -> Path:
+    """A checkpoint as torch.save writes it, with another pickle in it."""
+    torch.save({"model": 1}, path)
+    with zipfile.ZipFile(path) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, record in records.items():
+            archive.writestr(name, content if name.endswith("/data.pkl") else record)
+    return path
+
+
+_CALL = b"(V1\ntR"  # with the text "1"
+
+
+@pytest.mark.parametrize(
+    ("content", "does"),
+    [
+        (b"cos\nsystem\n" + _CALL + b".", "names 'os.system'"),
+        (b"\x80\x04\x8c\x02os\x8c\x06system\x93" + _CALL + b".", "names 'os.system'"),
+        (b"(V1\nios\nsystem\n.", "makes objects as only very old programs do"),
+        (b"(cos\nsystem\nV1\no.", "names 'os.system'"),
+        (b"c__builtin__\neval\n" + _CALL + b".", "names 'builtins.eval'"),
+        (b"cbuiltins\ngetattr\n(ctorch.nn.modules.conv\nConv2d\nV__init__\ntR.", "takes the attribute '__init__'"),
+        # Constructors of known classes run code too: networks evaluate their configuration.
+        (b"cultralytics.nn.tasks\nSegmentationModel\n" + _CALL + b".", "calls ultralytics.nn.tasks.Segmentation"),
+        (b"cultralytics.nn.autobackend\nAutoBackend\n" + _CALL + b".", "names 'ultralytics.nn.autobackend.AutoBackend"),
+        (b"cultralytics.nn.tasks\ntorch_safe_load\n" + _CALL + b".", "names 'ultralytics.nn.tasks.torch_safe_load"),
+        (b"ccollections\nOrderedDict\n)R" + _CALL + b".", "calls something that it built"),
+        (b"ctorch.nn.modules.conv\nConv2d\n}V__init__\nV1\nsb.", "changes something that it did not make"),
+        (b"\x82\x01.", "names something by a number"),
+    ],
+)
+def test_what_a_checkpoint_may_do_is_listed(tmp_path: Path, content: bytes, does: str) -> None:
+    with pytest.raises(ModelError, match=re.escape(f"cannot be loaded safely: reading it {does}")):
+        check_checkpoint(saved_pickle(tmp_path / "trap.pt", content))
+
+
+@pytest.mark.parametrize("content", [b"", b".", b"N", b"\x80\x09.", b"(" * 9, b"\x00\xff", b"cbuiltins\ngetattr\n)R."])
+def test_broken_pickles_are_said_to_be_that(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(ModelError, match="its content is broken"):
+        check_checkpoint(saved_pickle(tmp_path / "broken.pt", content))
+
+
+def test_scripts_and_old_formats_are_refused(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), tmp_path / "script.pt")
+    torch.save({"model": 1}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    for name, message in (("script.pt", "is an exported TorchScript"), ("old.pt", "cannot be loaded as a YOLO")):
+        with pytest.raises(ModelError, match=message):
+            check_checkpoint(tmp_path / name)
+
+
+def test_checkpoints_of_all_kinds_pass(weights: Path, tmp_path: Path) -> None:
+    """Ours, Ultralytics' own, and what official ones hold besides: methods, numbers of NumPy's, paths, namespaces."""
+    from ultralytics.nn.modules import Conv, Detect
+    from ultralytics.utils import IterableSimpleNamespace
+
+    more = {
+        "forward": Detect.forward,
+        "fitness": np.float64(0.5),
+        "project": Path("runs"),
+        "args": IterableSimpleNamespace(task="segment"),
+        "layers": [Conv(1, 1).half(), {1, 2}, torch.Size([1]), torch.float16, torch.nn.SiLU],
+        "ema": None,
+        "optimizer": torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))]).state_dict(),
+    }
+    torch.save(more, tmp_path / "official.pt")
+    for path in (weights, yolo_path(), rare_yolo_path(), tmp_path / "official.pt"):
+        check_checkpoint(path)
