@@ -204,7 +204,7 @@ def _text_encoders(
 def _check_whole(model: str, part: str, missing: Sequence[str]) -> None:
     if missing:
         raise ModelError(
-            f"'{model}' cannot be loaded: the weights of its part '{part}' do not fit it: {len(missing)} are missing or "
+            f"'{model}' cannot be loaded: the weights of its part '{part}' do not fit: {len(missing)} are missing or "
             f"of another shape, such as '{sorted(missing)[0][:80]}'; save the pipeline again with these versions"
         )
 

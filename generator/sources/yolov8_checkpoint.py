@@ -108,6 +108,7 @@ class _Follower(pickle._Unpickler):
     """Python's own unpickler in Python, with stand-ins in the place of everything that is named, made or called."""
 
     dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(pickle._Unpickler.dispatch)
+    stack: list[Any]  # of the unpickler's
 
     def __init__(self, content: bytes) -> None:
         super().__init__(io.BytesIO(content), encoding="utf-8")

@@ -100,8 +100,8 @@ def _inherited(dataset: fo.Dataset) -> dict[str, tuple[str, ...]]:
     for field, targets in dataset.mask_targets.items():
         if not field.endswith(field_names.mask("s").removeprefix("s")) or not isinstance(targets, Mapping):
             continue
-        names = [targets.get(1 + index) for index in range(len(targets))]
-        if names[: len(classes)] == list(classes)[: len(names)] and all(isinstance(name, str) for name in names):
+        names = [name for index in range(len(targets)) if isinstance(name := targets.get(1 + index), str)]
+        if names[: len(classes)] == list(classes)[: len(names)] and len(names) == len(targets):
             classes |= {name: (name,) for name in names[len(classes) :] if name not in classes}
     return classes
 
