@@ -167,7 +167,11 @@ class ExportSamples(LibraryOperator):
             progress=progress,
         )
         images = sum(summary.images.values())
-        left_out = {"without_labels": summary.unlabelled, "unreadable": len(summary.unreadable)}
+        left_out = {
+            "without_labels": summary.unlabelled,
+            "unreadable": len(summary.unreadable),
+            "instances_left_out": len(summary.left_out),
+        }
         result = {
             "folder": summary.folder,
             "images": images,

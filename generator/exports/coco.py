@@ -3,7 +3,7 @@
     images/<split>/<name>.png         copies, upright
     annotations/<split>.json          ``file_name`` is relative to the split's image folder, as in COCO itself
 
-Each annotation has the true area of its mask in pixels, the tight box [x, y, width, height], ``iscrowd`` 0 and the
+Each annotation has the true area of its mask in pixels, the tight box [x, y, width, height], ``iscrowd`` and the
 confidence as ``score``, which COCO defines for results and readers of annotations ignore.
 """
 
@@ -63,7 +63,7 @@ def write_coco(
                 (fresh / "annotations").mkdir(exist_ok=True)
                 file = fresh / "annotations" / f"{record.split}.json"
                 splits[record.split] = _SplitFile(files.enter_context(file.open("w", encoding="utf-8")), classes)
-            splits[record.split].add(path, record.instances)
+            splits[record.split].add(path, record)
         if not splits:
             raise ExportError("there are no images to export; choose another view")
         for name, split in splits.items():
@@ -82,7 +82,7 @@ class _SplitFile:
         self.instances = 0
         stream.write('{"annotations": [')
 
-    def add(self, path: Path, instances: Sequence[Instance]) -> None:
+    def add(self, path: Path, record: ExportRecord) -> None:
         try:
             with Image.open(path) as image:
                 width, height = image.size
@@ -90,7 +90,7 @@ class _SplitFile:
             raise ExportError(f"image {path.name} cannot be read; export a view without it") from error
         image_id = len(self.images) + 1
         self.images.append({"id": image_id, "file_name": path.name, "width": width, "height": height})
-        for instance in instances:
+        for index, instance in enumerate(record.instances):
             if instance.label not in self._classes:
                 raise ExportError(f"instance of class '{instance.label}', expected one of {', '.join(self._classes)}")
             if instance.mask.shape != (height, width):
@@ -101,6 +101,7 @@ class _SplitFile:
             self.instances += 1
             category = 1 + self._classes.index(instance.label)
             annotation = {"id": self.instances, "image_id": image_id, "category_id": category, **_shape(instance)}
+            annotation["iscrowd"] = int(index in record.crowds)
             self._stream.write(("\n" if self.instances == 1 else ",\n") + json.dumps(annotation))
 
     def finish(self) -> None:
@@ -119,6 +120,5 @@ def _shape(instance: Instance) -> dict[str, Any]:
         "segmentation": {"size": list(instance.mask.shape), "counts": runs["counts"].decode("ascii")},
         "area": instance.area,
         "bbox": [x0, y0, x1 - x0, y1 - y0],
-        "iscrowd": 0,
         "score": round(instance.confidence, 6),
     }

@@ -7,7 +7,7 @@ turn it, so a turned image is written with its pixels upright and without that e
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,11 +37,16 @@ _SIDEWAYS = frozenset({5, 6, 7, 8})
 
 @dataclass(frozen=True, eq=False)
 class ExportRecord:
-    """One image to export: its file, its instances (none is legal) and the split it belongs to."""
+    """One image to export: its file, its instances (none is legal) and the split it belongs to.
+
+    ``crowds`` are the indices of instances that are regions of many objects: COCO marks them, YOLO has no place for
+    them.
+    """
 
     image_path: Path
     instances: Sequence[Instance]
     split: str = "train"
+    crowds: Collection[int] = ()
 
 
 def upright_size(path: str | os.PathLike[str]) -> tuple[int, int]:

@@ -9,7 +9,8 @@ A row holds one closed ring, so parts and holes are joined by bridges of zero wi
 that draw the outline paint the pixels under a bridge: an instance in two parts comes back at an IoU of
 area / (area + gap), both in pixels, which is the best that one ring can do. Holes and gaps of a few percent of
 the area cost next to nothing; where a wide gap matters, export COCO. Rows have no place for a confidence: a reader
-would take it for a coordinate. It is kept in ``scores.csv``.
+would take it for a coordinate. It is kept in ``scores.csv``. Nor is there one for regions of many objects, which are
+left out.
 """
 
 from __future__ import annotations
@@ -67,11 +68,12 @@ def write_yolo(
                 image = images.add(record)
                 label = fresh / "labels" / record.split / f"{image.stem}.txt"
                 label.parent.mkdir(parents=True, exist_ok=True)
-                label.write_text("".join(_row(instance, classes) + "\n" for instance in record.instances), "utf-8")
-                for row, instance in enumerate(record.instances):
+                objects = [item for index, item in enumerate(record.instances) if index not in record.crowds]
+                label.write_text("".join(_row(instance, classes) + "\n" for instance in objects), "utf-8")
+                for row, instance in enumerate(objects):
                     scores.writerow([record.split, image.name, row, instance.label, f"{instance.confidence:.6f}"])
                 written.images[record.split] = written.images.get(record.split, 0) + 1
-                written.instances[record.split] = written.instances.get(record.split, 0) + len(record.instances)
+                written.instances[record.split] = written.instances.get(record.split, 0) + len(objects)
         if not written.images:
             raise ExportError("there are no images to export; choose another view")
         named = _named_splits(list(written.images))

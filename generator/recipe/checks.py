@@ -14,7 +14,7 @@ from typing import Any
 
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.text.class_mentions import find_phrases, phrase_forms
-from diffucurate.generator.text.class_names import RESERVED_CLASSES
+from diffucurate.generator.text.class_names import name_problem, twin_of
 from diffucurate.generator.text.templates import attributes_of, fill, fixed_in, pieces
 from diffucurate.generator.validation import suggestion
 
@@ -29,7 +29,6 @@ RESERVED_ATTRIBUTES = frozenset({
     "from_json", "get_field", "get_text_score", "has_field", "id", "iter_fields", "merge", "my_metaclass", "pk",
     "set_field", "to_dict", "to_json", "to_mongo", "validate",
 })  # fmt: skip
-_CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _DATASET = re.compile(r"[\w+ .\-]+")
 # Prompts searched for a mention of a class; where there are more, a class counts as mentioned.
@@ -60,17 +59,13 @@ def check_classes(classes: Lists) -> None:
         raise RecipeError("classes", {}, "name at least one class with its phrases, as in {car: [car, sedan]}")
     if len(classes) > MAX_CLASSES:
         raise RecipeError("classes", f"{len(classes)} classes", f"use at most {MAX_CLASSES}")
-    folded: dict[str, str] = {}
     owners: dict[tuple[str, ...], tuple[str, str]] = {}
     for label, phrases in classes.items():
-        if not _CLASS.fullmatch(label):
-            remedy = "a class must be letters, digits and underscores and begin with a letter, as in fire_truck"
+        if problem := name_problem(label):
+            raise RecipeError("classes", label, problem)
+        if other := twin_of(label, list(classes)[: list(classes).index(label)]):
+            remedy = f"it differs from '{other}' only in capitals, or in what is between words; choose another name"
             raise RecipeError("classes", label, remedy)
-        if label.casefold() in RESERVED_CLASSES:
-            raise RecipeError("classes", label, "the name is reserved for pixels without a class; choose another")
-        other = folded.setdefault(label.casefold(), label)
-        if other != label:
-            raise RecipeError("classes", label, f"it differs from '{other}' only in capitals; choose another name")
         _check_phrases(f"classes.{label}", label, phrases, owners)
 
 

@@ -36,6 +36,7 @@ from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models.load import default_batch, load_pipeline
 from diffucurate.generator.text.class_mentions import find_phrases
+from diffucurate.generator.text.class_names import phrases_of
 
 #: The noise steps at which images are looked at by settings that name none.
 _TIMESTEPS = (100, 200, 300)
@@ -105,7 +106,7 @@ class AttentionSource:
                 raise InvalidSetting(
                     "tokens", label, f"it is none of the classes ({', '.join(classes)}); add it to them"
                 )
-        self.classes = {label: tuple(phrases) for label, phrases in classes.items()}
+        self.classes = phrases_of(classes)
         self._tokens = {
             label: find_token(token) if isinstance(token, str) else token for label, token in (tokens or {}).items()
         }

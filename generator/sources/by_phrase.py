@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.sources.protocol import LabelSource
+from diffucurate.generator.text.class_names import phrases_of
 
 
 def classes_by_phrase(classes: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Each phrase, and each class's own name -> the class: what a model calls a sedan is a car if that is a phrase."""
-    return {phrase: label for label, phrases in classes.items() for phrase in (*phrases, label)}
+    return {phrase: label for label, phrases in phrases_of(classes).items() for phrase in (*phrases, label)}
 
 
 class ByPhrase:

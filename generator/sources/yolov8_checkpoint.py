@@ -56,7 +56,8 @@ def check_checkpoint(path: Path) -> None:
     import torch
 
     try:
-        reader = torch._C.PyTorchFileReader(str(path))  # the reader of torch.load itself, so that both see one pickle
+        # The reader of torch.load itself, so that both see the same pickle.
+        reader: Any = torch._C.PyTorchFileReader(str(path))
         content = None if reader.has_record("constants.pkl") else reader.get_record("data.pkl")
     except RuntimeError as error:
         raise ModelError(

@@ -4,11 +4,42 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Mapping
 
 #: Names that mean pixels without a class.
 RESERVED_CLASSES = frozenset({"background", "ignore"})
 
 _MOST_LETTERS = 64
+_NAME = re.compile(rf"[^\W\d_][\w \-]{{0,{_MOST_LETTERS - 1}}}")
+
+
+def name_problem(name: object) -> str | None:
+    """Why nothing may be a class of that name, and what would be right; None where it may.
+
+    A name is part of a field's name, of a prompt and of a list on the command line.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name != name.strip():
+        return (
+            f"a class must be up to {_MOST_LETTERS} letters, digits, spaces, hyphens and underscores and begin with a "
+            "letter, as in fire truck"
+        )
+    if name.casefold() in RESERVED_CLASSES:
+        return "the name is reserved for pixels without a class; choose another"
+    return None
+
+
+def twin_of(name: str, others: Iterable[str]) -> str | None:
+    """Another name that differs only in capitals, or in what stands between words; None where there is none."""
+    return next((other for other in others if other != name and _folded(other) == _folded(name)), None)
+
+
+def phrases_of(classes: Mapping[str, str | Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """Class -> its phrases; a text is one phrase, not its letters."""
+    return {name: (phrases,) if isinstance(phrases, str) else tuple(phrases) for name, phrases in classes.items()}
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name).casefold()
 
 
 def class_name(phrase: str) -> str | None:

@@ -71,7 +71,7 @@ def export(
         )
     counts = ", ".join(f"{name} {images} images" for name, images in summary.images.items())
     terminal.show(f"{dataset}: {sum(summary.instances.values())} instances written to {summary.folder} ({counts})")
-    for note in summary.notes:
+    for note in (*summary.notes, *summary.left_out):
         terminal.say(note)
     terminal.show(summary.first_step())
     terminal.result({"dataset": dataset, "view": view, **summary.to_dict()})

@@ -6,6 +6,7 @@ With ``--json`` the result is one JSON document. Knows nothing of what the comma
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
@@ -78,7 +79,7 @@ class Terminal:
         """The result as one JSON document, for machines only."""
         if self.as_json:
             file = self._stdout or sys.stdout
-            file.write(json.dumps(document, default=str, ensure_ascii=False) + "\n")
+            file.write(json.dumps(_finite(document), default=str, ensure_ascii=False, allow_nan=False) + "\n")
             file.flush()
 
     @contextmanager
@@ -139,3 +140,12 @@ def _lines(title: str, say: Callable[[str], None], notes: set[str]) -> Listener:
             say(f"{title}: {report.done}/{report.total}{', ' if report.pace else ''}{report.pace}")
 
     return listen
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for numbers that JSON has no word for."""
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,13 +6,15 @@ reference, so ``a`` is evaluated with ``b`` as the reference; only the average p
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
+from bson import ObjectId
 from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
@@ -20,9 +22,13 @@ from diffucurate.generator.progress import Listener, Meter
 from diffucurate.plugin.appearance.scheme import place_fields
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import only_classes, read_classes
+from diffucurate.plugin.store.instances import read_instances
 from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.matches import ComparisonRow
 from diffucurate.plugin.store.samples import dataset_of
+
+#: (height, width) at which the masks of an image of unknown size are looked at.
+_ANY_SIZE = (1024, 1024)
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class Comparison:
     ``samples`` were compared; ``skipped`` ones lack the labels of one source. ``agreement`` is the mean of the
     samples' own scores. ``eval_key`` names the evaluation in FiftyOne (``dataset.load_evaluation_results``).
     ``matched_by`` is ``masks``, or ``boxes`` where ``without_masks`` names fields whose instances lack masks.
+    ``left_out`` names instances that cannot be read, each with its sample and why.
     """
 
     a: str
@@ -44,6 +51,7 @@ class Comparison:
     classes: tuple[ComparisonRow, ...]
     overall: ComparisonRow
     without_masks: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def matched_by(self) -> str:
@@ -109,16 +117,16 @@ def compare(
             dataset.delete_evaluation(key)
         # Average precision needs an order of a's instances; ground truth, say, has none.
         ranked = labelled.count(f"{field_a}.detections") == labelled.count(f"{field_a}.detections.confidence")
-        results = labelled.evaluate_detections(
-            field_a,
-            gt_field=field_b,
-            eval_key=key,
-            method="coco",
-            iou=iou,
-            use_masks=not maskless,
-            compute_mAP=ranked,
-            progress=_two_passes(Meter(progress, count), count) if progress else None,
-        )
+        arguments = {"gt_field": field_b, "eval_key": key, "method": "coco", "iou": iou, "use_masks": not maskless}
+        arguments |= {"compute_mAP": ranked}
+        bar = _two_passes(Meter(progress, count), count) if progress else None
+        results, left_out = _evaluated(labelled, field_a, arguments, bar)
+        if left_out:
+            unreadable = {identifier for _, identifier in left_out}
+            labelled = _without(labelled, (field_a, field_b), unreadable)
+            if key in dataset.list_evaluations():
+                dataset.delete_evaluation(key)
+            results = labelled.evaluate_detections(field_a, **arguments, progress=False)
         scores = _agreements(labelled, field_a, field_b, key)
         name = field_names.agreement(a, b)
         dataset.add_sample_field(name, fo.FloatField)
@@ -127,7 +135,9 @@ def compare(
         rows = _rows(results, list(read_classes(dataset)), ranked)
         overall = _overall(results, rows, ranked)
         skipped = len(samples) - count
-        comparison = Comparison(a, b, key, name, count, skipped, float(np.mean(scores)), rows, overall, maskless)
+        reasons = tuple(reason for reason, _ in left_out)
+        mean = float(np.mean(scores))
+        comparison = Comparison(a, b, key, name, count, skipped, mean, rows, overall, maskless, reasons)
         run.facts |= comparison.to_dict()
     place_fields(dataset)
     return comparison
@@ -137,6 +147,57 @@ def _has_masks(samples: fo.DatasetView, field: str) -> bool:
     """Whether every instance has a mask."""
     total = samples.count(f"{field}.detections")
     return bool(samples.count(f"{field}.detections.mask") + samples.count(f"{field}.detections.mask_path") >= total)
+
+
+def _evaluated(
+    samples: fo.DatasetView, field: str, arguments: dict[str, Any], bar: Any
+) -> tuple[Any, list[tuple[str, str]]]:
+    """The results of FiftyOne's evaluation; or why instances cannot be read, and their ids, where that spoils it.
+
+    Looking at every instance takes as long as comparing, so it is done only where FiftyOne fails or measures no number.
+    """
+    results, failure = None, None
+    try:
+        results = samples.evaluate_detections(field, **arguments, progress=bar)
+    except Exception as error:  # FiftyOne has many for labels that it cannot use
+        failure = error
+    if results is not None and all(_is_number(iou) for iou in results.ious.tolist()):
+        return results, []
+    left_out = [
+        item
+        for name in (field, arguments["gt_field"])
+        for item in _unreadable(samples, name, with_masks=arguments["use_masks"])
+    ]
+    if failure is not None and not left_out:
+        raise failure
+    return results, left_out
+
+
+def _is_number(iou: float | None) -> bool:
+    """Whether a match has an IoU; None stands for no match."""
+    return iou is None or math.isfinite(iou)
+
+
+def _unreadable(samples: fo.DatasetView, field: str, *, with_masks: bool) -> Iterator[tuple[str, str]]:
+    """Why instances cannot be read, with their ids."""
+    box = np.ones((1, 1), np.bool_)
+    for sample in samples.select_fields([field, "metadata"]).iter_samples():
+        size = sample.metadata
+        shape = (size.height, size.width) if size is not None and size.height and size.width else _ANY_SIZE
+        labels = sample[field]
+        if not with_masks:  # which some lack; the boxes alone are matched
+            for detection in labels.detections:
+                detection.mask, detection.mask_path = box, None
+        for identifier, reason in read_instances(labels, shape).left_out.items():
+            yield f"{sample.filepath}, {field}: {reason}", identifier
+
+
+def _without(samples: fo.DatasetView, fields: Sequence[str], identifiers: set[str]) -> fo.DatasetView:
+    """The samples without the instances of these ids."""
+    unwanted = [ObjectId(identifier) for identifier in identifiers]
+    for field in fields:
+        samples = samples.filter_labels(field, ~F("_id").is_in(unwanted), only_matches=False)
+    return samples
 
 
 def _two_passes(meter: Meter, count: int) -> Any:

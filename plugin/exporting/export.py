@@ -20,9 +20,9 @@ from diffucurate.generator.errors import DatasetError, ExportError, InvalidSetti
 from diffucurate.generator.exports.splits import assign_splits
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.plugin.store import runs
-from diffucurate.plugin.store.classes import classes_in, only_classes, read_classes
+from diffucurate.plugin.store.classes import exported_classes, only_classes
+from diffucurate.plugin.store.instances import read_instances
 from diffucurate.plugin.store.label_sources import instances_field
-from diffucurate.plugin.store.label_values import instances_of
 from diffucurate.plugin.store.named_files import named_below
 from diffucurate.plugin.store.samples import dataset_of
 
@@ -43,7 +43,8 @@ class ExportSummary:
     """What was written: images and instances per split, below ``folder``.
 
     ``unlabelled`` counts the samples that the source has not labelled, and ``unreadable`` names the images that
-    are missing or broken; both were left out. ``notes`` are sentences on what a person may not expect.
+    are missing or broken; both were left out. ``left_out`` names instances that were, each with its sample and why.
+    ``notes`` are sentences on what a person may not expect.
     """
 
     folder: str
@@ -54,6 +55,7 @@ class ExportSummary:
     unlabelled: int
     unreadable: list[str]
     notes: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -128,13 +130,12 @@ def export(
     for name in splits or ():
         if name not in chosen.values():
             raise ExportError(f"split '{name}' gets none of {len(ids)} images; give it more, or leave it out")
-    if classes is None:
-        names = [*read_classes(dataset)]
-        names += sorted(set(labelled.distinct(f"{path}.detections.label")).difference(names))
-    else:
-        names = [name for name in classes_in(dataset, path) if name in classes]
+    every, origin = exported_classes(dataset, path)
+    names = every if classes is None else [name for name in every if name in classes]
+    notes = [f"class ids are those of {origin}, the same for every view of dataset '{dataset.name}'"]
 
     unreadable: list[str] = []
+    left_out: list[str] = []
     meter = Meter(progress, len(ids))
     settings = {
         "folder": str(folder),
@@ -147,12 +148,14 @@ def export(
     with runs.recorded(dataset, "export", settings) as run:
         write = {"coco": write_coco, "yolo": write_yolo}[format]
         try:
-            records = _records(labelled, path, chosen, unreadable, meter)
+            records = _records(labelled, path, chosen, unreadable, left_out, meter)
             written = write(records, folder, names, overwrite=overwrite, link_images=link_images)
         except ExportError as error:
             if len(unreadable) == len(ids):
                 raise ExportError(f"none of the {len(ids)} images can be read, such as {unreadable[0]}") from error
             raise
+        if isinstance(written, YoloWritten) and written.note:
+            notes.append(written.note)
         summary = ExportSummary(
             str(folder),
             format,
@@ -161,9 +164,12 @@ def export(
             dict(written.instances),
             len(samples) - len(ids),
             unreadable,
-            [written.note] if isinstance(written, YoloWritten) and written.note else [],
+            notes,
+            left_out,
         )
         run.facts |= summary.to_dict()
+    if left_out:
+        logger.warning("left out %d instances, such as %s", len(left_out), left_out[0])
     if unreadable:
         logger.warning("left out %d images that cannot be read: %s", len(unreadable), ", ".join(unreadable))
     return summary
@@ -220,11 +226,22 @@ def existing_parent(folder: Path) -> Path:
 
 
 def _records(
-    samples: fo.DatasetView, field: str, splits: Mapping[str, str], unreadable: list[str], meter: Meter
+    samples: fo.DatasetView,
+    field: str,
+    splits: Mapping[str, str],
+    unreadable: list[str],
+    left_out: list[str],
+    meter: Meter,
 ) -> Iterator[ExportRecord]:
+    """The samples in turn; what cannot be written is added to ``unreadable`` and ``left_out``.
+
+    Raises:
+        DatasetError: there are instances, and none can be read.
+        ExportError: a split without any readable image.
+    """
     from diffucurate.generator.exports.images import ExportRecord, upright_size
 
-    readable = set()
+    readable, count = set(), 0
     for sample in samples.select_fields(field).iter_samples():
         try:
             width, height = upright_size(sample.filepath)
@@ -233,7 +250,12 @@ def _records(
             meter.advance(note=f"left out {sample.filepath}: it cannot be read")
             continue
         readable.add(splits[sample.id])
-        yield ExportRecord(Path(sample.filepath), instances_of(sample[field], (height, width)), splits[sample.id])
+        read = read_instances(sample[field], (height, width))
+        left_out += [f"{sample.filepath}, {field}: {reason}" for reason in read.left_out.values()]
+        count += len(read.instances)
+        yield ExportRecord(Path(sample.filepath), read.instances, splits[sample.id], read.crowds)
         meter.advance()
+    if left_out and not count:
+        raise DatasetError(f"none of {len(left_out)} instances can be read: {left_out[0]}")
     for name in sorted(set(splits.values()) - readable):
         raise ExportError(f"none of the images of split '{name}' can be read; export others, or leave it out")

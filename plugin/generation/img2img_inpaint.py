@@ -14,6 +14,7 @@ from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.progress import Listener
 from diffucurate.generator.recipe.init_image_config import DEFAULT_MARGIN, REPLACE, VARY
 from diffucurate.generator.text.class_mentions import find_phrases
+from diffucurate.generator.text.class_names import phrases_of
 from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.store.classes import read_classes
 from diffucurate.plugin.store.samples import dataset_of
@@ -224,7 +225,7 @@ def _classes(
     samples: Samples, templates: Sequence[str], classes: Classes | None, content: Mapping[str, Any]
 ) -> dict[str, list[str]]:
     if isinstance(classes, Mapping):
-        return {name: list(phrases) for name, phrases in classes.items()}
+        return {name: list(phrases) for name, phrases in phrases_of(classes).items()}
     if isinstance(classes, str):
         raise InvalidSetting("classes", classes, "give a list of names, or names with their phrases")
     if classes is not None:

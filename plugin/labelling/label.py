@@ -18,11 +18,12 @@ from diffucurate.generator.labels.settings import SourceSettings
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.sources.protocol import DEFAULT_BATCH, Labeller, LabelRequest, PixelLabeller
 from diffucurate.generator.sources.registry import keeps_maps, source_named
+from diffucurate.generator.text.class_names import name_problem, phrases_of, twin_of
 from diffucurate.plugin.labelling.images import read_images
 from diffucurate.plugin.labelling.plan import plan
 from diffucurate.plugin.labelling.writer import LabelWriter
 from diffucurate.plugin.store import field_names, runs
-from diffucurate.plugin.store.classes import Phrases, read_classes
+from diffucurate.plugin.store.classes import Phrases, read_classes, set_phrases
 from diffucurate.plugin.store.samples import dataset_of
 from diffucurate.plugin.store.schema import declare_refined
 
@@ -71,8 +72,8 @@ def label(
             finds more of an object and takes as many passes again for each; by default for images with a prompt. True
             looks at all images again, by default with the model that painted them.
         trust_pickle: for ``yolov8``, whether weights are read too that hold more than a network, which runs their code.
-        classes: names, or names with the phrases that mean them; all of the dataset's by default. New ones are
-            added to the dataset's.
+        classes: names, or names with the phrases that mean them (a text is one phrase); all of the dataset's by
+            default. New ones are added to the dataset's, and phrases that are given take the place of earlier ones.
         settings: the source's own. ``LabelSettings`` for ``attention``: how maps become labels; ``YoloSettings`` for
             ``yolov8``: which detections become labels. The defaults where left out.
         device: for the models; the best one there is by default.
@@ -126,6 +127,8 @@ def label(
         "samples": len(samples),
     }
     with _deletion_named(dataset.name), runs.recorded(dataset, "label", record) as run:
+        if isinstance(classes, Mapping):
+            set_phrases(dataset, wanted)
         writer = LabelWriter(dataset, name, wanted, run.key)
         if refiner is not None:
             declare_refined(dataset, name)
@@ -156,12 +159,15 @@ def label(
 @contextmanager
 def _deletion_named(name: str) -> Iterator[None]:
     """Say that the dataset was deleted where FiftyOne and its database have many ways to fail from that."""
+    deleted = f"dataset '{name}' was deleted while it was labelled; open another one"
     try:
         yield
     except Exception as error:
         if fo.dataset_exists(name):
             raise
-        raise DatasetError(f"dataset '{name}' was deleted while it was labelled; open another one") from error
+        raise DatasetError(deleted) from error
+    if not fo.dataset_exists(name):
+        raise DatasetError(deleted)
 
 
 def _check_source(source: str | LabelSource, options: Mapping[str, Any], settings: SourceSettings | None) -> str:
@@ -198,13 +204,26 @@ def wanted_classes(dataset: fo.Dataset, classes: Phrases | Sequence[str] | None)
     """Class -> phrases of what is to be labelled; what the dataset knows of a class is kept.
 
     Raises:
-        InvalidSetting: ``classes`` is a single text, or empty.
+        InvalidSetting: ``classes`` is a single text, or empty; a name that no class can have, one that differs from
+            another class only in capitals, or a class without phrases.
     """
     known = read_classes(dataset)
     if classes is None:
         return known
     if isinstance(classes, str) or not classes:
         raise InvalidSetting("classes", classes, "give a list of class names, such as ['car', 'bus']")
-    if isinstance(classes, Mapping):
-        return {name: tuple(phrases) for name, phrases in classes.items()}
-    return {name: known.get(name, (name,)) for name in classes}
+    for name in classes:
+        if name in known:  # whatever somebody else has called it
+            continue
+        if problem := name_problem(name):
+            raise InvalidSetting("classes", name, problem)
+        if other := twin_of(name, [*known, *classes]):
+            remedy = f"it differs from '{other}' only in capitals, or in what is between words; use one name"
+            raise InvalidSetting("classes", name, remedy)
+    if not isinstance(classes, Mapping):
+        return {name: known.get(name, (name,)) for name in classes}
+    for name, given in classes.items():
+        phrases = [given] if isinstance(given, str) else list(given) if isinstance(given, Sequence) else []
+        if not phrases or not all(isinstance(phrase, str) and phrase.strip() for phrase in phrases):
+            raise InvalidSetting(f"classes.{name}", given, "list the phrases that mean the class, as texts")
+    return phrases_of(classes)

@@ -7,13 +7,14 @@ outside of the dataset (``installation``) and changed there in one step, so that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import fiftyone as fo
 from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.text.class_names import phrases_of
 from diffucurate.plugin.fiftyone_private import set_info
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.facts import read_facts
@@ -35,6 +36,28 @@ def read_classes(dataset: fo.Dataset) -> dict[str, tuple[str, ...]]:
 def classes_in(dataset: fo.Dataset, instances: str) -> list[str]:
     """The dataset's classes in the order of their ids, then any others that occur in the field ``instances``."""
     return list(dict.fromkeys([*read_classes(dataset), *dataset.distinct(f"{instances}.detections.label")]))
+
+
+def exported_classes(dataset: fo.Dataset, instances: str) -> tuple[list[str], str]:
+    """The classes of a field's instances in the order of their ids in exports, whatever a view shows of them.
+
+    They are the first of these that the dataset has, then all other labels of the field in alphabetical order: its
+    classes of ours, those that FiftyOne keeps for the field (``dataset.classes``) or for all fields, its mask targets.
+
+    Returns:
+        The classes, and where the order is from, in words.
+    """
+    targets = [*dataset.mask_targets.values(), dataset.default_mask_targets or {}]
+    named = next((each for each in targets if each and all(isinstance(value, int) for value in each)), {})
+    origins = (
+        ("the dataset's classes", list(read_classes(dataset))),
+        (f"dataset.classes['{instances}']", dataset.classes.get(instances)),
+        ("dataset.default_classes", dataset.default_classes),
+        ("its mask targets", [name for value, name in sorted(named.items()) if value not in (0, 255)]),
+    )
+    origin, first = next(((origin, names) for origin, names in origins if names), ("all labels of the field", []))
+    labels = [label for label in dataset.distinct(f"{instances}.detections.label") if isinstance(label, str) and label]
+    return list(dict.fromkeys([*(first or []), *sorted(labels)])), origin
 
 
 def only_classes(
@@ -63,10 +86,23 @@ def extend_classes(dataset: fo.Dataset, classes: Mapping[str, Iterable[str]]) ->
     Raises:
         DatasetError: more than 254 classes, or two whose heatmaps would share a field.
     """
+    return _changed(dataset, lambda known: _merged(dataset, known, phrases_of(classes)))
+
+
+def set_phrases(dataset: fo.Dataset, classes: Mapping[str, Sequence[str]]) -> None:
+    """Let classes that the dataset knows have these phrases only; the others are left as they are."""
+    given = phrases_of(classes)
+    _changed(dataset, lambda known: {name: given.get(name, phrases) for name, phrases in known.items()})
+
+
+def _changed(
+    dataset: fo.Dataset, change: Callable[[dict[str, tuple[str, ...]]], dict[str, tuple[str, ...]]]
+) -> dict[str, tuple[str, ...]]:
+    """The classes after a change to what is kept, made in one step whoever else is changing it."""
     while True:
         listed = kept(dataset, CLASSES)
         known = _inherited(dataset) if listed is None else _from_list(listed)
-        merged = _merged(dataset, known, classes)
+        merged = change(known)
         if merged == known and listed is not None:
             return merged
         plain = [{"name": name, "phrases": list(phrases)} for name, phrases in merged.items()]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.instances import NO_MASK, UnreadableInstanceError, read_instance, read_instances
 
 if TYPE_CHECKING:
     from diffucurate.generator.labels.polygons import Ring
@@ -88,35 +89,25 @@ def _relative(ring: Ring, width: int, height: int) -> list[tuple[float, float]]:
 def from_detection(detection: fo.Detection, shape: tuple[int, int]) -> Instance | None:
     """The Instance of a Detection in an image of (height, width) ``shape``; None where its mask is empty.
 
-    A mask of another size than its box, as other tools write them, is scaled to it without smoothing; what lies
-    outside the image is cut off. A Detection without confidence, such as ground truth, counts as certain.
+    What lies outside the image is cut off. A Detection without confidence, such as ground truth, counts as certain.
 
     Raises:
         DatasetError: the Detection has no mask.
+        ValueError: its mask cannot be read.
     """
-    crop = detection.get_mask()
-    if crop is None:
-        raise DatasetError(f"an instance of '{detection.label}' has no mask, only a box; use a source that gives masks")
-    height, width = shape
-    x, y, wide, tall = detection.bounding_box
-    x0, y0 = round(x * width), round(y * height)
-    x1, y1 = max(round((x + wide) * width), x0 + 1), max(round((y + tall) * height), y0 + 1)
-    rows = ((np.arange(y0, y1) - y0 + 0.5) * crop.shape[0] / (y1 - y0)).astype(int)
-    columns = ((np.arange(x0, x1) - x0 + 0.5) * crop.shape[1] / (x1 - x0)).astype(int)
-    placed = np.asarray(crop, np.bool_)[np.ix_(rows, columns)]
-    mask = np.zeros(shape, np.bool_)
-    top, left, bottom, right = max(y0, 0), max(x0, 0), min(y1, height), min(x1, width)
-    mask[top:bottom, left:right] = placed[top - y0 : bottom - y0, left - x0 : right - x0]
-    if not mask.any():
+    try:
+        return read_instance(detection, shape)
+    except UnreadableInstanceError as error:
+        if str(error) == NO_MASK:
+            raise DatasetError(f"an instance of '{detection.label}' {NO_MASK.removeprefix('it ')}") from None
+        if error.__cause__ is not None:
+            raise
         return None
-    confidence = 1.0 if detection.confidence is None else min(max(detection.confidence, 0.0), 1.0)
-    return Instance(detection.label, mask, confidence)
 
 
 def instances_of(detections: fo.Detections, shape: tuple[int, int]) -> list[Instance]:
-    """The Instances of a Detections field, in its order, empty ones left out; see ``from_detection``."""
-    instances = (from_detection(detection, shape) for detection in detections.detections)
-    return [instance for instance in instances if instance is not None]
+    """The Instances of a Detections field, in its order; those that cannot be read are left out (``instances``)."""
+    return read_instances(detections, shape).instances
 
 
 def with_classes(labels: Labels, classes: Sequence[str]) -> Labels:

@@ -81,6 +81,7 @@ MEANINGS = {
     "--save-as": 2,  # a view; a dataset
     "--source": 2,  # one that labels; one whose labels are there
     "--steps": 2,  # of painting; of learning
+    "--trust-pickle": 2,  # learned words; weights of a label source
 }
 
 

@@ -199,3 +199,35 @@ def test_comparison_is_recorded(dataset, add_bars):
     config = dataset.get_run_info(key).config
     assert (config.status, config.settings["a"]) == ("done", "one")
     assert config.facts["eval_key"] == result.eval_key
+
+
+_BAD = {
+    "empty mask": {"mask": np.zeros((4, 4), np.bool_)},
+    "no pixels": {"mask": np.zeros((0, 0), np.bool_)},
+    "one dimension": {"mask": np.ones(4, np.bool_)},
+    "three dimensions": {"mask": np.ones((4, 4, 3), np.bool_)},
+    "no mask file": {"mask": None, "mask_path": "/nowhere/mask.png"},
+    "box of NaN": {"bounding_box": [float("nan"), 0, 0.5, 1]},
+    "infinite box": {"bounding_box": [0, 0, float("inf"), 1]},
+    "box of three": {"bounding_box": [0, 0, 0.5]},
+    "negative size": {"bounding_box": [0.5, 0, -0.25, 1]},
+    "outside": {"bounding_box": [1.5, 0, 0.5, 1]},
+}
+
+
+@pytest.mark.parametrize("values", _BAD.values(), ids=_BAD)
+def test_an_instance_that_cannot_be_read_is_left_out_or_unmatched(dataset, add_bars, values):
+    """The labels beside it are compared as if it were not there, and every number is one."""
+    add_bars(one=[bars(("car", 0, 8)), bars(("car", 0, 8))], two=[bars(("car", 0, 8)), bars(("car", 2, 8))])
+    sample = dataset.first()
+    bad = {"label": "car", "bounding_box": [0.5, 0, 0.25, 1], "mask": np.ones((4, 4), np.bool_), "confidence": 0.5}
+    for field in ("one_instances", "two_instances"):
+        sample[field].detections.append(fo.Detection(**{**bad, **values}))
+    sample.save()
+    result = compare(dataset, "one", "two")
+    (car,) = result.classes
+    assert car.matched >= 2 and car.mean_iou is not None and 0.8 < car.mean_iou <= 1
+    assert np.isfinite(result.agreement) and 0 < result.agreement <= 1
+    if result.left_out:
+        assert (car.matched, car.only_a, car.only_b) == (2, 0, 0) and car.mean_iou == pytest.approx(0.875)
+        assert len(result.left_out) == 2 and all(sample.filepath in reason for reason in result.left_out)

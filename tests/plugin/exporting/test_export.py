@@ -134,9 +134,117 @@ def test_a_split_without_images_is_refused_not_dropped(dataset, add_scenes, scen
 
 def test_images_without_a_split_are_said_to_be_both(labelled, tmp_path):
     summary = export(labelled, tmp_path / "out", format="yolo", source="odd")
-    (note,) = summary.notes
+    ids, note = summary.notes
+    assert ids == f"class ids are those of the dataset's classes, the same for every view of dataset '{labelled.name}'"
     assert "val names the images of train" in note and note in (tmp_path / "out" / "data.yaml").read_text()
-    assert export(labelled, tmp_path / "coco", format="coco", source="odd").notes == []
+    assert export(labelled, tmp_path / "coco", format="coco", source="odd").notes == [ids]
+
+
+NAN = float("nan")
+
+BAD_INSTANCES = {
+    "it has no label": {"label": None},
+    "it has no mask, only a box": {"mask": None},
+    "its box is [0.1, 0.1, 0.5], not four numbers": {"bounding_box": [0.1, 0.1, 0.5]},
+    "its box is [], not four numbers": {"bounding_box": None},
+    "its box holds a value that is no finite number": {"bounding_box": [NAN, 0.1, 0.5, 0.5]},
+    "its box has a negative size": {"bounding_box": [0.5, 0.5, -0.2, 0.2]},
+    "it has no pixels in the image": {"bounding_box": [1.5, 0.1, 0.5, 0.5]},
+    "its mask has no pixels": {"mask": np.zeros((0, 0), bool)},
+    "its mask has 1 dimensions, not 2": {"mask": np.ones(4, bool)},
+    "its mask has 3 dimensions, not 2": {"mask": np.ones((4, 4, 3), bool)},
+    "its mask cannot be read": {"mask": None, "mask_path": "/nowhere/mask.png"},
+    "it has no pixels in the image (empty)": {"mask": np.zeros((4, 4), bool)},
+    "its box holds a value that is no finite number (infinite)": {"bounding_box": [0, 0, float("inf"), 1]},
+    "its box is larger than any image": {"bounding_box": [0, 0, 1e12, 1]},
+}
+
+
+@pytest.fixture
+def hostile(dataset, scenes, tmp_path):
+    """Instances of other tools, as they should not be, beside a good one on each image; the images are 128 px."""
+    from diffucurate.plugin.store.media_files import write_png
+
+    for index, values in enumerate(BAD_INSTANCES.values()):
+        path = write_png(tmp_path / "images" / f"{index}.png", scenes[0].image)
+        good = {"label": "car", "bounding_box": [0, 0, 0.5, 0.5], "mask": np.ones((4, 4), bool)}
+        detections = [fo.Detection(**good), fo.Detection(**{**good, **values})]
+        dataset.add_sample(fo.Sample(filepath=str(path), truth=fo.Detections(detections=detections)))
+    return dataset
+
+
+@pytest.mark.parametrize("format", ["coco", "yolo"])
+def test_instances_that_cannot_be_read_are_named_and_the_rest_goes_on(hostile, tmp_path, format):
+    summary = export(hostile, tmp_path / "out", format=format, source="truth")
+    count = len(BAD_INSTANCES)
+    assert (summary.images, summary.instances) == ({"train": count}, {"train": count})
+    for path, reason, sentence in zip(hostile.values("filepath"), BAD_INSTANCES, summary.left_out, strict=True):
+        assert sentence.startswith(f"{path}, truth: an instance of ") and reason.split(" (")[0] in sentence
+    run = hostile.get_run_info(hostile.list_runs()[-1]).config
+    assert list(run.facts["left_out"]) == summary.left_out
+
+
+def test_an_export_of_nothing_but_unreadable_instances_is_an_error(hostile, tmp_path):
+    hostile.set_values("truth", [None] * len(hostile))
+    sample = hostile.first()
+    sample["truth"] = fo.Detections(detections=[fo.Detection(label="car", bounding_box=[0, 0, 1, 1])])
+    sample.save()
+    with pytest.raises(DatasetError, match=r"none of 1 instances can be read: .*it has no mask, only a box"):
+        export(hostile, tmp_path / "out", format="coco", source="truth")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_object_narrower_than_a_pixel_keeps_one(dataset, scenes, tmp_path):
+    """As ordinary COCO files hold them; the last lies at the very edge."""
+    from diffucurate.plugin.store.media_files import write_png
+
+    path = write_png(tmp_path / "x.png", scenes[0].image)
+    height, width = scenes[0].image.shape[:2]
+    boxes = [[0.5, 0.5, 0.2 / width, 8 / height], [1 - 0.2 / width, 0.0, 0.2 / width, 4 / height]]
+    detections = [fo.Detection(label="pole", bounding_box=box, mask=np.ones((3, 1), bool)) for box in boxes]
+    dataset.add_sample(fo.Sample(filepath=str(path), truth=fo.Detections(detections=detections)))
+    summary = export(dataset, tmp_path / "out", format="coco", source="truth")
+    masks = [mask for _, _, mask in coco_masks(tmp_path / "out")["x.png"]]
+    assert [int(mask.sum()) for mask in masks] == [8, 4] and masks[1][:4, -1].all() and summary.left_out == []
+
+
+def test_crowds_are_marked_in_coco_and_left_out_of_yolo(dataset, scenes, tmp_path):
+    from diffucurate.plugin.store.media_files import write_png
+
+    path = write_png(tmp_path / "x.png", scenes[0].image)
+    crowd = fo.Detection(label="person", bounding_box=[0, 0, 1, 0.5], mask=np.ones((4, 4), bool), iscrowd=1)
+    person = fo.Detection(label="person", bounding_box=[0, 0.5, 0.5, 0.5], mask=np.ones((4, 4), bool), iscrowd=0)
+    dataset.add_sample(fo.Sample(filepath=str(path), truth=fo.Detections(detections=[crowd, person])))
+    export(dataset, tmp_path / "coco", format="coco", source="truth")
+    coco = COCO(str(tmp_path / "coco" / "annotations" / "train.json"))
+    assert [annotation["iscrowd"] for annotation in coco.dataset["annotations"]] == [1, 0]
+    assert export(dataset, tmp_path / "yolo", format="yolo", source="truth").instances == {"train": 1}
+    assert (tmp_path / "yolo/labels/train/x.txt").read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected", "origin"),
+    [
+        ({}, ["bus", "car", "tree"], "all labels of the field"),
+        ({"classes": {"truth": ["tree", "car"]}}, ["tree", "car", "bus"], "dataset.classes['truth']"),
+        ({"default_classes": ["road", "tree"]}, ["road", "tree", "bus", "car"], "dataset.default_classes"),
+        ({"default_mask_targets": {0: "sky", 1: "tree", 7: "car"}}, ["tree", "car", "bus"], "its mask targets"),
+    ],
+)
+def test_class_ids_are_the_datasets_whatever_a_view_shows(dataset, scenes, tmp_path, settings, expected, origin):
+    from diffucurate.plugin.store.media_files import write_png
+
+    for index, label in enumerate(("tree", "car", "bus")):
+        path = write_png(tmp_path / "images" / f"{index}.png", scenes[0].image)
+        detection = fo.Detection(label=label, bounding_box=[0, 0, 1, 1], mask=np.ones((4, 4), bool))
+        dataset.add_sample(fo.Sample(filepath=str(path), truth=fo.Detections(detections=[detection])))
+    for name, value in settings.items():
+        setattr(dataset, name, value)
+    views = (dataset, dataset[:1], dataset[1:], dataset.filter_labels("truth", F("label") == "car"))
+    for index, view in enumerate(views):
+        summary = export(view, tmp_path / str(index), format="yolo", source="truth")
+        names = yaml.safe_load((tmp_path / str(index) / "data.yaml").read_text())["names"]
+        assert list(names.values()) == expected and origin in summary.notes[0]
 
 
 def test_unreadable_images_are_named_and_the_rest_goes_on(labelled, tmp_path, caplog):
