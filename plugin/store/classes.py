@@ -48,7 +48,9 @@ def exported_classes(dataset: fo.Dataset, instances: str) -> tuple[list[str], st
         The classes, and where the order is from, in words.
     """
     targets = [*dataset.mask_targets.values(), dataset.default_mask_targets or {}]
-    named = next((each for each in targets if each and all(isinstance(value, int) for value in each)), {})
+    named: Mapping[Any, str] = next(
+        (each for each in targets if each and all(isinstance(value, int) for value in each)), {}
+    )
     origins = (
         ("the dataset's classes", list(read_classes(dataset))),
         (f"dataset.classes['{instances}']", dataset.classes.get(instances)),
