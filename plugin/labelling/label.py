@@ -15,11 +15,12 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.labels.settings import SourceSettings
+from diffucurate.generator.models.names import BUILT_IN
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.sources.protocol import DEFAULT_BATCH, Labeller, LabelRequest, PixelLabeller
 from diffucurate.generator.sources.registry import keeps_maps, source_named
 from diffucurate.generator.text.class_names import name_problem, phrases_of, twin_of
-from diffucurate.plugin.labelling.images import read_images
+from diffucurate.plugin.labelling.images import read_images, without_their_maps
 from diffucurate.plugin.labelling.plan import plan
 from diffucurate.plugin.labelling.writer import LabelWriter
 from diffucurate.plugin.store import field_names, runs
@@ -88,8 +89,8 @@ def label(
             is unknown or finds none of them, or a ``batch_size`` below 1.
         ModelError: a model cannot be loaded, or is not the one that a token was learned with; what the source needs is
             not installed.
-        DatasetError: no image can be read, images keep no class maps and the source needs them, a field of that name
-            has another type, or the dataset is deleted meanwhile.
+        DatasetError: no image can be read, images keep no class maps and the source needs them, images have lost theirs
+            and no model is named, a field of that name has another type, or the dataset is deleted meanwhile.
     """
     options = {
         "weights": None if weights is None else os.fspath(weights),
@@ -110,6 +111,8 @@ def label(
         if not wanted:
             remedy = f"dataset '{dataset.name}' has no classes yet; name them, such as ['car', 'bus']"
             raise InvalidSetting("classes", None, remedy)
+        if spec.keeps_maps and model is None and not tokens and not contrast:
+            _check_kept(samples)
         if "any" not in spec.images:
             _check_maps(samples, name)
         chosen = settings if settings is not None else spec.make_settings({})
@@ -191,6 +194,16 @@ def _check_maps(samples: fo.Dataset | fo.DatasetView, source: str) -> None:
     if counts.mapped < counts.images:
         lacking = f"{counts.images - counts.mapped} of {counts.images} images keep no heatmaps"
         raise DatasetError(f"{lacking}, and source '{source}' labels no others; choose a view of those that do")
+
+
+def _check_kept(samples: fo.Dataset | fo.DatasetView) -> None:
+    """See that no image is looked at by a model that did not paint it where nobody has asked for that."""
+    gone = without_their_maps(samples, BUILT_IN)
+    if gone:
+        raise DatasetError(
+            f"{len(gone)} of {len(samples)} images have lost their heatmaps, such as {gone[0]}; put the files back, or "
+            "name the model that is to look at them (model)"
+        )
 
 
 def _painters(samples: fo.Dataset | fo.DatasetView) -> list[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 import fiftyone as fo
@@ -172,6 +173,34 @@ def test_painted_images_are_labelled_again_from_their_maps(painted, monkeypatch)
     assert 2 in values and values <= {0, 2}  # the id of "tree" in the dataset, not in the call
     label(painted, source="attention")
     assert masks(painted, "attention") == before
+
+
+def test_kept_maps_travel_with_the_images_and_their_loss_is_said(painted, tmp_path, model_folder):
+    """A model that did not paint an image labels it only where it is named."""
+    copy = painted.clone()
+    try:
+        before = masks(copy, "attention")
+        for name in ("images", "maps"):
+            (tmp_path / "moved" / name).mkdir(parents=True)
+        for sample in copy:  # as a folder that was moved, and maps that are named where they were
+            for path in (sample.filepath, sample.attention_maps):
+                shutil.copy(path, tmp_path / "moved" / Path(path).parent.name / Path(path).name)
+            sample.filepath = str(tmp_path / "moved" / "images" / Path(sample.filepath).name)
+            sample.attention_maps = f"/nowhere/maps/{Path(sample.attention_maps).name}"
+            sample.save()
+        label(copy, source="attention")
+        assert masks(copy, "attention") == before
+        shutil.rmtree(tmp_path / "moved" / "maps")
+        runs = copy.list_runs()
+        for values in (copy.values("attention_maps"), [None] * len(copy)):
+            copy.set_values("attention_maps", values)
+            with pytest.raises(DatasetError, match=rf"{len(copy)} of {len(copy)} images have lost their heatmaps"):
+                label(copy, source="attention")
+        assert masks(copy, "attention") == before and copy.list_runs() == runs
+        label(copy, source="attention", model=model_folder)
+        assert all(Path(path).is_file() for path in copy.values("attention_maps"))
+    finally:
+        copy.delete()
 
 
 def test_attention_looks_at_photographs(photographs, model_folder):
