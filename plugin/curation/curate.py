@@ -212,14 +212,12 @@ def check_name(dataset: fo.Dataset, name: str) -> None:
         DatasetError: a tag or saved view of that name which no curation made, or a saved view of another name that
             has the same address in the App.
     """
-    if not name or "," in name:
+    if not name.strip() or "," in name:
         raise InvalidSetting("save_as", name, "give a name for the tag and the saved view, without commas")
     try:
         other = _sharing_address(dataset, name)
     except ValueError:
-        remedy = (
-            "it becomes part of an address: use up to 100 characters, with a letter of a to z or a digit among them"
-        )
+        remedy = "give a name that an address can have: not too long, with a letter of a to z or a digit in it"
         raise InvalidSetting("save_as", name, remedy) from None
     if other is not None:
         raise DatasetError(

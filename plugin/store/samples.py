@@ -22,7 +22,7 @@ def dataset_of(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
 
     Raises:
         DatasetError: it is neither, was deleted, holds other media than images, has no samples, or is a view whose
-            samples are patches or frames of the dataset's own.
+            samples are patches or frames of the dataset's own, or groups of them.
     """
     if not isinstance(samples, fo.Dataset | fo.DatasetView):
         raise DatasetError(f"expected a FiftyOne dataset or view, found {type(samples).__name__}")
@@ -32,6 +32,11 @@ def dataset_of(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
     dataset = samples if isinstance(samples, fo.Dataset) else fo.load_dataset(name)
     if isinstance(samples, fo.DatasetView) and shows_patches_or_frames(samples):
         raise DatasetError("the view holds patches or frames, not whole images; pass the dataset or another view of it")
+    if isinstance(samples, fo.DatasetView) and samples.media_type == "group" != dataset.media_type:
+        raise DatasetError(
+            "the view shows groups of images, as 'Group by' makes them, and one image of each; flatten it "
+            "(view.flatten()), or pass the dataset or another view of it"
+        )
     if dataset.media_type not in ("image", None):
         raise DatasetError(f"dataset '{dataset.name}' holds {dataset.media_type} samples; use one of images")
     if not samples:

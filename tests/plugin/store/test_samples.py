@@ -53,6 +53,16 @@ def test_mask_returns_exactly_from_the_database(dataset, name: str):
     assert detection["area"] == pytest.approx(mask.mean())
 
 
+def test_a_view_of_groups_is_refused_and_its_images_are_not(dataset):
+    """It would count one image per group: 2 of 6."""
+    dataset.add_samples([fo.Sample(filepath=f"/{index}.png", scene=f"s{index % 2}") for index in range(6)])
+    grouped = dataset.group_by("scene")
+    assert len(grouped) == 2
+    with pytest.raises(DatasetError, match=r"shows groups of images.*flatten it"):
+        dataset_of(grouped)
+    assert dataset_of(grouped.flatten()) is dataset and len(grouped.flatten()) == 6
+
+
 def test_random_boxes_return_exactly_at_any_size():
     rng = np.random.default_rng(0)
     for _ in range(300):
