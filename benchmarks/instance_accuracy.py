@@ -17,20 +17,16 @@ no truth: the built-in segmenter's objects, of all confidences that it gives by 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from peers.diffugen import diffugen
-from pycocotools import mask as coco_mask
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from quality import Found, average_precision_50, iou, spearman, true_ious
 
 from diffucurate.generator.attention.settings import DAAM
 from diffucurate.generator.jobs.jobs import jobs
@@ -75,18 +71,6 @@ TWO_OF_A_KIND = {
 Maps = Mapping[str, NDArray[np.float32]]
 
 
-class Found(NamedTuple):
-    """An object, true or found; a true one has score 1."""
-
-    label: str
-    mask: NDArray[np.bool_]
-    score: float
-
-
-def iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    return float(np.count_nonzero(one & other) / max(1, np.count_nonzero(one | other)))
-
-
 def true_objects(scene: Scene) -> list[Found]:
     """What a scene shows of the classes that its caption names."""
     named = find_phrases(scene.caption, PHRASES)
@@ -114,72 +98,11 @@ def by_diffugen(scene: Scene, maps: Maps) -> list[Found]:
     return objects
 
 
-def true_ious(found: Sequence[Found], truth: Sequence[Found]) -> list[float]:
-    """The best IoU of each object found with a true object of its class."""
-    return [
-        max((iou(thing.mask, true.mask) for true in truth if true.label == thing.label), default=0.0) for thing in found
-    ]
-
-
-def ap50(
-    found: Sequence[Sequence[Found]], truths: Sequence[Sequence[Found]], shape: tuple[int, int]
-) -> dict[str, float]:
-    """COCO's average precision of masks at IoU 0.5 per class that occurs, and their ``mean``; one entry per image."""
-
-    def entries(images: Sequence[Sequence[Found]]) -> list[dict[str, Any]]:
-        flat = [(image, thing) for image, things in enumerate(images) for thing in things]
-        return [
-            {
-                "id": 1 + number,
-                "image_id": image,
-                "category_id": CLASSES.index(thing.label),
-                "segmentation": coco_mask.encode(np.asfortranarray(thing.mask, np.uint8)),
-                "area": int(thing.mask.sum()),
-                "bbox": [0, 0, 1, 1],  # boxes are not looked at
-                "iscrowd": 0,
-                "score": thing.score,
-            }
-            for number, (image, thing) in enumerate(flat)
-        ]
-
-    shared = {
-        "images": [{"id": image, "height": shape[0], "width": shape[1]} for image in range(len(truths))],
-        "categories": [{"id": number, "name": name} for number, name in enumerate(CLASSES)],
-    }
-    exact, guessed = COCO(), COCO()
-    exact.dataset = {**shared, "annotations": entries(truths)}
-    guessed.dataset = {**shared, "annotations": entries(found)}
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports as it goes
-        exact.createIndex()
-        guessed.createIndex()
-        evaluation = COCOeval(exact, guessed, "segm")
-        evaluation.params.iouThrs = np.array([0.5])
-        evaluation.evaluate()
-        evaluation.accumulate()
-    # (thresholds, recalls, classes, areas, most objects): all areas, 100 objects; -1 where a class does not occur
-    precision = evaluation.eval["precision"][0, :, :, 0, -1]
-    per_class = {
-        label: float(precision[:, number].mean()) for number, label in enumerate(CLASSES) if precision[0, number] >= 0
-    }
-    return {**per_class, "mean": float(np.mean(list(per_class.values())))}
-
-
-def spearman(one: Sequence[float], other: Sequence[float]) -> float:
-    """Rank correlation; equal values share their mean rank. 0 where all values of one side are equal."""
-
-    def ranks(values: Sequence[float]) -> NDArray[np.float64]:
-        _, place, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
-        return (np.cumsum(counts) - (counts - 1) / 2)[place]
-
-    first, second = ranks(one), ranks(other)
-    return float(np.corrcoef(first, second)[0, 1]) if np.ptp(first) and np.ptp(second) else 0.0
-
-
 def measure(found: Sequence[Sequence[Found]], truths: Sequence[Sequence[Found]]) -> dict[str, float]:
     ious = [value for things, truth in zip(found, truths, strict=True) for value in true_ious(things, truth)]
     scores = [thing.score for things in found for thing in things]
     return {
-        "AP50": ap50(found, truths, next(true.mask.shape for truth in truths for true in truth))["mean"],
+        "AP50": average_precision_50(found, truths)["mean"],
         "Spearman": spearman(scores, ious),
         "objects": float(len(ious)),
         "mean IoU": float(np.mean(ious)) if ious else 0.0,

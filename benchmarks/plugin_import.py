@@ -78,7 +78,8 @@ def main() -> None:
         print(f"{name:<40} {statistics.median(ours[name] for _, ours in pairs) * 1000:8.1f} ms")
     added = statistics.median(ours[START] - plain[START] for plain, ours in pairs)
     print(f"{'the plugin adds to the start':<40} {added * 1000:8.1f} ms")
-    print(f"{'  as a part of importing FiftyOne':<40} {added / statistics.median(plain[IMPORT] for plain, _ in pairs):8.3f} (at most 0.05)")
+    part = added / statistics.median(plain[IMPORT] for plain, _ in pairs)
+    print(f"{'  as a part of importing FiftyOne':<40} {part:8.3f} (at most 0.05)")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Class heatmaps -> Labels: the way from attention to masks, instances and confidences. Knows only arrays.
 
-Per class: bicubic up-sampling; where the image is given, refinement along its edges and a gamma that lifts the cooler
-parts of an object; a threshold over the whole map and Otsu's around each object. Then classes compete for pixels; then
-each object is cleaned by amounts relative to its own size, given an outline and a confidence. Thresholds, shapes and
-confidences are found on a grid, which is coarser than a large image; only outlines are worked out pixel by pixel.
+Per class: the map at the image's size and along its outlines, and a threshold (``maps.full_size``). Then classes
+compete for pixels; then each object is cleaned by amounts relative to its own size, given an outline and a confidence.
+Shapes and confidences are found on a grid, which is coarser than a large image; only outlines are worked out pixel by
+pixel.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ from dataclasses import replace
 from itertools import combinations
 from types import MappingProxyType
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import LabelError
 from diffucurate.generator.labels.confidence import confidences
 from diffucurate.generator.labels.maps.binarize import cut
-from diffucurate.generator.labels.maps.calibrated_maps import EVEN, chances
-from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
+from diffucurate.generator.labels.maps.full_size import full_size_maps
 from diffucurate.generator.labels.maps.heatmaps import checked, min_max, resized
 from diffucurate.generator.labels.maps.superpixels import Superpixels
 from diffucurate.generator.labels.masks.working_grid import Grid
@@ -67,39 +65,24 @@ def labels_from_heatmaps(
             (*shape, 3), or none where ``settings.cut`` is "agreement".
     """
     maps = _checked(heatmaps, shape, (*classes, *background))
-    guide = None if image is None else _guide(image, shape, settings)
-    regions = None if image is None or not maps else Superpixels(image)
+    if image is not None and (image.dtype != np.uint8 or image.shape != (*shape, 3)):
+        raise LabelError(f"image is {image.dtype} {image.shape}, expected uint8 {(*shape, 3)}")
     grid = Grid(shape)
+    full = full_size_maps(maps, grid, shape, settings, image, calibrated)
     coarse = {label: resized(heat, grid.shape[::-1]) for label, heat in maps.items()}
-    roots = {label: np.sqrt(coarse[label]) for label in coarse if label in calibrated and settings.cut == "learned"}
-    shift = settings.floor - DEFAULT_SETTINGS.floor
-    if guide is None:
-        settings, raw = _for_blurred_maps(settings), coarse
-        # The map is coarser than the grid, so linear interpolation between its points is enough.
-        normalised = {label: _interpolated(min_max(heat), shape) for label, heat in coarse.items()}
-        normalised |= {label: _interpolated(chances(root, shift), shape) for label, root in roots.items()}
-    else:
-        refined = {label: guide.refine(heat) for label, heat in coarse.items()}
-        raw = {label: grid.sampled(heat) for label, heat in refined.items()}
-        normalised = {label: _raised(min_max(heat), settings.gamma) for label, heat in refined.items()}
-        for label, root in roots.items():
-            sharp = guide.refine(root)
-            raw[label], normalised[label] = grid.sampled(sharp) ** 2, chances(sharp, shift)
-    learned = settings.model_copy(update={"cut": "fixed", "floor": EVEN})
-    cuts = {
-        label: cut(heat, grid, learned if label in roots else settings, guide) for label, heat in normalised.items()
-    }
-    owned = _compete(normalised, cuts, shape)
+    regions = None if image is None or not maps else Superpixels(image)
+    cuts = {label: cut(heat, grid, full.settings[label], full.guide) for label, heat in full.heat.items()}
+    owned = _compete(full.heat, cuts, shape)
     taken = _united(owned.values(), shape)
 
     instances = []
     for label in (label for label in classes if label in owned):
         won = grid.sampled(owned[label])
         # Cleaning must not grow into another class's pixels.
-        points = shapes(won, won | ~grid.sampled(taken), coarse[label], settings)
+        points = shapes(won, won | ~grid.sampled(taken), coarse[label], full.settings[label])
         if image is not None and settings.counted and len(points) < counts.get(label, 0):
             points = split_to_count(points, grid.averaged(image), counts[label])
-        scores = confidences(points, raw[label], None if image is None else coarse[label], regions)
+        scores = confidences(points, full.points[label], None if image is None else coarse[label], regions)
         found = []
         for mask, score in zip(outlined(points, grid, owned[label], taken), scores, strict=True):
             taken |= mask
@@ -109,9 +92,10 @@ def labels_from_heatmaps(
     labels = Labels.from_instances(instances, classes, shape)
     if settings.ignore_band == 0:
         return labels
-    heats = [normalised[label] for label in classes if label in raw]
-    hottest = np.maximum.reduce([np.zeros(shape, np.float32), *heats])
-    unsure = (labels.semantic == 0) & (hottest > settings.floor - settings.ignore_band)
+    unsure = np.zeros(shape, np.bool_)
+    for label in (label for label in classes if label in maps):
+        unsure |= full.heat[label] > full.settings[label].floor - settings.ignore_band
+    unsure &= labels.semantic == 0
     return replace(labels, semantic=np.where(unsure, np.uint8(IGNORE), labels.semantic))
 
 
@@ -136,28 +120,6 @@ def _checked(
         if label not in classes:
             raise LabelError(f"heatmap of class '{label}', expected one of {', '.join(classes)}")
     return {label: checked(label, heat) for label, heat in heatmaps.items()}
-
-
-def _guide(image: NDArray[np.uint8], shape: tuple[int, int], settings: LabelSettings) -> GuidedFilter | None:
-    """The guided filter of the image; None where the settings ask for none."""
-    if image.dtype != np.uint8 or image.shape != (*shape, 3):
-        raise LabelError(f"image is {image.dtype} {image.shape}, expected uint8 {(*shape, 3)}")
-    return None if settings.edge_reach == 0 else GuidedFilter(image, settings.edge_reach, settings.edge_contrast)
-
-
-def _for_blurred_maps(settings: LabelSettings) -> LabelSettings:
-    """The same threshold without the gamma, which would widen the slopes around an object where no edge ends them; and
-    no cuts at notches, as the outline follows no edge."""
-    floor = settings.floor ** (1 / settings.gamma)
-    return settings.model_copy(update={"gamma": 1.0, "floor": floor, "notch": 1.0})
-
-
-def _interpolated(heat: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    return np.asarray(cv2.resize(heat, shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def _raised(heat: NDArray[np.float32], power: float) -> NDArray[np.float32]:
-    return np.asarray(cv2.pow(heat, power), np.float32)
 
 
 def _compete(

@@ -6,9 +6,10 @@ labels. Knows nothing of how the settings are used.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from diffucurate.generator.validation import StrictSettings
 
@@ -23,8 +24,24 @@ class SourceSettings(StrictSettings):
 
 
 class LabelSettings(SourceSettings):
-    """How heatmaps become labels. All lengths and areas are relative, so they hold at any image size."""
+    """How heatmaps become labels. All lengths and areas are relative, so they hold at any image size.
 
+    A setting of the guided filter (``OF_THE_FILTER``) that is given while ``edges`` is not asks for the filter, and an
+    ``edge_reach`` of 0 for neither: settings that were kept before there was a network mean what they meant.
+    """
+
+    #: The settings that say how maps are cut which the mask network did not make.
+    OF_THE_FILTER: ClassVar[tuple[str, ...]] = ("gamma", "cut", "edge_reach", "edge_contrast", "surround")
+
+    #: What carries a coarse map to the image's outlines. "network": a small network that weighs both and was trained
+    #: with masks, though of no class (``maps.mask_network``). "filter": the guided filter, trained with nothing. "off":
+    #: the map alone. On photographs with maps made from exact masks: TODO.
+    edges: Literal["network", "filter", "off"] = Field(
+        default="network",
+        title="Outlines",
+        description="What carries a coarse map to the image's outlines: a small network that was trained for that, a "
+        "filter that follows its edges, or neither.",
+    )
     #: The power that a map in [0, 1] is raised to before it is cut. Attention names a part of an object, its cab or
     #: its head, far more than the rest of it; a square root brings the rest nearer to the part and away from the
     #: background. Only of maps that follow the image's edges. On rendered scenes set aside for choosing, mIoU rose from
@@ -57,7 +74,6 @@ class LabelSettings(SourceSettings):
         default=0.125,
         ge=0,
         le=0.5,
-        title="Edge reach",
         description="How far away an edge of the image can pull an object's outline towards it, as a share of the "
         "image's side. 0 leaves outlines as blurred as the heatmaps are.",
     )
@@ -117,6 +133,17 @@ class LabelSettings(SourceSettings):
         le=1,
         description="Least IoU with attention's mask that a refiner's mask needs to take its place.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_edges(cls, values: Any) -> Any:
+        if (
+            not isinstance(values, Mapping)
+            or "edges" in values
+            or not any(name in values for name in cls.OF_THE_FILTER)
+        ):
+            return values
+        return {**values, "edges": "off" if values.get("edge_reach") == 0 else "filter"}
 
 
 class YoloSettings(SourceSettings):

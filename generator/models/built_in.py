@@ -21,3 +21,8 @@ def yolo_path() -> Path:
 def rare_yolo_path() -> Path:
     """The checkpoint of a YOLOv8n-seg that knows pianos too: a pickle, made by ``tiny.train_rare``."""
     return WEIGHTS / "yolov8n-seg-piano.pt"
+
+
+def mask_network_path() -> Path:
+    """The safetensors file of the mask network, which brings class maps to an image's outlines."""
+    return WEIGHTS / "mask-network.safetensors"

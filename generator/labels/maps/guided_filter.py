@@ -78,8 +78,9 @@ class GuidedFilter:
 
 def _inverse(matrices: Planes) -> Planes:
     """(h, w, 3, 3) of symmetric matrices given by their six ``_PAIRS``, by their cofactors: many at once, faster than a
-    general solver."""
-    a, b, c, d, e, f = cv2.split(matrices)
+    general solver. In double precision: the three colours of a grey image are one, so that all but one of a matrix's
+    eigenvalues are epsilon, and in single precision nothing would be left of its determinant."""
+    a, b, c, d, e, f = cv2.split(np.asarray(matrices, np.float64))
     first, second, third, fourth = d * f - e * e, c * e - b * f, b * e - c * d, b * c - a * e
     cofactors = cv2.merge([first, second, third, second, a * f - c * c, fourth, third, fourth, a * d - b * b])
     determinants = a * first + b * second + c * third

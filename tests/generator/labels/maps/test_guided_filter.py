@@ -24,6 +24,9 @@ def scene(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(image + noise, 0, 255).astype(np.uint8), mask
 
 
+FILTER = LabelSettings(edges="filter")
+
+
 def coarse(mask: np.ndarray, side: int = 16) -> np.ndarray:
     """What attention knows of a mask: a blurred map of ``side`` x ``side`` values."""
     small = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
@@ -38,7 +41,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 def test_outlines_follow_the_image(shape: tuple[int, int]) -> None:
     image, mask = scene(shape)
     found = {
-        name: labels_from_heatmaps({"car": coarse(mask)}, shape, ["car"], image=given).semantic == 1
+        name: labels_from_heatmaps({"car": coarse(mask)}, shape, ["car"], FILTER, image=given).semantic == 1
         for name, given in (("plain", None), ("refined", image))
     }
     assert iou(found["refined"], mask) > 0.97
@@ -87,6 +90,24 @@ def test_it_is_the_guided_filter() -> None:
         expected[row, column] = guide[row, column] @ fit[:3] + fit[3]
     found = GuidedFilter(image, reach / (24 * 20) ** 0.5, epsilon).refine(heat)
     assert np.allclose(found, np.clip(expected, heat.min(), heat.max()), atol=1e-4)
+
+
+def test_a_grey_image_is_filtered_as_its_one_channel() -> None:
+    """By hand: with three equal channels of variance v and a covariance c with the heat, the slopes add up to
+    3c / (3v + epsilon), which is the filter of one channel with a third of epsilon."""
+    rng = np.random.default_rng(0)
+    plane = cv2.GaussianBlur(rng.integers(0, 256, (64, 64)).astype(np.uint8), (0, 0), 1.5)
+    heat = cv2.GaussianBlur((np.indices((64, 64)).sum(0) < 60).astype(np.float32), (0, 0), 4)
+    reach, epsilon = 8, 1e-5
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return cv2.blur(values, (2 * reach + 1,) * 2, borderType=cv2.BORDER_REFLECT)
+
+    guide, values = plane / 255, heat.astype(np.float64)
+    slope = (mean(guide * values) - mean(guide) * mean(values)) / (mean(guide**2) - mean(guide) ** 2 + epsilon / 3)
+    expected = mean(slope) * guide + mean(mean(values) - slope * mean(guide))
+    found = GuidedFilter(np.repeat(plane[..., None], 3, axis=2), reach / 64, epsilon).refine(heat)
+    assert np.allclose(found, np.clip(expected, heat.min(), heat.max()), atol=2e-3)
 
 
 def test_it_can_be_left_out() -> None:
