@@ -82,7 +82,8 @@ def labels_from_heatmaps(
         points = shapes(won, won | ~grid.sampled(taken), coarse[label], full.settings[label])
         if image is not None and settings.counted and len(points) < counts.get(label, 0):
             points = split_to_count(points, grid.averaged(image), counts[label])
-        scores = confidences(points, full.points[label], None if image is None else coarse[label], regions)
+        evidence = None if image is None else coarse[label]
+        scores = confidences(points, full.points[label], evidence, regions, chances=full.chances)
         found = []
         for mask, score in zip(outlined(points, grid, owned[label], taken), scores, strict=True):
             taken |= mask

@@ -159,7 +159,7 @@ def test_both_sources_at_once_with_their_settings(app, painted: fo.Dataset) -> N
     words = f"4 images labelled by attention: {found['attention']} instances, by yolov8: {found['yolov8']} instances"
     assert app.said(told) == ("Success", words)
     shown = dict(told)["show_output"]["outputs"]["type"]["properties"]
-    assert shown["attention_settings"]["default"].startswith("threshold 0.8, edge reach 0.125, smallest object 0.002")
+    assert shown["attention_settings"]["default"].startswith("outlines: network, threshold 0.8, smallest object 0.002")
     assert shown["attention_settings"]["default"].endswith("believe the prompt's count: off")
     assert shown["yolov8_settings"]["default"].startswith("least confidence 0.6")
     assert dict(told)["set_active_fields"]["fields"][-2:] == ["attention_instances", "yolov8_instances"]

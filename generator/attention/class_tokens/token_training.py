@@ -31,7 +31,7 @@ from diffucurate.generator.attention.probe.image_latents import (
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.trace.attribution import attributable
 from diffucurate.generator.attention.trace.queries import model_name
-from diffucurate.generator.errors import InvalidSetting, LabelError
+from diffucurate.generator.errors import InvalidSetting, LabelError, ModelError
 from diffucurate.generator.text.class_mentions import find_phrases
 
 #: Noise steps at which images are denoised, those of ``AttentionSource``.
@@ -97,6 +97,10 @@ def learn_tokens(
             "pull", pull, "use a number above 0: without it tokens of separable masks grow without end"
         )
     check_timesteps(pipe, timesteps)
+    if getattr(pipe, "unet", None) is None:
+        raise ModelError(
+            f"{type(pipe).__name__} needs more than a prompt to learn tokens; use a Stable Diffusion 1.x or 2.x model"
+        )
     settings = (trace or TraceSettings()).changed(noise=(0.0, 1.0), refine_noise=None)
     phrases_of = {label: (phrases or {}).get(label, label) for label in labels}
     classes = {label: (words,) if isinstance(words, str) else tuple(words) for label, words in phrases_of.items()}

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.maps.calibrated_maps import EVEN, SLOPE, chances
+from diffucurate.generator.labels.maps.calibrated_maps import EVEN, chances
 from diffucurate.generator.labels.maps.guided_filter import GuidedFilter
 from diffucurate.generator.labels.maps.heatmaps import min_max, resized
 from diffucurate.generator.labels.masks.working_grid import Grid
@@ -28,12 +28,14 @@ _LEAST_CHANCE = 0.45
 
 class FullSizeMaps(NamedTuple):
     """Class -> map: ``heat`` (H, W) in [0, 1], that masks are cut from; ``points`` (h, w), its values on the grid as
-    confidences read them; ``settings``, how each is cut; and the guided filter, where it was used."""
+    confidences read them; ``settings``, how each is cut; the guided filter, where it was used; and
+    whether the values are chances of pixels."""
 
     heat: dict[str, Heat]
     points: dict[str, Heat]
     settings: dict[str, LabelSettings]
     guide: GuidedFilter | None = None
+    chances: bool = False
 
 
 def full_size_maps(
@@ -74,13 +76,15 @@ def _by_network(
     learned = {label for label in maps if label in calibrated and settings.cut == "learned"}
     read = {label: chances(np.sqrt(heat)) ** 2 if label in learned else min_max(heat) for label, heat in maps.items()}
     coarse = chances_of_pixels(image, read)
-    # A threshold other than the default counts as much as it does for calibrated maps.
-    least = 1 / (1 + (1 / _LEAST_CHANCE - 1) * float(np.exp(-SLOPE * _shift(settings))))
+    # A threshold other than the default moves the odds as it does: 0 takes all pixels, 1 none.
+    odds = _odds(_LEAST_CHANCE) * _odds(settings.floor) / _odds(DEFAULT_SETTINGS.floor)
+    least = odds / (1 + odds) if odds < np.inf else 1.0
     fixed = settings.model_copy(update={"cut": "fixed", "floor": least, "surround": 0.0})
     return FullSizeMaps(
         {label: _interpolated(chance, shape) for label, chance in coarse.items()},
         {label: resized(chance, grid.shape[::-1]) for label, chance in coarse.items()},
         dict.fromkeys(maps, fixed),
+        chances=True,
     )
 
 
@@ -122,6 +126,10 @@ def _by_maps_alone(
         heat[label] = _interpolated(values, shape)
         each[label] = _at_even_chance(blurred) if learned else blurred
     return FullSizeMaps(heat, points, each)
+
+
+def _odds(chance: float) -> float:
+    return chance / (1 - chance) if chance < 1 else np.inf
 
 
 def _shift(settings: LabelSettings) -> float:

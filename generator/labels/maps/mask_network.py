@@ -2,7 +2,7 @@
 
 A map says where a class is, to within a cell of the attention's grid; the image says where things end, but not which.
 What an edge is worth differs from image to image and from place to place: drawn in flat colours, all edges are those of
-things, on fur or brickwork few are. A small U-Net (Ronneberger et al. 2015) of 135,000 weights weighs both. It knows no
+things, on fur or brickwork few are. A small U-Net (Ronneberger et al. 2015) of 137,000 weights weighs both. It knows no
 classes and no words: what it is given is pixels, one map and the hottest of all other maps.
 
 It was trained with exact masks, on shapes filled with photographs' textures and on rendered scenes, with maps made from

@@ -228,8 +228,9 @@ def test_contrast_is_asked_for_where_the_prompt_is_known(photographs, model_fold
         for sample in photographs:  # so that it is looked at again
             Path(sample.attention_maps).unlink()
     for usual, always, never, asked in zip(*found.values(), (True, True, False), strict=True):
-        np.testing.assert_allclose(usual, always if asked else never, atol=1e-3)  # of half precision
-        assert not np.allclose(always, never, atol=2e-3)
+        # Half precision, and the rounding of other batches, which maps normalised to [0, 1] multiply.
+        np.testing.assert_allclose(usual, always if asked else never, atol=3e-3)
+        assert not np.allclose(always, never, atol=6e-3)
     settings = [photographs.get_run_info(key).config.settings for key in photographs.list_runs()]
     assert [made["contrast"] for made in settings] == [None, True, False]
     label(photographs.limit(1), source="attention", classes=["car"], contrast=True)
