@@ -31,8 +31,8 @@ WEIGHTS: dict[str, float] = {"step": 0.1, "regions": 1.0, "outline": 2.0, "stabi
 
 #: Where there are chances: weights of the signs' logarithms, and bias, of a logistic regression (Platt 1999), fitted on
 #: half of the photographs of ``benchmarks/photographs.py``, with good and bad maps, and on rendered scenes set aside
-#: for choosing. On the others: rank correlation with the true IoU 0.55 and calibration error 0.10 on photographs, 0.69 and
-#: 0.05 on renders.
+#: for choosing. On the others: rank correlation with the true IoU 0.55 and calibration error 0.10 on photographs, 0.69
+#: and 0.05 on renders.
 CHANCE_WEIGHTS: dict[str, float] = {
     "certainty": 5.19,
     "regions": 1.93,
@@ -72,7 +72,7 @@ def confidences(
 
     Where ``heat`` are ``chances`` of pixels, the confidence is itself a chance: that the object's IoU is 0.5 or more.
     """
-    products = []
+    products: list[float] = []
     for values in signs(masks, heat, coarse, regions):
         if chances:
             values["certainty"] = certainty(masks, len(products), heat)
