@@ -7,7 +7,7 @@
 #   make test-lowest  a fast part of the tests with the lowest versions that pyproject.toml allows
 #   make check        ruff and mypy
 #   make docs         the API reference, from docstrings, into build/api
-#   make bench        the benchmarks, one after the other
+#   make bench        the benchmarks, one after the other; with PHOTOS=folder also that of photographs
 #   make train-tiny   train the built-in models, going on from the last checkpoint
 #
 # VENV=path uses another environment, PYTHON=python3.12 another interpreter to make it with, WORKERS=4 as many
@@ -92,7 +92,9 @@ docs: setup
 	$(BIN)/python docs/make_api.py
 
 bench: setup
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@set -e; for script in $(filter-out benchmarks/photographs.py benchmarks/quality.py,$(wildcard benchmarks/*.py)); \
+		do echo "== $$script"; $(BIN)/python $$script; done
+	@test -z "$(PHOTOS)" || $(BIN)/python benchmarks/photographs.py "$(PHOTOS)"
 
 train-tiny: $(READY)
 	$(BIN)/python -m diffucurate.generator.tiny.train $(ARGS)

@@ -16,7 +16,8 @@ The rows:
 - Dataset Diffusion's recipe (peers/dataset_diffusion.py); attention at half the latent's side stands in for its
   cross-attention, at the latent's side for its self-attention. "S once" applies self-attention once instead of four
   times, which spreads the small maps of a small model less;
-- ours: the library's defaults; "by attention alone": without contrast, as painted images are labelled from what was
+- ours: the library's defaults, with the mask network, which was trained with masks; "guided filter": without it, so
+  unsupervised but for the tokens; "by attention alone": without contrast, as painted images are labelled from what was
   seen while they were painted; "without the image": before outlines follow the image's edges; "tokens": classes are
   found by one optimised token each, learned from exact masks of as many scenes per class as it says, of seed 503, and
   their maps cut where it was learned from the same masks, or by Otsu's threshold;
@@ -124,6 +125,12 @@ def by_us(maps: Maps, image: Image, truth: Masks) -> Masks:
     return {label: semantic == 1 + CLASSES.index(label) for label in maps}
 
 
+def by_us_along_the_filter(maps: Maps, image: Image, truth: Masks) -> Masks:
+    settings = LabelSettings(edges="filter")
+    semantic = labels_from_heatmaps(maps, image.shape[:2], CLASSES, settings, image).semantic
+    return {label: semantic == 1 + CLASSES.index(label) for label in maps}
+
+
 def by_us_where_learned(maps: Maps, image: Image, truth: Masks) -> Masks:
     """Maps of tokens that carry their class's threshold, cut there."""
     settings = LabelSettings(cut="learned")
@@ -168,6 +175,8 @@ ROWS = (
     Row("Dataset Diffusion's recipe", "dataset diffusion", by_dataset_diffusion),
     Row("Dataset Diffusion, S once", "dataset diffusion, S once", by_dataset_diffusion),
     Row("ours, without the image", "ours", by_us_without_image),
+    Row("ours, guided filter, by attention alone", "attention", by_us_along_the_filter),
+    Row("ours, guided filter", "ours", by_us_along_the_filter),
     Row("ours, by attention alone", "attention", by_us),
     Row("ours", "ours", by_us),
     *(Row(f"ours, tokens of {n} a class, Otsu's threshold", f"tokens of {n}, plain", by_us) for n in SHOTS),
