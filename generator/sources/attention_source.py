@@ -111,11 +111,10 @@ class AttentionSource:
             label: find_token(token) if isinstance(token, str) else token for label, token in (tokens or {}).items()
         }
         learned = tuple(label for label, token in self._tokens.items() if token.calibration is not None)
-        self.settings = settings
-        if learned and "cut" not in settings.model_fields_set:
+        self.settings, named = settings, settings.model_fields_set
+        if learned and "cut" not in named and not ("edges" in named and settings.edges == "network"):
             # Thresholds were learned along the guided filter, and are right there: mIoU 0.92, by the network 0.90.
-            edges = settings.edges if "edges" in settings.model_fields_set else "filter"
-            self.settings = settings.model_copy(update={"cut": "learned", "edges": edges})
+            self.settings = settings.changed(cut="learned", edges=settings.edges if "edges" in named else "filter")
         #: The classes whose maps are to be cut where it was learned; see ``labels_from_heatmaps``.
         self.calibrated = learned if self.settings.cut == "learned" else ()
         self._model, self._device = model, device

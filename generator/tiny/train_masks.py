@@ -219,8 +219,11 @@ def train(folder: Path, minutes: float, peak_rate: float, decay: float) -> MaskN
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), peak_rate, weight_decay=1e-4)
     state = load_state(folder / "masks.pt", network=network, average=average, optimiser=optimiser)
-    step, curve, clock = state.get("step", 0), Curve(folder / "masks.jsonl"), Clock(minutes)
-    batches = iter(DataLoader(Lessons(attended_scenes()), BATCH, num_workers=1, prefetch_factor=8))
+    # Spawned: a fork of a process whose threads hold locks may wait for them for ever.
+    loader = DataLoader(
+        Lessons(attended_scenes()), BATCH, num_workers=1, prefetch_factor=8, multiprocessing_context="spawn"
+    )
+    step, curve, batches, clock = state.get("step", 0), Curve(folder / "masks.jsonl"), iter(loader), Clock(minutes)
     recent = 0.0
     while clock.running():
         for group in optimiser.param_groups:

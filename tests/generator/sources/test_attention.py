@@ -190,6 +190,9 @@ def test_tokens_find_their_classes_where_the_prompt_names_them(model: str, image
     otsu = AttentionSource(CLASSES, model, "cpu", LabelSettings(cut="otsu"), tokens=tokens)
     assert (source.settings.cut, source.calibrated) == ("learned", ("bus", "car"))
     assert (otsu.settings.cut, otsu.calibrated) == ("otsu", ())
+    assert (source.settings.edges, otsu.settings.edges) == ("filter", "filter")
+    network = AttentionSource(CLASSES, model, "cpu", LabelSettings(edges="network"), tokens=tokens)
+    assert (network.settings.edges, network.calibrated) == ("network", ())
     mean = otsu.heatmaps(images[:1], prompts[:1])[0]["car"]
     assert mean.max() <= 1 and not np.allclose(mean, found[0]["car"])  # of two maps with a peak of 1 each
     only = AttentionSource({"car": ["car"], "bus": ["bus"]}, model, "cpu", tokens=tokens).heatmaps(images[:1])

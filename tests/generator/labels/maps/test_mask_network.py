@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.maps.mask_network import (
     SIDE_PX,
@@ -101,6 +102,15 @@ def test_settings_of_the_filter_ask_for_the_filter() -> None:
     assert (
         LabelSettings(edge_reach=0.0).edges == "off" and LabelSettings(edge_reach=0.0, edges="filter").edges == "filter"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("gamma", 1.0), ("cut", "steepest"), ("edge_reach", 0.06), ("surround", 0.0)]
+)
+def test_a_setting_of_the_filter_beside_the_network_is_refused(name: str, value: object) -> None:
+    with pytest.raises(InvalidSetting, match=f"settings.{name}: .*the mask network has no use for it"):
+        LabelSettings.model_validate({"edges": "network", name: value})
+    assert LabelSettings(**LabelSettings().model_dump()).edges == "network"
 
 
 def test_a_higher_threshold_gives_a_smaller_mask() -> None:
