@@ -124,5 +124,5 @@ def test_every_part_that_readers_take_for_granted_is_there(tmp_path: Path) -> No
     coco = COCO(str(written.annotations["train"]))
     assert coco.getCatIds(supNms=["b"]) == [2]
     results = coco.loadRes([{**annotation, "score": 0.5} for annotation in coco.dataset["annotations"]])
-    assert len(results.anns) == len(instances) and results.dataset["info"]["description"]
+    assert len(results.anns) == len(instances) and coco.dataset["info"]["description"]
     assert list(coco.dataset["licenses"]) == []
