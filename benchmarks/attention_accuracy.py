@@ -179,6 +179,7 @@ ROWS = (
     Row("ours, guided filter", "ours", by_us_along_the_filter),
     Row("ours, by attention alone", "attention", by_us),
     Row("ours", "ours", by_us),
+    Row("ours, looked at again", "again", by_us),
     *(Row(f"ours, tokens of {n} a class, Otsu's threshold", f"tokens of {n}, plain", by_us) for n in SHOTS),
     *(Row(f"ours, tokens of {n} a class", f"tokens of {n}", by_us_where_learned) for n in SHOTS),
     Row("best threshold, DAAM's maps without the image", "daam", by_best_threshold),
@@ -287,6 +288,7 @@ def positions(pipe: Any, text: str) -> dict[str, tuple[int, ...]]:
 def on_painted_images(count: int, guidance: float, model: str) -> dict[str, dict[str, float]]:
     todo = list(jobs(recipe(count, guidance, 20)))
     ours = list(paint(todo, batch_size=8))
+    again = list(paint(todo, batch_size=8, look_again=True))
     by_daam = list(paint(todo, batch_size=8, settings=DAAM))
     images = [painting.image for painting in ours]
     reference = YoloSource(CLASSES).label(images)
@@ -294,7 +296,8 @@ def on_painted_images(count: int, guidance: float, model: str) -> dict[str, dict
         {label: labels.semantic == 1 + CLASSES.index(label) for label in painting.heatmaps}
         for painting, labels in zip(ours, reference, strict=True)
     ]
-    return table(images, truths, {"attention": [p.heatmaps for p in ours], "daam": [p.heatmaps for p in by_daam]})
+    maps = {"attention": ours, "again": again, "daam": by_daam}
+    return table(images, truths, {kind: [each.heatmaps for each in found] for kind, found in maps.items()})
 
 
 def main() -> None:

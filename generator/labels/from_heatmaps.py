@@ -28,6 +28,11 @@ from diffucurate.generator.labels.objects.object_shapes import outlined, shapes
 from diffucurate.generator.labels.objects.split_to_count import split_to_count
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 
+#: Where classes compete by chances: the power of its area that a class's chance is divided by. What covers less stands
+#: in front more often, a bowl on a table. On photographs set aside for choosing, mean IoU rose by 0.01 in every kind of
+#: maps from 0.1 to 0.4, and on renders stayed.
+_IN_FRONT = 0.2
+
 
 def labels_from_heatmaps(
     heatmaps: Mapping[str, NDArray[np.floating]],
@@ -72,7 +77,7 @@ def labels_from_heatmaps(
     coarse = {label: resized(heat, grid.shape[::-1]) for label, heat in maps.items()}
     regions = None if image is None or not maps else Superpixels(image)
     cuts = {label: cut(heat, grid, full.settings[label], full.guide) for label, heat in full.heat.items()}
-    owned = _compete(full.heat, cuts, shape)
+    owned = compete(full.heat, cuts, shape, _IN_FRONT if full.chances else 0.0)
     taken = _united(owned.values(), shape)
 
     instances = []
@@ -123,14 +128,21 @@ def _checked(
     return {label: checked(label, heat) for label, heat in heatmaps.items()}
 
 
-def _compete(
-    normalised: Mapping[str, NDArray[np.float32]], masks: Mapping[str, NDArray[np.bool_]], shape: tuple[int, int]
+def compete(
+    normalised: Mapping[str, NDArray[np.float32]],
+    masks: Mapping[str, NDArray[np.bool_]],
+    shape: tuple[int, int],
+    in_front: float,
 ) -> dict[str, NDArray[np.bool_]]:
-    """Each pixel goes to the class with the highest normalised heat among those whose mask holds it."""
+    """Each pixel goes to the class with the highest normalised heat, by its area to the power ``in_front``, among those
+    whose mask holds it."""
     contested = _united((one & other for one, other in combinations(masks.values(), 2)), shape)
     if not contested.any():
         return dict(masks)
-    claims = [np.where(mask[contested], normalised[label][contested], -1) for label, mask in masks.items()]
+    claims = [
+        np.where(mask[contested], normalised[label][contested] / max(1, np.count_nonzero(mask)) ** in_front, -1)
+        for label, mask in masks.items()
+    ]
     winner = np.argmax(claims, axis=0)
     owned = {label: mask.copy() for label, mask in masks.items()}
     for index, mask in enumerate(owned.values()):

@@ -111,7 +111,7 @@ class LabelSettings(SourceSettings):
     )
     #: Smallest object, as a share of the area of its class's largest one in the image.
     min_share: float = Field(
-        default=0.15,
+        default=0.05,
         ge=0,
         le=1,
         title="Smallest part",

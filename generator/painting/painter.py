@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from diffucurate.generator.models.prompt_weights import weighted
 from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.generator.painting.img2img import for_task, init_image_arguments
 from diffucurate.generator.painting.init_images import InitPixels
+from diffucurate.generator.painting.second_look import check_second_look, second_look
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.recipe.model_options import ModelOptions
 
@@ -67,6 +68,7 @@ def paint(
     batch_size: int | None = None,
     device: str | None = None,
     settings: TraceSettings | None = None,
+    look_again: bool = False,
     on_batch: Listener | None = None,
 ) -> Generator[Painting, None, None]:
     """Paint jobs, those that have ``together`` in common in one batch, else in the order given.
@@ -81,6 +83,7 @@ def paint(
         device: for models that are loaded here; see ``load_pipeline``.
         settings: of the trace; by default what suits the model (``attention.families.presets``), but that for jobs with
             class prompts the built-in model's heads count by sharpness.
+        look_again: whether class maps are of a second look at the finished image (``second_look``), not of painting it.
         on_batch: called after each batch, before its paintings are yielded, and when the batch size changes.
 
     Each image is drawn from its own generator, seeded with its job's seed on the CPU, so it does not depend on
@@ -97,6 +100,8 @@ def paint(
     for group in _groups(jobs):
         painter = pipe if pipe is not None else load_pipeline(group[0].model, device)
         check_size(painter, group[0].size)
+        if look_again:
+            check_second_look(painter)
         size = batch_size or default_batch(painter, group[0].size)
         waiting = group
         first = group[0]
@@ -116,7 +121,7 @@ def paint(
                     continue
                 waiting = waiting[len(turn) :]
                 meter.advance(len(turn))
-                yield from paintings
+                yield from _seen_again(painter, paintings) if look_again and paintings else paintings
 
 
 def together(job: Job) -> Hashable:
@@ -211,6 +216,22 @@ def _paint_batch(
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None
+
+
+def _seen_again(pipe: Any, paintings: Sequence[Painting]) -> list[Painting]:
+    """Paintings with the maps of a second look; a class of which it finds nothing keeps the map of painting."""
+    jobs = [painting.job for painting in paintings]
+    looks = second_look(pipe, [each.image for each in paintings], [j.prompt for j in jobs], [j.phrases for j in jobs])
+    return [
+        replace(
+            painting,
+            heatmaps={
+                label: seen[label] if label in seen and seen[label].any() else heat
+                for label, heat in painting.heatmaps.items()
+            },
+        )
+        for painting, seen in zip(paintings, looks, strict=True)
+    ]
 
 
 def _prompts(pipe: Any, batch: Sequence[Job]) -> tuple[dict[str, Any], list[list[list[int]]] | None]:

@@ -39,7 +39,7 @@ MAX_GUIDANCE = 100.0
 
 
 #: Fields that recipes did not always have; None or False where they are left out.
-_ADDED = ("source", "objects", "strength", "carry", "prompt_weights", "captions")
+_ADDED = ("source", "objects", "strength", "carry", "prompt_weights", "captions", "look_again")
 
 
 def _strength(value: Any) -> Any:
@@ -88,6 +88,8 @@ class Recipe(StrictSettings):
     """Words learned by textual inversion."""
     prompt_weights: bool = False
     """Whether prompts hold weights, as in ``a red car++ on a (road)1.3``; they may then be of any length too."""
+    look_again: bool = False
+    """Whether labels come of one more pass at the finished image instead of those that painted it."""
     classes: dict[str, list[str]]
     """Class to label -> the phrases that mean it in a prompt. Their order gives the class ids, from 1."""
     templates: list[str]

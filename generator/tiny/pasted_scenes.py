@@ -64,7 +64,7 @@ class Composer:
         self._odds = odds / odds.sum()
 
     def pasted(self, size: tuple[int, int]) -> tuple[Image, list[tuple[str, Cover]]]:
-        """One to five shapes on a crop of a photograph, (width, height) pixels; later ones hide earlier ones."""
+        """One to eight shapes on a crop of a photograph, (width, height) pixels; later ones hide earlier ones."""
         rng, (width, height) = self._rng, size
         behind = self._photograph()
         canvas = recoloured(self._crop(size, behind, 0.3), rng).astype(np.float32)
@@ -73,22 +73,22 @@ class Composer:
         if rng.random() < 0.2:
             canvas = _flattened(canvas, 0.3)
         objects: list[tuple[str, Cover]] = []
-        for _ in range(rng.integers(1, 6)):
+        for _ in range(rng.integers(1, 9)):
             radius = min(size) * float(np.exp(rng.uniform(np.log(0.07), np.log(0.5))))
             shape = self._shape(size, (rng.uniform(0, width), rng.uniform(0, height)), radius)
             if shape.sum() < 20:
                 continue
             seen = cv2.GaussianBlur(shape, (0, 0), rng.uniform(0.3, 1.0))[..., None]
             hidden = rng.random()
-            fill = self._like(canvas) if hidden < 0.3 else self._texture(size, behind, shape, radius)
-            if hidden < 0.12:
+            fill = self._like(canvas) if hidden < 0.4 else self._texture(size, behind, shape, radius)
+            if hidden < 0.22:
                 seen *= 0
             if rng.random() < 0.4:
                 moved = np.roll(shape, (int(radius * 0.2), int(rng.normal(0, radius * 0.2))), (0, 1))
                 canvas *= 1 - 0.5 * cv2.GaussianBlur(moved, (0, 0), max(0.5, radius * 0.1))[..., None]
             canvas = canvas * (1 - seen) + np.clip(fill, 0, 255) * seen
             objects = [(label, cover * (1 - shape)) for label, cover in objects]
-            if rng.random() < 0.75 or not objects:  # the others are in no mask
+            if rng.random() < 0.65 or not objects:  # the others are in no mask
                 objects.append((str(rng.integers(0, 3)), shape))
         return np.clip(canvas, 0, 255).astype(np.uint8), objects
 
@@ -162,8 +162,8 @@ class Composer:
         if rng.random() < 0.3:
             fill = _flattened(fill, 0.25)
         inside = np.argwhere(shape > 0.5)
-        if rng.random() < 0.5 and len(inside):
-            for _ in range(rng.integers(1, 4)):
+        if rng.random() < 0.65 and len(inside):
+            for _ in range(rng.integers(1, 7)):
                 row, column = inside[rng.integers(len(inside))]
                 part = self._shape(size, (column, row), radius * rng.uniform(0.2, 0.9))[..., None]
                 other = recoloured(self._crop(size, self._photograph(), 0.15), rng).astype(np.float32)

@@ -46,9 +46,9 @@ _PASTED, _AREAS = 0.62, 0.23
 #: Share of objects whose masks are as people draw them.
 _LOOSE = 0.55
 #: Share of images whose simulated maps are as those of a model that attends well.
-_CLEAN = 0.55
+_CLEAN = 0.6
 #: Share of maps that are of nothing.
-_WRONG = 0.06
+_WRONG = 0.03
 
 PHRASES = {name: [name, *([SYNONYMS[name]] if name in SYNONYMS else [])] for name in CLASSES}
 
@@ -142,7 +142,7 @@ class Lessons(IterableDataset[tuple[Heat, Heat, Heat]]):
 def _kind(rng: np.random.Generator, clean: bool) -> Kind:
     """Maps of some model: of a random size, blur, bias and noise; at times with a fault where they are not clean."""
     cell = float(np.exp(rng.uniform(np.log(6), np.log(36))))
-    blur = float(rng.uniform(0.4, 1.2) if cell > 20 else rng.uniform(0.6, 1.8))
+    blur = float(rng.uniform(0.2, 1.2) if cell > 20 else rng.uniform(0.2, 1.8))
     bias = float(rng.uniform(0.1, 0.6 if clean else 0.95))
     faults: tuple[Fault, ...] = ("", "", "", "leak", "faint", "mixed")
     fault = "" if clean else faults[rng.integers(len(faults))]

@@ -31,6 +31,7 @@ ADVANCED = (
     "guidance",
     "negative_prompt",
     "prompt_weights",
+    "look_again",
     "scheduler",
     "tokens",
     "loras",
@@ -160,6 +161,13 @@ def ask_advanced(inputs: types.Object, defaults: Mapping[str, Any]) -> None:
         description="Read car++ and (road)1.3 as weights, and prompts of any length",
         default=defaults.get("prompt_weights", False),
         view=types.SwitchView(space=6),
+    )
+    inputs.bool(
+        "look_again",
+        label="Look at each image again",
+        description="Labels come of one more pass through the model at the finished image, not of painting it",
+        default=defaults.get("look_again", False),
+        view=types.SwitchView(),
     )
     for name, label, description in (
         ("tokens", "Learned words", "Word and file or hub id, such as <piano>=/home/me/piano.safetensors"),

@@ -39,7 +39,7 @@ EXAMPLE: dict[str, Any] = {
 }
 
 #: Values that a recipe need not name, because they are its own defaults.
-_LEFT_OUT = {"guidance": 5.0, "negative_prompt": "", "scheduler": "", "prompt_weights": False}
+_LEFT_OUT = {"guidance": 5.0, "negative_prompt": "", "scheduler": "", "prompt_weights": False, "look_again": False}
 
 #: The keys of a recipe that the form has fields for; the others go through the form unchanged.
 SHOWN = frozenset(
@@ -55,6 +55,7 @@ SHOWN = frozenset(
         "loras",
         "tokens",
         "prompt_weights",
+        "look_again",
         "classes",
         "templates",
         "attributes",
@@ -83,7 +84,7 @@ def mapping_of(params: Mapping[str, Any], current: str | None = None) -> dict[st
     if params.get("width") is not None or params.get("height") is not None:
         size, others = [params.get("width"), params.get("height")], parse_sizes(params.get("more_sizes"))
         mapping["size"] = [size, *others] if others else size
-    for name in ("steps", "guidance", "negative_prompt", "scheduler", "prompt_weights"):
+    for name in ("steps", "guidance", "negative_prompt", "scheduler", "prompt_weights", "look_again"):
         if params.get(name) not in (None, _LEFT_OUT.get(name)):
             mapping[name] = params[name]
     for name, read in (("tokens", words_of), ("loras", loras_of)):
@@ -160,8 +161,7 @@ def params_of(recipe: Recipe) -> dict[str, Any]:
     if params["model_from"] != BUILTIN:
         params["model"] = recipe.model
     params |= {name: value for name in ("negative_prompt", "scheduler") if (value := getattr(recipe, name))}
-    if recipe.prompt_weights:
-        params["prompt_weights"] = True
+    params |= {name: True for name in ("prompt_weights", "look_again") if getattr(recipe, name)}
     if recipe.tokens:
         params["tokens"] = [f"{word.placeholder}={word.path}" for word in recipe.tokens]
     if recipe.loras:

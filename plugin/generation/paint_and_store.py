@@ -55,6 +55,7 @@ def paint_into(
     source_ids: Mapping[str, str] | None = None,
     init_images: InitImageReader | None = None,
     labels: Labeller | None = None,
+    look_again: bool = False,
     progress: Listener | None = None,
 ) -> None:
     """Paint ``jobs``, none of which the dataset holds, and add them with their labels.
@@ -74,6 +75,7 @@ def paint_into(
         init_images: returns the init image of a job. A job whose init image cannot be read is left out: the log names
             it, and so do the run's facts, by the sample, in ``failed``.
         labels: makes a painting's labels, from its attention alone by default.
+        look_again: as for ``paint``.
         progress: called after each batch.
 
     Raises:
@@ -96,6 +98,7 @@ def paint_into(
         pipe=pipe,
         adapted_to=model_options,
         batch_size=batch_size,
+        look_again=look_again,
         on_batch=progress,
         init_images=init_images,
         on_failure=on_failure,

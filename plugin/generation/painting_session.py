@@ -39,11 +39,14 @@ def painting_session(recipe: Recipe, device: str | None = None) -> Iterator[Pain
     from diffucurate.generator.models.adapters import adapted
     from diffucurate.generator.models.load import check_size, load_pipeline
     from diffucurate.generator.painting.img2img import for_task
+    from diffucurate.generator.painting.second_look import check_second_look
     from diffucurate.plugin.generation.init_reader import InitImageReader
 
     pipe = load_pipeline(recipe.model, device)
     for size in recipe.sizes:
         check_size(pipe, size)
+    if recipe.look_again:
+        check_second_look(pipe)
     with adapted(pipe, recipe.model_options):
         for strength in recipe.strengths:
             for_task(pipe, recipe.task, strength)
@@ -122,6 +125,7 @@ class PaintingSession:
                 batch_size=batch_size,
                 source_ids=source_ids,
                 init_images=reader,
+                look_again=recipe.look_again,
                 labels=None if reader is None else InitLabels(recipe, reader),
                 progress=progress,
             )

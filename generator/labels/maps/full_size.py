@@ -22,8 +22,9 @@ Heat = NDArray[np.float32]
 Image = NDArray[np.uint8]
 
 #: The chance above which a pixel is taken to belong to a class. Below one half, since a mask whose IoU is to be largest
-#: takes in what is more likely than half of that IoU (Lipton et al. 2014).
-_LEAST_CHANCE = 0.45
+#: takes in what is more likely than half of that IoU (Lipton et al. 2014). Of photographs set aside for choosing, mean
+#: IoU is within 0.005 of its best from 0.3 to 0.45 for all kinds of maps but one, of renders from 0.35 to 0.5.
+_LEAST_CHANCE = 0.35
 
 
 class FullSizeMaps(NamedTuple):
@@ -78,11 +79,16 @@ def _by_network(
     # A threshold other than the default moves the odds as it does: 0 takes all pixels, 1 none.
     odds = _odds(_LEAST_CHANCE) * _odds(settings.floor) / _odds(DEFAULT_SETTINGS.floor)
     least = odds / (1 + odds) if odds < np.inf else 1.0
-    fixed = settings.model_copy(update={"cut": "fixed", "floor": least, "surround": 0.0})
+    each = {}
+    for label, chance in coarse.items():
+        # Where the network believes in no pixel, because it sees nothing there, the likelier half is the mask all the
+        # same, and its confidence is low: whether that is good enough is not the network's to say.
+        floor = least * min(1.0, float(chance.max()) / (2 * _LEAST_CHANCE))
+        each[label] = settings.model_copy(update={"cut": "fixed", "floor": floor, "surround": 0.0})
     return FullSizeMaps(
         {label: _interpolated(chance, shape) for label, chance in coarse.items()},
         {label: resized(chance, grid.shape[::-1]) for label, chance in coarse.items()},
-        dict.fromkeys(maps, fixed),
+        each,
         chances=True,
     )
 

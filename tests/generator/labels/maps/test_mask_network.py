@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import InvalidSetting
-from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
+from diffucurate.generator.labels.from_heatmaps import compete, labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.maps.mask_network import (
     SIDE_PX,
     MaskNetwork,
@@ -124,3 +124,28 @@ def test_a_higher_threshold_gives_a_smaller_mask() -> None:
         for floor in (0.6, 0.75, 0.9)
     ]
     assert areas[0] > areas[1] > areas[2] > 0
+
+
+@pytest.mark.parametrize("grey", [0, 90, 255])
+def test_where_the_image_shows_nothing_the_map_alone_decides(grey: int) -> None:
+    image = np.full((128, 128, 3), grey, np.uint8)
+    heat = np.zeros((16, 16), np.float32)
+    heat[4:12, 4:12] = 1
+    truth = np.zeros((128, 128), bool)
+    truth[32:96, 32:96] = True
+    labels = labels_from_heatmaps({"square": heat}, (128, 128), ["square"], image=image)
+    (instance,) = labels.instances
+    assert (instance.mask & truth).sum() / (instance.mask | truth).sum() > 0.7
+
+
+def test_a_smaller_class_stands_in_front_of_a_larger_one_that_is_hardly_more_likely() -> None:
+    table, bowl = np.zeros((40, 40), np.float32), np.zeros((40, 40), np.float32)
+    table[10:, :] = 0.95
+    bowl[20:30, 15:25] = 0.9
+    chances = {"table": table, "bowl": bowl}
+    cuts = {label: heat > 0.5 for label, heat in chances.items()}
+    owned = compete(chances, cuts, (40, 40), in_front=0.2)
+    assert np.array_equal(owned["bowl"], cuts["bowl"])
+    assert np.array_equal(owned["table"], cuts["table"] & ~cuts["bowl"])
+    by_chance_alone = compete(chances, cuts, (40, 40), in_front=0.0)
+    assert not by_chance_alone["bowl"].any()
