@@ -3,7 +3,7 @@
 There is no ground truth, so several signs of a right mask are measured, each in [0, 1]. Their weighted geometric mean
 is the confidence, so one low sign lowers it much. The raw map is used, because min-max normalisation gives the map of
 an absent class the same range as any other. Only ratios of heat enter, as the unit of attention differs from model to
-model.
+model. Where the mask network gives chances of pixels, there is a better way: ``chance_confidence``.
 
 No sign notices a part of an object that has no heat at all, such as the legs of a person.
 """
@@ -29,19 +29,6 @@ from diffucurate.generator.labels.masks.morphology import grow
 #: learn which compactness each class's shape has, which would say nothing of other images than those.
 WEIGHTS: dict[str, float] = {"step": 0.1, "regions": 1.0, "outline": 2.0, "stability": 0.5, "convexity": 1.0}
 
-#: Where there are chances: weights of the signs' logarithms, and bias, of a logistic regression (Platt 1999), fitted on
-#: half of the photographs of ``benchmarks/photographs.py``, with good and bad maps, and on rendered scenes set aside
-#: for choosing. On the others: rank correlation with the true IoU 0.55 and calibration error 0.10 on photographs, 0.69
-#: and 0.05 on renders.
-CHANCE_WEIGHTS: dict[str, float] = {
-    "certainty": 5.19,
-    "regions": 1.93,
-    "outline": 0.73,
-    "convexity": 0.65,
-    "framed": 0.90,
-}
-CHANCE_BIAS = 4.04
-
 #: Least value of a sign: none alone may rule an object out.
 LEAST = 0.02
 
@@ -66,20 +53,10 @@ def confidences(
     heat: NDArray[np.float32],
     coarse: NDArray[np.float32] | None = None,
     regions: Superpixels | None = None,
-    chances: bool = False,
 ) -> list[float]:
-    """The confidence of each object of one class, in [0, 1] and in the order of ``masks``; see ``signs``.
-
-    Where ``heat`` are ``chances`` of pixels, the confidence is itself a chance: that the object's IoU is 0.5 or more.
-    """
-    products: list[float] = []
+    """The confidence of each object of one class, in [0, 1] and in the order of ``masks``; see ``signs``."""
+    products = []
     for values in signs(masks, heat, coarse, regions):
-        if chances:
-            values["certainty"] = certainty(masks, len(products), heat)
-            values["framed"] = framed(masks[len(products)])
-            logit = sum(weight * math.log(max(values[sign], LEAST)) for sign, weight in CHANCE_WEIGHTS.items())
-            products.append(1 / (1 + math.exp(-(CHANCE_BIAS + logit))))
-            continue
         total = sum(WEIGHTS[sign] for sign in values)
         products.append(math.prod(max(value, LEAST) ** (WEIGHTS[sign] / total) for sign, value in values.items()))
     return products
@@ -132,20 +109,6 @@ def signs(
             values["outline"] = regions.outlined(mask)
         signs_of_objects.append(values)
     return signs_of_objects
-
-
-def certainty(masks: Sequence[NDArray[np.bool_]], number: int, chances: NDArray[np.float32]) -> float:
-    """The IoU to be expected of one of these objects: the chances of its pixels, by its area and the chances that lie
-    around it in no other object."""
-    mask = masks[number]
-    around = grow(mask, _SURROUNDINGS) & ~np.logical_or.reduce(list(masks))
-    return float(chances[mask].sum() / (np.count_nonzero(mask) + chances[around].sum()))
-
-
-def framed(mask: NDArray[np.bool_]) -> float:
-    """How whole an object is: 1 away from the image's border, and less the more of it lies there."""
-    border = sum(int(np.count_nonzero(line)) for line in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
-    return math.exp(-border / float(np.count_nonzero(mask)) ** 0.5)
 
 
 def _stability(mask: NDArray[np.bool_], around: NDArray[np.bool_], heat: NDArray[np.float32]) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import LabelError
+from diffucurate.generator.labels.chance_confidence import chance_confidences
 from diffucurate.generator.labels.confidence import confidences
 from diffucurate.generator.labels.maps.binarize import cut
 from diffucurate.generator.labels.maps.full_size import full_size_maps
@@ -75,7 +76,7 @@ def labels_from_heatmaps(
     grid = Grid(shape)
     full = full_size_maps(maps, grid, shape, settings, image, calibrated)
     coarse = {label: resized(heat, grid.shape[::-1]) for label, heat in maps.items()}
-    regions = None if image is None or not maps else Superpixels(image)
+    regions = None if image is None or not maps or full.chances else Superpixels(image)
     cuts = {label: cut(heat, grid, full.settings[label], full.guide) for label, heat in full.heat.items()}
     owned = compete(full.heat, cuts, shape, _IN_FRONT if full.chances else 0.0)
     taken = _united(owned.values(), shape)
@@ -87,8 +88,11 @@ def labels_from_heatmaps(
         points = shapes(won, won | ~grid.sampled(taken), coarse[label], full.settings[label])
         if image is not None and settings.counted and len(points) < counts.get(label, 0):
             points = split_to_count(points, grid.averaged(image), counts[label])
-        evidence = None if image is None else coarse[label]
-        scores = confidences(points, full.points[label], evidence, regions, chances=full.chances)
+        if full.chances:
+            scores = chance_confidences(points, full.points[label], coarse[label])
+        else:
+            evidence = None if image is None else coarse[label]
+            scores = confidences(points, full.points[label], evidence, regions)
         found = []
         for mask, score in zip(outlined(points, grid, owned[label], taken), scores, strict=True):
             taken |= mask

@@ -81,8 +81,8 @@ def _by_network(
     least = odds / (1 + odds) if odds < np.inf else 1.0
     each = {}
     for label, chance in coarse.items():
-        # Where the network believes in no pixel, because it sees nothing there, the likelier half is the mask all the
-        # same, and its confidence is low: whether that is good enough is not the network's to say.
+        # Where no pixel is likely, the likelier ones are the mask all the same, and its confidence is low: whether that
+        # is good enough is not the network's to say.
         floor = least * min(1.0, float(chance.max()) / (2 * _LEAST_CHANCE))
         each[label] = settings.model_copy(update={"cut": "fixed", "floor": floor, "surround": 0.0})
     return FullSizeMaps(
