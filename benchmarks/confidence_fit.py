@@ -5,8 +5,8 @@ of simulated maps, the wrong ones among them, and in rendered scenes of ``SELECT
 maps, by attention alone and with contrast. A logistic regression is fitted to whether an object's IoU is 0.5 or more,
 the photographs and the scenes counting as much in all. It prints the weights, which
 ``generator/labels/chance_confidence.py`` holds, and on the other photographs and on scenes of ``REPORT_SEED``, kind by
-kind: Spearman's rank correlation with the true IoU, the expected calibration error, that of the weights that the library
-has, the mean confidence and the share of objects that are right.
+kind: Spearman's rank correlation with the true IoU, the expected calibration error, that of the weights of the library,
+the mean confidence and the share of objects that are right.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from diffucurate.generator.labels.maps.heatmaps import min_max
 from diffucurate.generator.labels.masks.morphology import grow
 
 #: Fitted on half of the photographs of ``benchmarks/photographs.py``, with good and bad maps, and as much on rendered
-#: scenes set aside for choosing. Found to add nothing by cross-validation: agreement with the image's regions and edges,
+#: scenes set aside for choosing. Found to add nothing by cross-validation: agreement with the image's regions or edges,
 #: agreement with the map cut at thresholds, convexity, size in cells, number of objects, length on the image's border.
 WEIGHTS: dict[str, float] = {"expected_iou": 0.70, "rim": -1.36, "peak": 2.32}
 BIAS = -5.07

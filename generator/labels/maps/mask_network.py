@@ -12,7 +12,8 @@ seen, and no further; ``LabelSettings(edges="filter")`` does without. Loads torc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -165,8 +166,9 @@ def chances_of_pixels(image: Image, maps: Mapping[str, Heat]) -> dict[str, Heat]
     each = network_inputs(small, heats, {label: max(heat.shape) for label, heat in maps.items()})
     inputs = np.stack([each[label] for label in wanted])
     margins = [(0, 0), (0, 0), (0, -height % _MULTIPLE), (0, -width % _MULTIPLE)]
-    with torch.inference_mode():
-        logits = _trained()(torch.from_numpy(np.pad(inputs, margins, mode="edge")))
+    with torch.inference_mode(), _one_thread():
+        padded = torch.from_numpy(np.pad(inputs, margins, mode="edge"))
+        logits = _trained()(padded.contiguous(memory_format=torch.channels_last))
         planes = torch.sigmoid(logits)[:, :height, :width].numpy()
     return chances | {label: _believed(plane, heats[label]) for label, plane in zip(wanted, planes, strict=True)}
 
@@ -178,9 +180,21 @@ def _believed(chances: Heat, heat: Heat) -> Heat:
     return chances if share == 1 else np.asarray(share * chances + (1 - share) * peak * heat, np.float32)
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """A block in which torch uses one thread: several would wait for each other longer than so small a network takes,
+    twenty times as long where others use the processor too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 @cache
 def _trained() -> Any:
-    """The network that ships with the package."""
+    """The network that ships with the package, laid out channels last, which takes three quarters of the time."""
     network = MaskNetwork().eval()
     network.load_state_dict({name: value.float() for name, value in load_file(mask_network_path()).items()})
-    return network
+    return network.to(memory_format=torch.channels_last)
