@@ -144,7 +144,7 @@ def compete(
     if not contested.any():
         return dict(masks)
     claims = [
-        np.where(mask[contested], normalised[label][contested] / float(max(1, np.count_nonzero(mask))) ** in_front, -1)
+        np.where(mask[contested], normalised[label][contested] / (1 + np.count_nonzero(mask)) ** in_front, -1)
         for label, mask in masks.items()
     ]
     winner = np.argmax(claims, axis=0)

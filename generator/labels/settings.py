@@ -55,12 +55,11 @@ class LabelSettings(SourceSettings):
     #: of ``floor``, where the map falls fastest along the outline; no worse (mIoU 0.898 against 0.899 on scenes set
     #: aside for choosing), but it may leave out the fainter of two objects. "agreement": there too, where the image's
     #: edges change the mask least (DiffuMask's idea); needs the image. "fixed": ``floor``. "learned": where learned
-    #: tokens carry a threshold, that, moved by as much as ``floor`` is away from its default; elsewhere "otsu". Taken
-    #: where such tokens are used and no cut was named.
+    #: tokens carry a threshold, that, moved by as much as ``floor`` is away from its default; elsewhere "otsu".
     cut: Literal["steepest", "otsu", "fixed", "agreement", "learned"] = Field(
         default="otsu",
         description="How the threshold is found: otsu, steepest, agreement, fixed, or learned, which learned tokens "
-        "bring along and which is taken where there are some.",
+        "bring along.",
     )
     #: Least value of such a map that can belong to an object; Otsu's threshold counts where it is higher. Chosen
     #: with the others (from 0.7 to 0.8 within 0.01).

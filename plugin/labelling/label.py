@@ -67,8 +67,8 @@ def label(
         refiner: for ``attention``, a Segment Anything model that redraws the objects it agrees about: a folder or a
             hub id such as ``facebook/sam-vit-base``. Instances that it redrew have ``refined`` set.
         tokens: for ``attention``, the names of learned tokens (``learn_token``), which then help words to find their
-            classes and bring a threshold along: ``cut`` is "learned" unless the settings name one. All images are
-            looked at again, since kept maps were made without them.
+            classes; where the settings' ``cut`` is "learned", they bring a threshold along. All images are looked at
+            again, since kept maps were made without them.
         contrast: for ``attention``, whether a model that looks at an image is asked once more without each class, which
             finds more of an object and takes as many passes again for each; by default for images with a prompt. True
             looks at all images again, by default with the model that painted them.

@@ -70,9 +70,7 @@ def _by_network(
     settings: LabelSettings,
     image: Image,
 ) -> FullSizeMaps:
-    """Chances by the mask network, whose own threshold is better than one that was learned for maps along the filter:
-    on rendered scenes with tokens of five samples a class mIoU is 0.916 by it and 0.901 where calibrated chances go in.
-    """
+    """Chances by the mask network, which cuts them by itself, also where a threshold was learned."""
     from diffucurate.generator.labels.maps.mask_network import chances_of_pixels  # loads torch
 
     coarse = chances_of_pixels(image, maps)

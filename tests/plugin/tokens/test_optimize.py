@@ -145,7 +145,7 @@ def test_labels_by_tokens(drawn: fo.Dataset, scenes: list[Scene], model_folder: 
         assert name not in maps or not np.allclose(maps[name], others[name], atol=1e-3)
     key = max(drawn.list_runs(method=runs.method("label")))
     record = runs.read(drawn, key).settings
-    assert record["tokens"] == ["token"] and record["settings"]["cut"] == "learned"
+    assert record["tokens"] == ["token"] and record["settings"]["edges"] == "network"
 
 
 def test_tokens_that_do_not_fit(drawn: fo.Dataset, scenes: list[Scene], model_folder: str, folder: Path) -> None:
