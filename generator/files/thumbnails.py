@@ -11,7 +11,7 @@ import os
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 #: Width and height of the resized image, in pixels.
 SIZE = 16
@@ -21,7 +21,7 @@ LENGTH = SIZE * SIZE * 3
 
 
 def thumbnail(path: str | os.PathLike[str]) -> NDArray[np.float32]:
-    """The vector of an image file: float32, shape (LENGTH,).
+    """The vector of an image file as it is shown, turned as its EXIF data say: float32, shape (LENGTH,).
 
     Scaled so that the Euclidean distance of two vectors is the root mean square difference of the resized images'
     colours, from 0 (equal) to 1 (black and white).
@@ -32,7 +32,10 @@ def thumbnail(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     try:
         with Image.open(path) as image:
             image.draft("RGB", (4 * SIZE, 4 * SIZE))  # spares JPEGs the full decoding
-            tiny = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BOX)
-    except ImportError as error:  # what Pillow raises for unreadable files once Ultralytics is imported
+            upright = ImageOps.exif_transpose(image)
+            tiny = upright.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BOX)
+    except OSError:
+        raise
+    except Exception as error:  # Pillow has many for broken files; Ultralytics, once imported, adds an ImportError
         raise OSError(f"{path} is not an image that can be read") from error
     return np.asarray(tiny, np.float32).ravel() / (255 * LENGTH**0.5)
