@@ -145,7 +145,7 @@ class LabelImages(LibraryOperator):
         sources: Sequence[SourceSpec[Any]],
     ) -> None:
         """Folded away until they are asked for, or one of them is wrong."""
-        problems = _problems(ctx, sources)
+        problems = _problems(ctx, samples, sources)
         inputs.bool(
             "show_settings",
             default=False,
@@ -241,11 +241,18 @@ def _sources(ctx: ExecutionContext) -> list[str]:
     return [name for name in every if param(ctx, f"use_{name}", name in named)]
 
 
-def _problems(ctx: ExecutionContext, sources: Sequence[SourceSpec[Any]]) -> dict[str, str]:
+def _problems(
+    ctx: ExecutionContext, samples: fo.Dataset | fo.DatasetView, sources: Sequence[SourceSpec[Any]]
+) -> dict[str, str]:
     """Parameter -> what is wrong with it, of those that the form folds away."""
     problems: dict[str, str] = {}
     for spec in sources:
         problem = settings_problem(ctx, spec)
         problems |= {} if problem is None else dict([problem])
         problems |= option_problems(ctx, spec)
+        options = read_options(ctx, spec)
+        if spec.keeps_maps and not options.get("model") and not options.get("tokens"):
+            foreign = plan(samples, spec.name).foreign
+            if foreign:
+                problems["model"] = f"name the model that is to look at the {foreign} images without heatmaps"
     return problems

@@ -49,9 +49,10 @@ SPEC = SourceSpec(
         SourceOption(
             "model",
             title="Model",
-            description="Looks at images without heatmaps, and at those whose heatmaps lack a class of their prompt: "
-            "'owner/name' on Hugging Face, or the full path of a folder or .safetensors file. By default the built-in "
-            "model looks at images without heatmaps.",
+            description="Looks at images, unless they keep heatmaps that it made and that have all classes of their "
+            "prompt: 'owner/name' on Hugging Face, the full path of a folder or .safetensors file, or 'tiny', the "
+            "built-in one. By default kept heatmaps are used, and images without any are refused unless the built-in "
+            "model painted them.",
             choices=downloaded_models,
             check=locate,
         ),

@@ -5,6 +5,7 @@ No model is loaded until an image needs one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -68,16 +69,18 @@ class AttentionLabeller:
             found = source.heatmaps([image.pixels for image in chosen], [image.prompt for image in chosen])
             for index, image, raw in zip(without, chosen, found, strict=True):
                 maps = as_stored(raw)
-                yield index, LabelResult(self._labels(maps, image, source.calibrated), maps)
+                yield index, LabelResult(self._labels(maps, image, source.calibrated), maps, self._model or BUILT_IN)
 
     def _usable_maps(self, image: ImageToLabel) -> Heatmaps | None:
         """The image's kept maps; None where it has none, where tokens or contrast are to look, or where a model was
-        named and they lack a class it could find."""
+        named that did not make them, or that could find a class which they lack."""
         if self._by_tokens is not None or self._contrast:
             return None
         maps = image.kept_maps()
         if maps is None or self._model is None:
             return maps
+        if not _same_model(self._model, image.maps_model()):
+            return None
         classes = self.request.classes
         mentioned = classes if image.prompt is None else find_phrases(image.prompt, classes)
         return maps if all(name in maps for name in mentioned) else None
@@ -103,6 +106,14 @@ def _source(
         tokens=tokens,
         contrast=request.options.get("contrast"),
     )
+
+
+def _same_model(name: str, other: str | None) -> bool:
+    """Whether two names mean one model: they are equal, or paths of one folder or file."""
+    if other is None or name == other:
+        return name == other
+    paths = [os.path.expanduser(each) for each in (name, other)]
+    return all(map(os.path.exists, paths)) and os.path.samefile(*paths)
 
 
 def _painter(models: Sequence[str]) -> str | None:

@@ -50,15 +50,21 @@ class ImageToLabel(Protocol):
         ...
 
     def kept_maps(self) -> Heatmaps | None:
-        """The raw class maps that are kept beside the image, None where there are none."""
+        """The raw class maps that are kept beside the image, None where there are none that can be read."""
+        ...
+
+    def maps_model(self) -> str | None:
+        """The model that made the kept maps, None where nobody knows."""
         ...
 
 
 class LabelResult(NamedTuple):
-    """``heatmaps`` are raw class maps to be kept beside the image, None where it keeps those it has."""
+    """``heatmaps`` are raw class maps that ``model`` made, to be kept beside the image; None where it keeps those it
+    has."""
 
     labels: Labels
     heatmaps: Heatmaps | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True)

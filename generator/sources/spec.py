@@ -159,8 +159,8 @@ class SourceSpec(Generic[S]):
         """See that it takes these options, of which those that are None were not chosen, and settings.
 
         Raises:
-            ModelError: something has to be installed first.
-            InvalidSetting: an option that it does not take, or another source's settings.
+            ModelError: something has to be installed first, or a model that is named is not there.
+            InvalidSetting: an option that it does not take or whose value cannot be used, or another source's settings.
         """
         known = {option.name for option in self.options}
         for name, value in options.items():
@@ -170,6 +170,11 @@ class SourceSpec(Generic[S]):
             raise InvalidSetting("settings", settings, f"source '{self.name}' takes {self.settings.__name__}")
         if self.missing is not None:
             raise ModelError(self.missing)
+        for option in self.options:
+            value = options.get(option.name)
+            if option.check is not None and value is not None:
+                for part in [value] if isinstance(value, str) else value:
+                    option.check(part)
 
     def what_happens(self, workload: Workload) -> str:
         """What labelling will do, for a person who wonders how long it takes."""

@@ -19,7 +19,7 @@ from diffucurate.plugin.curation.rules import BoundRules, Limits, Rules
 from diffucurate.plugin.curation.selection import Count, select
 from diffucurate.plugin.fiftyone_private import repair_saved_views, saved_stages, slug, stages_of, view_of, view_stages
 from diffucurate.plugin.store import runs
-from diffucurate.plugin.store.samples import dataset_of
+from diffucurate.plugin.store.samples import all_images, dataset_of
 
 #: The tag and saved view that ``curate`` makes when no other name is given.
 CURATED = "curated"
@@ -114,8 +114,8 @@ def curate(
             saved = saved if field is None else saved.filter_labels(field, rule, only_matches=False)
     with runs.recorded(dataset, "curate", {**rules.to_dict(), "view": name}) as run:
         before = _remember(dataset, run.key, name, chosen.ids, saved)
-        dataset.select(sorted(set(before).difference(chosen.ids))).untag_samples(name)
-        dataset.select(chosen.ids).tag_samples(name)
+        all_images(dataset).select(sorted(set(before).difference(chosen.ids))).untag_samples(name)
+        all_images(dataset).select(chosen.ids).tag_samples(name)
         dataset.save_view(name, saved, description=f"Curated by Diffucurate: {rules.describe()}", overwrite=True)
         counted = chosen.count
         run.facts |= {
@@ -190,10 +190,10 @@ def undo_curation(dataset: fo.Dataset, name: str = CURATED) -> UndoResult:
             f"curation '{name}' is of a time when nothing was kept to undo it; remove tag and view by hand"
         )
     with runs.recorded(dataset, "undo_curation", {"view": name, "run": key}) as run:
-        tagged = dataset.select(memory.tagged).match_tags(name).values("id")
+        tagged = all_images(dataset).select(memory.tagged).match_tags(name).values("id")
         untagged = sorted(set(tagged).difference(memory.before))
-        dataset.select(untagged).untag_samples(name)
-        dataset.select(memory.before).tag_samples(name)
+        all_images(dataset).select(untagged).untag_samples(name)
+        all_images(dataset).select(memory.before).tag_samples(name)
         undone = UndoResult(
             name, len(untagged), len(memory.before), _restore_view(dataset, name, memory.stages, memory.view)
         )
@@ -228,7 +228,7 @@ def check_name(dataset: fo.Dataset, name: str) -> None:
         return
     if dataset.has_saved_view(name):
         raise DatasetError(f"there is a saved view '{name}' that curate did not make; choose another name")
-    if name in dataset.distinct("tags"):
+    if name in all_images(dataset).distinct("tags"):
         raise DatasetError(f"samples have a tag '{name}' that curate did not set; choose another name")
 
 
@@ -245,7 +245,7 @@ def _sharing_address(dataset: fo.Dataset, name: str) -> str | None:
 
 def _label_filters(samples: fo.Dataset | fo.DatasetView, dataset: fo.Dataset) -> fo.DatasetView:
     """The stages of a view that filter labels, without those that pick samples: the tag does that."""
-    view = dataset.view()
+    view = all_images(dataset).view()
     for stage in view_stages(samples):
         if stage.get_filtered_fields(dataset):
             view = view.add_stage(stage)
@@ -255,7 +255,7 @@ def _label_filters(samples: fo.Dataset | fo.DatasetView, dataset: fo.Dataset) ->
 def _remember(dataset: fo.Dataset, run_key: str, name: str, ids: Sequence[str], view: fo.DatasetView) -> list[str]:
     """Store the new tag and view with the run, and the earlier ones of that name; returns the ids tagged before."""
     stages = [json_util.dumps(stage) for stage in stages_of(view)]
-    before: list[str] = dataset.match_tags(name).values("id")
+    before: list[str] = all_images(dataset).match_tags(name).values("id")
     results = dataset.init_run_results(
         run_key, tagged=list(ids), stages=stages, before=before, view=_saved_view(dataset, name)
     )

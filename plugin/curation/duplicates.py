@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.progress import Listener, Meter
+from diffucurate.plugin.store.samples import all_images
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def exact_duplicates(dataset: fo.Dataset, ids: Sequence[str]) -> set[str]:
     """Those of ``ids`` whose files equal the file of an earlier one; files that cannot be read equal none."""
     import fiftyone.brain as fob
 
-    ordered = dataset.select(ids, ordered=True)
+    ordered = all_images(dataset).select(ids, ordered=True)
     copies_of = fob.compute_exact_duplicates(ordered, skip_failures=True, progress=False)
     return {copy for copies in copies_of.values() for copy in copies}
 
@@ -87,7 +88,7 @@ def near_duplicates(
     vectors = _thumbnails(dataset, ids, progress) if embeddings is None else _stored(dataset, ids, embeddings)
     if len(vectors.ids) < 2:
         return set()
-    ordered = dataset.select(vectors.ids, ordered=True)
+    ordered = all_images(dataset).select(vectors.ids, ordered=True)
     index = fob.compute_similarity(ordered, embeddings=vectors.values, backend="sklearn", metric=vectors.metric)
     fob.compute_near_duplicates(ordered, threshold=distance, similarity_index=index)
     return set(index.duplicate_ids)
@@ -96,7 +97,7 @@ def near_duplicates(
 def _thumbnails(dataset: fo.Dataset, ids: Sequence[str], progress: Listener | None) -> _Vectors:
     from diffucurate.generator.files.thumbnails import LENGTH, thumbnail
 
-    paths = dataset.select(ids, ordered=True).values("filepath")
+    paths = all_images(dataset).select(ids, ordered=True).values("filepath")
     meter, read, vectors, unreadable = Meter(progress, len(ids)), [], [], []
     for sample_id, path in zip(ids, paths, strict=True):
         try:
@@ -122,7 +123,7 @@ def _stored(dataset: fo.Dataset, ids: Sequence[str], embeddings: str) -> _Vector
         vectors = dict(zip(owners.tolist(), values, strict=True))
         pairs = [(sample_id, vectors[sample_id]) for sample_id in ids if sample_id in vectors]
     else:
-        stored = dataset.select(ids, ordered=True).values(embeddings)
+        stored = all_images(dataset).select(ids, ordered=True).values(embeddings)
         pairs = [(sample_id, vector) for sample_id, vector in zip(ids, stored, strict=True) if vector is not None]
     if len({np.shape(vector) for _, vector in pairs}) > 1:
         raise InvalidSetting("embeddings", embeddings, "its vectors are of different lengths; compute them again")

@@ -65,7 +65,8 @@ class InitLabels:
         cut = [Instance(each.label, each.mask & region, each.confidence) for each in instances]
         new = [instance for instance in cut if instance.mask.any()]
         attention = Labels.from_instances(new, tuple(classes), shape)
-        values = store_heatmaps(maps, shape, folder, stem) | store_labels("attention", attention, folder, stem)
+        values = store_heatmaps(maps, shape, folder, stem, painting.job.model)
+        values |= store_labels("attention", attention, folder, stem)
         objects = self._own_objects(painting, source.region.field)
         others = [each for each in objects if each.id != source.region.instance]
         whole = Labels.from_instances([*instances_at(others, painting.job.size, region), *new], tuple(classes), shape)

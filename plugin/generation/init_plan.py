@@ -29,7 +29,7 @@ from diffucurate.plugin.provenance.provenance import ProvenanceReader
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.label_fields import label_field
 from diffucurate.plugin.store.label_objects import labels_in
-from diffucurate.plugin.store.samples import dataset_of
+from diffucurate.plugin.store.samples import all_images, dataset_of
 
 #: What is counted while a plan is made.
 READ = "init images read"
@@ -131,7 +131,7 @@ def source_samples(recipe: Recipe) -> fo.Dataset | fo.DatasetView:
     if source.dataset is None or not fo.dataset_exists(source.dataset):
         raise DatasetError(f"there is no source dataset '{source.dataset}'; name one of fiftyone.list_datasets()")
     dataset = fo.load_dataset(source.dataset)
-    samples: fo.Dataset | fo.DatasetView = dataset
+    samples = all_images(dataset)
     if source.view is not None:
         if not dataset.has_saved_view(source.view):
             there = ", ".join(dataset.list_saved_views()) or "none"
@@ -202,7 +202,7 @@ def _own_templates(recipe: Recipe, dataset: fo.Dataset, items: Sequence[_Item], 
     starts_of_each: list[list[_Start]] = []
     used: set[str] = set()
     variants = [(seed, size) for seed in recipe.seed_list for size in recipe.sizes or (None,)]
-    wholes = dataset.select([item.sample_id for item in items], ordered=True)
+    wholes = all_images(dataset).select([item.sample_id for item in items], ordered=True)
     for index, sample in enumerate(wholes):
         try:
             job, origin = _painted_from(sample, recipe, dataset.name, reader)

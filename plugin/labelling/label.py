@@ -20,12 +20,12 @@ from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.sources.protocol import DEFAULT_BATCH, Labeller, LabelRequest, PixelLabeller
 from diffucurate.generator.sources.registry import keeps_maps, source_named
 from diffucurate.generator.text.class_names import name_problem, phrases_of, twin_of
-from diffucurate.plugin.labelling.images import read_images, without_their_maps
+from diffucurate.plugin.labelling.images import read_images, unasked
 from diffucurate.plugin.labelling.plan import plan
 from diffucurate.plugin.labelling.writer import LabelWriter
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import Phrases, read_classes, set_phrases
-from diffucurate.plugin.store.samples import dataset_of
+from diffucurate.plugin.store.samples import all_images, dataset_of
 from diffucurate.plugin.store.schema import declare_refined
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def label(
     images, photographs included, are looked at by ``model``, with their ``prompt`` where they have one, else
     with the class names. ``yolov8`` looks at the images alone.
 
+    Images are turned as their EXIF data say, and labels, masks and heatmaps are of what is then shown.
+
     Images that cannot be read are skipped and named in the log. The agreement with other sources is cleared on
     the samples that are labelled: compare again.
 
@@ -63,7 +65,8 @@ def label(
         samples: a dataset or view; nothing outside of the view is touched.
         source: ``attention``, ``yolov8`` or another one that is registered by its name, or a label source of your own.
         weights: for ``yolov8``, a segmentation checkpoint; the built-in one by default.
-        model: for ``attention``, the model that looks at images without kept maps, the built-in one by default.
+        model: for ``attention``, the model that looks at images, unless they keep maps that it made. Without it kept
+            maps are used, whoever made them; other images are refused, unless the built-in model painted them.
         refiner: for ``attention``, a Segment Anything model that redraws the objects it agrees about: a folder or a
             hub id such as ``facebook/sam-vit-base``. Instances that it redrew have ``refined`` set.
         tokens: for ``attention``, the names of learned tokens (``learn_token``), which then help words to find their
@@ -89,8 +92,8 @@ def label(
             is unknown or finds none of them, or a ``batch_size`` below 1.
         ModelError: a model cannot be loaded, or is not the one that a token was learned with; what the source needs is
             not installed.
-        DatasetError: no image can be read, images keep no class maps and the source needs them, images have lost theirs
-            and no model is named, a field of that name has another type, or the dataset is deleted meanwhile.
+        DatasetError: no image can be read, images keep no class maps (any more) and no model is named that is to look
+            at them, a field of that name has another type, or the dataset is deleted meanwhile.
     """
     options = {
         "weights": None if weights is None else os.fspath(weights),
@@ -103,6 +106,7 @@ def label(
     if batch_size is not None and batch_size < 1:
         raise InvalidSetting("batch_size", batch_size, "use at least 1 image at a time")
     name = _check_source(source, options, settings)
+    only_kept = isinstance(source, str) and keeps_maps(name) and model is None and not tokens and not contrast
     dataset = dataset_of(samples)
     wanted = wanted_classes(dataset, classes)
     labeller: Labeller
@@ -111,8 +115,8 @@ def label(
         if not wanted:
             remedy = f"dataset '{dataset.name}' has no classes yet; name them, such as ['car', 'bus']"
             raise InvalidSetting("classes", None, remedy)
-        if spec.keeps_maps and model is None and not tokens and not contrast:
-            _check_kept(samples)
+        if spec.keeps_maps and model is None and not tokens:
+            _check_asked(samples, contrast=bool(contrast))
         if "any" not in spec.images:
             _check_maps(samples, name)
         chosen = settings if settings is not None else spec.make_settings({})
@@ -140,7 +144,8 @@ def label(
         ids, count = samples.values("id"), max(batch_size or 0, DEFAULT_BATCH)
         try:
             for start in range(0, len(ids), count):
-                images, failed = read_images(dataset.select(ids[start : start + count], ordered=True))
+                batch = all_images(dataset).select(ids[start : start + count], ordered=True)
+                images, failed = read_images(batch, with_maps=only_kept)
                 unreadable += failed
                 for index, result in labeller.results(images):
                     writer.save(images[index], result)
@@ -149,7 +154,7 @@ def label(
                     meter.advance(note=f"skipped {path}: it cannot be read")
         finally:
             writer.remove_old()
-        run.facts |= {"labelled": writer.saved, "unreadable": unreadable}
+        run.facts |= {"labelled": writer.saved, "looked_at": writer.looked_at, "unreadable": unreadable}
         if refiner is not None:
             run.facts["refined"] = writer.refined
         if unreadable and not writer.saved:
@@ -196,13 +201,25 @@ def _check_maps(samples: fo.Dataset | fo.DatasetView, source: str) -> None:
         raise DatasetError(f"{lacking}, and source '{source}' labels no others; choose a view of those that do")
 
 
-def _check_kept(samples: fo.Dataset | fo.DatasetView) -> None:
-    """See that no image is looked at by a model that did not paint it where nobody has asked for that."""
-    gone = without_their_maps(samples, BUILT_IN)
-    if gone:
+def _check_asked(samples: fo.Dataset | fo.DatasetView, *, contrast: bool) -> None:
+    """See that no image is looked at by a model that did not paint it where nobody has asked for that.
+
+    With ``contrast`` the model that painted the images looks at all of them, else the built-in one at those that keep
+    no class maps.
+    """
+    painters = _painters(samples) if contrast else [BUILT_IN]
+    if len(painters) > 1:
+        return  # the source says it
+    found = unasked(samples, painters[0] if painters else BUILT_IN, kept_suffice=not contrast)
+    if found.lost:
         raise DatasetError(
-            f"{len(gone)} of {len(samples)} images have lost their heatmaps, such as {gone[0]}; put the files back, or "
-            "name the model that is to look at them (model)"
+            f"{len(found.lost)} of {len(samples)} images have lost their heatmaps, such as {found.lost[0]}; put the "
+            "files back, or name the model that is to look at them (model)"
+        )
+    if found.foreign:
+        raise DatasetError(
+            f"{len(found.foreign)} of {len(samples)} images were not painted by the model that would look at them, "
+            f"such as {found.foreign[0]}; name one (model; '{BUILT_IN}', the built-in one, knows its own drawings only)"
         )
 
 

@@ -72,6 +72,8 @@ def preview(
         image = SampleImage(sample, read_image(sample.filepath))
     except OSError as error:
         raise DatasetError(f"{sample.filepath} cannot be read; put the image back or choose another one") from error
+    if image.kept_maps() is None:
+        raise DatasetError(f"the heatmaps of {os.path.basename(sample.filepath)} cannot be read; label it with a model")
     request = LabelRequest(wanted_classes(dataset, classes), settings or spec.make_settings({}))
     ((_, result),) = spec.load(request).results([image])
     labels, current = result.labels, _current(sample, spec.name, image.shape)

@@ -21,6 +21,7 @@ from diffucurate.plugin.store.label_files import media_of, store_heatmaps, store
 from diffucurate.plugin.store.label_sources import compared
 from diffucurate.plugin.store.label_values import with_classes
 from diffucurate.plugin.store.media_folder import media_folder, remove_unnamed
+from diffucurate.plugin.store.samples import all_images
 from diffucurate.plugin.store.schema import declare_heatmaps, declare_label_fields
 
 #: Samples that are saved before their old files go: whether another sample names one is asked of the whole database.
@@ -39,7 +40,8 @@ class LabelWriter:
         self._classes: list[str] = []
         self._old: list[list[str]] = []
         self._admit(wanted)
-        self.saved = self.refined = 0
+        #: Samples that were saved; those of them whose class maps are new; instances that a second model redrew.
+        self.saved = self.looked_at = self.refined = 0
 
     def _admit(self, classes: Phrases) -> None:
         """Give the dataset classes, and the fields and colours that go with them."""
@@ -67,7 +69,7 @@ class LabelWriter:
         if result.heatmaps is not None:
             replaced += self._maps
             values |= dict.fromkeys(self._maps)
-            values |= store_heatmaps(result.heatmaps, image.shape, self._folder, stem)
+            values |= store_heatmaps(result.heatmaps, image.shape, self._folder, stem, result.model)
         values |= store_labels(self._source, labels, self._folder, stem)
         old = media_of(sample, replaced)
         for name, value in values.items():
@@ -76,10 +78,11 @@ class LabelWriter:
             sample.save()
         except ValueError:
             remove_unnamed(media_of(sample, replaced), self._folder)
-            if len(self._dataset.select(sample.id)):
+            if len(all_images(self._dataset).select(sample.id)):
                 raise
             return  # somebody has deleted the sample meanwhile
         self.saved += 1
+        self.looked_at += result.heatmaps is not None
         self.refined += sum(instance.refined for instance in labels.instances)
         self._old.append(old)
         if len(self._old) >= _REMOVED_AT_ONCE:

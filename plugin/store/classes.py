@@ -19,6 +19,7 @@ from diffucurate.plugin.fiftyone_private import set_info
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.facts import read_facts
 from diffucurate.plugin.store.installation import CLASSES, keep, kept
+from diffucurate.plugin.store.samples import all_images
 
 #: Class -> the phrases that mean it.
 Phrases = Mapping[str, Sequence[str]]
@@ -35,7 +36,7 @@ def read_classes(dataset: fo.Dataset) -> dict[str, tuple[str, ...]]:
 
 def classes_in(dataset: fo.Dataset, instances: str) -> list[str]:
     """The dataset's classes in the order of their ids, then any others that occur in the field ``instances``."""
-    return list(dict.fromkeys([*read_classes(dataset), *dataset.distinct(f"{instances}.detections.label")]))
+    return list(dict.fromkeys([*read_classes(dataset), *all_images(dataset).distinct(f"{instances}.detections.label")]))
 
 
 def exported_classes(dataset: fo.Dataset, instances: str) -> tuple[list[str], str]:
@@ -58,7 +59,8 @@ def exported_classes(dataset: fo.Dataset, instances: str) -> tuple[list[str], st
         ("its mask targets", [name for value, name in sorted(named.items()) if value not in (0, 255)]),
     )
     origin, first = next(((origin, names) for origin, names in origins if names), ("all labels of the field", []))
-    labels = [label for label in dataset.distinct(f"{instances}.detections.label") if isinstance(label, str) and label]
+    every = all_images(dataset).distinct(f"{instances}.detections.label")
+    labels = [label for label in every if isinstance(label, str) and label]
     return list(dict.fromkeys([*(first or []), *sorted(labels)])), origin
 
 

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from diffucurate.generator.painting.painter import Painting
 
 
-def store_heatmaps(heatmaps: Heatmaps, shape: tuple[int, int], folder: Path, stem: str) -> dict[str, Any]:
-    """Write raw maps ((h, w), >= 0) and one image of each at the image's (height, width) ``shape``."""
+def store_heatmaps(
+    heatmaps: Heatmaps, shape: tuple[int, int], folder: Path, stem: str, model: str | None = None
+) -> dict[str, Any]:
+    """Write raw maps ((h, w), >= 0), with the model that made them, and one image of each at the image's (height,
+    width) ``shape``."""
     from diffucurate.generator.labels.from_heatmaps import normalised_heatmaps
 
-    maps = write_maps(folder / "maps" / f"{stem}.safetensors", heatmaps)
+    maps = write_maps(folder / "maps" / f"{stem}.safetensors", heatmaps, model)
     values: dict[str, Any] = {field_names.ATTENTION_MAPS: str(maps)}
     for name, heatmap in normalised_heatmaps(heatmaps, shape).items():
         field = field_names.heatmap(name)
@@ -52,7 +55,7 @@ def attention_fields(painting: Painting, classes: Phrases, folder: Path, stem: s
 
     stored = as_stored(painting.heatmaps)
     labels = labels_from_maps(stored, painting.image, classes, painting.job.prompt)
-    heatmaps = store_heatmaps(stored, labels.semantic.shape, folder, stem)
+    heatmaps = store_heatmaps(stored, labels.semantic.shape, folder, stem, painting.job.model)
     return heatmaps | store_labels(source_of_maps().name, labels, folder, stem)
 
 

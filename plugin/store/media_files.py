@@ -7,16 +7,20 @@ go to new files, and the old ones are removed when no sample names them any more
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from diffucurate.generator.files.atomic import write_bytes
+
+#: What the file of class maps calls the model that made them.
+_MODEL = "model"
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> Path:
@@ -61,19 +65,48 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(image.convert("RGB"))
 
 
-def write_maps(path: Path, maps: Mapping[str, NDArray[np.floating[Any]]]) -> Path:
-    """Write raw class maps as float16 safetensors, whole or not at all."""
+def write_maps(path: Path, maps: Mapping[str, NDArray[np.floating[Any]]], model: str | None = None) -> Path:
+    """Write raw class maps as float16 safetensors, whole or not at all, with the name of the model that made them."""
     from safetensors.numpy import save
 
-    return write_bytes(path, save({name: np.ascontiguousarray(values, np.float16) for name, values in maps.items()}))
+    tensors = {name: np.ascontiguousarray(values, np.float16) for name, values in maps.items()}
+    return write_bytes(path, save(tensors, None if model is None else {_MODEL: model}))
+
+
+class StoredMaps(NamedTuple):
+    """Raw class maps, class -> (h, w) float32, and the model that made them, None where the file does not say."""
+
+    maps: dict[str, NDArray[np.float32]]
+    model: str | None
 
 
 def read_maps(path: str | os.PathLike[str]) -> dict[str, NDArray[np.float32]]:
-    """The raw class maps of ``write_maps`` as float32, in the order of their names: the file keeps none.
+    """The raw class maps of ``write_maps`` as float32; errors as for ``read_stored_maps``."""
+    return read_stored_maps(path).maps
+
+
+def read_stored_maps(path: str | os.PathLike[str]) -> StoredMaps:
+    """What ``write_maps`` wrote, with the maps in the order of their names: the file keeps none.
 
     Raises:
-        OSError: the file is missing.
+        OSError: the file is missing, or holds anything but class maps.
     """
     from safetensors.numpy import load
 
-    return {name: values.astype(np.float32) for name, values in sorted(load(Path(path).read_bytes()).items())}
+    try:
+        content = Path(path).read_bytes()
+        tensors = load(content)
+        length = int.from_bytes(content[:8], "little")
+        model = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get(_MODEL)
+    except OSError:
+        raise
+    except Exception as error:  # safetensors has an error of its own, and others for types that NumPy lacks
+        raise OSError(f"{path} holds no class maps") from error
+    maps = {name: np.asarray(tensors[name]).astype(np.float32) for name in sorted(tensors)}
+    for name, values in maps.items():
+        if tensors[name].dtype.kind != "f" or values.ndim != 2 or not values.size:
+            kind = f"{tensors[name].dtype} {tensors[name].shape}"
+            raise OSError(f"{path} holds no class maps: '{name[:60]}' is {kind}, not (h, w) floats")
+        if not np.isfinite(values).all() or values.min() < 0:
+            raise OSError(f"{path} holds no class maps: '{name[:60]}' has values below 0, or none")
+    return StoredMaps(maps, model)

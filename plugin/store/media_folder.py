@@ -65,7 +65,7 @@ def is_inside(path: str | os.PathLike[str], folder: Path) -> bool:
 
 def remove_unnamed(paths: Iterable[str | None], folder: Path) -> None:
     """Remove those of ``paths`` that lie inside ``folder`` and that no sample of any dataset names (any more)."""
-    inside = {path for path in paths if path is not None and is_inside(path, folder)}
+    inside = {path for path in paths if path is not None and is_inside(path, folder) and os.path.isfile(path)}
     for path in inside - named_among(inside):
         Path(path).unlink(missing_ok=True)
 

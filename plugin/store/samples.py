@@ -22,7 +22,8 @@ def dataset_of(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
 
     Raises:
         DatasetError: it is neither, was deleted, holds other media than images, has no samples, or is a view whose
-            samples are patches or frames of the dataset's own, or groups of them.
+            samples are patches or frames of the dataset's own, or groups of them. Slices of a grouped dataset are
+            images where a view selects them (``select_group_slices``).
     """
     if not isinstance(samples, fo.Dataset | fo.DatasetView):
         raise DatasetError(f"expected a FiftyOne dataset or view, found {type(samples).__name__}")
@@ -32,17 +33,23 @@ def dataset_of(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
     dataset = samples if isinstance(samples, fo.Dataset) else fo.load_dataset(name)
     if isinstance(samples, fo.DatasetView) and shows_patches_or_frames(samples):
         raise DatasetError("the view holds patches or frames, not whole images; pass the dataset or another view of it")
-    if isinstance(samples, fo.DatasetView) and samples.media_type == "group" != dataset.media_type:
+    if samples.media_type == "group":
+        what = f"dataset '{dataset.name}'" if samples is dataset else "the view"
         raise DatasetError(
-            "the view shows groups of images, as 'Group by' makes them, and one image of each; flatten it "
-            "(view.flatten()), or pass the dataset or another view of it"
+            f"{what} shows groups of images, and one image of each; flatten it where 'Group by' made them "
+            "(view.flatten()), else choose slices (view.select_group_slices(...))"
         )
-    if dataset.media_type not in ("image", None):
-        raise DatasetError(f"dataset '{dataset.name}' holds {dataset.media_type} samples; use one of images")
+    if samples.media_type not in ("image", None):
+        raise DatasetError(f"dataset '{dataset.name}' holds {samples.media_type} samples; use one of images")
     if not samples:
         what = f"dataset '{dataset.name}'" if samples is dataset else f"the view of dataset '{dataset.name}'"
         raise DatasetError(f"{what} has no samples; add some or choose another view")
     return dataset
+
+
+def all_images(dataset: fo.Dataset) -> fo.Dataset | fo.DatasetView:
+    """All images of a dataset: of a grouped one those of all slices, of which the dataset itself shows one alone."""
+    return dataset.select_group_slices(media_type="image") if dataset.media_type == "group" else dataset
 
 
 def job_fields(

@@ -27,9 +27,13 @@ class Picture(NamedTuple):
     pixels: NDArray[np.uint8]
     prompt: str | None = None
     maps: Heatmaps | None = None
+    model: str | None = "tiny"
 
     def kept_maps(self) -> Heatmaps | None:
         return self.maps
+
+    def maps_model(self) -> str | None:
+        return self.model
 
 
 class Sedans:
@@ -109,22 +113,26 @@ def test_attention_labels_from_kept_maps_and_looks_at_the_rest(monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("options", "prompt", "looked"),
+    ("options", "prompt", "maker", "looked"),
     [
-        ({}, "a car and a bus", False),
-        ({"model": "tiny"}, "a car", False),
-        ({"model": "tiny"}, "a car and a bus", True),  # the maps lack a class that this model could find
-        ({"model": "tiny"}, None, True),
-        ({"contrast": True}, "a car", True),
-        ({"contrast": False}, "a car", False),
+        ({}, "a car and a bus", "tiny", False),
+        ({}, "a car", "owner/other", False),
+        ({"model": "tiny"}, "a car", "tiny", False),
+        ({"model": "tiny"}, "a car", "owner/other", True),  # the labels would be another model's than it is said
+        ({"model": "tiny"}, "a car", None, True),
+        ({"model": "tiny"}, "a car and a bus", "tiny", True),  # the maps lack a class that this model could find
+        ({"model": "tiny"}, None, "tiny", True),
+        ({"contrast": True}, "a car", "tiny", True),
+        ({"contrast": False}, "a car", "tiny", False),
     ],
 )
 def test_a_named_model_or_contrast_looks_where_maps_do_not_do(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], prompt: str | None, looked: bool
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], prompt: str | None, maker: str | None, looked: bool
 ) -> None:
     looks = Looks(monkeypatch)
-    image = Picture(np.full((64, 64, 3), 90, np.uint8), prompt, {"car": blob()})
+    image = Picture(np.full((64, 64, 3), 90, np.uint8), prompt, {"car": blob()}, maker)
     labeller = AttentionLabeller(LabelRequest(CLASSES, LabelSettings(), options, painters=lambda: ["tiny"]))
     ((_, result),) = labeller.results([image])
     assert (result.heatmaps is not None, bool(looks.asked)) == (looked, looked)
+    assert result.model == ("tiny" if looked else None)
     assert labeller.request.options["model"] == ("tiny" if options.get("contrast") else options.get("model"))

@@ -18,8 +18,11 @@ from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.plugin.comparison.compare import compare
 from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.labelling.label import label
+from diffucurate.plugin.labelling.plan import plan
+from diffucurate.plugin.labelling.preview import preview
+from diffucurate.plugin.store.classes import read_classes
 from diffucurate.plugin.store.label_values import instances_of
-from diffucurate.plugin.store.media_files import read_maps, write_png
+from diffucurate.plugin.store.media_files import read_maps, read_stored_maps, write_maps, write_png
 from diffucurate.plugin.store.media_folder import media_folder
 
 
@@ -203,6 +206,71 @@ def test_kept_maps_travel_with_the_images_and_their_loss_is_said(painted, tmp_pa
         copy.delete()
 
 
+def test_a_named_model_looks_at_images_unless_it_made_their_maps(painted, model_folder, tmp_path):
+    """What the run records is what made the labels; each file of maps says which model made it."""
+    copy, other = painted.clone(), shutil.copytree(model_folder, tmp_path / "other")
+    try:
+        before = copy.values("attention_maps")
+        assert {read_stored_maps(path).model for path in before} == {model_folder}
+        for model, looked_at in ((f"{model_folder}/", 0), (str(other), 3), (str(other), 0), (None, 0)):
+            label(copy, source="attention", model=model)
+            latest = max(map(copy.get_run_info, copy.list_runs()), key=lambda info: info.timestamp)
+            assert (latest.config.settings["model"], latest.config.facts["looked_at"]) == (model, looked_at)
+        assert {read_stored_maps(path).model for path in copy.values("attention_maps")} == {str(other)}
+        # Files of earlier versions say nothing: those that bear the job's id are the painter's.
+        for path in (*before, *copy.values("attention_maps")):
+            write_maps(Path(path), read_maps(path))
+        label(copy, source="attention", model=str(other))
+        assert {read_stored_maps(path).model for path in copy.values("attention_maps")} == {str(other)}
+        copy.set_values("attention_maps", before)
+        label(copy, source="attention", model=model_folder)
+        assert copy.values("attention_maps") == before
+        with pytest.raises(ModelError, match="neither a folder nor a file"):
+            label(copy, source="attention", model="/no/such/model")
+    finally:
+        copy.delete()
+
+
+def test_no_model_looks_at_photographs_unless_it_is_named(photographs, painted):
+    with pytest.raises(DatasetError, match=r"3 of 3 images were not painted by the model .*name one \(model; 'tiny'"):
+        label(photographs, source="attention", classes=["car"])
+    assert photographs.list_runs() == [] and read_classes(photographs) == {}
+    assert (plan(photographs, "attention").foreign, plan(painted, "attention").foreign) == (3, 0)
+
+
+def _broken(path: Path, how: str) -> None:
+    content = path.read_bytes()
+    path.unlink()
+    if how == "folder":
+        path.mkdir()
+    elif how != "gone":
+        path.write_bytes({"empty": b"", "truncated": content[:-5], "text": b"no maps"}[how])
+
+
+@pytest.mark.parametrize("how", ["empty", "truncated", "text", "folder", "gone"])
+def test_maps_that_cannot_be_read_are_named_or_made_anew(painted, model_folder, caplog, how):
+    copy = painted.clone()
+    try:
+        label(copy, source="attention", contrast=True)  # so that it has files of its own
+        broken = Path(copy.first().attention_maps)
+        _broken(broken, how)
+        if how in ("folder", "gone"):
+            with pytest.raises(DatasetError, match="1 of 3 images have lost their heatmaps"):
+                label(copy, source="attention")
+        else:
+            before = copy.first().attention_mask.mask_path
+            label(copy, source="attention")
+            assert str(broken) in caplog.text and copy.first().attention_mask.mask_path == before
+            with pytest.raises(DatasetError, match="none of the 1 images can be read"):
+                label(copy.limit(1), source="attention")
+            with pytest.raises(DatasetError, match=r"the heatmaps of .* cannot be read"):
+                preview(copy.first())
+        label(copy, source="attention", model=model_folder)
+        assert set(read_maps(copy.first().attention_maps)) == {"car", "tree"}
+    finally:
+        copy.delete()
+
+
 def test_attention_looks_at_photographs(photographs, model_folder):
     label(photographs, source="attention", model=model_folder, classes={"car": ["car", "sedan"], "tree": ["tree"]})
     for sample in photographs:
@@ -233,8 +301,8 @@ def test_contrast_is_asked_for_where_the_prompt_is_known(photographs, model_fold
         assert not np.allclose(always, never, atol=6e-3)
     settings = [photographs.get_run_info(key).config.settings for key in photographs.list_runs()]
     assert [made["contrast"] for made in settings] == [None, True, False]
-    label(photographs.limit(1), source="attention", classes=["car"], contrast=True)
-    assert photographs.get_run_info(photographs.list_runs()[-1]).config.settings["model"] is None
+    with pytest.raises(DatasetError, match="were not painted by the model that would look at them"):
+        label(photographs.limit(1), source="attention", classes=["car"], contrast=True)
     with pytest.raises(InvalidSetting, match="contrast: True - source 'yolov8' does not take it"):
         label(photographs, source="yolov8", contrast=True)
 

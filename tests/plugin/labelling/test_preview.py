@@ -104,10 +104,10 @@ def test_classes_can_be_chosen_and_bad_ones_are_refused(streets):
 
 
 def test_plan_counts_what_there_is_to_do(streets):
-    assert plan(streets, "attention") == Plan(images=3, mapped=2, labelled=0)
+    assert plan(streets, "attention") == Plan(images=3, mapped=2, labelled=0, foreign=1)
     label(streets.skip(2), source="attention")
-    assert plan(streets, "attention") == Plan(3, 2, 1)
-    assert plan(streets.limit(2), "attention") == Plan(2, 1, 0)
+    assert plan(streets, "attention") == Plan(3, 2, 1, 1)
+    assert plan(streets.limit(2), "attention") == Plan(2, 1, 0, 1)
     assert plan(streets.match_tags("none"), "yolov8") == Plan(0, 0, 0)
 
 

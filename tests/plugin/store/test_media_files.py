@@ -9,6 +9,7 @@ from PIL import Image
 from diffucurate.plugin.store.media_files import (
     read_image,
     read_maps,
+    read_stored_maps,
     write_maps,
     write_png,
 )
@@ -59,6 +60,43 @@ def test_maps_come_back_with_the_precision_of_float16(tmp_path):
     assert list(read) == list(maps)
     assert all(np.array_equal(read[name], maps[name].astype(np.float16).astype(np.float32)) for name in maps)
     assert read_maps(write_maps(tmp_path / "none.safetensors", {})) == {}
+    assert read_stored_maps(tmp_path / "a.safetensors").model is None
+    assert read_stored_maps(write_maps(tmp_path / "b.safetensors", maps, "owner/name")).model == "owner/name"
+
+
+def _safetensors(**tensors: np.ndarray) -> bytes:
+    from safetensors.numpy import save
+
+    return save(tensors)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00" * 8,
+        b"no maps at all",
+        _safetensors(car=np.ones((4, 4), np.float16))[:-3],
+        _safetensors(car=np.ones((4, 4), np.float16))[:20],
+        (2**40).to_bytes(8, "little") + b"{}",
+        _safetensors(car=np.ones((4, 4), np.int64)),
+        _safetensors(car=np.ones((4, 4), np.bool_)),
+        _safetensors(car=np.ones(4, np.float16)),
+        _safetensors(car=np.ones((0, 4), np.float16)),
+        _safetensors(car=np.full((4, 4), np.nan, np.float16)),
+        _safetensors(car=np.full((4, 4), -1, np.float16)),
+        b'\x45\x00\x00\x00\x00\x00\x00\x00{"car":{"dtype":"BF16","shape":[2,2],"data_offsets":[0,8]}}' + b" " * 100,
+    ],
+    ids=lambda content: f"{len(content)} bytes",
+)
+def test_files_that_hold_no_maps_are_os_errors(tmp_path, content):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(OSError, match="holds no class maps"):
+        read_maps(path)
+    (tmp_path / "folder.safetensors").mkdir()
+    with pytest.raises(OSError, match=r"folder\.safetensors"):
+        read_maps(tmp_path / "folder.safetensors")
 
 
 @pytest.mark.parametrize(
