@@ -186,7 +186,7 @@ def _unreadable(samples: fo.DatasetView, field: str, *, with_masks: bool) -> Ite
         shape = (size.height, size.width) if size is not None and size.height and size.width else _ANY_SIZE
         labels = sample[field]
         if not with_masks:  # which some lack; the boxes alone are matched
-            for detection in labels.detections:
+            for detection in labels.detections or ():
                 detection.mask, detection.mask_path = box, None
         for identifier, reason in read_instances(labels, shape).left_out.items():
             yield f"{sample.filepath}, {field}: {reason}", identifier

@@ -82,19 +82,16 @@ class InitLabels:
 def instances_at(
     objects: Sequence[LabelledObject], size: tuple[int, int], without: NDArray[np.bool_] | None = None
 ) -> list[Instance]:
-    """Objects as instances of an image of (width, height) ``size``, empty ones left out.
+    """Objects as instances of an image of (width, height) ``size``.
 
     ``without`` is the region that was painted over, (H, W) bool: it is cut out of all of them.
     """
     instances = []
     for each in objects:
-        if not each.label or not each.mask.any():
-            continue
         mask = covered(each.mask, size)
         left = mask if without is None else mask & ~without
         if left.any() and np.count_nonzero(left) >= _LEAST_LEFT * np.count_nonzero(mask):
-            confidence = 1.0 if each.confidence is None else min(max(each.confidence, 0.0), 1.0)
-            instances.append(Instance(each.label, left, confidence))
+            instances.append(Instance(each.label, left, 1.0 if each.confidence is None else each.confidence))
     return instances
 
 

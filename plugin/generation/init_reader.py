@@ -19,7 +19,7 @@ from diffucurate.generator.painting.init_images import InitPixels, digest, grown
 from diffucurate.generator.recipe.init_image import InitImage, Region
 from diffucurate.generator.recipe.init_image_config import Objects
 from diffucurate.plugin.store.label_fields import LabelField, label_field
-from diffucurate.plugin.store.label_objects import LabelledObject, objects_in
+from diffucurate.plugin.store.label_objects import LabelledObject, labels_in, objects_in
 from diffucurate.plugin.store.media_files import read_image
 
 #: Images kept in memory: those of a batch.
@@ -38,6 +38,8 @@ class InitImageReader:
     """Reads init images by dataset and sample; called with a job, it returns the job's init image."""
 
     def __init__(self) -> None:
+        #: Label id -> why it is no object of its init image: a clause with file and field.
+        self.left_out: dict[str, str] = {}
         self._fields: dict[tuple[str, str], LabelField] = {}
         self._kept: OrderedDict[tuple[str, str], StoredImage] = OrderedDict()
 
@@ -83,31 +85,34 @@ class InitImageReader:
         return self._kept[key]
 
     def objects(self, dataset: str, image: StoredImage, field: str) -> list[LabelledObject]:
-        """The objects of an init image, of a label source or field.
+        """The objects of an init image, of a label source or field; what is none goes to ``left_out``.
 
         Raises:
-            ImageError: masks that cannot be used, or labels that were deleted.
+            ImageError: a segmentation that cannot be used, or labels that were deleted.
         """
         key = (dataset, field)
         try:
             if key not in self._fields:
                 self._fields[key] = label_field(fo.load_dataset(dataset), field)
             path = self._fields[key]
-            return objects_in(image.sample[path.name], (image.pixels.shape[0], image.pixels.shape[1]), path)
+            read = objects_in(image.sample[path.name], (image.pixels.shape[0], image.pixels.shape[1]), path)
         except (ImageError, DatasetError, LabelError) as error:
             raise ImageError(f"{image.sample.filepath}: {error}") from error
+        for identifier, reason in read.left_out.items():
+            self.left_out[identifier] = f"{image.sample.filepath}, {path.name}: {reason}"
+        return read.objects
 
     def object_of(self, dataset: str, image: StoredImage, field: str, instance: str) -> LabelledObject:
         """The object of that id.
 
         Raises:
-            ImageError: there is none, or its mask is empty.
+            ImageError: there is none, or it has no pixels.
         """
         for each in self.objects(dataset, image, field):
             if each.id == instance:
-                if not each.mask.any():
-                    raise ImageError(f"{image.sample.filepath}: the mask of instance {instance} is empty")
                 return each
+        if instance in self.left_out:
+            raise ImageError(self.left_out[instance])
         raise ImageError(f"{image.sample.filepath}: '{field}' has no instance {instance}")
 
     def source(
@@ -125,7 +130,7 @@ class InitImageReader:
         """The region to repaint: the object of that id, or the largest that may be replaced, grown by the margin.
 
         Raises:
-            ImageError: there is no such object, or its mask is empty.
+            ImageError: there is no such object, or none of them has pixels.
         """
         if instance is not None:
             chosen = self.object_of(dataset, image, objects.field, instance)
@@ -133,11 +138,13 @@ class InitImageReader:
             present = self.objects(dataset, image, objects.field)
             replaceable = [each for each in present if objects.classes is None or each.label in objects.classes]
             if not replaceable:
+                path = self._fields[dataset, objects.field]
+                for identifier, label in labels_in(image.sample[path.name], path):
+                    if identifier in self.left_out and (objects.classes is None or label in objects.classes):
+                        raise ImageError(self.left_out[identifier])
                 wanted = " or ".join(objects.classes or ["anything"])
                 raise ImageError(f"{image.sample.filepath}: '{objects.field}' has no instance of {wanted}")
             chosen = max(replaceable, key=lambda each: int(np.count_nonzero(each.mask)))
-            if not chosen.mask.any():
-                raise ImageError(f"{image.sample.filepath}: the mask of instance {chosen.id} is empty")
         mask = grown(chosen.mask, objects.margin)
         return Region(objects.field, chosen.id, chosen.label, objects.margin, digest(mask))
 

@@ -7,6 +7,7 @@ verb chooses the jobs.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe
     from diffucurate.generator.recipe.sizes import Size
     from diffucurate.plugin.generation.init_reader import InitImageReader
+
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -129,5 +133,9 @@ class PaintingSession:
                 labels=None if reader is None else InitLabels(recipe, reader),
                 progress=progress,
             )
+            if self.reader.left_out:
+                reasons = list(self.reader.left_out.values())
+                logger.warning("left out %d instances of init images, such as %s", len(reasons), reasons[0])
+                run.facts["left_out"] = reasons
         if recipe.carry is not None:  # on all images of the dataset that have both kinds of labels
             compare(dataset.exists(field_names.instances(CARRIED)), SOURCE, CARRIED)

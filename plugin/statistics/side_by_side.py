@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import fiftyone as fo
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image, ImageColor
 from diffucurate.generator.labels.drawing import Layer, overlaid
 from diffucurate.plugin.fiftyone_private import dataset_behind
 from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.instances import UnreadableInstanceError, read_mask
 from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.matches import MATCHED
 from diffucurate.plugin.store.media_files import read_image
@@ -57,22 +59,12 @@ def _drawn(pixels: NDArray[np.uint8], detections: fo.Detections | None, key: str
     height, width = pixels.shape[:2]
     image = Image.fromarray(pixels).resize((max(1, round(width * HEIGHT / height)), HEIGHT), Image.Resampling.BILINEAR)
     layers = []
-    for detection in detections.detections if detections is not None else ():
+    for detection in (detections.detections or ()) if detections is not None else ():
         opacity = _MATCHED if getattr(detection, key, None) == MATCHED else _ALONE
-        layers.append(Layer(_mask(detection, image.size), ImageColor.getrgb(colour)[:3], opacity))
+        with suppress(UnreadableInstanceError):  # which a comparison leaves out too
+            mask = read_mask(detection, (image.height, image.width), box_suffices=True)
+            layers.append(Layer(mask, ImageColor.getrgb(colour)[:3], opacity))
     return Image.fromarray(overlaid(np.asarray(image), layers, _OUTLINE_PX))
-
-
-def _mask(detection: fo.Detection, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """An instance's mask in an image of ``size`` (width, height), (height, width) bool; its box where it has none."""
-    x, y, wide, tall = detection.bounding_box
-    corner = round(x * size[0]), round(y * size[1])
-    box_size = max(1, round(wide * size[0])), max(1, round(tall * size[1]))
-    mask = detection.get_mask()
-    pixels = np.ones((1, 1), np.bool_) if mask is None else np.asarray(mask, np.bool_)
-    whole = Image.new("L", size)
-    whole.paste(Image.fromarray(pixels.view(np.uint8)).resize(box_size, Image.Resampling.NEAREST), corner)
-    return np.asarray(whole, np.bool_)
 
 
 def _as_uri(image: Image.Image) -> str:

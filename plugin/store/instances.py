@@ -19,7 +19,7 @@ from diffucurate.generator.labels.model import Instance
 #: The attribute by which COCO marks a region of many objects that nobody told apart.
 CROWD = "iscrowd"
 
-NO_MASK = "it has no mask, only a box; use a source that gives masks"
+NO_MASK = "it has no mask, only a box; draw masks, or use a source that gives them"
 
 
 class UnreadableInstanceError(ValueError):
@@ -46,7 +46,7 @@ def read_instances(detections: fo.Detections | None, shape: tuple[int, int]) -> 
         try:
             instance = read_instance(detection, shape)
         except UnreadableInstanceError as reason:
-            read.left_out[str(detection.id)] = f"an instance of '{str(detection.label)[:60]}' was left out: {reason}"
+            read.left_out[str(detection.id)] = described(detection, reason)
             continue
         if is_crowd(detection):
             read.crowds.add(len(read.instances))
@@ -62,14 +62,49 @@ def read_instance(detection: fo.Detection, shape: tuple[int, int]) -> Instance:
     Raises:
         UnreadableInstanceError: it has no label, no mask, a box that is none, or no pixels in the image.
     """
+    confidence = read_confidence(detection.confidence)
+    return Instance(read_label(detection), read_mask(detection, shape), 1.0 if confidence is None else confidence)
+
+
+def read_label(detection: fo.Label) -> str:
+    """The class that a label names.
+
+    Raises:
+        UnreadableInstanceError: it names none.
+    """
     if not isinstance(detection.label, str) or not detection.label:
         raise UnreadableInstanceError("it has no label")
-    mask = _placed(_mask(detection), _box(detection.bounding_box), shape)
+    return detection.label
+
+
+def read_mask(detection: fo.Detection, shape: tuple[int, int], *, box_suffices: bool = False) -> NDArray[np.bool_]:
+    """The pixels of a Detection in an image of (height, width) ``shape``, (height, width) bool with at least one.
+
+    With ``box_suffices`` one that has no mask has all the pixels of its box.
+
+    Raises:
+        UnreadableInstanceError: it has no mask, a box that is none, or no pixels in the image.
+    """
+    whole = box_suffices and not detection.has_mask
+    crop = np.ones((1, 1), np.bool_) if whole else _mask(detection)
+    if not crop.any():
+        raise UnreadableInstanceError("its mask is empty")
+    mask = _placed(crop, _box(detection.bounding_box), shape)
     if not mask.any():
         raise UnreadableInstanceError("it has no pixels in the image")
-    confidence = detection.confidence
-    certain = not isinstance(confidence, int | float) or not math.isfinite(confidence)
-    return Instance(detection.label, mask, 1.0 if certain else min(max(float(confidence), 0.0), 1.0))
+    return mask
+
+
+def read_confidence(value: Any) -> float | None:
+    """A label's confidence in [0, 1]; None where there is none, or anything but a number."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return min(max(float(value), 0.0), 1.0)
+
+
+def described(label: fo.Label, reason: Exception | str) -> str:
+    """Why a label was left out, as a clause that names its class."""
+    return f"an instance of '{str(label.label)[:60]}' was left out: {reason}"
 
 
 def is_crowd(detection: fo.Detection) -> bool:

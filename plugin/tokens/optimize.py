@@ -5,6 +5,7 @@ Knows FiftyOne's kinds of labels; ``generator.attention.class_tokens.token_train
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +15,12 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.errors import DatasetError, ImageError, InvalidSetting
 from diffucurate.generator.models.token_files import token_path
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import read_classes
+from diffucurate.plugin.store.instances import NO_MASK, described
 from diffucurate.plugin.store.label_fields import LabelField, learnable_field
 from diffucurate.plugin.store.label_objects import objects_in
 from diffucurate.plugin.store.media_files import read_image
@@ -26,6 +28,8 @@ from diffucurate.plugin.store.samples import dataset_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
+
+logger = logging.getLogger(__name__)
 
 #: Images that are learned from at most: their queries are held in memory, and a few good masks are enough.
 MOST = 50
@@ -49,10 +53,11 @@ def learn_token(
 
     Every pixel of a class in an image has to be in its masks: what is left out is learned as something else. Classes
     that are learned together are rivals of each other, so their tokens distinguish them better than tokens learned
-    apart.
+    apart. Images are turned as their EXIF data say, which is what labels are relative to.
 
     Args:
-        samples: a dataset or view; samples without a value in ``field`` are left out. One to five per class will do.
+        samples: a dataset or view; samples without a value in ``field`` are left out, and so are those with a label
+            that cannot be read, which are named in the log and in the run's ``failed``. One to five per class will do.
         field: a field of Detections with masks, Polylines or Segmentation.
         classes: one class or several; by default all that the field holds.
         name: of the token; by default the class's name. With several classes, the beginning of their tokens' names:
@@ -67,8 +72,8 @@ def learn_token(
         Name -> the token, which is on disk then.
 
     Raises:
-        DatasetError: no such field, one of another kind, a box without a mask, or no sample that shows a class.
-        ImageError: a mask that cannot be read or has another size than its image.
+        DatasetError: no such field, one of another kind, an image that cannot be read, no sample whose labels can be
+            read (boxes without masks cannot), or none that shows a class.
         InvalidSetting: a name that cannot be one, or is taken.
         LabelError: a class without a single pixel.
         ModelError: a model that cannot be loaded or used for this.
@@ -80,17 +85,25 @@ def learn_token(
         samples_have = "no sample has" if not len(labelled) else f"{len(labelled)} samples have"
         raise DatasetError(f"{samples_have} labels in '{field}'; choose one to {MOST} whose masks are right")
     meter, images, masks, prompts, ids = Meter(progress, len(labelled)), [], [], [], []
+    failed: dict[str, str] = {}
     for sample in labelled:
         try:
             image = read_image(sample.filepath)
         except OSError:
             raise DatasetError(f"'{sample.filepath}' cannot be read; leave it out") from None
+        meter.advance()
+        try:
+            masks.append(masks_of(sample[field], (image.shape[0], image.shape[1]), trusted))
+        except ImageError as error:
+            failed[sample.id] = f"{sample.filepath}, {field}: {error}"
+            logger.warning("left out: %s", failed[sample.id])
+            continue
         images.append(image)
-        masks.append(masks_of(sample[field], (image.shape[0], image.shape[1]), trusted))
         prompt = sample[field_names.PROMPT] if sample.has_field(field_names.PROMPT) else None
         prompts.append(prompt if isinstance(prompt, str) else None)
         ids.append(sample.id)
-        meter.advance()
+    if not masks:
+        raise DatasetError(f"no labels in '{field}' can be used: {next(iter(failed.values()))}")
     wanted = _wanted(classes, masks, field)
     paths = _paths(wanted, name, folder, overwrite)
 
@@ -112,6 +125,7 @@ def learn_token(
         tokens = {token: learned[each] for token, each in zip(paths, wanted, strict=True)}
         for token, path in paths.items():
             tokens[token].save(path)
+        run.facts |= {"failed": failed} if failed else {}
         run.facts["iou"] = {name: token.provenance.iou for name, token in tokens.items()}
     return tokens
 
@@ -120,15 +134,17 @@ def masks_of(value: fo.Label, shape: tuple[int, int], field: LabelField) -> Mask
     """Class -> (height, width) bool mask of all that a field's value holds of it.
 
     Raises:
-        DatasetError: a Detection without a mask.
-        ImageError: a mask that cannot be read, or a segmentation in colours or of another size.
+        ImageError: a label that cannot be read, a Detection without a mask, or a segmentation that cannot be read, is
+            in colours or has another size.
     """
-    boxes = [each.label for each in value.detections if not each.has_mask] if isinstance(value, fo.Detections) else []
+    boxes = [each for each in value.detections or () if not each.has_mask] if isinstance(value, fo.Detections) else []
     if boxes:
-        remedy = "draw its mask, or learn from another field"
-        raise DatasetError(f"an instance of '{boxes[0]}' in '{field.name}' has no mask, only a box; {remedy}")
+        raise ImageError(described(boxes[0], NO_MASK))
     masks: Masks = {}
-    for each in objects_in(value, shape, field):
+    read = objects_in(value, shape, field)
+    for reason in read.left_out.values():  # its pixels would be learned as something else
+        raise ImageError(reason)
+    for each in read.objects:
         masks[each.label] = masks.get(each.label, np.zeros(shape, np.bool_)) | each.mask
     return masks
 

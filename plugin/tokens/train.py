@@ -22,7 +22,7 @@ from diffucurate.generator.progress import Listener
 from diffucurate.plugin.generation.paint_and_store import note_failure
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.label_fields import LabelField, label_field, labels_of
-from diffucurate.plugin.store.label_objects import LabelledObject, objects_in
+from diffucurate.plugin.store.label_objects import LabelledObject, ReadObjects, objects_in
 from diffucurate.plugin.store.media_files import read_image
 from diffucurate.plugin.store.samples import dataset_of
 
@@ -193,14 +193,16 @@ def _examples(
         try:
             image = read_image(sample.filepath)
             shape = (image.shape[0], image.shape[1])
-            objects = [] if field is None else objects_in(sample[field.name], shape, field)
+            read = ReadObjects([], {}) if field is None else objects_in(sample[field.name], shape, field)
         except OSError:
             note_failure(run, sample.id, f"'{sample.filepath}' cannot be read")
             continue
         except ImageError as error:
             note_failure(run, sample.id, str(error))
             continue
-        shown = [each for each in objects if each.label == label and each.mask.any()]
+        for reason in read.left_out.values():
+            note_failure(run, sample.id, f"{sample.filepath}: {reason}")
+        shown = [each for each in read.objects if each.label == label]
         caption = None if caption_field is None else _caption(sample, caption_field, placeholder, label)
         if field is None:
             yield Example(image, None, caption)

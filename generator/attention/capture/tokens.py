@@ -129,8 +129,11 @@ def _spell_bpe(tokenizer: Any, added: set[int], ids: Sequence[int], cut: bool) -
     word, owner_of_byte = bytearray(), list[int]()
     for position, (token_id, token) in enumerate(zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)):
         whole = token_id in added or token.endswith(_WORD_END)
-        spelling = token if token_id in added else token.removesuffix(_WORD_END)
-        piece = b"".join(_BYTES.get(character) or character.encode() for character in spelling)
+        if token_id in added:  # kept as it was added: its characters stand for themselves, not for bytes
+            piece = unicodedata.normalize("NFC", token).encode()
+        else:
+            spelling = token.removesuffix(_WORD_END)
+            piece = b"".join(_BYTES.get(character) or character.encode() for character in spelling)
         word += piece
         owner_of_byte += [position] * len(piece)
         if whole:
@@ -153,7 +156,8 @@ def _spell_sentencepiece(tokenizer: Any, added: set[int], ids: Sequence[int], cu
         if token_id == tokenizer.unk_token_id:
             token = _UNKNOWN
         elif token_id in added:
-            token = f"{_WORD_START}{token}{_WORD_START}"
+            # Mentions are counted in composed characters.
+            token = f"{_WORD_START}{unicodedata.normalize('NFC', token)}{_WORD_START}"
         for character in token:
             if character == _WORD_START:
                 last_word = len(text)

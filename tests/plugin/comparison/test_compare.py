@@ -211,6 +211,7 @@ _BAD = {
     "infinite box": {"bounding_box": [0, 0, float("inf"), 1]},
     "box of three": {"bounding_box": [0, 0, 0.5]},
     "negative size": {"bounding_box": [0.5, 0, -0.25, 1]},
+    "no label": {"label": None},
     "outside": {"bounding_box": [1.5, 0, 0.5, 1]},
 }
 

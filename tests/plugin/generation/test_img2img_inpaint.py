@@ -223,6 +223,35 @@ def test_what_cannot_be_used_is_named_and_the_others_go_on(
     assert not fo.dataset_exists(f"{made.name}-none")
 
 
+def test_objects_that_cannot_be_read_are_named_and_the_others_are_used(
+    photos: fo.Dataset, quick: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Boxes of NaN, masks that are gone and labels without a name, beside a car and a tree that are right."""
+    sample = photos.first()
+    mask = np.ones((4, 4), np.bool_)
+    bad = [
+        fo.Detection(label="car", bounding_box=[float("nan"), 0, 1, 1], mask=mask),
+        fo.Detection(label="car", bounding_box=[0, 0, 1, 1], mask_path="/nowhere/mask.png"),
+        fo.Detection(bounding_box=[0, 0, 1, 1], mask=mask),
+        fo.Detection(label="car", bounding_box=[1.5, 0, 1, 1], mask=mask),
+    ]
+    sample.truth.detections.extend(bad)
+    sample.save()
+    reasons = ["no finite number", "its mask cannot be read", "it has no label", "no pixels in the image"]
+    made = dc.img2img(photos[:1], prompt="a bus", classes=["bus"], carry="truth", **quick)
+    assert sorted(each.label for each in made.first().carried_instances.detections) == ["car", "tree"]
+    dc.inpaint(photos[:1], "truth", "a bus", classes=["bus"], instances="each", **quick)
+    assert sorted(made.match({"task": "inpaint"}).values("source.label")) == ["car", "tree"]
+    for key in made.list_runs(method="diffucurate/generate"):
+        left_out = made.get_run_info(key).config.facts["left_out"]
+        assert all(reason in line for reason, line in zip(reasons, left_out, strict=True))
+        assert all(f"{sample.filepath}, truth: " in line for line in left_out)
+    assert "left out 4 instances" in caplog.text
+    with pytest.raises(DatasetError, match=r"none of the init images can be used: .*no finite number"):
+        chosen = {**quick, "save_as": f"{made.name}-none"}
+        dc.inpaint(photos[:1], "truth", "a bus", classes=["bus"], instances=[bad[0].id], **chosen)
+
+
 def test_a_picture_that_goes_while_others_are_painted(photos: fo.Dataset, quick: dict[str, Any], tmp_path) -> None:
     def change(report: Any) -> None:
         if (

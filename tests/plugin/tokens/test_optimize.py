@@ -131,6 +131,26 @@ def test_what_cannot_be_learned_from(
     assert token_names() == []
 
 
+def test_samples_with_labels_that_cannot_be_read_are_named_and_the_rest_goes_on(
+    drawn: fo.Dataset, model_folder: str, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The pixels of a label that is left out would be learned as something else, so its image is."""
+    bad, gone, good = drawn
+    bad.truth_instances.detections[0].bounding_box = [float("nan"), 0, 1, 1]
+    gone.truth_instances.detections[0].mask = None
+    gone.truth_instances.detections[0].mask_path = "/nowhere/mask.png"
+    for sample in (bad, gone):
+        sample.save()
+    learned = learn_token(drawn, "truth_instances", model=model_folder)
+    assert set(learned) == {each.label for each in good.truth_instances.detections}
+    (key,) = drawn.list_runs(method=runs.method("learn_token"))
+    failed = runs.read(drawn, key).facts["failed"]
+    assert list(failed) == [bad.id, gone.id] and all(reason in caplog.text for reason in failed.values())
+    assert "no finite number" in failed[bad.id] and "its mask cannot be read" in failed[gone.id]
+    with pytest.raises(DatasetError, match=r"no labels in 'truth_instances' can be used: .*no finite number"):
+        learn_token(drawn[:2], "truth_instances", model=model_folder)
+
+
 def test_labels_by_tokens(drawn: fo.Dataset, scenes: list[Scene], model_folder: str, folder: Path) -> None:
     """The model looks again, also where maps are kept, and the token's class has another map."""
     name = scenes[0].objects[0].label

@@ -87,6 +87,28 @@ def test_learned_words(tokenizer: CLIPTokenizer) -> None:
     assert locate(own, ids, {"toy": ["<toy>"]}).classes == {"toy": (5,)}
 
 
+#: Placeholders of learned words beyond ASCII; the last is spelled with a combining accent.
+ACCENTED = ["<éclair>", "<piñata>", "<jalapeño-grün>", "<Köter>", "<пёс>", "<寿司>", "<e\u0301clair2>"]
+
+
+@pytest.mark.parametrize("word", ACCENTED)
+def test_learned_words_beyond_ascii(tokenizer: CLIPTokenizer, word: str) -> None:
+    """Added tokens are kept as they were added, where the others are written in an alphabet of bytes."""
+    own = CLIPTokenizer.from_pretrained(tokenizer.name_or_path, model_max_length=40)
+    own.add_tokens([word])
+    ids = own(f"a photo of a {word} by a red car", padding="max_length").input_ids
+    (position,) = [index for index, token in enumerate(ids) if token == own.convert_tokens_to_ids(word)]
+    found = locate(own, ids, {"cake": [word], "car": ["car"], "other": ["<eclair>"]}).classes
+    assert found == {"cake": (position,), "car": (position + 4,)}
+    pieces = untrained_t5_tokenizer()
+    pieces.add_tokens([word])
+    ids = pieces(f"a {word} by a red car", padding="max_length", max_length=40).input_ids
+    found = locate(pieces, ids, {"cake": [word], "car": ["car"]}).classes
+    added = pieces.convert_tokens_to_ids(word)
+    assert [ids[at] for at in found["cake"]] == [added]
+    assert pieces.convert_ids_to_tokens([ids[at] for at in found["car"]]) == ["▁car"]
+
+
 @pytest.fixture(scope="module")
 def t5() -> T5TokenizerFast:
     return untrained_t5_tokenizer()
