@@ -82,6 +82,8 @@ class CompareSources(LibraryOperator):
         message = f"{a} and {b} agree to {agreement:.0%} on {comparison.samples} images"
         if comparison.without_masks:
             message += f"; matched by boxes, as there are no masks in {' and '.join(comparison.without_masks)}"
+        for source, names in comparison.unseen.items():
+            message += f"; {', '.join(names)} were not compared, as {source} has no such class"
         result = {
             "images": comparison.samples,
             "matched_by": comparison.matched_by,

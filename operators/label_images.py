@@ -58,6 +58,7 @@ class LabelImages(LibraryOperator):
         refiner: str | None = None,
         tokens: list[str] | None = None,
         contrast: bool = True,
+        class_map: Mapping[str, str] | None = None,
         classes: list[str] | None = None,
         settings: Mapping[str, SourceSettings] | None = None,
         delegate: bool = False,
@@ -72,6 +73,7 @@ class LabelImages(LibraryOperator):
             "refiner": refiner,
             "tokens": tokens,
             "contrast": contrast,
+            "class_map": None if class_map is None else [f"{name}={label}" for name, label in class_map.items()],
             "classes": classes,
         }
         for name, values in (settings or {}).items():

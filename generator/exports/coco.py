@@ -24,6 +24,7 @@ from diffucurate.generator.errors import ExportError
 from diffucurate.generator.exports.folder import Written, replacing_folder
 from diffucurate.generator.exports.images import ExportRecord, ImageFolder
 from diffucurate.generator.labels.model import Instance
+from diffucurate.generator.text.class_names import some_of
 
 _INFO = {"description": "Written by Diffucurate", "version": "1.0"}
 
@@ -92,7 +93,7 @@ class _SplitFile:
         self.images.append({"id": image_id, "file_name": path.name, "width": width, "height": height})
         for index, instance in enumerate(record.instances):
             if instance.label not in self._classes:
-                raise ExportError(f"instance of class '{instance.label}', expected one of {', '.join(self._classes)}")
+                raise ExportError(f"instance of class '{instance.label}', expected one of {some_of(self._classes)}")
             if instance.mask.shape != (height, width):
                 raise ExportError(
                     f"image {path.name} is {width} x {height} px, its mask {instance.mask.shape[1]} x "

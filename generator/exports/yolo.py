@@ -27,6 +27,7 @@ from diffucurate.generator.exports.folder import Written, replacing_folder
 from diffucurate.generator.exports.images import ExportRecord, ImageFolder
 from diffucurate.generator.labels.model import Instance
 from diffucurate.generator.labels.polygon_bridges import bridge
+from diffucurate.generator.text.class_names import some_of
 
 YoloRecord = ExportRecord
 
@@ -87,7 +88,7 @@ def write_yolo(
 
 def _row(instance: Instance, classes: Sequence[str]) -> str:
     if instance.label not in classes:
-        raise ExportError(f"instance of class '{instance.label}', expected one of {', '.join(classes)}")
+        raise ExportError(f"instance of class '{instance.label}', expected one of {some_of(classes)}")
     height, width = instance.mask.shape
     ring = bridge(instance.polygons, prune=True) / (width, height)
     return " ".join([str(list(classes).index(instance.label)), *(f"{value:.6f}" for value in ring.ravel())])

@@ -18,6 +18,7 @@ from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.models.names import BUILT_IN
 from diffucurate.generator.sources.protocol import ImageToLabel, LabelRequest, LabelResult
 from diffucurate.generator.text.class_mentions import find_phrases
+from diffucurate.generator.text.class_names import some_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
@@ -54,6 +55,10 @@ class AttentionLabeller:
             from diffucurate.generator.labels.segment_anything import SamRefiner
 
             self._refiner = SamRefiner(refiner, request.device, settings.min_agreement)
+
+    @property
+    def unseen(self) -> Sequence[str]:
+        return ()  # it looks for any phrase
 
     def results(self, images: Sequence[ImageToLabel]) -> Iterator[tuple[int, LabelResult]]:
         without = []
@@ -138,7 +143,7 @@ def _found_tokens(names: Sequence[str], classes: Mapping[str, Sequence[str]]) ->
     for name in names:
         token = find_token(name)
         if token.label not in classes:
-            remedy = f"it finds '{token.label}', which is none of the classes ({', '.join(classes)}); add it to them"
+            remedy = f"it finds '{token.label}', which is none of the classes ({some_of(classes)}); add it to them"
             raise InvalidSetting("tokens", name, remedy)
         if token.label in tokens:
             raise InvalidSetting(

@@ -36,7 +36,7 @@ from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
 from diffucurate.generator.models.load import default_batch, load_pipeline
 from diffucurate.generator.text.class_mentions import find_phrases
-from diffucurate.generator.text.class_names import phrases_of
+from diffucurate.generator.text.class_names import phrases_of, some_of
 
 #: The noise steps at which images are looked at by settings that name none.
 _TIMESTEPS = (100, 200, 300)
@@ -104,9 +104,7 @@ class AttentionSource:
             raise InvalidSetting("by", by, "concepts go neither with learned tokens nor with contrast; leave these out")
         for label in tokens or {}:
             if label not in classes:
-                raise InvalidSetting(
-                    "tokens", label, f"it is none of the classes ({', '.join(classes)}); add it to them"
-                )
+                raise InvalidSetting("tokens", label, f"it is none of the classes ({some_of(classes)}); add it to them")
         self.classes = phrases_of(classes)
         self._tokens = {
             label: find_token(token) if isinstance(token, str) else token for label, token in (tokens or {}).items()

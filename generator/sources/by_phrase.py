@@ -25,6 +25,13 @@ class ByPhrase:
         self._source, self._classes = source, tuple(classes)
         self._meanings = classes_by_phrase(classes)
 
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """The classes that the source has no name for, by none of their phrases."""
+        nameless = set(getattr(self._source, "unseen", ()))
+        seen = {self._meanings[phrase] for phrase in self._meanings if phrase not in nameless}
+        return tuple(name for name in self._classes if nameless and name not in seen)
+
     def label(self, images: Sequence[NDArray[np.uint8]], /) -> list[Labels]:
         return [self._renamed(labels) for labels in self._source.label(images)]
 

@@ -26,7 +26,8 @@ DEFAULT_BATCH = 16
 class LabelSource(Protocol):
     """Anything that labels images.
 
-    ``name`` is short and lower-case: it begins the names of the fields that the labels are stored in.
+    ``name`` is short and lower-case: it begins the names of the fields that the labels are stored in. A source that has
+    classes of its own may say by an attribute ``unseen`` which of those that were asked for it has none for.
     """
 
     name: str
@@ -93,6 +94,11 @@ class Labeller(Protocol):
         """What it does: the request with all that it left open and the source has chosen."""
         ...
 
+    @property
+    def unseen(self) -> Sequence[str]:
+        """The classes that were asked for and that it cannot find in any image."""
+        ...
+
     def results(self, images: Sequence[ImageToLabel]) -> Iterator[tuple[int, LabelResult]]:
         """The index of each image and its labels, as soon as they are made and in any order.
 
@@ -108,6 +114,10 @@ class PixelLabeller:
     def __init__(self, source: LabelSource, request: LabelRequest[Any]) -> None:
         self.request = request
         self._source = source
+
+    @property
+    def unseen(self) -> Sequence[str]:
+        return tuple(getattr(self._source, "unseen", ()))
 
     def results(self, images: Sequence[ImageToLabel]) -> Iterator[tuple[int, LabelResult]]:
         count = self.request.batch_size or DEFAULT_BATCH

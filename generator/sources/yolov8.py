@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diffucurate.generator.errors import ModelError
+from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.labels.settings import YoloSettings
 from diffucurate.generator.sources.extras import ULTRALYTICS
 from diffucurate.generator.sources.protocol import Labeller, LabelRequest, PixelLabeller
@@ -18,11 +18,24 @@ def _load(request: LabelRequest[YoloSettings]) -> Labeller:
     source = YoloSource(
         classes_by_phrase(request.classes),
         request.options.get("weights"),
+        dict(_named(text) for text in request.options.get("class_map") or ()),
         device=request.device,
         trust_pickle=bool(request.options.get("trust_pickle")),
         **request.settings.model_dump(),
     )
     return PixelLabeller(ByPhrase(source, request.classes), request)
+
+
+def _named(text: str) -> tuple[str, str]:
+    """``sedan=car``: what a class is called by the model, and here.
+
+    Raises:
+        InvalidSetting: the text is not of this form.
+    """
+    source, equals, target = (part.strip() for part in text.partition("="))
+    if not (source and equals and target):
+        raise InvalidSetting("class_map", text, "give the model's class and yours, as in sedan=car")
+    return source, target
 
 
 def _check_weights(path: str) -> None:
@@ -35,7 +48,8 @@ SPEC = SourceSpec(
     title="YOLOv8",
     summary="From a trained detector that looks at the image alone",
     images=("any",),
-    classes="What the model calls by a class's name or by one of its phrases is of that class; the rest is left out",
+    classes="What the model calls by a class's name or by one of its phrases is of that class, whatever the capitals, "
+    "underscores or plural; the rest is left out",
     settings=YoloSettings,
     load=_load,
     options=(
@@ -45,6 +59,14 @@ SPEC = SourceSpec(
             description="Full path of a YOLO segmentation checkpoint (.pt); the built-in one by default",
             kind="file",
             check=_check_weights,
+        ),
+        SourceOption(
+            "class_map",
+            title="Class names",
+            description="What the model calls a class, and what it is here, as in sedan=car. Names that differ in "
+            "capitals, underscores or the plural match anyway.",
+            kind="names",
+            check=_named,
         ),
         SourceOption(
             "trust_pickle",

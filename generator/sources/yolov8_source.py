@@ -22,10 +22,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import InvalidSetting, ModelError
+from diffucurate.generator.errors import ModelError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.settings import YoloSettings
 from diffucurate.generator.models.built_in import yolo_path
+from diffucurate.generator.sources.detector_classes import matched_classes
 from diffucurate.generator.sources.extras import ULTRALYTICS
 from diffucurate.generator.sources.yolov8_checkpoint import check_checkpoint
 
@@ -59,7 +60,8 @@ class YoloSource:
             classes: the classes to label; ids are 1 + index.
             weights: a ``.pt`` file, by default the one for the built-in world.
             class_map: names of the model's classes -> names in ``classes``, for instance {"sedan": "car"}. A class
-                of the model that has the same name as one of ``classes`` needs no entry; all others are dropped.
+                of the model that has the same name as one of ``classes``, whatever the capitals, underscores or
+                plural, needs no entry; all others are dropped.
             device: as torch names it; by default a GPU where there is one.
             min_confidence: detections below are dropped, in [0, 1].
             max_overlap: of two detections of a class whose boxes have a greater IoU, in [0, 1], the less confident is
@@ -79,7 +81,9 @@ class YoloSource:
         self.classes = tuple(classes)
         self._device, self._settings = device, settings
         self._model = _load(path, trust_pickle)
-        self._targets = _targets(dict(self._model.names), self.classes, class_map or {}, path)
+        self._targets = matched_classes(dict(self._model.names), self.classes, class_map or {}, path.name)
+        #: Those of ``classes`` that the model has no class for.
+        self.unseen = tuple(name for name in self.classes if name not in self._targets.values())
         # The first prediction sets up the model, which changes torch's number of threads: have it done with.
         self._predict([np.zeros((64, 64, 3), np.uint8)])
 
@@ -188,21 +192,3 @@ def _load(path: Path, trust_pickle: bool) -> Any:
     if model.task != "segment":
         raise ModelError(f"{path} is made to {model.task}; name a checkpoint made to segment, such as yolov8n-seg.pt")
     return model
-
-
-def _targets(
-    names: Mapping[int, str], classes: Sequence[str], class_map: Mapping[str, str], path: Path
-) -> dict[int, str]:
-    """The model's class ids that are wanted -> names in ``classes``."""
-    for source, target in class_map.items():
-        if source not in names.values():
-            raise InvalidSetting("class_map", source, f"{path.name} has the classes {', '.join(names.values())}")
-        if target not in classes:
-            raise InvalidSetting(f"class_map.{source}", target, f"use one of {', '.join(classes)}")
-    targets = {index: class_map.get(name, name) for index, name in names.items()}
-    wanted = {index: target for index, target in targets.items() if target in classes}
-    if not wanted:
-        raise ModelError(
-            f"{path.name} knows none of {', '.join(classes)}; it has {', '.join(names.values())}: name a class_map"
-        )
-    return wanted

@@ -1,4 +1,4 @@
-"""What a class may be called."""
+"""What a class may be called, and which names mean one class."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def name_problem(name: object) -> str | None:
 
 def twin_of(name: str, others: Iterable[str]) -> str | None:
     """Another name that differs only in capitals, or in what stands between words; None where there is none."""
-    return next((other for other in others if other != name and _folded(other) == _folded(name)), None)
+    return next((other for other in others if other != name and folded(other) == folded(name)), None)
 
 
 def phrases_of(classes: Mapping[str, str | Iterable[str]]) -> dict[str, tuple[str, ...]]:
@@ -38,8 +38,17 @@ def phrases_of(classes: Mapping[str, str | Iterable[str]]) -> dict[str, tuple[st
     return {name: (phrases,) if isinstance(phrases, str) else tuple(phrases) for name, phrases in classes.items()}
 
 
-def _folded(name: str) -> str:
-    return re.sub(r"[\s_-]+", " ", name).casefold()
+def folded(name: str) -> str:
+    """A name without what does not tell classes apart: capitals, and whether spaces, hyphens or underscores stand
+    between its words. ``Traffic_Light`` and ``traffic light`` are one class."""
+    return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFC", name)).strip().casefold()
+
+
+def some_of(names: Iterable[str], most: int = 12) -> str:
+    """Names for a message, with commas; of many the first ones, and how many more there are."""
+    listed = [name if len(name) <= _MOST_LETTERS else f"{name[:_MOST_LETTERS]}..." for name in names]
+    rest = len(listed) - most
+    return ", ".join(listed if rest <= 1 else [*listed[:most], f"... and {rest} more"])
 
 
 def class_name(phrase: str) -> str | None:

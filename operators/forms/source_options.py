@@ -42,7 +42,8 @@ def ask_options(inputs: types.Object, spec: SourceSpec[Any]) -> None:
         names = [] if option.choices is None else list(option.choices())
         view = types.AutocompleteView(choices=[types.Choice(name, label=name) for name in names])
         if option.kind == "names":
-            texts["description"] += f" There are: {', '.join(names) or 'none yet'}"
+            if option.choices is not None:
+                texts["description"] += f" There are: {', '.join(names) or 'none yet'}"
             inputs.list(option.name, types.String(), view=view, **texts)
         else:
             inputs.str(option.name, view=None if option.choices is None else view, **texts)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import fiftyone as fo
@@ -20,6 +20,7 @@ from fiftyone import ViewField as F
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.plugin.appearance.scheme import place_fields
+from diffucurate.plugin.comparison.class_names import all_spellings, spelled_alike, unseen_classes, without_classes
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import only_classes, read_classes
 from diffucurate.plugin.store.instances import read_instances
@@ -38,7 +39,8 @@ class Comparison:
     ``samples`` were compared; ``skipped`` ones lack the labels of one source. ``agreement`` is the mean of the
     samples' own scores. ``eval_key`` names the evaluation in FiftyOne (``dataset.load_evaluation_results``).
     ``matched_by`` is ``masks``, or ``boxes`` where ``without_masks`` names fields whose instances lack masks.
-    ``left_out`` names instances that cannot be read, each with its sample and why.
+    ``left_out`` names instances that cannot be read, each with its sample and why. ``unseen`` are classes that one of
+    both sources has none of, by source: instances of these were not compared.
     """
 
     a: str
@@ -52,6 +54,7 @@ class Comparison:
     overall: ComparisonRow
     without_masks: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def matched_by(self) -> str:
@@ -77,7 +80,10 @@ def compare(
 ) -> Comparison:
     """Match the instances of two label sources, or of any two fields of detections, class by class.
 
-    They are matched by their masks, or by their boxes where instances of either have only those.
+    They are matched by their masks, or by their boxes where instances of either have only those. Names that differ in
+    capitals only, or in what stands between words, are one class: ``traffic light`` and ``traffic_light``. Classes that
+    one of both sources was asked for and has none of, such as a detector that was not trained on them, are no
+    disagreement: instances of these are left out (``Comparison.unseen``).
 
     The evaluation is stored under ``compare_<a>_<b>`` and replaces an earlier one. Each compared sample gets
     ``agreement_<a>_<b>``: the sum of the matched instances' IoU divided by the larger of the two sources' counts,
@@ -106,7 +112,12 @@ def compare(
     if not count:
         raise DatasetError(f"no sample has labels of both '{a}' and '{b}'; label the same samples with both first")
     if classes is not None:
-        labelled = only_classes(labelled, dataset, (field_a, field_b), classes)
+        spellings = all_spellings(dataset, (field_a, field_b), classes)
+        labelled = only_classes(labelled, dataset, (field_a, field_b), spellings)
+    unseen = {name: unseen_classes(dataset, name, path) for name, path in ((a, field_a), (b, field_b))}
+    unseen = {name: names for name, names in unseen.items() if names}
+    labelled = without_classes(labelled, (field_a, field_b), (name for names in unseen.values() for name in names))
+    labelled = spelled_alike(labelled, (field_a, field_b), read_classes(dataset))
     maskless = tuple(field for field in (field_a, field_b) if not _has_masks(labelled, field))
 
     key, settings = field_names.evaluation(a, b), {"a": a, "b": b, "iou": iou, "samples": count}
@@ -137,7 +148,7 @@ def compare(
         skipped = len(samples) - count
         reasons = tuple(reason for reason, _ in left_out)
         mean = float(np.mean(scores))
-        comparison = Comparison(a, b, key, name, count, skipped, mean, rows, overall, maskless, reasons)
+        comparison = Comparison(a, b, key, name, count, skipped, mean, rows, overall, maskless, reasons, unseen)
         run.facts |= comparison.to_dict()
     place_fields(dataset)
     return comparison
@@ -161,7 +172,11 @@ def _evaluated(
         results = samples.evaluate_detections(field, **arguments, progress=bar)
     except Exception as error:  # FiftyOne has many for labels that it cannot use
         failure = error
-    if results is not None and all(_is_number(iou) for iou in results.ious.tolist()):
+    named = all(
+        samples.count(f"{path}.detections") == samples.count(f"{path}.detections.label")
+        for path in (field, arguments["gt_field"])
+    )
+    if results is not None and named and all(_is_number(iou) for iou in results.ious.tolist()):
         return results, []
     left_out = [
         item
@@ -195,8 +210,8 @@ def _unreadable(samples: fo.DatasetView, field: str, *, with_masks: bool) -> Ite
 def _without(samples: fo.DatasetView, fields: Sequence[str], identifiers: set[str]) -> fo.DatasetView:
     """The samples without the instances of these ids."""
     unwanted = [ObjectId(identifier) for identifier in identifiers]
-    for field in fields:
-        samples = samples.filter_labels(field, ~F("_id").is_in(unwanted), only_matches=False)
+    for path in fields:
+        samples = samples.filter_labels(path, ~F("_id").is_in(unwanted), only_matches=False)
     return samples
 
 

@@ -14,6 +14,7 @@ from fiftyone import ViewField as F
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.text.class_names import some_of
 from diffucurate.generator.validation import StrictSettings
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import classes_in
@@ -149,7 +150,7 @@ class BoundRules:
         known = classes_in(self.dataset, self.instances)
         for label in self.rules.classes:
             if label not in known:
-                raise InvalidSetting("classes", label, f"the dataset has no such class; there are {', '.join(known)}")
+                raise InvalidSetting("classes", label, f"the dataset has no such class; there are {some_of(known)}")
 
     def instance_rule(self) -> Any:
         """What each instance must pass, as one expression on it; None where there is no such rule."""

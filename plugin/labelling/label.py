@@ -19,7 +19,7 @@ from diffucurate.generator.models.names import BUILT_IN
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.sources.protocol import DEFAULT_BATCH, Labeller, LabelRequest, PixelLabeller
 from diffucurate.generator.sources.registry import keeps_maps, source_named
-from diffucurate.generator.text.class_names import name_problem, phrases_of, twin_of
+from diffucurate.generator.text.class_names import name_problem, phrases_of, some_of, twin_of
 from diffucurate.plugin.labelling.images import read_images, unasked
 from diffucurate.plugin.labelling.plan import plan
 from diffucurate.plugin.labelling.writer import LabelWriter
@@ -43,6 +43,7 @@ def label(
     refiner: str | os.PathLike[str] | None = None,
     tokens: Sequence[str] | None = None,
     contrast: bool | None = None,
+    class_map: Mapping[str, str] | Sequence[str] | None = None,
     trust_pickle: bool = False,
     classes: Phrases | Sequence[str] | None = None,
     settings: SourceSettings | None = None,
@@ -75,6 +76,8 @@ def label(
         contrast: for ``attention``, whether a model that looks at an image is asked once more without each class, which
             finds more of an object and takes as many passes again for each; by default for images with a prompt. True
             looks at all images again, by default with the model that painted them.
+        class_map: for ``yolov8``, what its model calls classes and what they are here, ``{"sedan": "car"}`` or
+            ``["sedan=car"]``. Names that differ in capitals, underscores or the plural match anyway.
         trust_pickle: for ``yolov8``, whether weights are read too that hold more than a network, which runs their code.
         classes: names, or names with the phrases that mean them (a text is one phrase); all of the dataset's by
             default. New ones are added to the dataset's, and phrases that are given take the place of earlier ones.
@@ -101,6 +104,9 @@ def label(
         "refiner": None if refiner is None else os.fspath(refiner),
         "tokens": list(tokens) if tokens else None,
         "contrast": contrast,
+        "class_map": [f"{name}={label}" for name, label in class_map.items()]
+        if isinstance(class_map, Mapping)
+        else class_map and list(class_map),
         "trust_pickle": trust_pickle or None,
     }
     if batch_size is not None and batch_size < 1:
@@ -154,11 +160,15 @@ def label(
                     meter.advance(note=f"skipped {path}: it cannot be read")
         finally:
             writer.remove_old()
+        unseen = list(labeller.unseen)
+        run.facts |= {"unseen": unseen} if unseen else {}
         run.facts |= {"labelled": writer.saved, "looked_at": writer.looked_at, "unreadable": unreadable}
         if refiner is not None:
             run.facts["refined"] = writer.refined
         if unreadable and not writer.saved:
             raise DatasetError(f"none of the {len(unreadable)} images can be read, such as {unreadable[0]}")
+    if unseen:
+        logger.warning("source '%s' has no class for %s: it finds none of them", name, some_of(unseen))
     if unreadable:
         logger.warning("skipped %d images that cannot be read: %s", len(unreadable), ", ".join(unreadable))
     return samples

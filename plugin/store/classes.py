@@ -14,7 +14,7 @@ import fiftyone as fo
 from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
-from diffucurate.generator.text.class_names import phrases_of
+from diffucurate.generator.text.class_names import phrases_of, some_of
 from diffucurate.plugin.fiftyone_private import set_info
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.facts import read_facts
@@ -77,7 +77,7 @@ def only_classes(
         raise InvalidSetting("classes", classes, "give a list of class names, such as ['car', 'bus']")
     for name in classes:
         if name not in known:
-            raise InvalidSetting("classes", name, f"the dataset has no such class; there are {', '.join(known)}")
+            raise InvalidSetting("classes", name, f"the dataset has no such class; there are {some_of(known)}")
     view = samples.view()
     for field in fields:
         view = view.filter_labels(field, F("label").is_in(list(classes)), only_matches=False)

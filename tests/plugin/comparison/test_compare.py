@@ -8,6 +8,7 @@ from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.tiny.scenes import Scene
 from diffucurate.plugin.comparison.compare import compare
+from diffucurate.plugin.labelling.label import label
 
 SHAPE = (32, 32)
 CLASSES = ("car", "bus")
@@ -16,10 +17,10 @@ CLASSES = ("car", "bus")
 def bars(*spans: tuple[str, int, int], confidence: float = 0.9) -> Labels:
     """Labels of full-height bars: (class, first column, one past the last)."""
     instances = []
-    for label, left, right in spans:
+    for name, left, right in spans:
         mask = np.zeros(SHAPE, np.bool_)
         mask[:, left:right] = True
-        instances.append(Instance(label, mask, confidence))
+        instances.append(Instance(name, mask, confidence))
     return Labels.from_instances(instances, CLASSES, SHAPE)
 
 
@@ -119,6 +120,47 @@ def test_only_instances_of_the_named_classes_count(dataset, add_bars):
     for classes, message in ((["car", "lorry"], "'lorry' - .* there are car, bus"), ([], "a list"), ("car", "a list")):
         with pytest.raises(InvalidSetting, match=f"classes: .*{message}"):
             compare(dataset, "one", "two", classes=classes)
+
+
+def test_names_that_are_spelled_in_different_ways_are_one_class(dataset, add_bars):
+    """``traffic light`` and ``Traffic_Light``; what the dataset holds stays as it is spelled."""
+    add_bars(one=[bars(("car", 0, 8), ("bus", 16, 24))] * 2, two=[bars(("car", 0, 8), ("bus", 16, 24))] * 2)
+    dataset.set_values("one_instances.detections.label", [["traffic light", "bus"]] * 2)
+    dataset.set_values("two_instances.detections.label", [["Traffic_Light", "BUS"]] * 2)
+    result = compare(dataset, "one", "two")
+    assert {row["label"]: (row["matched"], row["only_a"], row["only_b"]) for row in result.table()} == {
+        "bus": (2, 0, 0), "traffic light": (2, 0, 0), "all": (4, 0, 0),
+    }  # fmt: skip
+    assert result.agreement == 1.0 and dataset.values("agreement_one_two") == [1.0, 1.0]
+    dataset.reload()
+    assert dataset.values("one_instances.detections.label") == [["traffic light", "bus"]] * 2
+    assert dataset.values("two_instances.detections.label") == [["Traffic_Light", "BUS"]] * 2
+    assert dataset.values(f"two_instances.detections.{result.eval_key}") == [["tp", "tp"]] * 2
+    assert compare(dataset, "one", "two", classes=["traffic-light"]).overall.matched == 2
+
+
+def test_classes_that_a_source_has_none_of_are_no_disagreement(dataset, add_bars):
+    add_bars(one=[bars(("car", 0, 8), ("bus", 16, 24))] * 2)
+
+    class Detector:
+        name = "two"
+        unseen = ("bus",)
+
+        def label(self, images):
+            return [bars(("car", 0, 8)) for _ in images]
+
+    label(dataset, source=Detector(), classes=["car", "bus"])
+    result = compare(dataset, "one", "two")
+    assert dict(result.unseen) == {"two": ("bus",)} and result.to_dict()["unseen"] == {"two": ("bus",)}
+    assert [(row.label, row.matched, row.only_a) for row in (*result.classes, result.overall)] == [
+        ("car", 2, 0),
+        ("all", 2, 0),
+    ]
+    assert result.agreement == 1.0
+    Detector.unseen = ()
+    label(dataset, source=Detector(), classes=["car", "bus"])  # by another model, say, which knows buses
+    result = compare(dataset, "one", "two")
+    assert (result.overall.matched, result.overall.only_a, result.agreement) == (2, 2, 0.5) and not result.unseen
 
 
 def test_samples_without_one_source_are_skipped(dataset, add_bars):

@@ -1,0 +1,65 @@
+"""Which labels of two fields mean one class, and which classes one of two sources cannot find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import fiftyone as fo
+from fiftyone import ViewField as F
+
+from diffucurate.generator.text.class_names import folded
+from diffucurate.plugin.store import field_names, runs
+from diffucurate.plugin.store.classes import classes_in
+
+
+def all_spellings(dataset: fo.Dataset, fields: Sequence[str], classes: Sequence[str]) -> Sequence[str]:
+    """The labels in Detections ``fields`` that mean one of ``classes``, and those of ``classes`` that none means."""
+    if isinstance(classes, str):
+        return classes  # for whoever refuses that
+    labels = list(dict.fromkeys(label for field in fields for label in classes_in(dataset, field)))
+    wanted, present = {folded(name) for name in classes}, {folded(label) for label in labels}
+    return [
+        *(label for label in labels if folded(label) in wanted),
+        *(name for name in classes if folded(name) not in present),
+    ]
+
+
+def spelled_alike(samples: fo.DatasetView, fields: Sequence[str], classes: Iterable[str]) -> fo.DatasetView:
+    """The samples with one name for each class in Detections ``fields``, where they spell it in different ways.
+
+    Names are one class as ``folded`` says. It is called as ``classes`` calls it, else as the first of the fields does.
+    Nothing is changed in the dataset.
+    """
+    labels = {field: samples.distinct(f"{field}.detections.label") for field in fields}
+    names: dict[str, str] = {}
+    for name in [*classes, *(label for field in fields for label in labels[field])]:
+        names.setdefault(folded(name), name)
+    for field in fields:
+        changed = {label: names[folded(label)] for label in labels[field] if names[folded(label)] != label}
+        if changed:
+            samples = samples.map_labels(field, changed)
+    return samples
+
+
+def unseen_classes(dataset: fo.Dataset, source: str, field: str) -> tuple[str, ...]:
+    """The classes that ``source`` was asked for and has none of, by its latest run; ``field`` has its instances."""
+    if field != field_names.instances(source):
+        return ()  # labels from elsewhere
+    keys = dataset.list_runs(method=runs.method("label"))
+    infos = sorted(map(dataset.get_run_info, keys), key=lambda info: info.timestamp, reverse=True)
+    for info in infos:
+        settings, facts = (runs.plain(getattr(info.config, name, None) or {}) for name in ("settings", "facts"))
+        if settings.get("source") == source and info.config.status == runs.DONE:
+            unseen = facts.get("unseen") or ()
+            return tuple(name for name in unseen if isinstance(name, str))
+    return ()
+
+
+def without_classes(samples: fo.DatasetView, fields: Sequence[str], classes: Iterable[str]) -> fo.DatasetView:
+    """The samples without the instances of ``classes`` in Detections ``fields``, however they are spelled."""
+    unwanted = {folded(name) for name in classes}
+    for field in fields:
+        labels = [label for label in samples.distinct(f"{field}.detections.label") if folded(label) in unwanted]
+        if labels:
+            samples = samples.filter_labels(field, ~F("label").is_in(labels), only_matches=False)
+    return samples
