@@ -34,6 +34,7 @@ __all__ = [
     "saved_stages",
     "set_info",
     "set_mask_targets",
+    "settings_of_runs",
     "shows_patches_or_frames",
     "slug",
     "stages_of",
@@ -56,6 +57,13 @@ def database() -> Any:
     FiftyOne's own calls load a dataset before they list its runs; one query of the database covers all datasets.
     """
     return foo.get_db_conn()
+
+
+def settings_of_runs(method: str) -> list[dict[str, Any]]:
+    """The settings of all custom runs of a method, in all datasets, where they are a mapping."""
+    found = database().runs.find({"config.method": method}, {"config.settings": True})
+    settings = [document.get("config", {}).get("settings") for document in found]
+    return [each for each in settings if isinstance(each, dict)]
 
 
 def names_in_samples(condition: Mapping[str, Any], without: fo.Dataset | None = None) -> Iterator[tuple[str, str]]:

@@ -110,6 +110,21 @@ def recover(target: Path) -> int:
     return count
 
 
+def left_behind(target: Path) -> list[Path]:
+    """The folders that killed exports to ``target`` left beside it, which ``recover`` clears."""
+    aside = [
+        folder
+        for folder in target.parent.glob(f"{_escaped(_prefix(target, 'old'))}*")
+        if manifest.is_complete(folder / target.name) or not any(folder.iterdir())
+    ]
+    unfinished = []
+    for folder in target.parent.glob(f"{_escaped(_prefix(target, 'new'))}*"):
+        with locked_folder(folder) as free:
+            if free and (manifest.is_unfinished(folder) or manifest.is_complete(folder)):
+                unfinished.append(folder)
+    return sorted([*aside, *unfinished])
+
+
 def _put_in_place(fresh: Path, target: Path) -> None:
     if not target.exists():
         fresh.rename(target)

@@ -25,6 +25,8 @@ from diffucurate.plugin.labelling.plan import plan
 from diffucurate.plugin.labelling.writer import LabelWriter
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import Phrases, read_classes, set_phrases
+from diffucurate.plugin.store.media_folder import media_folder
+from diffucurate.plugin.store.run_files import marked_run
 from diffucurate.plugin.store.samples import all_images, dataset_of
 from diffucurate.plugin.store.schema import declare_refined
 
@@ -148,18 +150,19 @@ def label(
         meter = Meter(progress, len(samples))
         unreadable: list[str] = []
         ids, count = samples.values("id"), max(batch_size or 0, DEFAULT_BATCH)
-        try:
-            for start in range(0, len(ids), count):
-                batch = all_images(dataset).select(ids[start : start + count], ordered=True)
-                images, failed = read_images(batch, with_maps=only_kept)
-                unreadable += failed
-                for index, result in labeller.results(images):
-                    writer.save(images[index], result)
-                    meter.advance()
-                for path in failed:
-                    meter.advance(note=f"skipped {path}: it cannot be read")
-        finally:
-            writer.remove_old()
+        with marked_run(media_folder(dataset), run.key):
+            try:
+                for start in range(0, len(ids), count):
+                    batch = all_images(dataset).select(ids[start : start + count], ordered=True)
+                    images, failed = read_images(batch, with_maps=only_kept)
+                    unreadable += failed
+                    for index, result in labeller.results(images):
+                        writer.save(images[index], result)
+                        meter.advance()
+                    for path in failed:
+                        meter.advance(note=f"skipped {path}: it cannot be read")
+            finally:
+                writer.remove_old()
         unseen = list(labeller.unseen)
         run.facts |= {"unseen": unseen} if unseen else {}
         run.facts |= {"labelled": writer.saved, "looked_at": writer.looked_at, "unreadable": unreadable}

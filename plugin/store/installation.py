@@ -36,6 +36,13 @@ def keep(dataset: fo.Dataset, name: str, value: Any, *, instead_of: Any) -> bool
     return bool(done.matched_count or done.upserted_id)
 
 
+def all_kept(name: str) -> list[Any]:
+    """The values of that name of all datasets that there are."""
+    found = [document for document in database()[_COLLECTION].find({name: {"$exists": True}}, {name: True})]
+    there = {each["_id"] for each in database().datasets.find({}, {"_id": True})}
+    return [document[name] for document in found if document["_id"] in there]
+
+
 def abandon(name: str, value: Any) -> bool:
     """Forget a value that is kept for a dataset that was deleted; False where there is none such."""
     collection = database()[_COLLECTION]

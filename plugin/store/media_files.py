@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.files.atomic import write_bytes
 
 #: What the file of class maps calls the model that made them.
@@ -24,12 +25,16 @@ _MODEL = "model"
 
 
 def write_png(path: Path, pixels: NDArray[np.uint8]) -> Path:
-    """Write a (H, W) or (H, W, 3) uint8 image as PNG, whole or not at all."""
+    """Write a (H, W) or (H, W, 3) uint8 image as PNG, whole or not at all.
+
+    Raises:
+        DatasetError: it cannot be written.
+    """
     content = io.BytesIO()
     # Of an image of 512 x 512 px zlib's usual effort takes 0.13 s, as long as a GPU paints a part of it; the least
     # takes a quarter of that and makes files a sixth larger. Masks are small and worth the effort.
     Image.fromarray(pixels).save(content, format="PNG", compress_level=1 if pixels.ndim == 3 else 6)
-    return write_bytes(path, content.getvalue())
+    return _written(path, content.getvalue())
 
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
@@ -66,11 +71,25 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def write_maps(path: Path, maps: Mapping[str, NDArray[np.floating[Any]]], model: str | None = None) -> Path:
-    """Write raw class maps as float16 safetensors, whole or not at all, with the name of the model that made them."""
+    """Write raw class maps as float16 safetensors, whole or not at all, with the name of the model that made them.
+
+    Raises:
+        DatasetError: they cannot be written.
+    """
     from safetensors.numpy import save
 
     tensors = {name: np.ascontiguousarray(values, np.float16) for name, values in maps.items()}
-    return write_bytes(path, save(tensors, None if model is None else {_MODEL: model}))
+    return _written(path, save(tensors, None if model is None else {_MODEL: model}))
+
+
+def _written(path: Path, content: bytes) -> Path:
+    try:
+        return write_bytes(path, content)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DatasetError(
+            f"'{path}' cannot be written: {reason}; make room or let it be written, and run again"
+        ) from error
 
 
 class StoredMaps(NamedTuple):

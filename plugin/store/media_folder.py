@@ -16,7 +16,7 @@ import fiftyone as fo
 from diffucurate.generator.errors import DatasetError
 from diffucurate.plugin.fiftyone_private import set_info, slug
 from diffucurate.plugin.store.field_names import INFO
-from diffucurate.plugin.store.installation import MEDIA_FOLDER, abandon, keep, kept
+from diffucurate.plugin.store.installation import MEDIA_FOLDER, abandon, all_kept, keep, kept
 from diffucurate.plugin.store.named_files import named_among, named_below
 
 #: Overrides the folder below which datasets made from now on keep their media.
@@ -54,6 +54,11 @@ def media_folder(dataset: fo.Dataset) -> Path:
             f"{MEDIA_DIR_VARIABLE} to another folder for new datasets"
         ) from error
     return Path(known)
+
+
+def media_folders() -> list[Path]:
+    """The media folders of all datasets that there are."""
+    return sorted(Path(folder) for folder in all_kept(MEDIA_FOLDER))
 
 
 def is_inside(path: str | os.PathLike[str], folder: Path) -> bool:
