@@ -201,6 +201,19 @@ def test_slow_servers_raise_an_error_that_can_be_caught() -> None:
     assert issubclass(private.ServiceListenTimeout, Exception)
 
 
+def test_settings_of_runs_are_those_of_all_datasets() -> None:
+    datasets = [fo.Dataset(), fo.Dataset()]
+    try:
+        for number, dataset in enumerate(datasets):
+            for method, settings in (("mine/verb", {"number": number}), ("mine/verb", None), ("mine/other", {})):
+                config = dataset.init_run(method=method, settings=settings)
+                dataset.register_run(f"run{len(dataset.list_runs())}", config)
+        assert private.settings_of_runs("mine/verb") == [{"number": 0}, {"number": 1}]
+    finally:
+        for dataset in datasets:
+            dataset.delete()
+
+
 @pytest.mark.parametrize("name", [name for name in private.__all__ if name.islower()])
 def test_every_function_is_called_here(name: str) -> None:
     assert f"private.{name}(" in Path(__file__).read_text(encoding="utf-8")
