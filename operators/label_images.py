@@ -58,6 +58,8 @@ class LabelImages(LibraryOperator):
         refiner: str | None = None,
         tokens: list[str] | None = None,
         contrast: bool = True,
+        by: str | None = None,
+        background: list[str] | None = None,
         class_map: Mapping[str, str] | None = None,
         classes: list[str] | None = None,
         settings: Mapping[str, SourceSettings] | None = None,
@@ -73,6 +75,8 @@ class LabelImages(LibraryOperator):
             "refiner": refiner,
             "tokens": tokens,
             "contrast": contrast,
+            "by": by,
+            "background": background,
             "class_map": None if class_map is None else [f"{name}={label}" for name, label in class_map.items()],
             "classes": classes,
         }

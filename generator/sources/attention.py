@@ -6,17 +6,26 @@ What is known of it. How it labels images is in ``attention_labeller``, how a mo
 
 from __future__ import annotations
 
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.models.names import downloaded_models, downloaded_segmenters, locate, locate_segmenter
 from diffucurate.generator.models.token_files import existing_token, token_names
 from diffucurate.generator.sources.protocol import Labeller, LabelRequest
 from diffucurate.generator.sources.spec import SourceOption, SourceSpec, Workload, images_read
 
+#: What ``by`` may be.
+WAYS = ("words", "concepts")
+
 
 def _load(request: LabelRequest[LabelSettings]) -> Labeller:
     from diffucurate.generator.sources.attention_labeller import AttentionLabeller
 
     return AttentionLabeller(request)
+
+
+def _check_way(value: str) -> None:
+    if value not in WAYS:
+        raise InvalidSetting("by", value, f"use one of: {', '.join(WAYS)}")
 
 
 def _workload(workload: Workload) -> str:
@@ -70,6 +79,20 @@ SPEC = SourceSpec(
             description="A model that looks at an image is asked again without each class: finds more of an object, "
             "and takes as many passes again for each. By default of images with a prompt only.",
             kind="switch",
+        ),
+        SourceOption(
+            "by",
+            title="Classes are found by",
+            description="'words' of the prompt, or 'concepts': the first phrase of each class, which the prompt need "
+            "not contain. Concepts need a Flux model that looks at the images.",
+            choices=lambda: WAYS,
+            check=_check_way,
+        ),
+        SourceOption(
+            "background",
+            title="Background",
+            description="Concepts that compete with the classes for the pixels, such as sky, road.",
+            kind="names",
         ),
         SourceOption(
             "refiner",

@@ -31,16 +31,20 @@ class AttentionLabeller:
 
     Raises:
         ModelError: the refiner cannot be loaded, or a token's file is broken.
-        InvalidSetting: a token that is unknown or finds none of the classes, or contrast where several models painted
-            the images.
+        InvalidSetting: a token that is unknown or finds none of the classes, contrast where several models painted the
+            images, concepts without a named model or with tokens or contrast, or a background without concepts.
     """
 
     def __init__(self, request: LabelRequest[LabelSettings]) -> None:
         tokens, contrast, refiner = (request.options.get(name) for name in ("tokens", "contrast", "refiner"))
-        model = request.options.get("model")
+        model, by = request.options.get("model"), request.options.get("by")
+        if by == "concepts" and model is None:
+            raise InvalidSetting("by", by, "name the Flux model that is to look at the images (model)")
+        if by != "concepts" and (background := request.options.get("background")):
+            raise InvalidSetting("background", background, "only concepts have one; add by 'concepts', or leave it out")
         if contrast and model is None and not tokens:
             model = _painter(request.painters())
-        self._contrast, self._model = contrast, model
+        self._looks_anew, self._model = bool(contrast or by == "concepts"), model
         self._by_tokens: AttentionSource | None = None
         settings = request.settings
         if tokens:
@@ -77,9 +81,9 @@ class AttentionLabeller:
                 yield index, LabelResult(self._labels(maps, image, source.calibrated), maps, self._model or BUILT_IN)
 
     def _usable_maps(self, image: ImageToLabel) -> Heatmaps | None:
-        """The image's kept maps; None where it has none, where tokens or contrast are to look, or where a model was
-        named that did not make them, or that could find a class which they lack."""
-        if self._by_tokens is not None or self._contrast:
+        """The image's kept maps; None where it has none, where tokens, contrast or concepts are to look, or where a
+        model was named that did not make them, or that could find a class which they lack."""
+        if self._by_tokens is not None or self._looks_anew:
             return None
         maps = image.kept_maps()
         if maps is None or self._model is None:
@@ -110,6 +114,8 @@ def _source(
         batch_size=request.batch_size,
         tokens=tokens,
         contrast=request.options.get("contrast"),
+        by=request.options.get("by") or "words",
+        background=request.options.get("background") or ("background",),
     )
 
 

@@ -45,6 +45,8 @@ def label(
     refiner: str | os.PathLike[str] | None = None,
     tokens: Sequence[str] | None = None,
     contrast: bool | None = None,
+    by: str | None = None,
+    background: Sequence[str] | None = None,
     class_map: Mapping[str, str] | Sequence[str] | None = None,
     trust_pickle: bool = False,
     classes: Phrases | Sequence[str] | None = None,
@@ -78,6 +80,10 @@ def label(
         contrast: for ``attention``, whether a model that looks at an image is asked once more without each class, which
             finds more of an object and takes as many passes again for each; by default for images with a prompt. True
             looks at all images again, by default with the model that painted them.
+        by: for ``attention``, what a Flux model finds classes by: ``words`` of the prompt, the default, or
+            ``concepts``: the first phrase of each class, which the prompt need not contain; all images are looked at
+            again.
+        background: for ``attention``, concepts that compete with the classes for the pixels, such as ``["sky"]``.
         class_map: for ``yolov8``, what its model calls classes and what they are here, ``{"sedan": "car"}`` or
             ``["sedan=car"]``. Names that differ in capitals, underscores or the plural match anyway.
         trust_pickle: for ``yolov8``, whether weights are read too that hold more than a network, which runs their code.
@@ -106,6 +112,8 @@ def label(
         "refiner": None if refiner is None else os.fspath(refiner),
         "tokens": list(tokens) if tokens else None,
         "contrast": contrast,
+        "by": by,
+        "background": list(background) if background else None,
         "class_map": [f"{name}={label}" for name, label in class_map.items()]
         if isinstance(class_map, Mapping)
         else class_map and list(class_map),

@@ -15,8 +15,11 @@ from diffucurate.generator.attention.concepts import ConceptTrace
 from diffucurate.generator.attention.families.presets import preset_of
 from diffucurate.generator.attention.probe.flux_images import flux_size
 from diffucurate.generator.errors import InvalidSetting, ModelError
+from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.models.load import load_pipeline, release_models
+from diffucurate.generator.sources.attention import SPEC
 from diffucurate.generator.sources.attention_source import AttentionSource
+from diffucurate.generator.sources.protocol import LabelRequest
 from diffucurate.generator.tiny import real_scenes
 
 CLASSES = {"car": ["car", "sedan"], "bus": ["bus"], "umbrella": ["umbrella"]}
@@ -102,3 +105,46 @@ def test_wrong_input(model: str, images: list[np.ndarray], tokenizer: Any, tmp_p
     untrained_pipeline(tokenizer).save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="Flux models alone, and StableDiffusionPipeline is none"):
         AttentionSource(CLASSES, str(tmp_path), "cpu", by="concepts").label(images[:1])
+
+
+class Photograph:
+    """An image that keeps maps which a Flux model would not have to look for."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.pixels, self.prompt = pixels, None
+
+    def kept_maps(self) -> dict[str, np.ndarray]:
+        return {label: np.ones((4, 4), np.float32) for label in CLASSES}
+
+    def maps_model(self) -> str:
+        raise AssertionError("who made the kept maps does not matter where concepts are to look")
+
+
+def test_the_registered_source_looks_by_concepts(model: str, images: list[np.ndarray]) -> None:
+    options = {"model": model, "by": "concepts", "background": ["road", "sky"]}
+    labeller = SPEC.load(LabelRequest(CLASSES, LabelSettings(), options, "cpu"))
+    ((_, result),) = labeller.results([Photograph(images[0])])
+    assert result.heatmaps is not None
+    (expected,) = AttentionSource(CLASSES, model, "cpu", by="concepts", background=["road", "sky"]).heatmaps(images[:1])
+    assert result.heatmaps.keys() == expected.keys()
+    for label, heat in expected.items():
+        np.testing.assert_allclose(result.heatmaps[label], heat, atol=1e-3 * heat.max())  # kept in half precision
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"by": "concepts"}, r"by: 'concepts' - name the Flux model .*\(model\)"),
+        ({"model": "any", "background": ["sky"]}, "background: .*only concepts have one"),
+    ],
+)
+def test_what_does_not_go_together(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidSetting, match=words):
+        SPEC.load(LabelRequest(CLASSES, LabelSettings(), options))
+
+
+def test_the_form_and_the_command_line_refuse_another_way() -> None:
+    check = next(option.check for option in SPEC.options if option.name == "by")
+    assert check is not None and check("words") is None
+    with pytest.raises(InvalidSetting, match="by: 'nouns' - use one of: words, concepts"):
+        check("nouns")
