@@ -9,6 +9,9 @@ from pathlib import Path
 
 from diffucurate.generator.errors import ExportError, InvalidSetting
 
+#: Letters of a split's name: file systems take 255 bytes, and a letter can have four.
+_MOST_LETTERS = 60
+
 
 def parse_splits(text: str) -> dict[str, float]:
     """``train=0.8,val=0.2`` as a mapping; ``check_splits`` says which names and shares are valid.
@@ -58,6 +61,8 @@ def check_splits(fractions: Mapping[str, float]) -> None:
 
 
 def check_split_name(name: str) -> None:
-    """Raise an ExportError unless ``name`` is a plain folder name."""
-    if not name or name in (".", "..") or Path(name).name != name or "\\" in name:
-        raise ExportError(f"split '{name}': use a plain name such as 'train'")
+    """Raise an ExportError unless ``name`` is a plain folder name: of printable characters, and not too long."""
+    plain = 0 < len(name) <= _MOST_LETTERS and name.isprintable() and Path(name).name == name and "\\" not in name
+    if not plain or name in (".", ".."):
+        shown = name if len(name) <= _MOST_LETTERS else f"{name[:_MOST_LETTERS]}..."
+        raise ExportError(f"split {shown!r}: use a plain name such as 'train', of at most {_MOST_LETTERS} letters")

@@ -14,7 +14,7 @@ from diffucurate.plugin.store.classes import classes_in
 
 def all_spellings(dataset: fo.Dataset, fields: Sequence[str], classes: Sequence[str]) -> Sequence[str]:
     """The labels in Detections ``fields`` that mean one of ``classes``, and those of ``classes`` that none means."""
-    if isinstance(classes, str):
+    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
         return classes  # for whoever refuses that
     labels = list(dict.fromkeys(label for field in fields for label in classes_in(dataset, field)))
     wanted, present = {folded(name) for name in classes}, {folded(label) for label in labels}

@@ -7,6 +7,7 @@ Before anything changes, the earlier tag and saved view of that name are stored 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from bson import json_util
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.progress import Listener
+from diffucurate.generator.text.class_names import some_of
 from diffucurate.plugin.curation.rules import BoundRules, Limits, Rules
 from diffucurate.plugin.curation.selection import Count, select
 from diffucurate.plugin.fiftyone_private import repair_saved_views, saved_stages, slug, stages_of, view_of, view_stages
@@ -146,13 +148,19 @@ def curations(dataset: fo.Dataset) -> list[Curation]:
     infos = [dataset.get_run_info(key) for key in dataset.list_runs(method=runs.method("curate"))]
     # By the time of recording: keys of the same second have no order.
     for info in sorted(infos, key=lambda info: info.timestamp, reverse=True):
-        config = info.config
-        settings, facts = runs.plain(config.settings), getattr(config, "facts", {})
-        name = settings.pop("view")
-        if config.status != UNDONE and name not in latest and _changed_anything(dataset, info):
-            counted = Count(facts["considered"], facts["curated"], dict(facts["removed"])) if facts else None
-            latest[name] = Curation(name, info.key, config.started, Rules(**settings).describe(), counted)
+        with suppress(AttributeError, KeyError, TypeError, ValueError):  # not a record that ``curate`` wrote
+            curation = _curation(info)
+            if info.config.status != UNDONE and curation.name not in latest and _changed_anything(dataset, info):
+                latest[curation.name] = curation
     return list(latest.values())
+
+
+def _curation(info: Any) -> Curation:
+    config = info.config
+    settings, facts = runs.plain(config.settings), runs.plain(getattr(config, "facts", {}))
+    name = settings.pop("view")
+    counted = Count(facts["considered"], facts["curated"], dict(facts["removed"])) if facts else None
+    return Curation(name, info.key, config.started, Rules(**settings).describe(), counted)
 
 
 @dataclass(frozen=True)
@@ -181,7 +189,7 @@ def undo_curation(dataset: fo.Dataset, name: str = CURATED) -> UndoResult:
     repair_saved_views(dataset)
     standing = {curation.name: curation for curation in curations(dataset)}
     if name not in standing:
-        there = f"there are {', '.join(standing)}" if standing else "there are none"
+        there = f"there are {some_of(standing)}" if standing else "there are none"
         raise DatasetError(f"dataset '{dataset.name}' has no curation '{name}' to undo; {there}")
     key = standing[name].run_key
     memory = _memory(dataset, key)

@@ -136,7 +136,7 @@ class BoundRules:
         known = score_fields(dataset)
         for name in rules.scores:
             if name not in known:
-                there = f"there are {', '.join(known)}" if known else "there are none yet"
+                there = f"there are {some_of(known)}" if known else "there are none yet"
                 raise InvalidSetting(f"scores.{name}", name, f"the dataset has no such field of numbers; {there}")
         areas = f"{self.instances}.detections.{field_names.AREA}"
         if (rules.min_area is not None or rules.max_area is not None) and not dataset.has_sample_field(areas):

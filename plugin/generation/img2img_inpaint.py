@@ -57,6 +57,8 @@ def img2img(
 ) -> fo.Dataset:
     """Paint variations of images, label them from their own attention, and add them to a dataset.
 
+    Images are turned as their EXIF data say before anything is painted; what is painted and its labels are upright.
+
     Args:
         samples: the images to start from: a dataset or a view, painted ones or photographs.
         attributes: attribute -> the values to fill in. Without a ``prompt`` each image's own template is filled anew,
@@ -133,7 +135,9 @@ def inpaint(
     """Replace objects in images by what a prompt names, one object per new image, and label only what is new.
 
     The new object's labels are in source ``attention``; those of the whole image, with all other objects as they
-    were, in source ``inpainted``.
+    were, in source ``inpainted``. Images are turned as their EXIF data say before anything is painted, which is what
+    their labels are relative to. Labels that cannot be read are left out, and named in the log and in the run's
+    ``left_out``.
 
     Args:
         samples: the images: a dataset or a view, painted ones or photographs.

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.text.class_names import some_of
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.label_sources import sources_in
 
@@ -36,7 +37,7 @@ def label_field(dataset: fo.Dataset, name: str) -> LabelField:
         if _kind(dataset.get_field(path)) in KINDS:
             return _described(dataset, path)
     present = with_objects(dataset)
-    there = f"it has {', '.join(present)}" if present else "it has none; label it first"
+    there = f"it has {some_of(present)}" if present else "it has none; label it first"
     raise DatasetError(f"dataset '{dataset.name}' has no labels '{name}' with objects; {there}")
 
 
@@ -76,7 +77,7 @@ def learnable_field(dataset: fo.Dataset, name: str) -> LabelField:
     usable = learnable(dataset)
     if name in usable:
         return _described(dataset, name)
-    there = ", ".join(usable) or "none; draw masks in the App first"
+    there = some_of(usable) or "none; draw masks in the App first"
     raise DatasetError(
         f"dataset '{dataset.name}' has no field '{name}' of detections, polylines or segmentations; there are: {there}"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.text.class_names import some_of
 from diffucurate.plugin.store import field_names, runs
 
 _SUFFIX = field_names.instances("s").removeprefix("s")
@@ -35,7 +36,7 @@ def instances_field(dataset: fo.Dataset, name: str) -> str:
     for field in (own, name):
         if field in present:
             return field
-    names = ", ".join(comparable(dataset)) or "none yet"
+    names = some_of(comparable(dataset)) or "none yet"
     raise DatasetError(
         f"dataset '{dataset.name}' has no field '{own}'; label it with source '{name}' first, or use one of: {names}"
     )
@@ -44,9 +45,14 @@ def instances_field(dataset: fo.Dataset, name: str) -> str:
 def compared(dataset: fo.Dataset) -> list[tuple[str, str]]:
     """The pairs (a, b) whose agreement the dataset holds, the latest comparison first."""
     keys = sorted(dataset.list_runs(method=runs.method("compare")), reverse=True)
-    settings = (dataset.get_run_info(key).config.settings for key in keys)
-    pairs = dict.fromkeys((comparison["a"], comparison["b"]) for comparison in settings)
-    return [pair for pair in pairs if dataset.has_sample_field(field_names.agreement(*pair))]
+    settings = (runs.plain(getattr(dataset.get_run_info(key).config, "settings", None)) for key in keys)
+    pairs = dict.fromkeys((each.get("a"), each.get("b")) for each in settings if isinstance(each, dict))
+    names = [(a, b) for a, b in pairs if _names_fields(a) and _names_fields(b)]  # a run may be of another tool
+    return [pair for pair in names if dataset.has_sample_field(field_names.agreement(*pair))]
+
+
+def _names_fields(name: object) -> bool:
+    return isinstance(name, str) and name.isidentifier() and not name.startswith("_")
 
 
 def _detections(dataset: fo.Dataset) -> set[str]:

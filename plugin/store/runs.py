@@ -79,13 +79,19 @@ def read(dataset: fo.Dataset, key: str) -> Record:
     return Record(
         key=key,
         verb=config.method.rpartition("/")[2],
-        status=config.status,
-        started=config.started,
+        status=getattr(config, "status", STOPPED),
+        started=str(getattr(config, "started", "")),
         ended=getattr(config, "ended", None),
-        versions=dict(config.versions),
-        settings=plain(config.settings),
-        facts=plain(getattr(config, "facts", {})),
+        versions=_mapping(config, "versions"),
+        settings=_mapping(config, "settings"),
+        facts=_mapping(config, "facts"),
     )
+
+
+def _mapping(config: Any, name: str) -> dict[str, Any]:
+    """A part of a run's record; empty where it has none, or anything but a mapping."""
+    value = getattr(config, name, None)
+    return plain(value) if isinstance(value, Mapping) else {}
 
 
 def plain(value: Any) -> Any:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from diffucurate.generator.errors import DatasetError, ImageError, InvalidSetting
 from diffucurate.generator.models.token_files import token_path
 from diffucurate.generator.progress import Listener, Meter
+from diffucurate.generator.text.class_names import some_of
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import read_classes
 from diffucurate.plugin.store.instances import NO_MASK, described
@@ -154,7 +155,7 @@ def _wanted(classes: str | Sequence[str] | None, masks: Sequence[Masks], field: 
     wanted = present if classes is None else [classes] if isinstance(classes, str) else list(classes)
     missing = [each for each in wanted if each not in present]
     if missing or not wanted:
-        there = ", ".join(present) or "nothing"
+        there = some_of(present) or "nothing"
         what = f"'{missing[0]}'" if missing else "any class"
         raise DatasetError(f"no sample shows {what} in '{field}', which holds {there}; choose other samples or classes")
     return wanted
@@ -164,6 +165,8 @@ def _paths(
     wanted: Sequence[str], name: str | None, folder: str | os.PathLike[str] | None, overwrite: bool
 ) -> dict[str, Path]:
     """Name -> file of each class's token."""
+    if name == "":
+        raise InvalidSetting("name", name, "give a name, or leave it out to call tokens by their classes")
     names = [name] if name and len(wanted) == 1 else [f"{name}-{each}" if name else each for each in wanted]
     paths = {each: token_path(each, folder) for each in names}
     for each, path in paths.items():

@@ -19,6 +19,7 @@ from diffucurate.generator.errors import DatasetError, ImageError, InvalidSettin
 from diffucurate.generator.inversion.files import WordFiles, word_name
 from diffucurate.generator.inversion.settings import SLOT, Inversion, LowRank
 from diffucurate.generator.progress import Listener
+from diffucurate.generator.text.class_names import some_of
 from diffucurate.plugin.generation.paint_and_store import note_failure
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.label_fields import LabelField, label_field, labels_of
@@ -173,7 +174,7 @@ def _wanted(samples: fo.Dataset | fo.DatasetView, field: LabelField, label: str 
         return there[0]
     if label is None or label not in there:
         what = "which of the labels is learned" if label is None else f"no sample shows '{label}'"
-        raise DatasetError(f"'{field.name}' holds {', '.join(there) or 'nothing'}: {what}; name one as `label`")
+        raise DatasetError(f"'{field.name}' holds {some_of(there) or 'nothing'}: {what}; name one as `label`")
     return label
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diffucurate.generator.errors import ExportError, InvalidSetting
-from diffucurate.generator.exports.splits import assign_splits, parse_splits
+from diffucurate.generator.exports.splits import assign_splits, check_split_name, parse_splits
 
 IDS = [f"{index:016x}" for index in range(103)]
 
@@ -23,6 +23,13 @@ def test_splits_have_exact_sizes(fractions: dict[str, float], sizes: list[int]) 
     splits = assign_splits(IDS, fractions)
     assert [list(splits.values()).count(name) for name in fractions] == sizes
     assert set(splits) == set(IDS)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a\0b", "a\nb", "x" * 300, "é" * 61])
+def test_names_that_no_folder_can_have_are_refused_in_one_sentence(name: str) -> None:
+    with pytest.raises(ExportError, match="use a plain name such as 'train'") as caught:
+        check_split_name(name)
+    assert len(str(caught.value)) < 200 and str(caught.value).isprintable()
 
 
 def test_splits_depend_on_ids_only() -> None:

@@ -117,7 +117,12 @@ def test_only_instances_of_the_named_classes_count(dataset, add_bars):
     assert (result.samples, dataset.count("one_instances.detections")) == (3, 4)
     key = next(key for key in dataset.list_runs() if "compare" in key)
     assert dataset.get_run_info(key).config.settings["classes"] == ["car"]
-    for classes, message in ((["car", "lorry"], "'lorry' - .* there are car, bus"), ([], "a list"), ("car", "a list")):
+    for classes, message in (
+        (["car", "lorry"], "'lorry' - .* there are car, bus"),
+        ([1], "no such class"),
+        ([], "a list"),
+        ("car", "a list"),
+    ):
         with pytest.raises(InvalidSetting, match=f"classes: .*{message}"):
             compare(dataset, "one", "two", classes=classes)
 

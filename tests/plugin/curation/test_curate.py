@@ -13,6 +13,7 @@ from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.plugin.curation.curate import UndoResult, curate, curations, undo_curation
 from diffucurate.plugin.store import runs
+from diffucurate.plugin.store.label_sources import compared
 
 SHAPE = (20, 40)
 CLASSES = ("car", "bus")
@@ -324,6 +325,25 @@ def test_a_kill_at_any_moment_leaves_curations_that_can_be_undone_and_made_again
     while curations(labelled):
         undo_curation(labelled)
     assert state(labelled) == untouched
+
+
+@pytest.mark.parametrize(
+    ("settings", "facts"),
+    [(None, {}), ({}, {}), ([1], []), ({"view": "x", "source": "s", "no": 1}, {}), ({"view": "x", "source": "s"}, [1])],
+)
+def test_runs_that_curate_did_not_write_are_no_curations(labelled, settings, facts):
+    """What an import or another version may hold, beside a curation of ours."""
+    curate(labelled, source="one", save_as="good")
+    config = labelled.init_run(method="diffucurate/curate", status="done", settings=settings, facts=facts)
+    labelled.register_run("curate_odd", config)
+    config = labelled.init_run(method="diffucurate/compare", status="done", settings=settings, facts=facts)
+    labelled.register_run("compare_odd", config)
+    config = labelled.init_run(method="diffucurate/compare", status="done", settings={"a": 1, "b": "../x"})
+    labelled.register_run("compare_odder", config)
+    assert [curation.name for curation in curations(labelled)] == ["good"]
+    assert all(isinstance(a, str) for a, _ in compared(labelled))
+    assert runs.read(labelled, "curate_odd").versions == {}
+    assert undo_curation(labelled, "good").name == "good"
 
 
 def test_undo_survives_deleted_samples_and_views(labelled):
