@@ -6,6 +6,8 @@ A label source ``S`` keeps its instances in ``S_instances``. A field that came f
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
@@ -47,11 +49,15 @@ def compared(dataset: fo.Dataset) -> list[tuple[str, str]]:
     keys = sorted(dataset.list_runs(method=runs.method("compare")), reverse=True)
     settings = (runs.plain(getattr(dataset.get_run_info(key).config, "settings", None)) for key in keys)
     pairs = dict.fromkeys((each.get("a"), each.get("b")) for each in settings if isinstance(each, dict))
-    names = [(a, b) for a, b in pairs if _names_fields(a) and _names_fields(b)]  # a run may be of another tool
-    return [pair for pair in names if dataset.has_sample_field(field_names.agreement(*pair))]
+    return [
+        (a, b)
+        for a, b in pairs
+        if _names_fields(a) and _names_fields(b) and dataset.has_sample_field(field_names.agreement(a, b))
+    ]
 
 
-def _names_fields(name: object) -> bool:
+def _names_fields(name: object) -> TypeGuard[str]:
+    """Whether fields can be named after it; a run may be of another tool."""
     return isinstance(name, str) and name.isidentifier() and not name.startswith("_")
 
 
