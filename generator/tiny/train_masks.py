@@ -216,7 +216,7 @@ def train(folder: Path, minutes: float, peak_rate: float, decay: float) -> MaskN
         The mean of the weights over the last steps, in evaluation.
     """
     network = MaskNetwork(normalised=True)
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.9993), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), peak_rate, weight_decay=1e-4)
     state = load_state(folder / "masks.pt", network=network, average=average, optimiser=optimiser)
     # Spawned: a fork of a process whose threads hold locks may wait for them for ever.

@@ -52,8 +52,8 @@ _FILTERS = ((0.06, 1e-4), (0.125, 1e-5))
 
 #: Where no chance is above the second, the network has seen little of what the map says, and the map is believed the
 #: more the lower it is; below the first, the map alone. Of 720 maps of photographs and renders set aside for choosing
-#: one in a hundred has its highest chance below the second: what looks like none of the maps in training.
-_DOUBT = (0.6, 0.9)
+#: three in a hundred have their highest chance below 0.95: what looks like none of the maps in training.
+_DOUBT = (0.8, 1.0)
 
 Heat = NDArray[np.float32]
 Image = NDArray[np.uint8]
