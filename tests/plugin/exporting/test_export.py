@@ -154,7 +154,7 @@ BAD_INSTANCES = {
     "its mask has 1 dimensions, not 2": {"mask": np.ones(4, bool)},
     "its mask has 3 dimensions, not 2": {"mask": np.ones((4, 4, 3), bool)},
     "its mask cannot be read": {"mask": None, "mask_path": "/nowhere/mask.png"},
-    "it has no pixels in the image (empty)": {"mask": np.zeros((4, 4), bool)},
+    "its mask is empty": {"mask": np.zeros((4, 4), bool)},
     "its box holds a value that is no finite number (infinite)": {"bounding_box": [0, 0, float("inf"), 1]},
     "its box is larger than any image": {"bounding_box": [0, 0, 1e12, 1]},
 }
