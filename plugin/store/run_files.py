@@ -1,6 +1,6 @@
 """The media files of runs that were killed: those of a run that died, and those that it had replaced.
 
-A run that writes files holds the lock of a folder of its own, ``.running/<run key>`` below the media folder, which ends
+A run that writes files holds the lock of a folder of its own, ``running/<run key>`` below the media folder, which ends
 with its process. So the next run finds which of its predecessors died. A file is removed only where its name is one of
 ours and no sample of any dataset names it.
 """
@@ -18,7 +18,7 @@ from diffucurate.generator.files.locks import locked_folder
 from diffucurate.plugin.store.media_folder import remove_unnamed
 from diffucurate.plugin.store.named_files import named_among
 
-_MARKS = ".running"
+_MARKS = "running"
 
 #: ``<id>-<run key>`` and an ending, half written or whole.
 _OURS = re.compile(r".+-[a-z_]+_\d{8}_\d{6}(_\d{6})?(_[0-9a-f]{4})?\.(png|safetensors)(\.part)?")

@@ -90,7 +90,7 @@ def test_the_next_run_clears_what_a_killed_one_left(photographs: fo.Dataset) -> 
     assert len(left) == 3 and len(left & first) == 2 and sum(path.endswith(".part") for path in left) == 1
     label(photographs, source=LeftHalf())
     assert written(photographs) == named(photographs) and len(named(photographs)) == 4
-    assert list((media_folder(photographs) / ".running").iterdir()) == []
+    assert list((media_folder(photographs) / "running").iterdir()) == []
 
 
 def test_files_of_a_run_that_lives_and_files_of_others_stay(photographs: fo.Dataset, tmp_path: Path) -> None:
@@ -105,13 +105,13 @@ def test_files_of_a_run_that_lives_and_files_of_others_stay(photographs: fo.Data
         old(notes, image)
         other = fo.Dataset()
         other.add_sample(fo.Sample(filepath=str(shared)))
-        (folder / ".running" / dead).mkdir()
+        (folder / "running" / dead).mkdir()
         clear_dead_runs(folder)
         assert not theirs.exists()
         assert all(path.exists() for path in (mine, shared, notes, image))
-        assert [path.name for path in (folder / ".running").iterdir()] == [alive]
+        assert [path.name for path in (folder / "running").iterdir()] == [alive]
         other.delete()
-    assert list((folder / ".running").iterdir()) == []
+    assert list((folder / "running").iterdir()) == []
 
 
 def test_the_doctor_counts_what_nobody_names_and_clears_it_on_request(
