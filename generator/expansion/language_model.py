@@ -133,11 +133,14 @@ def _load(model: str, dtype: Any) -> tuple[Any, Any]:
     """The model and its tokenizer."""
     import transformers
 
+    from diffucurate.generator.models.whole_weights import load_whole
+
     def from_pretrained(name: str, local_only: bool) -> tuple[Any, Any]:
         # Where this is not said, transformers asks whether to run the code of a model's folder.
-        safely = {"local_files_only": local_only, "trust_remote_code": False}
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **safely)
-        writer = transformers.AutoModelForCausalLM.from_pretrained(name, use_safetensors=True, dtype=dtype, **safely)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            name, local_files_only=local_only, trust_remote_code=False
+        )
+        writer = load_whole(transformers.AutoModelForCausalLM, name, model, local_files_only=local_only, dtype=dtype)
         return writer, tokenizer
 
     remedy = "save model and tokenizer there with .safetensors weights"

@@ -133,6 +133,8 @@ def _load(model: str) -> tuple[Any, Any]:
 def _from_pretrained(name: str, local_only: bool) -> tuple[Any, Any]:
     import transformers
 
+    from diffucurate.generator.models.whole_weights import load_whole
+
     config, _ = transformers.PretrainedConfig.get_config_dict(name, local_files_only=local_only)
     kind = config.get("model_type")
     check_segmenter(name, kind)
@@ -140,6 +142,6 @@ def _from_pretrained(name: str, local_only: bool) -> tuple[Any, Any]:
         raise ModelError(f"'{name}' needs a newer transformers than {transformers.__version__}; upgrade it")
     model, processor = (getattr(transformers, wanted) for wanted in SEGMENTERS[kind])
     return (
-        model.from_pretrained(name, use_safetensors=True, local_files_only=local_only),
-        processor.from_pretrained(name, local_files_only=local_only),
+        load_whole(model, name, name, local_files_only=local_only),
+        processor.from_pretrained(name, local_files_only=local_only, trust_remote_code=False),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import lcm
 from pathlib import Path
 from threading import Lock
@@ -28,6 +28,7 @@ from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.models.hub import first_line, load_local_first
 from diffucurate.generator.models.model_folder import check_folder, check_index
 from diffucurate.generator.models.names import locate
+from diffucurate.generator.models.whole_weights import check_no_empty_weights, load_whole
 
 #: Pipelines kept loaded, the least recently used going first.
 KEPT = 2
@@ -171,10 +172,7 @@ def _load(model: str, dtype: torch.dtype) -> DiffusionPipeline:
         pipe = DiffusionPipeline.from_pretrained(
             name, use_safetensors=True, local_files_only=local_only, **encoders, **{_DTYPE: dtype}
         )
-        for part, module in pipe.components.items():
-            if isinstance(module, Module):
-                empty = (key for key, tensor in module.state_dict().items() if tensor.is_meta)
-                _check_whole(model, part, list(empty))
+        check_no_empty_weights(model, pipe)
         return pipe
 
     remedy = "save a diffusers pipeline there with .safetensors weights"
@@ -189,24 +187,10 @@ def _text_encoders(
     for part, (library, kind) in parts.items():
         if library != "transformers" or not issubclass(getattr(transformers, kind), transformers.PreTrainedModel):
             continue
-        encoders[part], info = getattr(transformers, kind).from_pretrained(
-            name,
-            subfolder=part,
-            use_safetensors=True,
-            local_files_only=local_only,
-            dtype=dtype,
-            output_loading_info=True,
+        encoders[part] = load_whole(
+            getattr(transformers, kind), name, model, part=part, local_files_only=local_only, dtype=dtype
         )
-        _check_whole(model, part, [*info["missing_keys"], *(str(key[0]) for key in info["mismatched_keys"])])
     return encoders
-
-
-def _check_whole(model: str, part: str, missing: Sequence[str]) -> None:
-    if missing:
-        raise ModelError(
-            f"'{model}' cannot be loaded: the weights of its part '{part}' do not fit: {len(missing)} are missing or "
-            f"of another shape, such as '{sorted(missing)[0][:80]}'; save the pipeline again with these versions"
-        )
 
 
 def _from_file(path: Path, dtype: torch.dtype) -> DiffusionPipeline:

@@ -197,3 +197,25 @@ def test_downloaded_models_of_the_kind_are_found(
 def test_a_hub_id_is_told_from_a_folder(folder_of: Callable[[str], Path]) -> None:
     assert locate_segmenter("facebook/sam-vit-base") == ("hub", "facebook/sam-vit-base")
     assert locate_segmenter(str(folder_of("sam2"))) == ("folder", str(folder_of("sam2")))
+
+
+def test_code_of_a_folder_is_not_run_and_weights_are_whole(
+    folder_of: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder, ran = tmp_path / "sam", tmp_path / "ran"
+    shutil.copytree(folder_of("sam"), folder)
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    (folder / "evil.py").write_text(f"import os\nos.makedirs({str(ran)!r})\n")
+    for path in folder.glob("*.json"):
+        content = json.loads(path.read_text())
+        names = ("AutoConfig", "AutoModel", "AutoProcessor", "AutoImageProcessor")
+        path.write_text(json.dumps({**content, "auto_map": {name: "evil.Evil" for name in names}}))
+    SamRefiner(str(folder), "cpu")
+    assert not ran.exists()
+    tensors = load_file(folder / "model.safetensors")
+    del tensors[max(tensors, key=lambda key: tensors[key].numel())]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="its network do not fit: 1 are missing"):
+        SamRefiner(str(folder), "cpu")

@@ -158,3 +158,37 @@ def test_usual_folders_pass(original: Path) -> None:
     assert len(check_index("x", flux)) == 4
     assert load_pipeline(str(original), "cpu").text_encoder.device.type == "cpu"
     assert os.listdir(original)
+
+
+def test_code_beside_a_part_is_not_run_whatever_is_answered(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers' ``auto_map`` names modules of the folder, in the place of which its own classes are used."""
+    monkeypatch.setenv("EVIL", str(tmp_path / "ran"))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    for part, config in (("text_encoder", "config.json"), ("tokenizer", "tokenizer_config.json")):
+        (folder / part / "evil.py").write_text(_EVIL)
+        names = ("AutoConfig", "AutoModel", "AutoTokenizer")
+        change(folder / part / config, auto_map={name: "evil.Evil" for name in names})
+    assert load_pipeline(str(folder), "cpu").device.type == "cpu"
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("prefixed", [True, False])
+def test_a_text_encoder_of_older_and_newer_versions_is_the_same(folder: Path, prefixed: bool) -> None:
+    """Versions of transformers differ in whether the names of CLIP's weights begin with ``text_model.``."""
+    import torch
+
+    (file,) = (folder / "text_encoder").glob("*.safetensors")
+    tensors = load_file(file)
+    plain = {key.removeprefix("text_model."): tensor for key, tensor in tensors.items()}
+    before = load_pipeline(str(folder), "cpu").text_encoder(torch.arange(6)[None]).last_hidden_state
+    release_models()
+    renamed = {f"text_model.{key}": tensor for key, tensor in plain.items()} if prefixed else plain
+    save_file(renamed, file, metadata={"format": "pt"})
+    try:
+        after = load_pipeline(str(folder), "cpu").text_encoder(torch.arange(6)[None]).last_hidden_state
+    except ModelError as error:  # said, where the version does not know the names
+        assert "do not fit" in str(error) and not prefixed
+    else:
+        assert torch.equal(before, after)

@@ -208,3 +208,30 @@ def test_two_opencvs_are_of_one_version(
     if state == "warn":
         assert check.remedy.startswith("pip install --force-reinstall --no-deps ")
         assert all(f"{name} {number}" in check.detail for name, number in installed.items())
+
+
+def test_the_built_in_model_is_seen_to_paint_what_it_is_asked_for() -> None:
+    found = doctor._built_in_model()
+    assert found.state == "ok" and "a red car painted and labelled" in found.detail
+
+
+def test_a_built_in_model_that_reads_no_prompts_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where its text encoder was filled with random weights, which some versions of transformers did."""
+    import torch
+
+    from diffucurate.generator.models import load
+
+    load_pipeline = load.load_pipeline
+
+    def unread(model: str, device: str) -> Any:
+        pipe = load_pipeline(model, device)
+        torch.manual_seed(0)
+        for parameter in pipe.text_encoder.parameters():
+            parameter.data.normal_(std=0.02)
+        return pipe
+
+    load.release_models()
+    monkeypatch.setattr(load, "load_pipeline", unread)
+    found = doctor._built_in_model()
+    load.release_models()
+    assert found.state == "fail" and "asked for a red car and painted something else" in found.detail and found.remedy
