@@ -13,9 +13,9 @@ from typing import Any
 
 import diffusers
 import torch
-from safetensors.torch import load_file
 
 from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.models.adapter_files import lora_problem, read_word
 from diffucurate.generator.models.hub import first_line
 from diffucurate.generator.recipe.model_options import SCHEDULERS, Lora, ModelOptions, TextualInversion
 
@@ -91,19 +91,20 @@ def _embeddings(pipe: Any, word: TextualInversion, field: str) -> Iterator[tuple
 
     Files hold one tensor under any name, or one per encoder, ``clip_l`` and ``clip_g``, for Stable Diffusion XL.
     """
-    try:
-        path = word.path if word.path.endswith(".safetensors") else _fetched(word.path)
-        tensors = load_file(path)
-    except Exception as error:  # the Hub client and safetensors each have their own errors
-        remedy = f"it cannot be read as a .safetensors file ({first_line(error)})"
-        raise RecipeError(field, word.path, remedy) from error
     encoders = word_encoders(pipe)
+    most = min((tokenizer.model_max_length for _, tokenizer, _ in encoders), default=2) - 2  # beside start and end
+    try:
+        path = word.path if word.path.lower().endswith(".safetensors") else _fetched(word.path)
+        tensors = read_word(path, most)
+    except Exception as error:  # the Hub client and safetensors each have their own errors
+        remedy = f"it cannot be read as a .safetensors file of a learned word ({first_line(error)})"
+        raise RecipeError(field, word.path, remedy) from error
     names = ["clip_l", "clip_g"] if len(tensors) > 1 and "clip_g" in tensors else list(tensors)
     if len(names) != len(encoders):
         remedy = f"it is for {len(names)} text encoders, this model has {len(encoders)}; use one learned for this model"
         raise RecipeError(field, word.path, remedy)
     for (_, tokenizer, encoder), name in zip(encoders, names, strict=True):
-        vectors = torch.atleast_2d(tensors[name])
+        vectors = tensors[name]
         width = encoder.get_input_embeddings().weight.shape[1]
         if vectors.shape[1] != width:
             remedy = f"its vectors are {vectors.shape[1]} wide, this model's are {width}; use one learned for it"
@@ -148,13 +149,34 @@ def _loras(pipe: Any, loras: Sequence[Lora]) -> Iterator[None]:
     names = [f"diffucurate_{index}" for index in range(len(loras))]
     try:
         for index, (name, lora) in enumerate(zip(names, loras, strict=True)):
-            try:
-                pipe.load_lora_weights(lora.path, adapter_name=name, use_safetensors=True)
-            # The Hub client, diffusers and PEFT each have their own errors for what can go wrong here.
-            except Exception as error:
-                remedy = f"it cannot be loaded as a LoRA for this model ({first_line(error)})"
-                raise RecipeError(f"loras[{index}].path", lora.path, remedy) from error
+            _load_lora(pipe, f"loras[{index}].path", lora.path, name)
         pipe.set_adapters(names, [lora.scale for lora in loras])
         yield
     finally:
         pipe.unload_lora_weights()
+
+
+def _load_lora(pipe: Any, field: str, path: str, name: str) -> None:
+    """Load the LoRA of a file, folder or hub id under a name of its own."""
+    unet = getattr(pipe, "unet", None)
+    layout = {} if unet is None else {"unet_config": unet.config}  # by which layers are named in some files of SDXL's
+    try:
+        content = pipe.lora_state_dict(path, use_safetensors=True, **layout)
+        tensors = content[0] if isinstance(content, tuple) else content
+        problem = lora_problem(tensors)
+        if problem is None:
+            pipe.load_lora_weights(path, adapter_name=name, use_safetensors=True)
+            if not any(name in getattr(part, "peft_config", {}) for part in pipe.components.values()):
+                problem = "none of its layers is in this model; it was made for another base model"
+    # The Hub client, diffusers and PEFT each have their own errors for what can go wrong here.
+    except Exception as error:
+        problem = _lora_cause(error)
+    if problem is not None:
+        raise RecipeError(field, path, f"it cannot be loaded as a LoRA for this model ({problem})")
+
+
+def _lora_cause(error: Exception) -> str:
+    text = str(error)
+    if "size mismatch" in text or "Target modules" in text or "shape" in text:
+        return "its layers are of other sizes or names than this model's; it was made for another base model"
+    return first_line(error)

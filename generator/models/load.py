@@ -73,7 +73,7 @@ def load_pipeline(model: str, device: str | None = None, dtype: torch.dtype | No
             while len(_loaded) >= KEPT:
                 _loaded.popitem(last=False)
                 _free_memory()
-            _loaded[key] = _load(model, dtype).to(device)
+            _loaded[key] = _frozen(_load(model, dtype)).to(device)
         _loaded.move_to_end(key)
         return _loaded[key]
 
@@ -177,6 +177,15 @@ def _load(model: str, dtype: torch.dtype) -> DiffusionPipeline:
 
     remedy = "save a diffusers pipeline there with .safetensors weights"
     return load_local_first(model, place, from_pretrained, folder_help=remedy)
+
+
+def _frozen(pipe: DiffusionPipeline) -> DiffusionPipeline:
+    """The pipeline without gradients. PEFT freezes what it puts a LoRA on, and torch rounds sums of frozen layers in
+    another way, so that without this later images would differ from earlier ones in the last bit."""
+    for module in pipe.components.values():
+        if isinstance(module, Module):
+            module.requires_grad_(False)
+    return pipe
 
 
 def _text_encoders(

@@ -62,6 +62,6 @@ def _with_words(content: Any, converted: Converter) -> Any:
 
 def _with_word(word: Any, index: int, converted: Converter) -> Any:
     path = word.get("path") if isinstance(word, Mapping) else None
-    if not isinstance(path, str) or PurePath(path).suffix not in PICKLES:
+    if not isinstance(path, str) or PurePath(path).suffix.lower() not in PICKLES:
         return word
     return {**word, "path": str(converted(f"tokens[{index}].path", path))}

@@ -100,6 +100,6 @@ def check_model_options(options: ModelOptions) -> None:
 
 def _check_files(field: str, paths: Sequence[str]) -> None:
     for index, path in enumerate(paths):
-        if PurePath(path).suffix in PICKLES:
+        if PurePath(path).suffix.lower() in PICKLES:
             remedy = "the file is a pickle, which can run any code; give a .safetensors file"
             raise RecipeError(f"{field}[{index}].path", path, remedy)

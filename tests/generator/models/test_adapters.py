@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model_state_dict
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from untrained import untrained_sd3, untrained_xl
 
 from diffucurate.generator.errors import RecipeError
@@ -142,3 +143,83 @@ def test_what_does_not_fit_is_said(make_pipe: Callable[..., Any], tokenizer: Any
             pass
         assert raised.value.field == field and said in str(raised.value), (setup, str(raised.value))
         assert before is None or state(one) == before
+
+
+def problems(pipe: Any, options: ModelOptions) -> str:
+    before = state(pipe)
+    with pytest.raises(RecipeError) as raised, adapted(pipe, options):
+        pass
+    assert state(pipe) == before and len(str(raised.value)) < 500
+    return str(raised.value)
+
+
+def half(tensors: dict[str, torch.Tensor], end: str) -> dict[str, torch.Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if not name.endswith(end)}
+
+
+def test_loras_that_were_cut_or_are_not_for_the_model_are_refused(
+    make_pipe: Callable[..., Any], tokenizer: Any, tmp_path: Path
+) -> None:
+    pipe, path = make_pipe(), Path(lora(tmp_path, make_pipe, 1.0).path)
+    whole = load_file(path)
+    name = next(key for key in whole if key.endswith("lora_A.weight"))
+    bad = tmp_path / "bad.safetensors"
+    up = name.replace("lora_A", "lora_B")
+    cases: list[tuple[dict[str, torch.Tensor], str]] = [
+        (half(whole, "lora_A.weight"), "it has one of two matrices"),
+        (half(whole, "lora_B.weight"), "it has one of two matrices"),
+        ({key: tensor for key, tensor in whole.items() if key != name}, "it has one of two matrices"),
+        ({**whole, name: whole[name][:1].clone()}, "do not fit each other"),
+        ({**whole, name: whole[name].to(torch.int32)}, "no finite fractions"),
+        ({**whole, name: torch.full_like(whole[name], float("nan"))}, "no finite fractions"),
+        ({"a": torch.zeros(3)}, "cannot be loaded as a LoRA"),
+        # Of another base: other layers, or other sizes.
+        ({key.replace("unet.", "transformer."): tensor for key, tensor in whole.items()}, "another base model"),
+        ({**whole, name: torch.ones(2, 7), up: torch.ones(7, 2)}, "another base model"),
+    ]
+    for tensors, said in cases:
+        save_file(tensors, bad)
+        message = problems(pipe, ModelOptions(loras=(Lora(path=str(bad)),)))
+        assert "loras[0].path" in message and said in message, message
+    with adapted(pipe, ModelOptions(loras=(Lora(path=str(path)),))):  # the whole one still loads
+        assert any("lora_A" in key for key in pipe.unet.state_dict())
+
+
+def test_words_are_vectors_of_fractions_and_not_too_many(make_pipe: Callable[..., Any], tmp_path: Path) -> None:
+    pipe, path = make_pipe(), tmp_path / "word.safetensors"
+    width, most = pipe.text_encoder.config.hidden_size, pipe.tokenizer.model_max_length - 2
+    cases: list[tuple[dict[str, torch.Tensor], str]] = [
+        ({"emb_params": torch.ones((2, width), dtype=torch.int32)}, "no finite fractions"),
+        ({"emb_params": torch.full((1, width), float("inf"))}, "no finite fractions"),
+        ({"emb_params": torch.zeros((0, width))}, "expected .vectors, width."),
+        ({"emb_params": torch.zeros((1, 1, width))}, "expected .vectors, width."),
+        ({"emb_params": torch.zeros((5_000, width))}, f"it has 5,000 vectors, and the model reads {most} at once"),
+        ({f"w{index}": torch.zeros((1, width)) for index in range(100)}, "it holds 100 tensors"),
+        ({}, "it holds no vectors"),
+    ]
+    for tensors, said in cases:
+        save_file(tensors, path)
+        options = ModelOptions(tokens=(TextualInversion(path=str(path), placeholder=WORD),))
+        assert re.search(said, problems(pipe, options)), said
+    save_file({"emb_params": torch.zeros(width)}, tmp_path / "WORD.SAFETENSORS")  # one vector, without its axis
+    capital = TextualInversion(path=str(tmp_path / "WORD.SAFETENSORS"), placeholder=WORD)
+    with adapted(pipe, ModelOptions(tokens=(capital,))):
+        assert WORD in pipe.tokenizer.get_vocab()
+
+
+def test_an_image_after_a_lora_is_the_same_to_the_bit(model_folder: str, tmp_path: Path) -> None:
+    from diffucurate.generator.models.load import load_pipeline, release_models
+
+    release_models()
+    pipe = load_pipeline(model_folder, "cpu")
+    assert not any(parameter.requires_grad for parameter in pipe.unet.parameters())
+    assert not any(parameter.requires_grad for parameter in pipe.text_encoder.parameters())
+    options = ModelOptions(loras=(lora(tmp_path, lambda: pipe, 2.0),))
+    pipe.unload_lora_weights()
+    images = [
+        next(iter(paint([job(setup, prompt="a car", size=(64, 64))], pipe=pipe))).image
+        for setup in (ModelOptions(), options, ModelOptions())
+    ]
+    assert np.array_equal(images[0], images[2]) and not np.array_equal(images[0], images[1])
+    assert not any(parameter.requires_grad for parameter in pipe.unet.parameters())
+    release_models()
