@@ -21,7 +21,7 @@ from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases
 from diffucurate.plugin.store.label_files import attention_fields
 from diffucurate.plugin.store.media_files import write_png
-from diffucurate.plugin.store.media_folder import media_folder
+from diffucurate.plugin.store.media_folder import media_folder, remove_unnamed
 from diffucurate.plugin.store.runs import Run
 from diffucurate.plugin.store.samples import job_fields
 
@@ -148,22 +148,31 @@ class _Writer:
     def flush(self) -> None:
         """Write the files of all waiting paintings, then add their samples."""
         paintings, self._waiting = self._waiting, []
-        if paintings:
+        if not paintings:
+            return
+        try:
             samples = [self._sample(painting) for painting in paintings]
-            try:
-                self._dataset.add_samples(samples, progress=False)
-            except ValueError as error:
-                if _DUPLICATE not in str(error):
-                    raise
+            self._dataset.add_samples(samples, progress=False)
+        except BaseException as error:
+            self._remove_files(paintings)
+            if isinstance(error, ValueError) and _DUPLICATE in str(error):
                 raise DatasetError(
                     f"someone else is adding the same images to dataset '{self._dataset.name}'; "
                     "wait until they are done, then start again for the rest"
                 ) from error
-            self._run.facts["added"] += len(paintings)
+            raise
+        self._run.facts["added"] += len(paintings)
+
+    def _remove_files(self, paintings: Sequence[Painting]) -> None:
+        """Remove the files of paintings that became no samples; none that a sample names."""
+        stems = [self._stem(painting.job) for painting in paintings]
+        remove_unnamed((str(path) for stem in stems for path in self._folder.glob(f"*/{stem}.*")), self._folder)
+
+    def _stem(self, job: Job) -> str:
+        return f"{job.job_id}-{self._run.key}"
 
     def _sample(self, painting: Painting) -> fo.Sample:
-        job, key = painting.job, self._run.key
-        stem = f"{job.job_id}-{key}"
+        job, stem = painting.job, self._stem(painting.job)
         height, width = painting.image.shape[:2]
         try:
             values = self._labels(painting, self._classes, self._folder, stem)
@@ -174,5 +183,5 @@ class _Writer:
         metadata = fo.ImageMetadata(
             size_bytes=path.stat().st_size, mime_type="image/png", width=width, height=height, num_channels=3
         )
-        own = job_fields(job, key, conditions=painting.conditions, source_id=self._source_ids.get(job.job_id))
+        own = job_fields(job, self._run.key, conditions=painting.conditions, source_id=self._source_ids.get(job.job_id))
         return fo.Sample(filepath=str(path), metadata=metadata, **own, **values)

@@ -107,14 +107,15 @@ class PaintingSession:
 
         Raises:
             ModelError: the model cannot be traced, or one image is too much for the memory.
-            DatasetError: as ``prepare``, or someone else added one of the jobs meanwhile.
+            DatasetError: as ``prepare``; or another process paints the same at this moment, or added one of the jobs
+                meanwhile.
         """
         from diffucurate.plugin.generation.init_labels import InitLabels
 
         recipe = self.recipe
         classes = prepare(dataset, recipe, jobs, kept_classes)
         reader = None if recipe.source is None else self.reader
-        with runs.recorded(dataset, verb, settings, key=runs.unfinished(dataset, verb, settings)) as run:
+        with runs.continued(dataset, verb, settings) as run:
             run.facts |= facts
             for sample_id, reason in (failed or {}).items():
                 note_failure(run, sample_id, reason)

@@ -5,6 +5,8 @@ The run's key is stored with every sample it made and in the names of its files.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from typing import Any
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
+from diffucurate.plugin.store.lease import held
 
 #: Packages whose versions can change an image or a label.
 PACKAGES = ("diffucurate", "fiftyone", "torch", "diffusers", "transformers", "ultralytics", "numpy", "opencv-python")
@@ -122,8 +125,25 @@ def recorded(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any], *, key
         dataset.update_run_config(run.key, config)
 
 
+@contextmanager
+def continued(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any]) -> Iterator[Run]:
+    """``recorded`` for work that goes on where an earlier run with the same settings was stopped or killed.
+
+    Raises:
+        DatasetError: that run is living: another process does the same work at this moment.
+    """
+    # A part of a recipe's images is made of the same images as the whole.
+    same = {name: value for name, value in settings.items() if name != "limit"}
+    work = hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    with (
+        held(dataset, f"{verb}-{work}", "makes these images"),
+        recorded(dataset, verb, settings, key=unfinished(dataset, verb, settings)) as run,
+    ):
+        yield run
+
+
 def unfinished(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any]) -> str | None:
-    """The key of the latest run of ``verb`` with these settings that was stopped or killed."""
+    """The key of the latest run of ``verb`` with these settings that was stopped or killed, or is living still."""
     keys = dataset.list_runs(method=method(verb), settings=dict(settings))
     # File names carry the key, and those of an imported dataset can be any text.
     open_runs = [key for key in keys if key.isidentifier() and dataset.get_run_info(key).config.status != DONE]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,44 @@ def test_images_that_someone_else_adds_meanwhile_are_not_doubled(content):
         generate(content, batch_size=4, progress=add_meanwhile)
     dataset = fo.load_dataset(content["dataset"])
     assert len(dataset) == len(set(dataset.values("job_id")))
+    # The one that came second leaves no files.
+    assert set(media_files(dataset)) == named_files(dataset) - {Path("/theirs.png")}
+
+
+def test_a_run_that_lives_is_not_taken_over(content):
+    """A second process finds the first one's run under way: it says so at once, and writes nothing."""
+    second: list[str] = []
+
+    def start_again(report: Any) -> None:
+        if report.done == 2 and not second:
+            for more in ({}, {"count": 7}):  # a part of the same images is the same work
+                with pytest.raises(DatasetError, match=r"process \d+ on .* makes these images in dataset") as raised:
+                    generate(content, batch_size=2, **more)
+                second.append(str(raised.value))
+
+    dataset = generate(content, batch_size=2, progress=start_again)
+    assert len(second) == 2 and f"process {os.getpid()} " in second[0]
+    assert_complete(dataset, 8)
+    assert [dataset.get_run_info(key).config.status for key in dataset.list_runs()] == ["done"]
+
+
+def test_files_of_images_that_cannot_be_stored_are_removed(content, monkeypatch):
+    """As where the disk is full after some of a batch's files."""
+    from diffucurate.plugin.generation import paint_and_store
+
+    write_png, written = paint_and_store.write_png, []
+
+    def full(path, pixels):
+        written.append(path)
+        if len(written) == 3:
+            raise OSError(28, "No space left on device", str(path))
+        return write_png(path, pixels)
+
+    monkeypatch.setattr(paint_and_store, "write_png", full)
+    with pytest.raises((OSError, DatasetError), match="No space left"):
+        generate(content)
+    dataset = fo.load_dataset(content["dataset"])
+    assert len(written) == 3 and len(dataset) == 0 and media_files(dataset) == []
 
 
 @pytest.mark.slow
