@@ -158,5 +158,7 @@ def _json(path: str, field: str) -> Any:
     except json.JSONDecodeError as error:
         at = f"line {error.lineno}, column {error.colno}"
         raise RecipeError(field, path, f"at {at} this is not valid JSON ({error.msg.lower()}); mend it") from None
+    except ValueError:  # which Python raises for whole numbers of thousands of digits
+        raise RecipeError(field, path, "it holds a number of too many digits; quote it") from None
     except RecursionError:
         raise RecipeError(field, path, "brackets are nested too deeply; this is no file of captions") from None

@@ -24,6 +24,10 @@ def replacing_file(path: Path) -> Iterator[Path]:
     try:
         yield part
         os.replace(part, path)
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # as of a full disk, which names no file
     finally:
         part.unlink(missing_ok=True)
 

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from diffucurate.generator.files.image_files import opened_image
+
 #: Width and height of the resized image, in pixels.
 SIZE = 16
 
@@ -27,10 +29,10 @@ def thumbnail(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     colours, from 0 (equal) to 1 (black and white).
 
     Raises:
-        OSError: the file is missing or not an image.
+        OSError: the file is missing, not an image, or has too many pixels.
     """
     try:
-        with Image.open(path) as image:
+        with opened_image(path) as image:
             image.draft("RGB", (4 * SIZE, 4 * SIZE))  # spares JPEGs the full decoding
             upright = ImageOps.exif_transpose(image)
             tiny = upright.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BOX)

@@ -96,9 +96,9 @@ class Job:
         return cls(**{**kept, **own, "model_options": options, "source": source, "caption": caption})
 
 
-def jobs(recipe: Recipe) -> list[Job]:
+def jobs(recipe: Recipe, count: int | None = None) -> list[Job]:
     """All jobs of a recipe, or its balanced sample of them: templates, then attributes, then seeds, as it lists them;
-    of captions, these in their order, then seeds.
+    of captions, these in their order, then seeds. With ``count`` the first so many, without making the others.
 
     A prompt that several templates or values lead to is made once per seed. Of a recipe with init
     images there are none: ``choices`` says what is painted from each.
@@ -108,7 +108,8 @@ def jobs(recipe: Recipe) -> list[Job]:
     """
     if recipe.strengths:
         return []
-    return [job_of(recipe, choice, choice.size) for choice in choices(recipe) if choice.size is not None]
+    sized = ((choice, choice.size) for choice in choices(recipe) if choice.size is not None)
+    return [job_of(recipe, choice, size) for choice, size in islice(sized, count)]
 
 
 class Choice(NamedTuple):

@@ -99,12 +99,36 @@ def check_size(pipe: Any, size: tuple[int, int]) -> None:
     """See that a pipeline can make images of ``size`` (width, height).
 
     Raises:
-        RecipeError: with the nearest size that it can make.
+        RecipeError: with the nearest size that it can make; or the memory of a CPU is too small for one image, where
+            the system would end the process instead of telling it.
     """
     unit = _unit(pipe)
     if any(side <= 0 or side % unit for side in size):
         nearest = [max(unit, round(side / unit) * unit) for side in size]
         raise RecipeError("size", list(size), f"this model needs multiples of {unit}; the nearest size is {nearest}")
+    needed, free = _decoding_memory(pipe, size), _free_on_cpu(pipe)
+    if free is not None and needed > free:
+        remedy = (
+            f"one image takes about {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} are free; make it smaller"
+        )
+        raise RecipeError("size", list(size), remedy)
+
+
+def _decoding_memory(pipe: Any, size: tuple[int, int]) -> int:
+    """About how many bytes it takes to decode an image: three maps of features at full size are there at once."""
+    widths = getattr(pipe.vae.config, "block_out_channels", None) or [128]
+    return int(3 * widths[0] * size[0] * size[1] * next(pipe.vae.parameters()).element_size())
+
+
+def _free_on_cpu(pipe: Any) -> int | None:
+    """The bytes that a pipeline on a CPU can still have; None where unknown, and on devices that raise errors."""
+    if pipe.device.type != "cpu":
+        return None
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
 def native_size(pipe: Any) -> tuple[int, int]:

@@ -7,13 +7,15 @@ classes. Knows nothing of classes.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, zeros_like
 
 from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.models.hub import first_line
+from diffucurate.generator.text.weighted_prompts import weights_problem
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,14 @@ def weighted(pipe: Any, prompts: Sequence[str], negative_prompts: Sequence[str])
 
     Raises:
         ModelError: Compel is not installed.
-        RecipeError: a pipeline with other text encoders than those of Stable Diffusion 1.x, 2.x and XL.
+        RecipeError: a pipeline with other text encoders than those of Stable Diffusion 1.x, 2.x and XL, or a prompt
+            that cannot be read.
     """
+    check_weights([*prompts, *negative_prompts])
     if importlib.util.find_spec("compel") is None:
         raise ModelError("weights in prompts need Compel: pip install 'diffucurate[prompts]'")
-    from compel import BaseTextualInversionManager, CompelForSD, CompelForSDXL
+    from compel import BaseTextualInversionManager, CompelForSD, CompelForSDXL, PromptParser
+    from pyparsing import ParseBaseException
 
     class Words(BaseTextualInversionManager):
         """Learned words of several vectors. Compel's own way decodes and encodes again, which not all ids survive."""
@@ -52,13 +57,35 @@ def weighted(pipe: Any, prompts: Sequence[str], negative_prompts: Sequence[str])
         raise RecipeError("prompt_weights", True, remedy)
     two = getattr(pipe, "text_encoder_2", None) is not None
     encoder = (CompelForSDXL if two else CompelForSD)(pipe, Words())
-    encoded = encoder(list(prompts), negative_prompt=list(negative_prompts))
+    try:
+        encoded = encoder(list(prompts), negative_prompt=list(negative_prompts))
+    except (ParseBaseException, PromptParser.ParsingException) as error:
+        raise RecipeError("prompt_weights", prompts[0], f"it cannot be read ({first_line(error)})") from error
     arguments = {"prompt_embeds": encoded.embeds, "negative_prompt_embeds": encoded.negative_embeds}
     if two:
         arguments["pooled_prompt_embeds"] = encoded.pooled_embeds
         arguments["negative_pooled_prompt_embeds"] = encoded.negative_pooled_embeds
+    if guided_by_nothing(pipe, negative_prompts):
+        arguments |= {name: zeros_like(arguments[name]) for name in arguments if name.startswith("negative")}
     names = ("main_positive", "style_positive") if two else ("main_positive",)
     return Weighted(arguments, [[ids.flatten().tolist() for ids in encoded.tokenization_info[name]] for name in names])
+
+
+def guided_by_nothing(pipe: Any, negative_prompts: Sequence[str]) -> bool:
+    """Whether a pipeline is guided by zeros in the place of empty negative prompts, as Stable Diffusion XL says of
+    itself; others are guided by an encoded empty text."""
+    return bool(getattr(pipe.config, "force_zeros_for_empty_prompt", False)) and not any(negative_prompts)
+
+
+def check_weights(prompts: Iterable[str]) -> None:
+    """See that the weights of prompts can be read.
+
+    Raises:
+        RecipeError: with the first prompt that has wrong ones.
+    """
+    for prompt in dict.fromkeys(prompts):
+        if problem := weights_problem(prompt):
+            raise RecipeError("prompt_weights", prompt, problem)
 
 
 def _vectors(tokenizer: Any, token_id: int) -> list[int]:

@@ -27,7 +27,7 @@ from diffucurate.generator.errors import ImageError, ModelError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models.adapters import adapted
 from diffucurate.generator.models.load import check_size, default_batch, load_pipeline
-from diffucurate.generator.models.prompt_weights import weighted
+from diffucurate.generator.models.prompt_weights import guided_by_nothing, weighted
 from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.generator.painting.img2img import for_task, init_image_arguments
 from diffucurate.generator.painting.init_images import InitPixels
@@ -47,7 +47,8 @@ class Painting:
     ``image`` is (H, W, 3) uint8 RGB. ``heatmaps`` are the raw class maps, (h, w) float32 >= 0 at the trace's own
     size, for the classes the prompt mentions. ``seconds`` is the image's share of the time its batch took;
     under the same ``conditions`` the image comes out the same to the bit. ``region`` is (H, W) bool, the part of
-    the init image that was repainted; None for the whole image.
+    the init image that was repainted; None for the whole image. One that the model's safety checker has
+    ``blacked_out`` is no image of the job; ``paint`` returns none.
     """
 
     job: Job
@@ -56,6 +57,7 @@ class Painting:
     seconds: float
     conditions: Conditions
     region: NDArray[np.bool_] | None = None
+    blacked_out: bool = False
 
 
 def paint(
@@ -78,7 +80,8 @@ def paint(
         pipe: paints all of them, whatever model they name; by default each job's model is loaded.
         adapted_to: the options that ``pipe`` has already, by ``adapted``; jobs with these options leave it as it is.
         init_images: returns the init image, of any size, of a job that has one; called when the job is painted.
-        on_failure: called for a job whose init image cannot be read, which is then left out; by default that ends all.
+        on_failure: called for a job whose init image cannot be read, or whose image the model's safety checker blacked
+            out; it is then left out. By default that ends all.
         batch_size: images at once; by default what usually fits the device. Halved when memory runs out.
         device: for models that are loaded here; see ``load_pipeline``.
         settings: of the trace; by default what suits the model (``attention.families.presets``), but that for jobs with
@@ -121,14 +124,23 @@ def paint(
                     continue
                 waiting = waiting[len(turn) :]
                 meter.advance(len(turn))
-                yield from _seen_again(painter, paintings) if look_again and paintings else paintings
+                shown = []
+                for painting in paintings:
+                    if not painting.blacked_out:
+                        shown.append(painting)
+                    elif on_failure is None:
+                        raise _blacked_out(painting.job)
+                    else:
+                        on_failure(painting.job, _blacked_out(painting.job))
+                yield from _seen_again(painter, shown) if look_again and shown else shown
 
 
 def together(job: Job) -> Hashable:
     """What jobs must have in common to be painted at once."""
     strength = None if job.source is None else job.source.strength
     apart = job.class_prompt is not None
-    return job.model, job.task, job.model_options, job.size, job.steps, job.guidance, strength, apart
+    against = bool(job.negative_prompt)  # without one, Stable Diffusion XL is guided in another way
+    return job.model, job.task, job.model_options, job.size, job.steps, job.guidance, strength, apart, against
 
 
 _PaintableJob = tuple[Job, InitPixels | None]
@@ -204,12 +216,13 @@ def _paint_batch(
         seconds = (time.monotonic() - started) / len(batch)
         images = (result.images * 255).round().astype(np.uint8)
         conditions = Conditions(str(pipe.device), len(batch), torch.get_num_threads())
-        _report(batch, trace, result)
+        _report(batch, trace)
+        flags = getattr(result, "nsfw_content_detected", None) or [False] * len(batch)
         return [
-            Painting(job, image, maps, seconds, conditions)
+            Painting(job, image, maps, seconds, conditions, blacked_out=bool(flag))
             if init_image is None
-            else Painting(job, init_image.kept_in(image), maps, seconds, conditions, init_image.mask)
-            for (job, init_image), image, maps in zip(paintable, images, heatmaps, strict=True)
+            else Painting(job, init_image.kept_in(image), maps, seconds, conditions, init_image.mask, bool(flag))
+            for (job, init_image), image, maps, flag in zip(paintable, images, heatmaps, flags, strict=True)
         ]
     # Only here, the error with its frames and their tensors forgotten, can their memory be freed.
     gc.collect()
@@ -240,7 +253,7 @@ def _prompts(pipe: Any, batch: Sequence[Job]) -> tuple[dict[str, Any], list[list
     if batch[0].model_options.prompt_weights:
         encoded = weighted(pipe, prompts, negative)
         return {**encoded.arguments}, encoded.ids
-    return {"prompt": prompts, "negative_prompt": negative}, None
+    return {"prompt": prompts, "negative_prompt": None if guided_by_nothing(pipe, negative) else negative}, None
 
 
 def _trace(
@@ -275,7 +288,13 @@ def out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "DefaultCPUAllocator" in text
 
 
-def _report(batch: Sequence[Job], trace: AttentionTrace, result: Any) -> None:
+def _blacked_out(job: Job) -> ImageError:
+    return ImageError(
+        f"job {job.job_id} (seed {job.seed}): the model's safety checker blacked the image out; use another seed"
+    )
+
+
+def _report(batch: Sequence[Job], trace: AttentionTrace) -> None:
     for job, missing in zip(batch, trace.absent(), strict=True):
         if absent := [label for label in missing if label in job.phrases]:  # other jobs' class prompts name others
             logger.warning(
@@ -284,9 +303,6 @@ def _report(batch: Sequence[Job], trace: AttentionTrace, result: Any) -> None:
                 job.job_id,
                 ", ".join(absent),
             )
-    for job, flagged in zip(batch, getattr(result, "nsfw_content_detected", None) or [], strict=False):
-        if flagged:
-            logger.warning("job %s: the model's safety checker blacked the image out", job.job_id)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ RESERVED_ATTRIBUTES = frozenset({
     "set_field", "to_dict", "to_json", "to_mongo", "validate",
 })  # fmt: skip
 _ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_HALF = re.compile("[\ud800-\udfff]")
 _DATASET = re.compile(r"[\w+ .\-]+")
 # Prompts searched for a mention of a class; where there are more, a class counts as mentioned.
 _PROMPTS_SEARCHED = 2_000
@@ -40,6 +41,20 @@ def refuse_repeats(field: str, values: Sequence[Any]) -> None:
     for value, times in Counter(values).items():
         if times > 1:
             raise RecipeError(field, value, f"it is listed {times} times; list it once")
+
+
+def check_texts(content: Any) -> None:
+    """No text anywhere may hold half of a character: neither a database nor a file takes one."""
+    waiting: list[tuple[str, Any]] = [("", content)]
+    while waiting:
+        field, value = waiting.pop()
+        if isinstance(value, str) and not value.isascii() and _HALF.search(value):
+            raise RecipeError(field or "recipe", value, "it holds half of a character (a surrogate); write it whole")
+        if isinstance(value, Mapping):
+            waiting += [(f"{field}.{name}".lstrip("."), item) for name, item in value.items()]
+            waiting += [(field, name) for name in value]
+        elif isinstance(value, list | tuple):
+            waiting += [(f"{field}[{index}]", item) for index, item in enumerate(value)]
 
 
 def check_dataset(name: str) -> None:
@@ -177,8 +192,12 @@ def check_mentions(classes: Lists, templates: Sequence[str], attributes: Lists) 
 
 def _related(words: set[str], families: Sequence[frozenset[str]]) -> set[str]:
     """All words that can decide whether one of ``words`` counts: a longer phrase may claim it, and so on."""
-    grown = words.union(*(family for family in families if not family.isdisjoint(words)))
-    return words if grown == words else _related(grown, families)
+    grown = words
+    while True:
+        before = grown
+        grown = before.union(*(family for family in families if not family.isdisjoint(before)))
+        if grown == before:
+            return grown
 
 
 def _deciding_prompts(

@@ -197,6 +197,7 @@ class Recipe(StrictSettings):
     @model_validator(mode="before")
     @classmethod
     def _with_defaults(cls, data: Any) -> Any:
+        checks.check_texts(data)
         return with_caption_defaults(with_init_defaults(data))
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ from diffucurate.generator.errors import DiffucurateError
 from diffucurate.operators.runtime.dialogs import dialog
 from diffucurate.operators.runtime.streaming import Abandoned, delegated_progress, streamed
 from diffucurate.plugin.appearance.scheme import colours_in_app
+from diffucurate.plugin.environment.machine_problems import machine_problem
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -138,7 +139,7 @@ class LibraryOperator(foo.Operator):
             yield from _ended_early(ctx, ctx.dataset_name, types.Error(label=NOT_DONE, description=str(error)))
         except Exception as error:
             logger.exception("%s failed", self.uri)
-            words = f"{type(error).__name__}: {error}. The server's log says more."
+            words = machine_problem(error) or f"{type(error).__name__}: {error}. The server's log says more."
             yield from _ended_early(ctx, ctx.dataset_name, types.Error(label=NOT_DONE, description=words))
         else:
             yield from self.finish(ctx, outcome)

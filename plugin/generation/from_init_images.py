@@ -12,7 +12,7 @@ from diffucurate.plugin.generation.init_plan import InitPlan, plan_init_images, 
 from diffucurate.plugin.generation.init_sources import own_labels
 from diffucurate.plugin.generation.paint_and_store import job_ids
 from diffucurate.plugin.generation.painting_session import painting_session
-from diffucurate.plugin.generation.prepare import open_dataset, run_settings
+from diffucurate.plugin.generation.prepare import opened, run_settings
 from diffucurate.plugin.store.label_fields import label_field, labels_of
 from diffucurate.plugin.store.samples import dataset_of
 
@@ -42,19 +42,19 @@ def generate_from(
                 announce(progress, f"left out {reason}")
             return existing
         kept_classes = _kept_classes(recipe)
-        dataset = open_dataset(existing, recipe.dataset)
-        session.paint(
-            dataset,
-            todo,
-            verb="generate",
-            settings=run_settings(recipe, count),
-            facts={"asked": len(plan.jobs)},
-            batch_size=batch_size,
-            source_ids=plan.source_ids,
-            failed=plan.failed,
-            kept_classes=kept_classes,
-            progress=progress,
-        )
+        with opened(existing, recipe.dataset) as dataset:
+            session.paint(
+                dataset,
+                todo,
+                verb="generate",
+                settings=run_settings(recipe, count),
+                facts={"asked": len(plan.jobs)},
+                batch_size=batch_size,
+                source_ids=plan.source_ids,
+                failed=plan.failed,
+                kept_classes=kept_classes,
+                progress=progress,
+            )
     return dataset
 
 

@@ -20,7 +20,7 @@ from diffucurate.plugin.generation.init_folder import with_dataset
 from diffucurate.plugin.generation.load_recipes import read_recipes
 from diffucurate.plugin.generation.paint_and_store import job_ids
 from diffucurate.plugin.generation.painting_session import painting_session
-from diffucurate.plugin.generation.prepare import open_dataset, run_settings
+from diffucurate.plugin.generation.prepare import opened, run_settings
 from diffucurate.plugin.generation.target import find_target
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _generate(
 
         recipe = with_dataset(recipe)
         return generate_from(recipe, existing, count=count, batch_size=batch_size, device=device, progress=progress)
-    jobs = jobs_of(recipe)[:count]
+    jobs = jobs_of(recipe, count)
     painted = set() if existing is None else job_ids(existing)
     todo = [job for job in jobs if job.job_id not in painted]
     if existing is not None and not todo:
@@ -163,14 +163,14 @@ def _generate(
         todo, facts = drop_too_long(recipe, todo, len(jobs), session.pipe, progress)
         if existing is not None and not todo:  # only captions that are too long
             return existing
-        dataset = open_dataset(existing, recipe.dataset)
-        session.paint(
-            dataset,
-            todo,
-            verb="generate",
-            settings=run_settings(recipe, count),
-            facts={"asked": len(jobs), **facts},
-            batch_size=batch_size,
-            progress=progress,
-        )
+        with opened(existing, recipe.dataset) as dataset:
+            session.paint(
+                dataset,
+                todo,
+                verb="generate",
+                settings=run_settings(recipe, count),
+                facts={"asked": len(jobs), **facts},
+                batch_size=batch_size,
+                progress=progress,
+            )
     return dataset

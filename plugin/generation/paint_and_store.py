@@ -72,8 +72,9 @@ def paint_into(
         classes: all of the dataset's with their phrases, in the order of their ids.
         batch_size: images painted at once; by default what the device usually holds.
         source_ids: job id -> the sample of which that job is a variation.
-        init_images: returns the init image of a job. A job whose init image cannot be read is left out: the log names
-            it, and so do the run's facts, by the sample, in ``failed``.
+        init_images: returns the init image of a job. A job whose init image cannot be read, or whose image the model's
+            safety checker blacked out, is left out: the log names it, and so do the run's facts in ``failed``, by the
+            sample of the init image or the job's id.
         labels: makes a painting's labels, from its attention alone by default.
         look_again: as for ``paint``.
         progress: called after each batch.
@@ -90,9 +91,8 @@ def paint_into(
     writer = _Writer(dataset, classes, run, at_once, source_ids or {}, labels or attention_fields)
 
     def left_out(job: Job, error: ImageError) -> None:
-        note_failure(run, "" if job.source is None else job.source.sample_id, str(error))
+        note_failure(run, job.job_id if job.source is None else job.source.sample_id, str(error))
 
-    on_failure = None if init_images is None else left_out
     paintings = paint(
         jobs,
         pipe=pipe,
@@ -101,7 +101,7 @@ def paint_into(
         look_again=look_again,
         on_batch=progress,
         init_images=init_images,
-        on_failure=on_failure,
+        on_failure=left_out,
     )
     with closing(paintings):
         try:

@@ -106,13 +106,17 @@ class PaintingSession:
             progress: called after each batch.
 
         Raises:
+            RecipeError: the weights of a prompt cannot be read.
             ModelError: the model cannot be traced, or one image is too much for the memory.
             DatasetError: as ``prepare``; or another process paints the same at this moment, or added one of the jobs
                 meanwhile.
         """
+        from diffucurate.generator.models.prompt_weights import check_weights
         from diffucurate.plugin.generation.init_labels import InitLabels
 
         recipe = self.recipe
+        if recipe.prompt_weights:
+            check_weights(text for job in jobs for text in (job.prompt, job.negative_prompt))
         classes = prepare(dataset, recipe, jobs, kept_classes)
         reader = None if recipe.source is None else self.reader
         with runs.continued(dataset, verb, settings) as run:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
@@ -10,7 +11,7 @@ import fiftyone as fo
 from diffucurate.plugin.appearance.scheme import apply_default_appearance
 from diffucurate.plugin.fiftyone_private import set_info
 from diffucurate.plugin.generation.init_sources import label_sources
-from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store import field_names, lease
 from diffucurate.plugin.store.classes import Phrases, extend_classes
 from diffucurate.plugin.store.schema import (
     declare_caption_fields,
@@ -41,6 +42,18 @@ def open_dataset(existing: fo.Dataset | None, name: str) -> fo.Dataset:
     dataset.save()
     set_info(dataset, field_names.INFO, {"generated": True})
     return dataset
+
+
+@contextmanager
+def opened(existing: fo.Dataset | None, name: str) -> Iterator[fo.Dataset]:
+    """A block with ``open_dataset``; where it ends in an error, a new dataset that is still empty is deleted again."""
+    dataset = open_dataset(existing, name)
+    try:
+        yield dataset
+    except BaseException:
+        if existing is None and fo.dataset_exists(name) and not len(dataset) and not lease.is_held(dataset):
+            fo.delete_dataset(name)
+        raise
 
 
 def prepare(dataset: fo.Dataset, recipe: Recipe, jobs: Sequence[Job], kept_classes: Sequence[str] = ()) -> Phrases:

@@ -11,12 +11,13 @@ import os
 import platform
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any
 
 import fiftyone as fo
-from pymongo.errors import DuplicateKeyError, PyMongoError
+import pymongo
+from pymongo.errors import ConnectionFailure, DuplicateKeyError, PyMongoError
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.plugin.fiftyone_private import database, dataset_id
@@ -51,7 +52,14 @@ def held(dataset: fo.Dataset, work: str, doing: str) -> Iterator[None]:
     finally:
         ended.set()
         renewal.join()
-        _leases().delete_one({"_id": lease, "token": token})
+        with suppress(ConnectionFailure), pymongo.timeout(_RENEWAL):  # it ends by itself too
+            _leases().delete_one({"_id": lease, "token": token})
+
+
+def is_held(dataset: fo.Dataset) -> bool:
+    """Whether any process, this one included, does a piece of work on the dataset."""
+    held_ones = _leases().find({"_id": {"$regex": f"^{dataset_id(dataset)}/"}})
+    return any(not _is_gone(holder) for holder in held_ones)
 
 
 def _leases() -> Any:

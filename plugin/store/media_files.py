@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.files.atomic import write_bytes
+from diffucurate.generator.files.image_files import opened_image
 
 #: What the file of class maps calls the model that made them.
 _MODEL = "model"
@@ -43,10 +44,10 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     It is turned as its EXIF data say, what is transparent is white, and more than 8 bits are scaled down to 8.
 
     Raises:
-        OSError: the file is missing or not an image.
+        OSError: the file is missing, not an image, or has too many pixels (``generator.files.image_files``).
     """
     try:
-        with Image.open(path) as image:
+        with opened_image(path) as image:
             return _rgb(ImageOps.exif_transpose(image))
     except OSError:
         raise

@@ -32,6 +32,8 @@ def media_root() -> Path:
 def media_folder(dataset: fo.Dataset) -> Path:
     """The dataset's own media folder, made at its first use.
 
+    The first that was chosen stays the dataset's, unless it cannot be written to and no sample names a file in it.
+
     By default ``diffucurate/<dataset>`` below FiftyOne's default dataset folder, with a number where another dataset
     has that one. The name's slug is used, so no name leads out of it.
 
@@ -40,9 +42,9 @@ def media_folder(dataset: fo.Dataset) -> Path:
     """
     known = kept(dataset, MEDIA_FOLDER)
     try:
-        if known is None:
+        if known is None or (not _usable(Path(known)) and named_below(Path(known)) is None):
             folder = _new_folder(slug(dataset.name))
-            if keep(dataset, MEDIA_FOLDER, str(folder), instead_of=None):
+            if keep(dataset, MEDIA_FOLDER, str(folder), instead_of=known):
                 set_info(dataset, INFO, {MEDIA_FOLDER: str(folder)})
                 return folder
             folder.rmdir()  # another process was first
@@ -59,6 +61,15 @@ def media_folder(dataset: fo.Dataset) -> Path:
 def media_folders() -> list[Path]:
     """The media folders of all datasets that there are."""
     return sorted(Path(folder) for folder in all_kept(MEDIA_FOLDER))
+
+
+def _usable(folder: Path) -> bool:
+    """Whether files can be written to a folder: one that nobody can, and no sample needs, is chosen anew."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def is_inside(path: str | os.PathLike[str], folder: Path) -> bool:

@@ -9,13 +9,15 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
 import fiftyone as fo
+import pymongo
+from pymongo.errors import ConnectionFailure
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.plugin.store.lease import held
@@ -24,6 +26,9 @@ from diffucurate.plugin.store.lease import held
 PACKAGES = ("diffucurate", "fiftyone", "torch", "diffusers", "transformers", "ultralytics", "numpy", "opencv-python")
 
 RUNNING, DONE, STOPPED = "running", "done", "stopped"
+
+#: Seconds for which the end of a run may wait for the database.
+_LAST_WAIT = 10
 
 
 def method(verb: str) -> str:
@@ -121,8 +126,10 @@ def recorded(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any], *, key
         yield run
         status = DONE
     finally:
-        config.status, config.ended, config.facts = status, _now(), run.facts
-        dataset.update_run_config(run.key, config)
+        # The driver waits long for a server that is gone; that has been waited for already where it ended the run.
+        with suppress(ConnectionFailure) if status == STOPPED else nullcontext(), pymongo.timeout(_LAST_WAIT):
+            config.status, config.ended, config.facts = status, _now(), run.facts
+            dataset.update_run_config(run.key, config)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,20 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_a_list_in_a_recipe() -> None:
     assert captions_of(["a car", {"caption": "b", "id": "z"}]) == [Caption("a car", "1"), Caption("b", "z")]
+
+
+def test_pipes_and_devices_are_no_captions(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "captions.json")
+    os.mkfifo(tmp_path / "captions.txt")
+    for path in (str(tmp_path / "captions.json"), str(tmp_path / "captions.txt"), "/dev/zero"):
+        with pytest.raises(RecipeError, match="this is a pipe or a device"):
+            read_captions(path)
+
+
+def test_numbers_of_thousands_of_digits_and_deep_brackets_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "captions.json"
+    for text, said in (("[" + "9" * 5000 + "]", "too many digits"), ("[" * 100_000, "nested too deeply")):
+        path.write_text(text)
+        with pytest.raises(RecipeError, match=said) as raised:
+            read_captions(str(path))
+        assert len(str(raised.value)) < 400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 import sys
@@ -82,3 +83,13 @@ def test_a_kill_halfway_leaves_the_old_file_and_the_next_write_succeeds(tmp_path
     assert path.read_bytes() == b"old" and len(names(tmp_path)) == 2, "it did write half of a file"
     assert write_bytes(path, b"new").read_bytes() == b"new"
     assert names(tmp_path) == ["a.bin"], "half of a file is left"
+
+
+def test_an_error_that_names_no_file_is_given_its_path(tmp_path: Path) -> None:
+    """A full disk is told by the write, which knows no path."""
+    with (
+        pytest.raises(OSError, match=r"No space left on device: '.*b\.bin'") as raised,
+        replacing_file(tmp_path / "b.bin"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert raised.value.errno == errno.ENOSPC and list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections import Counter
 from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
@@ -255,3 +256,18 @@ def test_choices_picture_by_picture_and_evenly_of_a_sample() -> None:
     some = list(choices(recipe(**pictures, sample={"count": 12}), 3))
     assert [choice.init_image for choice in some] == [0] * 4 + [1] * 4 + [2] * 4
     assert len({(choice.prompt, choice.seed, choice.init_image) for choice in some}) == 12
+
+
+def test_the_first_of_a_million_jobs_are_made_alone() -> None:
+    """``--limit 3`` of a recipe of a million prompts waits for none of the others."""
+    values = {name: [f"{name}{index}" for index in range(100)] for name in ("a", "b", "c")}
+    content = {"dataset": "x", "classes": {"car": ["car"]}, "templates": ["{a} {b} {c} car"], "attributes": values}
+    recipe = Recipe.from_mapping(content)
+    tracemalloc.start()
+    started = time.monotonic()
+    first = jobs(recipe, 3)
+    assert time.monotonic() - started < 2 and tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+    assert [job.prompt for job in first] == [f"a0 b0 c{index} car" for index in range(3)]
+    small = Recipe.from_mapping({**content, "attributes": {name: each[:3] for name, each in values.items()}})
+    assert jobs(small, 7) == jobs(small)[:7] and jobs(small, 99) == jobs(small)

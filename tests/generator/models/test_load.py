@@ -130,3 +130,19 @@ def test_default_batch_shrinks_with_the_size(pipe: Any) -> None:
 
 def test_kept_is_bounded() -> None:
     assert load.KEPT == 2
+
+
+def test_a_size_beyond_the_memory_is_said_before_it_is_tried(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a CPU's memory the system tells nobody: it ends the process."""
+    monkeypatch.setattr(load, "_free_on_cpu", lambda pipe: 6 * 2**30)
+    check_size(pipe, (1024, 1024))
+    width = pipe.vae.config.block_out_channels[0]
+    assert load._decoding_memory(pipe, (64, 32)) == 3 * width * 64 * 32 * 4
+    monkeypatch.setattr(load, "_free_on_cpu", lambda pipe: 3 * width * 4096 * 4096 * 4 - 1)
+    with pytest.raises(
+        RecipeError, match=r"size: \[4096, 4096\] - one image takes about .* GiB of memory, .* are free"
+    ):
+        check_size(pipe, (4096, 4096))
+    monkeypatch.undo()
+    free = load._free_on_cpu(pipe)
+    assert free is None or 2**20 < free < 2**50

@@ -92,3 +92,58 @@ def test_a_learned_word_of_several_vectors(make_pipe: Any, tmp_path: Path) -> No
 def test_other_text_encoders_are_refused(tokenizer: Any) -> None:
     with pytest.raises(RecipeError, match=r"prompt_weights: .*words cannot be weighted"):
         paintings(untrained_sd3(tokenizer), ["a car++"])
+
+
+def test_every_prompt_that_passes_is_parsed_within_a_bound(make_pipe: Any) -> None:
+    import time
+
+    from diffucurate.generator.text.weighted_prompts import MOST_NESTED, weights_problem
+
+    nested = "a " + "(red " * MOST_NESTED + "car" + ")1.1" * MOST_NESTED + " beside a bus"
+    pipe = make_pipe()
+    weighted(pipe, ["a car"], [""])
+    started = time.process_time()
+    assert weights_problem(nested) is None and weighted(pipe, [nested], [""]).ids
+    assert time.process_time() - started < 10
+
+
+@pytest.mark.parametrize("prompt", ["a ((car", "(" * 20 + "car" + ")" * 20, "a car.swap(bus)"])
+def test_what_would_take_forever_is_refused_at_once(make_pipe: Any, prompt: str) -> None:
+    for prompts, negative in (([prompt], ""), (["a car"], prompt)):
+        with pytest.raises(RecipeError, match="prompt_weights: "):
+            paintings(make_pipe(), prompts, negative=negative)
+
+
+@pytest.mark.parametrize("zeros", [True, False], ids=["zeros", "the encoded empty text"])
+def test_xl_without_a_negative_prompt_is_guided_as_its_config_says(tmp_path: Path, zeros: bool) -> None:
+    """The pipeline itself, called without a negative prompt, is the reference; weights change nothing about it."""
+    pipe = untrained_xl(*(untrained_tokenizer(tmp_path / name) for name in "ab"))
+    pipe.register_to_config(force_zeros_for_empty_prompt=zeros)
+    images = [
+        pipe(
+            prompt=["a red car"],
+            negative_prompt=negative,
+            width=128,
+            height=128,
+            num_inference_steps=2,
+            guidance_scale=4.0,
+            generator=[torch.Generator("cpu").manual_seed(5)],
+            output_type="np",
+        ).images
+        for negative in (None, [""])
+    ]
+    expected, encoded = ((image[0] * 255).round().astype(np.uint8) for image in images)
+    assert np.array_equal(expected, encoded) != zeros
+    for setup in (ModelOptions(), ModelOptions(prompt_weights=True)):
+        (painting,) = paintings(pipe, ["a red car"], setup)
+        assert np.array_equal(painting.image, expected) and list(painting.heatmaps) == ["car"]
+
+
+def test_prompts_with_and_without_a_negative_one_share_no_batch() -> None:
+    from diffucurate.generator.painting.painter import together
+
+    common = {"task": "txt2img", "prompt": "a", "phrases": {}, "attributes": {}, "seed": 1, "size": (8, 8), "steps": 1}
+    plain, fog, rain = (
+        together(Job.of(**common, guidance=2.0, model="m", negative_prompt=text)) for text in ("", "fog", "rain")
+    )
+    assert plain != fog == rain

@@ -225,3 +225,23 @@ def test_other_families(tokenizer: Any, family: str) -> None:
     assert paintings[0].heatmaps["car"].shape == ((16, 12) if family == "xl" else (8, 6))
     with pytest.raises(RecipeError, match=f"multiples of {8 if family == 'xl' else 16}"):
         list(paint([job("a car", size=(92, 92))], pipe=pipe))
+
+
+def test_images_that_a_safety_checker_blacks_out_are_no_paintings(make_pipe: Any) -> None:
+    from diffucurate.generator.errors import ImageError
+
+    pipe = make_pipe()
+    jobs = [job("a car", seed=seed) for seed in range(3)]
+
+    def black_out_the_second(image: Any, device: Any, dtype: Any) -> tuple[Any, list[bool]]:
+        image[1] = 0
+        return image, [False, True, False]
+
+    pipe.run_safety_checker = black_out_the_second
+    failed: list[tuple[Any, str]] = []
+    painted = list(paint(jobs, pipe=pipe, batch_size=3, on_failure=lambda job, error: failed.append((job, str(error)))))
+    assert [painting.job for painting in painted] == [jobs[0], jobs[2]]
+    ((which, reason),) = failed
+    assert which == jobs[1] and "safety checker blacked the image out" in reason and "seed 1" in reason
+    with pytest.raises(ImageError, match="blacked the image out"):
+        list(paint(jobs, pipe=pipe, batch_size=3))

@@ -383,3 +383,28 @@ def test_a_longer_phrase_of_another_class_may_claim_every_mention(sizes: list[st
         assert complaint(mapping).field == "classes.truck"
     else:
         assert Recipe.from_mapping(mapping).class_names == ("truck", "fire_truck")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"templates": ["a \ud83d car"]}, "templates[0]"),
+        ({"negative_prompt": "\udc00"}, "negative_prompt"),
+        ({"attributes": {"colour": ["red", "\ud800"]}}, "attributes.colour[1]"),
+        ({"classes": {"c\ud800": ["car"]}}, "classes"),
+        ({"\ud800": 1}, "recipe"),
+    ],
+)
+def test_halves_of_characters_are_refused(change, field):
+    """JSON can write them, and no database takes them."""
+    with pytest.raises(RecipeError, match="half of a character") as raised:
+        Recipe.from_mapping({"dataset": "x", "classes": {"car": ["car"]}, "templates": ["a car"], **change})
+    assert raised.value.field == field
+    str(raised.value).encode()
+
+
+def test_a_chain_of_many_phrases_is_followed():
+    """Each phrase shares a word with the next: as long as a chain of calls would be too deep."""
+    phrases = {"car": ["w0 car", *(f"w{index} w{index + 1}" for index in range(3_000))]}
+    recipe = {"dataset": "x", "classes": phrases, "templates": ["a {thing} w0 car"], "attributes": {"thing": ["w3000"]}}
+    assert Recipe.from_mapping(recipe).classes["car"][0] == "w0 car"

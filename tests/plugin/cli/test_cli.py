@@ -562,3 +562,10 @@ def test_img2img_and_inpaint(
     assert code == 1 and made["error"]["field"] == "strength" and "above 0" in err
     code, made, _ = command("img2img", dataset.name, "--prompt", "a car", "--size", "big")
     assert code == 1 and made["error"]["field"] == "size"
+
+
+def test_numbers_and_names_without_end_are_said_in_a_bounded_sentence(capfd: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["generate", "x.yml", "--count", "9" * 5000], ["label", "x" * 100_000, "--source", "yolov8"]):
+        assert run([*arguments, "--json"]) == 1
+        out, err = capfd.readouterr()
+        assert 0 < len(json.loads(out)["error"]["message"]) <= 1000 and len(err) < 3000 if out else len(err) < 3000

@@ -180,8 +180,9 @@ def test_a_run_that_lives_is_not_taken_over(content):
     assert [dataset.get_run_info(key).config.status for key in dataset.list_runs()] == ["done"]
 
 
-def test_files_of_images_that_cannot_be_stored_are_removed(content, monkeypatch):
-    """As where the disk is full after some of a batch's files."""
+def test_files_of_images_that_cannot_be_stored_are_removed(content, monkeypatch, tmp_path):
+    """As where the disk is full after some of a batch's files; nor does a new dataset stay that is empty."""
+    monkeypatch.setenv("DIFFUCURATE_MEDIA_DIR", str(tmp_path / "media"))
     from diffucurate.plugin.generation import paint_and_store
 
     write_png, written = paint_and_store.write_png, []
@@ -195,8 +196,24 @@ def test_files_of_images_that_cannot_be_stored_are_removed(content, monkeypatch)
     monkeypatch.setattr(paint_and_store, "write_png", full)
     with pytest.raises((OSError, DatasetError), match="No space left"):
         generate(content)
-    dataset = fo.load_dataset(content["dataset"])
-    assert len(written) == 3 and len(dataset) == 0 and media_files(dataset) == []
+    assert len(written) == 3 and not fo.dataset_exists(content["dataset"])
+    assert [path for path in (tmp_path / "media").rglob("*") if path.is_file()] == []
+    monkeypatch.setattr(paint_and_store, "write_png", write_png)
+    assert_complete(generate(content, count=1), 1)
+
+
+def test_a_dataset_that_was_there_stays_after_a_refused_run(content, monkeypatch):
+    from diffucurate.plugin.generation import painting_session
+
+    mine = fo.Dataset(content["dataset"])
+    monkeypatch.setattr(painting_session, "prepare", lambda *_: (_ for _ in ()).throw(DatasetError("no room")))
+    with pytest.raises(DatasetError, match="no room"):
+        generate(content)
+    assert fo.dataset_exists(mine.name)
+    mine.delete()
+    with pytest.raises(DatasetError, match="no room"):
+        generate(content)
+    assert not fo.dataset_exists(content["dataset"])
 
 
 @pytest.mark.slow

@@ -124,3 +124,24 @@ def test_only_files_inside_that_nobody_names_are_removed(cars: fo.Dataset, root:
     assert not free.exists()
     assert image.exists() and of_other.exists() and outside.exists()
     assert not is_inside(folder / "link" / "b", folder) and not is_inside(folder / "..", folder)
+
+
+def test_a_folder_that_nobody_can_write_to_is_not_remembered(
+    cars: fo.Dataset, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bytes(tmp_path / "file", b"")
+    monkeypatch.setenv("DIFFUCURATE_MEDIA_DIR", str(tmp_path / "file" / "below"))
+    with pytest.raises(DatasetError, match=r"the media folder '.*file.*' cannot be made: .*DIFFUCURATE_MEDIA_DIR"):
+        media_folder(cars)
+    monkeypatch.setenv("DIFFUCURATE_MEDIA_DIR", str(tmp_path / "disk"))
+    assert media_folder(cars) == tmp_path / "disk" / "own-cars"
+    shutil.rmtree(tmp_path / "disk")  # as where a disk was taken out
+    write_bytes(tmp_path / "disk", b"")
+    monkeypatch.setenv("DIFFUCURATE_MEDIA_DIR", str(root))
+    assert media_folder(cars) == root / "own-cars" == media_folder(cars)
+    cars.add_sample(fo.Sample(filepath=str(root / "own-cars" / "a.png")))
+    shutil.rmtree(root)
+    write_bytes(root, b"")
+    monkeypatch.setenv("DIFFUCURATE_MEDIA_DIR", str(tmp_path / "third"))
+    with pytest.raises(DatasetError, match="cannot be made"):  # where samples have files, they belong together
+        media_folder(cars)
