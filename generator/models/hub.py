@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from diffucurate.generator.errors import ModelError
+from diffucurate.generator.models.causes import hub_problem, local_problem
 from diffucurate.generator.models.names import Place
 
 #: What to do where huggingface.co cannot be reached.
@@ -48,7 +49,9 @@ def load_local_first(model: str, place: Place, load: Callable[[str, bool], _Load
             raise
         # diffusers, transformers, safetensors and the Hub client each have their own errors for what can go wrong here.
         except Exception as error:
-            reasons.append(f"{where} ({first_line(error)})")
+            if problem := hub_problem(place.name, error):
+                raise ModelError(problem) from error
+            reasons.append(f"{where} ({local_problem(error) or first_line(error)})")
     remedy = folder_help if place.kind == "folder" else OFFLINE_HELP
     raise ModelError(f"'{model}' could not be loaded; tried {' and '.join(reasons)}; {remedy}")
 

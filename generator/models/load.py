@@ -13,21 +13,20 @@ from collections.abc import Mapping
 from math import lcm
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import diffusers
 import torch
 import transformers
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from packaging.version import Version
-from safetensors import SafetensorError, safe_open
 from torch.nn import Module
 
 from diffucurate.generator.errors import ModelError, RecipeError
-from diffucurate.generator.models.hub import first_line, load_local_first
+from diffucurate.generator.models.hub import load_local_first
 from diffucurate.generator.models.model_folder import check_folder, check_index
 from diffucurate.generator.models.names import locate
+from diffucurate.generator.models.single_file import load_single_file
 from diffucurate.generator.models.whole_weights import check_no_empty_weights, load_whole
 
 #: Pipelines kept loaded, the least recently used going first.
@@ -185,19 +184,33 @@ def checked_device(device: str) -> str:
 def _load(model: str, dtype: torch.dtype) -> DiffusionPipeline:
     place = locate(model)
     if place.kind == "file":
-        return _from_file(Path(place.name), dtype)
+        return cast(DiffusionPipeline, load_single_file(Path(place.name), **{_DTYPE: dtype}))
 
     def from_pretrained(name: str, local_only: bool) -> DiffusionPipeline:
         if place.kind == "folder":
             parts = check_folder(model, Path(name))
         else:
             parts = check_index(model, DiffusionPipeline.load_config(name, local_files_only=local_only))
-        encoders = _text_encoders(model, name, parts, dtype, local_only)
-        pipe = DiffusionPipeline.from_pretrained(
-            name, use_safetensors=True, local_files_only=local_only, **encoders, **{_DTYPE: dtype}
-        )
-        check_no_empty_weights(model, pipe)
-        return pipe
+        first: Exception | None = None
+        for variant in ("fp16", None) if dtype.itemsize == 2 else (None, "fp16"):
+            try:
+                encoders = _text_encoders(model, name, parts, dtype, local_only, variant)
+                pipe = DiffusionPipeline.from_pretrained(
+                    name,
+                    use_safetensors=True,
+                    local_files_only=local_only,
+                    variant=variant,
+                    **encoders,
+                    **{_DTYPE: dtype},
+                )
+            except ModelError:
+                raise
+            except Exception as error:  # there may be the other variant only
+                first = first or error
+            else:
+                check_no_empty_weights(model, pipe)
+                return cast(DiffusionPipeline, pipe)
+        raise first or AssertionError("a variant was tried")
 
     remedy = "save a diffusers pipeline there with .safetensors weights"
     return load_local_first(model, place, from_pretrained, folder_help=remedy)
@@ -213,34 +226,26 @@ def _frozen(pipe: DiffusionPipeline) -> DiffusionPipeline:
 
 
 def _text_encoders(
-    model: str, name: str, parts: Mapping[str, tuple[str, str]], dtype: torch.dtype, local_only: bool
+    model: str,
+    name: str,
+    parts: Mapping[str, tuple[str, str]],
+    dtype: torch.dtype,
+    local_only: bool,
+    variant: str | None,
 ) -> dict[str, Any]:
     """The parts that are models of transformers, which fills in random weights for those that a file lacks."""
     encoders = {}
     for part, (library, kind) in parts.items():
         if library != "transformers" or not issubclass(getattr(transformers, kind), transformers.PreTrainedModel):
             continue
-        encoders[part] = load_whole(
-            getattr(transformers, kind), name, model, part=part, local_files_only=local_only, dtype=dtype
-        )
+        arguments: dict[str, Any] = {"part": part, "local_files_only": local_only, "dtype": dtype}
+        try:
+            encoders[part] = load_whole(getattr(transformers, kind), name, model, **arguments, variant=variant)
+        except OSError:
+            if variant is None:
+                raise
+            encoders[part] = load_whole(getattr(transformers, kind), name, model, **arguments)
     return encoders
-
-
-def _from_file(path: Path, dtype: torch.dtype) -> DiffusionPipeline:
-    try:
-        with safe_open(path, framework="pt") as file:
-            is_xl = any(key.startswith("conditioner.embedders.1.") for key in file.keys())  # noqa: SIM118 - not a dict
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"'{path}' is not a .safetensors file: {first_line(error)}") from error
-    kind = StableDiffusionXLPipeline if is_xl else StableDiffusionPipeline
-    try:
-        return kind.from_single_file(str(path), **{_DTYPE: dtype})
-    # The Hub client, diffusers and transformers each have their own errors for what can go wrong here.
-    except Exception as error:
-        raise ModelError(
-            f"'{path}' could not be loaded as one {kind.__name__} ({first_line(error)}); a single file also needs its "
-            "model's configuration from the Hugging Face hub or its cache - without a network, give a diffusers folder"
-        ) from error
 
 
 def _free_memory() -> None:

@@ -8,6 +8,7 @@ refusal is one sentence.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ _CONFIGS = ("config.json", "scheduler_config.json", "tokenizer_config.json", "pr
 
 #: The most steps of noise that a scheduler may be made for; models are made for 1000.
 _MOST_STEPS = 100_000
+
+#: Names of pipelines that need an image beside the prompt, or make something else than images.
+_OTHER_TASKS = re.compile(
+    "ControlNet|FluxControl|CogView4Control|Img2Img|FluxFill|Kontext|Upscale|InstructPix2Pix|ImageVariation|Redux|"
+    "Depth2Img|Video|Audio|Adapter|GLIGEN|DiffEdit|Shap|Marigold|LEdits|Refiner"
+)
 
 _KINDS = "a model, scheduler, tokenizer or processor of diffusers or transformers"
 
@@ -49,6 +56,10 @@ def check_index(model: str, index: Any) -> dict[str, tuple[str, str]]:
             raise _refusal(model, f"{INDEX} does not name library and class of part '{_short(part)}'")
         _check_class(model, part, *value)
         parts[part] = (value[0], value[1])
+    for part in parts:
+        tokenizer = part.replace("text_encoder", "tokenizer")
+        if part.startswith("text_encoder") and tokenizer not in parts:
+            raise _refusal(model, f"it has a {part} and no {tokenizer}, without which prompts cannot be read")
     return parts
 
 
@@ -63,6 +74,13 @@ def check_folder(model: str, folder: Path) -> dict[str, tuple[str, str]]:
     for part in parts:
         if not part.isidentifier() or not (folder / part).is_dir():
             raise _refusal(model, f"its part '{_short(part)}' is missing")
+        files = list((folder / part).iterdir())
+        if any(file.suffix == ".bin" for file in files) and not any(file.suffix == ".safetensors" for file in files):
+            raise _refusal(
+                model,
+                f"the weights of part '{part}' are pickled (.bin), which can run any code; where you know who made "
+                "them, load and save it once with diffusers (save_pretrained), which writes .safetensors",
+            )
         for config in _CONFIGS:
             if (folder / part / config).is_file():
                 _check_config(model, part, _content(model, folder / part / config))
@@ -78,6 +96,8 @@ def _check_pipeline(model: str, index: Mapping[str, Any]) -> None:
     kind = getattr(diffusers, name, None) if isinstance(name, str) and name.isidentifier() else None
     if not (isinstance(kind, type) and issubclass(kind, diffusers.DiffusionPipeline)):
         raise _refusal(model, f"'{_short(name)}' in {INDEX} is no pipeline of diffusers {diffusers.__version__}")
+    if _OTHER_TASKS.search(kind.__name__):
+        raise _refusal(model, f"{kind.__name__} paints no images from text alone; give its base model")
 
 
 def _check_class(model: str, part: str, library: str, name: str) -> None:

@@ -64,7 +64,7 @@ def locate(model: str) -> Place:
         return _folder(path)
     if _there(path.is_file):
         return Place("file", str(path))
-    if _HUB_ID.fullmatch(model) and path.suffix != ".safetensors":
+    if _HUB_ID.fullmatch(model) and path.suffix.lower() != ".safetensors":
         return Place("hub", model)
     raise ModelError(
         f"model '{model}' is neither a folder nor a file that exists, nor a hub id such as 'owner/name', nor 'tiny'"

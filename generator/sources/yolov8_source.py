@@ -26,6 +26,7 @@ from diffucurate.generator.errors import ModelError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.settings import YoloSettings
 from diffucurate.generator.models.built_in import yolo_path
+from diffucurate.generator.models.load import checked_device
 from diffucurate.generator.sources.detector_classes import matched_classes
 from diffucurate.generator.sources.extras import ULTRALYTICS
 from diffucurate.generator.sources.yolov8_checkpoint import check_checkpoint
@@ -69,8 +70,8 @@ class YoloSource:
             trust_pickle: read the file even if that runs code of whoever made it.
 
         Raises:
-            ModelError: Ultralytics is not installed; the file is not there, is no segmentation checkpoint, or reading
-                it would run code; none of its classes is wanted.
+            ModelError: Ultralytics is not installed; there is no such device; the file is not there, is no segmentation
+                checkpoint, or reading it would run code; none of its classes is wanted.
             InvalidSetting: an entry of ``class_map`` that the model or ``classes`` does not know, or a
                 number outside [0, 1].
         """
@@ -79,7 +80,8 @@ class YoloSource:
         if path.suffix != ".pt" or not path.is_file():
             raise ModelError(f"{path} is not there or not a .pt file; download the checkpoint and name its path")
         self.classes = tuple(classes)
-        self._device, self._settings = device, settings
+        self._device = None if device is None else checked_device(device)
+        self._settings = settings
         self._model = _load(path, trust_pickle)
         self._targets = matched_classes(dict(self._model.names), self.classes, class_map or {}, path.name)
         #: Those of ``classes`` that the model has no class for.

@@ -57,3 +57,20 @@ def test_value_that_names_no_class_is_refused():
     with pytest.raises(InvalidSetting, match="none of the classes") as caught:
         list(refilled(CAR, RECIPE, {"time": ["night"], "object": ["bus", "piano"]}))
     assert (caught.value.field, caught.value.value) == ("attributes.object", "piano")
+
+
+def test_braces_in_a_template_stay_text() -> None:
+    content = {
+        "dataset": "x",
+        "classes": {"car": ["car"]},
+        "templates": ["a {{sign}} and a {colour} car {{"],
+        "negative_prompt": "{{fog}}",
+        "attributes": {"colour": ["red", "blue"]},
+    }
+    recipe = Recipe.from_mapping(content)
+    made = jobs(recipe)
+    assert [job.prompt for job in made] == ["a {sign} and a red car {", "a {sign} and a blue car {"]
+    assert {job.negative_prompt for job in made} == {"{fog}"}
+    assert template_of(made[0], recipe) == content["templates"][0]
+    (changed,) = refilled(made[0], recipe, {"colour": ["blue"]})
+    assert changed == made[1]

@@ -192,3 +192,69 @@ def test_a_text_encoder_of_older_and_newer_versions_is_the_same(folder: Path, pr
         assert "do not fit" in str(error) and not prefixed
     else:
         assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "StableDiffusionControlNetPipeline",
+        "StableDiffusionXLImg2ImgPipeline",
+        "FluxFillPipeline",
+        "FluxKontextPipeline",
+        "FluxControlPipeline",
+        "StableDiffusionUpscalePipeline",
+        "StableDiffusionInstructPix2PixPipeline",
+    ],
+)
+def test_pipelines_that_paint_not_from_text_alone_are_named(folder: Path, kind: str) -> None:
+    change(folder / "model_index.json", _class_name=kind)
+    with pytest.raises(ModelError, match=f"{kind} paints no images from text alone"):
+        load_pipeline(str(folder), "cpu")
+
+
+def test_inpainting_and_text_to_image_pipelines_pass(original: Path) -> None:
+    index = json.loads((original / "model_index.json").read_text())
+    for kind in ("StableDiffusionInpaintPipeline", "StableDiffusionXLPipeline", "LatentConsistencyModelPipeline"):
+        assert check_index("x", {**index, "_class_name": kind})
+
+
+def test_pickled_parts_and_missing_tokenizers_are_said(folder: Path) -> None:
+    (weights,) = (folder / "unet").glob("*.safetensors")
+    weights.rename(weights.with_suffix(".bin"))
+    with pytest.raises(ModelError, match=r"weights of part 'unet' are pickled .*save_pretrained"):
+        load_pipeline(str(folder), "cpu")
+    change(folder / "model_index.json", tokenizer=[None, None])
+    with pytest.raises(ModelError, match="it has a text_encoder and no tokenizer"):
+        load_pipeline(str(folder), "cpu")
+
+
+@pytest.mark.parametrize("only", [("unet", "vae", "text_encoder"), ("unet",)], ids=["all parts", "one part"])
+def test_half_precision_alone_is_loaded_whatever_precision_is_wanted(folder: Path, only: tuple[str, ...]) -> None:
+    import torch
+
+    for part in only:
+        (weights,) = (folder / part).glob("*.safetensors")
+        weights.rename(weights.with_suffix(".fp16.safetensors"))
+    for dtype in (torch.float16, torch.float32):
+        pipe = load_pipeline(str(folder), "cpu", dtype)
+        assert {pipe.unet.dtype, pipe.vae.dtype, pipe.text_encoder.dtype} == {dtype}
+        release_models()
+
+
+def test_where_there_are_both_precisions_that_which_is_wanted_is_read(folder: Path) -> None:
+    import torch
+
+    (weights,) = (folder / "unet").glob("*.safetensors")
+    tensors = load_file(weights)
+    name = next(iter(tensors))
+    save_file(
+        {key: tensor.half() + (key == name) for key, tensor in tensors.items()},
+        weights.with_suffix(".fp16.safetensors"),
+        metadata={"format": "pt"},
+    )
+    read = {}
+    for dtype in (torch.float16, torch.float32):
+        read[dtype] = load_pipeline(str(folder), "cpu", dtype).unet.state_dict()[name].float()
+        release_models()
+    assert torch.equal(read[torch.float32], tensors[name])
+    assert torch.equal(read[torch.float16], (tensors[name].half() + 1).float())

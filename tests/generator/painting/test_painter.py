@@ -245,3 +245,12 @@ def test_images_that_a_safety_checker_blacks_out_are_no_paintings(make_pipe: Any
     assert which == jobs[1] and "safety checker blacked the image out" in reason and "seed 1" in reason
     with pytest.raises(ImageError, match="blacked the image out"):
         list(paint(jobs, pipe=pipe, batch_size=3))
+
+
+@pytest.mark.parametrize("name", ["pndm", "ddim", "euler", "dpm++", "unipc", "lms", "heun"])
+def test_one_step_is_painted_and_traced_by_every_sampler(pipe: Any, name: str) -> None:
+    from diffucurate.generator.recipe.model_options import ModelOptions
+
+    options = ModelOptions(scheduler=name)
+    (painting,) = paint([job("a car", steps=1, model_options=options)], pipe=pipe)
+    assert painting.image.shape == (128, 128, 3) and float(painting.heatmaps["car"].max()) > 0

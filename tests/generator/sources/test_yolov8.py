@@ -257,3 +257,12 @@ def test_checkpoints_of_all_kinds_pass(weights: Path, tmp_path: Path) -> None:
     torch.save(more, tmp_path / "official.pt")
     for path in (weights, yolo_path(), rare_yolo_path(), tmp_path / "official.pt"):
         check_checkpoint(path)
+
+
+def test_a_device_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match=r"^device 'cuda' is not available here; use cpu") as raised:
+        YoloSource(["car"], device="cuda")
+    assert "\n" not in str(raised.value)
