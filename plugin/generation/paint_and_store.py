@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import fiftyone as fo
+from pymongo.errors import ConnectionFailure
 
 from diffucurate.generator.errors import DatasetError, ImageError
 from diffucurate.generator.progress import Listener
@@ -154,7 +155,8 @@ class _Writer:
             samples = [self._sample(painting) for painting in paintings]
             self._dataset.add_samples(samples, progress=False)
         except BaseException as error:
-            self._remove_files(paintings)
+            if not isinstance(error, ConnectionFailure):  # which files samples name is asked of the database
+                self._remove_files(paintings)
             if isinstance(error, ValueError) and _DUPLICATE in str(error):
                 raise DatasetError(
                     f"someone else is adding the same images to dataset '{self._dataset.name}'; "
@@ -177,7 +179,7 @@ class _Writer:
         try:
             values = self._labels(painting, self._classes, self._folder, stem)
         except ImageError as error:  # the image is painted, and has its attention labels at least
-            note_failure(self._run, "" if job.source is None else job.source.sample_id, str(error))
+            note_failure(self._run, job.job_id if job.source is None else job.source.sample_id, str(error))
             values = attention_fields(painting, self._classes, self._folder, stem)
         path = write_png(self._folder / "images" / f"{stem}.png", painting.image)
         metadata = fo.ImageMetadata(
