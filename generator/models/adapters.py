@@ -50,7 +50,9 @@ def _sampler(pipe: Any, name: str) -> Iterator[None]:
         names = ", ".join(short for short, stem in SCHEDULERS.items() if f"{stem}Scheduler" in suitable)
         raise RecipeError("scheduler", name, f"it does not suit this model, which can use {names or 'its own only'}")
     try:
-        pipe.scheduler = kind.from_config(before.config)
+        # As Stable Diffusion's own: the steps that are skipped need four others, and one step is an error with them.
+        more = {"skip_prk_steps": True} if name == "pndm" else {}
+        pipe.scheduler = kind.from_config(before.config, **more)
     except ImportError as error:  # some samplers need a package that diffusers does not bring
         raise ModelError(f"sampler '{name}' needs a package that is not installed: {first_line(error)}") from error
     try:
