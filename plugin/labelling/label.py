@@ -131,10 +131,10 @@ def label(
         if not wanted:
             remedy = f"dataset '{dataset.name}' has no classes yet; name them, such as ['car', 'bus']"
             raise InvalidSetting("classes", None, remedy)
-        if spec.keeps_maps and model is None and not tokens:
-            _check_asked(samples, contrast=bool(contrast))
         if "any" not in spec.images:
             _check_maps(samples, name)
+        elif spec.keeps_maps and model is None and not tokens:
+            _check_asked(samples, contrast=bool(contrast))
         chosen = settings if settings is not None else spec.make_settings({})
         labeller = spec.load(LabelRequest(wanted, chosen, options, device, batch_size, lambda: _painters(samples)))
     else:

@@ -55,6 +55,11 @@ _FILTERS = ((0.06, 1e-4), (0.125, 1e-5))
 #: three in a hundred have their highest chance below 0.95: what looks like none of the maps in training.
 _DOUBT = (0.8, 1.0)
 
+#: What the map adds to the log odds of the chances: so much times what it is above this level. Pasted shapes and
+#: renders, which the network has learned from, end where the image has an edge more often than what photographs show.
+#: On those set aside for choosing mean IoU rose by 0.000 to 0.007 in all kinds of maps, and fell by 0.002 on renders.
+_HEAT_WEIGHT, _HEAT_LEVEL = 2.0, 0.45
+
 Heat = NDArray[np.float32]
 Image = NDArray[np.uint8]
 
@@ -169,7 +174,8 @@ def chances_of_pixels(image: Image, maps: Mapping[str, Heat]) -> dict[str, Heat]
     with torch.inference_mode(), _one_thread():
         padded = torch.from_numpy(np.pad(inputs, margins, mode="edge"))
         logits = _trained()(padded.contiguous(memory_format=torch.channels_last))
-        planes = torch.sigmoid(logits)[:, :height, :width].numpy()
+        pulled = logits[:, :height, :width] + _HEAT_WEIGHT * (torch.from_numpy(inputs[:, 0] + 1) / 2 - _HEAT_LEVEL)
+        planes = torch.sigmoid(pulled).numpy()
     return chances | {label: _believed(plane, heats[label]) for label, plane in zip(wanted, planes, strict=True)}
 
 

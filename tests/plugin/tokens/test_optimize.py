@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken, find_token
-from diffucurate.generator.errors import DatasetError, InvalidSetting, LabelError, ModelError
+from diffucurate.generator.errors import DatasetError, InvalidSetting, ModelError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.models.token_files import TOKENS_DIR_VARIABLE, token_names
 from diffucurate.generator.tiny.scenes import Scene
@@ -190,5 +190,5 @@ def test_a_class_without_pixels(dataset: fo.Dataset, tmp_path: Path, model_folde
     image = write_png(tmp_path / "one.png", np.zeros((64, 64, 3), np.uint8))
     sample = fo.Sample(filepath=str(image), drawn=fo.Polylines(polylines=[fo.Polyline(label="car", points=[])]))
     dataset.add_sample(sample)
-    with pytest.raises(LabelError, match="no mask of 'car' holds a pixel"):
+    with pytest.raises(DatasetError, match="'car' was left out: its outline has no pixels in the image"):
         learn_token(dataset, "drawn", model=model_folder)
