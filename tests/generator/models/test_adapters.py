@@ -43,13 +43,13 @@ def job(setup: ModelOptions = ModelOptions(), prompt: str = f"a {WORD} beside a 
     return Job.of(**{**values, **content})
 
 
-def word(path: Path, pipe: Any, vectors: int = 1, **files: int) -> TextualInversion:
+def word(path: Path, pipe: Any, vectors: int = 1, placeholder: str = WORD, **files: int) -> TextualInversion:
     """A file with random vectors, one tensor or one per name in ``files`` with that width."""
     width = pipe.text_encoder.config.hidden_size
     generator = torch.Generator().manual_seed(1)
     shapes = {name: (vectors, own) for name, own in files.items()} or {"emb_params": (vectors, width)}
     save_file({name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}, path)
-    return TextualInversion(path=str(path), placeholder=WORD)
+    return TextualInversion(path=str(path), placeholder=placeholder)
 
 
 def lora(folder: Path, make_pipe: Callable[..., Any], scale: float) -> Lora:
@@ -86,11 +86,15 @@ def test_what_is_set_up_shows_and_leaves_nothing(make_pipe: Callable[..., Any], 
 
 
 @pytest.mark.parametrize("vectors", [1, 3])
-def test_a_learned_word_is_traced(make_pipe: Callable[..., Any], tmp_path: Path, vectors: int) -> None:
+@pytest.mark.parametrize("placeholder", [WORD, "<éclair>", "<piñata>", "<grünkohl>"])
+def test_a_learned_word_is_traced(
+    make_pipe: Callable[..., Any], tmp_path: Path, vectors: int, placeholder: str
+) -> None:
     """Its map is that of all of its vectors' tokens, and no other word's."""
-    pipe = make_pipe()
-    setup = ModelOptions(tokens=(word(tmp_path / "w.safetensors", pipe, vectors),))
-    (painting,) = paint([job(setup)], pipe=pipe)
+    pipe, prompt = make_pipe(), f"a {placeholder} beside a car"
+    setup = ModelOptions(tokens=(word(tmp_path / "w.safetensors", pipe, vectors, placeholder),))
+    phrases = find_phrases(prompt, {"piano": [placeholder], "car": ["car"]})
+    (painting,) = paint([job(setup, prompt, phrases=phrases)], pipe=pipe)
     assert set(painting.heatmaps) == {"piano", "car"}
     assert not np.allclose(painting.heatmaps["piano"], painting.heatmaps["car"])
 
