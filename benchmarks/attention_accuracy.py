@@ -180,8 +180,11 @@ ROWS = (
     Row("ours, by attention alone", "attention", by_us),
     Row("ours", "ours", by_us),
     Row("ours, looked at again", "again", by_us),
-    *(Row(f"ours, tokens of {n} a class, Otsu's threshold", f"tokens of {n}, plain", by_us) for n in SHOTS),
-    *(Row(f"ours, tokens of {n} a class", f"tokens of {n}", by_us_where_learned) for n in SHOTS),
+    *(Row(f"ours, tokens of {n} a class", f"tokens of {n}", by_us) for n in SHOTS),
+    *(
+        Row(f"ours, tokens of {n} a class, cut as learned", f"tokens of {n}, weighed", by_us_where_learned)
+        for n in SHOTS
+    ),
     Row("best threshold, DAAM's maps without the image", "daam", by_best_threshold),
     Row("best threshold, DAAM's maps", "daam", by_best_threshold_along_edges),
     Row("best threshold, our maps without the image", "ours", by_best_threshold),
@@ -229,7 +232,7 @@ def scene_maps(scenes: Sequence[Scene], timesteps: Sequence[int], model: str) ->
     pipe: Any = load_pipeline(model)
     for shots in SHOTS:
         tokens = learned(pipe, shots, timesteps)
-        for kind, settings in (("", DEFAULT_SETTINGS), (", plain", LabelSettings(cut="otsu"))):
+        for kind, settings in (("", DEFAULT_SETTINGS), (", weighed", LabelSettings(cut="learned"))):
             by_tokens = AttentionSource(PHRASES, model, settings=settings, timesteps=timesteps, tokens=tokens)
             maps[f"tokens of {shots}{kind}"] = list(by_tokens.heatmaps(images, captions))
     for start in range(0, len(scenes), 25):
