@@ -28,6 +28,7 @@ def run(arguments: Sequence[str]) -> int:
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     with Terminal(as_json="--json" in options) as terminal:
         try:
+            _check_text(arguments)
             command = typer.main.get_command(app)
             code = command.main(list(arguments), prog_name="diffucurate", standalone_mode=False, obj=terminal)
         except (Exception, KeyboardInterrupt) as error:
@@ -41,6 +42,20 @@ def run(arguments: Sequence[str]) -> int:
 def main() -> NoReturn:
     """The console script."""
     sys.exit(run(sys.argv[1:]))
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """See that no argument holds bytes that are no UTF-8, which neither a database nor a JSON document can hold.
+
+    Raises:
+        InvalidSetting: the first that does.
+    """
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode(errors="replace").decode()
+            raise InvalidSetting("arguments", shown, "it is not UTF-8; rename the file, or type it anew") from None
 
 
 def _report(terminal: Terminal, error: BaseException) -> int:

@@ -569,3 +569,20 @@ def test_numbers_and_names_without_end_are_said_in_a_bounded_sentence(capfd: pyt
         assert run([*arguments, "--json"]) == 1
         out, err = capfd.readouterr()
         assert 0 < len(json.loads(out)["error"]["message"]) <= 1000 and len(err) < 3000 if out else len(err) < 3000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("label", "streets\udcff", "--source", "yolov8"),
+        ("generate", "/tmp/\udce9clair.yaml"),
+        ("curate", "streets", "--source", "attention", "--save-as", "good\ud800"),
+    ],
+)
+def test_arguments_that_are_no_text_are_one_sentence(
+    command: Callable[..., Outcome], arguments: tuple[str, ...]
+) -> None:
+    code, document, stderr = command(*arguments)
+    assert code == 1 and stderr.count("\n") == 1
+    assert document["error"]["field"] == "arguments" and document["error"]["remedy"].startswith("it is not UTF-8")
+    assert "?" in document["error"]["value"]
