@@ -23,7 +23,7 @@ Image = NDArray[np.uint8]
 
 #: The chance above which a pixel is taken to belong to a class. Below one half, since a mask whose IoU is to be largest
 #: takes in what is more likely than half of that IoU (Lipton et al. 2014). Of photographs set aside for choosing, mean
-#: IoU is within 0.005 of its best from 0.3 to 0.45 for all kinds of maps but one, of renders from 0.35 to 0.5.
+#: IoU is within 0.02 of its best from 0.3 to 0.45 for all kinds of maps, of renders within 0.005.
 _LEAST_CHANCE = 0.35
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import time
@@ -24,33 +25,26 @@ from diffucurate.plugin.store.media_folder import media_folder
 from diffucurate.plugin.store.run_files import YOUNG_SECONDS, clear_dead_runs, marked_run, stray_files
 from diffucurate.plugin.store.runs import new_key
 
-_SOURCE = """
+
+class LeftHalf:
+    name = "truth"
+
+    def label(self, images):
+        found = []
+        for image in images:
+            mask = np.zeros(image.shape[:2], np.bool_)
+            mask[:, :4] = True
+            found.append(Labels.from_instances([Instance("car", mask, 0.5)], ("car",), mask.shape))
+        return found
+
+
+#: The same for a process of its own.
+_SOURCE = f"""
 import numpy as np
 from diffucurate.generator.labels.model import Instance, Labels
 
-class LeftHalf:
-    name = "truth"
-
-    def label(self, images):
-        found = []
-        for image in images:
-            mask = np.zeros(image.shape[:2], np.bool_)
-            mask[:, :4] = True
-            found.append(Labels.from_instances([Instance("car", mask, 0.5)], ("car",), mask.shape))
-        return found
+{inspect.getsource(LeftHalf)}
 """
-
-
-class LeftHalf:
-    name = "truth"
-
-    def label(self, images):
-        found = []
-        for image in images:
-            mask = np.zeros(image.shape[:2], np.bool_)
-            mask[:, :4] = True
-            found.append(Labels.from_instances([Instance("car", mask, 0.5)], ("car",), mask.shape))
-        return found
 
 
 @pytest.fixture
