@@ -1,4 +1,4 @@
-"""Prompts with weighted words, ``a red car++ on a (road)1.3``, and prompts longer than a text encoder's context.
+"""Prompts with weighted words, ``a red car++ on a (road)1.3`` or ``(road:1.3)``, and prompts of several contexts.
 
 Compel parses them, weights the words' states and joins contexts. The token ids are kept, by which the trace finds the
 classes. Knows nothing of classes.
@@ -15,7 +15,7 @@ from torch import Tensor, zeros_like
 
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.models.hub import first_line
-from diffucurate.generator.text.weighted_prompts import weights_problem
+from diffucurate.generator.text.weighted_prompts import compel_syntax, weights_problem
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ def weighted(pipe: Any, prompts: Sequence[str], negative_prompts: Sequence[str])
     two = getattr(pipe, "text_encoder_2", None) is not None
     encoder = (CompelForSDXL if two else CompelForSD)(pipe, Words())
     try:
-        encoded = encoder(list(prompts), negative_prompt=list(negative_prompts))
+        texts, negative_texts = ([compel_syntax(text) for text in each] for each in (prompts, negative_prompts))
+        encoded = encoder(texts, negative_prompt=negative_texts)
     except (ParseBaseException, PromptParser.ParsingException) as error:
         raise RecipeError("prompt_weights", prompts[0], f"it cannot be read ({first_line(error)})") from error
     arguments = {"prompt_embeds": encoded.embeds, "negative_prompt_embeds": encoded.negative_embeds}

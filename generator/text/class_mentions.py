@@ -2,7 +2,8 @@
 
 A phrase matches whole words, whatever their case, with the plural of its last word, and with hyphens,
 underscores or any white space between its words. Where phrases overlap the longest wins, so that the
-"truck" in "fire truck" belongs to whoever claims "fire truck".
+"truck" in "fire truck" belongs to whoever claims "fire truck". The first part of a compound is no mention, as the "man"
+in "man-made", unless the compound says that the thing is there ("tree-lined") or its other part is a mention too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,15 @@ from typing import NamedTuple
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[^\W_])+")
 _GAP = re.compile(r"[\s_\-\u2010-\u2015]+")
+
+_COMPOUND = re.compile(rf"[-\u2010\u2011]((?:(?![{_UNSPACED}])[^\W\d_])+)")
+
+#: Last parts of compounds whose first part names what is in the image: a horse-drawn carriage comes with a horse.
+_PRESENT = {
+    "covered", "crowded", "decorated", "dotted", "drawn", "dusted", "filled", "flanked", "framed", "fringed", "laden",
+    "lined", "loaded", "mounted", "packed", "powered", "pulled", "ridden", "riding", "scattered", "shaded", "strewn",
+    "studded", "topped", "wielding", "wrapped",
+}  # fmt: skip
 
 _IRREGULAR_PLURALS = {
     "person": ("people", "persons"), "man": ("men",), "woman": ("women",), "child": ("children",),
@@ -103,7 +113,15 @@ def find_mentions(text: str, classes: Mapping[str, Sequence[str]]) -> list[Menti
         if taken.isdisjoint(range(first, last)):
             taken.update(range(first, last))
             mentions.append(Mention(form.label, form.phrase, words[first][1], words[last - 1][2]))
+    starts = {mention.start for mention in mentions}
+    mentions = [mention for mention in mentions if not _modifies(text, mention, starts)]
     return sorted(mentions, key=lambda mention: mention.start)
+
+
+def _modifies(text: str, mention: Mention, starts: set[int]) -> bool:
+    """Whether a mention is the first part of a compound that names another thing; ``starts`` are those of mentions."""
+    compound = _COMPOUND.match(text, mention.end)
+    return compound is not None and compound[1].casefold() not in _PRESENT and compound.start(1) not in starts
 
 
 def find_phrases(prompt: str, classes: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:

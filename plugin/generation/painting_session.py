@@ -112,11 +112,15 @@ class PaintingSession:
                 meanwhile.
         """
         from diffucurate.generator.models.prompt_weights import check_weights
+        from diffucurate.generator.text.weighted_prompts import unread_weight
         from diffucurate.plugin.generation.init_labels import InitLabels
 
         recipe = self.recipe
+        texts = (text for job in jobs for text in (job.prompt, job.negative_prompt))
         if recipe.prompt_weights:
-            check_weights(text for job in jobs for text in (job.prompt, job.negative_prompt))
+            check_weights(texts)
+        elif note := unread_weight(texts):
+            announce(progress, note, len(jobs))
         classes = prepare(dataset, recipe, jobs, kept_classes)
         reader = None if recipe.source is None else self.reader
         with runs.continued(dataset, verb, settings) as run:

@@ -8,7 +8,7 @@ context that the model is given. Knows neither models nor classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,20 +136,9 @@ def mentions(
         length: tokens in the context.
     """
     return [
-        joined(
-            (part.start + first, locate(part.tokenizer, context, classes))
-            for part, ids in painted
-            for first, context in _contexts(part, ids[row][: length - part.start])
-        )
+        joined((part.start, locate(part.tokenizer, ids[row][: length - part.start], classes)) for part, ids in painted)
         for row, classes in enumerate(phrases)
     ]
-
-
-def _contexts(part: TextPart, ids: list[int]) -> Iterator[tuple[int, list[int]]]:
-    """The contexts that a row of ids is made of, usually one, with the position of each."""
-    most = int(part.tokenizer.model_max_length)
-    for first in range(0, len(ids), most):
-        yield first, ids[first : first + most]
 
 
 def _recorder(calls: list[_Encoded]) -> Any:

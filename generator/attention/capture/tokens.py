@@ -55,7 +55,8 @@ def locate(tokenizer: Any, ids: Sequence[int], classes: Mapping[str, Sequence[st
 
     Args:
         tokenizer: the tokenizer that made the ids.
-        ids: one prompt's ids with start token, end token and padding.
+        ids: one prompt's ids with start token, end token and padding; of a prompt longer than the tokenizer's context
+            those of several contexts, one after the other. A phrase may go on from one to the next.
         classes: class -> the phrases that mean it. Letter case, plurals of the last word, repeated mentions
             and punctuation around a phrase are taken care of.
 
@@ -66,16 +67,13 @@ def locate(tokenizer: Any, ids: Sequence[int], classes: Mapping[str, Sequence[st
         ModelError: a tokenizer of another kind.
     """
     spell = _speller(tokenizer)
-    first = 1 if ids and ids[0] == getattr(tokenizer, "bos_token_id", None) else 0
-    end = next((k for k in range(first, len(ids)) if ids[k] == tokenizer.eos_token_id), len(ids))
-    content, starts = tuple(range(first, end)), tuple(range(first))
+    content, starts, cut = _content(tokenizer, ids)
 
     phrases = [phrase for phrases in classes.values() for phrase in phrases]
     if not phrases:
         return PromptTokens({}, content, starts)
     added = set(tokenizer.get_added_vocab().values())
-    # With an end token in the last place of all, the prompt may go on beyond it.
-    text, owners = spell(tokenizer, added, ids[first:end], end + 1 >= len(ids))
+    text, owners = spell(tokenizer, added, [ids[position] for position in content], cut)
     # A phrase is spelled by the same tokenizer, so that letter case and spaces agree.
     phrase_ids = tokenizer(phrases, add_special_tokens=False).input_ids
     spellings = iter([spell(tokenizer, added, ids, False)[0] for ids in phrase_ids])
@@ -87,9 +85,27 @@ def locate(tokenizer: Any, ids: Sequence[int], classes: Mapping[str, Sequence[st
         # A hyphen within a phrase belongs to the mention, but its token is not read.
         span = range(mention.start, mention.end)
         spelling = [k for k in span if not unicodedata.category(text[k]).startswith("P")]
-        positions.setdefault(mention.label, set()).update(first + owner for k in spelling for owner in owners[k])
+        positions.setdefault(mention.label, set()).update(content[owner] for k in spelling for owner in owners[k])
     located = {label: tuple(sorted(positions[label])) for label in classes if label in positions}
     return PromptTokens(located, content, starts)
+
+
+def _content(tokenizer: Any, ids: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
+    """The positions of the prompt itself and of start tokens, and whether the prompt may go on beyond the last one."""
+    content: list[int] = []
+    starts: list[int] = []
+    cut = False
+    length = min(len(ids), int(tokenizer.model_max_length)) or 1
+    for context in range(0, len(ids), length):
+        stop = min(context + length, len(ids))
+        first = context
+        if ids[context] == getattr(tokenizer, "bos_token_id", None):
+            starts.append(context)
+            first += 1
+        end = next((k for k in range(first, stop) if ids[k] == tokenizer.eos_token_id), stop)
+        content += range(first, end)
+        cut = end + 1 >= stop  # an end token in the last place of all says nothing of what follows
+    return tuple(content), tuple(starts), cut
 
 
 def joined(parts: Iterable[tuple[int, PromptTokens]]) -> PromptTokens:

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from untrained import untrained_sd3, untrained_tokenizer, untrained_xl
 
+from diffucurate.generator.attention.capture.tokens import locate
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models.prompt_weights import weighted
@@ -74,6 +75,23 @@ def test_words_beyond_the_first_context_are_found(painter: Any) -> None:
     assert len(rows[1]) > context and len(rows[1]) % context == 0
     (cut,) = paintings(painter, [f"{LONG}, a car and a bus"], ModelOptions())
     assert list(cut.heatmaps) == []
+
+
+def test_weights_with_a_colon_paint_the_same(make_pipe: Any) -> None:
+    pipe = make_pipe()
+    ours, theirs = paintings(pipe, ["a (car)0.5 and a bus", "a (car:0.5) and a bus"])
+    assert np.array_equal(ours.image, theirs.image) and np.array_equal(ours.heatmaps["car"], theirs.heatmaps["car"])
+
+
+def test_a_phrase_may_go_on_in_the_next_context(make_pipe: Any) -> None:
+    pipe = make_pipe()
+    context = pipe.tokenizer.model_max_length
+    filler = " ".join(["a"] * (context - 3))  # start, end and one token are left of the context
+    (ids, *_) = weighted(pipe, [f"{filler} car bus at night"], [""]).ids
+    found = locate(pipe.tokenizer, ids[0], {"bus_car": ["car bus"]})
+    # The last place before the first context's end token, and the one after the second's start token.
+    assert found.classes["bus_car"] == (context - 2, context + 1)
+    assert found.starts == (0, context)
 
 
 def test_a_learned_word_of_several_vectors(make_pipe: Any, tmp_path: Path) -> None:

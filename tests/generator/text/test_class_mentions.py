@@ -34,6 +34,12 @@ STREET = {
         ("a fire truck", {"fire_truck": ("fire truck",)}),
         ("fire trucks and trucks", {"truck": ("truck",), "fire_truck": ("fire truck",)}),
         ("a fire, truck", {"truck": ("truck",)}),
+        # the first part of a compound is no such thing, unless the compound says that it is there
+        ("a man-made lake, a car\u2010free road, a tree-like bush", {}),
+        ("men-only, a man-eating bus", {"bus": ("bus",)}),
+        ("a tree-lined road, a person-shaped box", {"tree": ("tree",)}),
+        ("a car-bus collision", {"car": ("car",), "bus": ("bus",)}),
+        ("a snow-man, a police-car, a car-1, a man\u2014made of wood", {"car": ("car",), "person": ("man",)}),
         # separators
         ("a fire-truck", {"fire_truck": ("fire truck",)}),
         ("a Fire_Truck", {"fire_truck": ("fire truck",)}),

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from diffucurate.generator.text.weighted_prompts import MOST_NESTED, weights_problem
+from diffucurate.generator.text.weighted_prompts import MOST_NESTED, compel_syntax, unread_weight, weights_problem
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,22 @@ def test_what_cannot_be_read_is_said_at_once(prompt: str, problem: str) -> None:
     started = time.monotonic()
     found = weights_problem(prompt)
     assert found is not None and re.search(problem, found) and time.monotonic() - started < 0.5
+
+
+@pytest.mark.parametrize(
+    ("prompt", "compel"),
+    [
+        ("a (red car:1.3) on a road", "a (red car)1.3 on a road"),
+        ("a ((red:1.2) car:0.8), fog", "a ((red)1.2 car)0.8, fog"),
+        ("(car : .5)and (bus:2 )s", "(car).5 and (bus)2 s"),
+        (r"\(at 10:30\), a (road)1.3, ratio 1:2, (a: b)", r"\(at 10:30\), a (road)1.3, ratio 1:2, (a: b)"),
+        ("a car", "a car"),
+    ],
+)
+def test_weights_with_a_colon(prompt: str, compel: str) -> None:
+    assert compel_syntax(prompt) == compel
+    assert (unread_weight([prompt]) is None) == (prompt == compel)
+
+
+def test_a_weight_that_is_not_read_is_quoted() -> None:
+    assert (unread_weight(["a bus", "no car, (fog, haze:1.4)"]) or "").startswith("'(fog, haze:1.4)' is read letter")
