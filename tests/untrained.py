@@ -68,7 +68,7 @@ def untrained_pipeline(
     text_encoder, unet = _clip(tokenizer, width), _unet(channels, width, inputs)
     schedule = DDIMScheduler(steps_offset=1, clip_sample=False, prediction_type=prediction)
     pipe = kind(_autoencoder(side), text_encoder, tokenizer, unet, schedule, None, None, requires_safety_checker=False)
-    return _ready(pipe, unet, (".attn2.to_q", ".attn2.to_k"))
+    return ready(pipe, unet, (".attn2.to_q", ".attn2.to_k"))
 
 
 def save_untrained(folder: Path) -> Path:
@@ -99,7 +99,7 @@ def untrained_xl(tokenizer: CLIPTokenizer, other: CLIPTokenizer) -> Any:
         DDIMScheduler(steps_offset=1, clip_sample=False),
         add_watermarker=False,
     )
-    return _ready(pipe, unet, (".attn2.to_q", ".attn2.to_k"))
+    return ready(pipe, unet, (".attn2.to_q", ".attn2.to_k"))
 
 
 def untrained_sd3(
@@ -134,7 +134,7 @@ def untrained_sd3(
         _t5(32),
         untrained_t5_tokenizer(),
     )
-    return _ready(pipe, transformer, (".attn.to_q", ".attn.add_k_proj", ".attn.norm_q", ".attn.norm_added_k"))
+    return ready(pipe, transformer, (".attn.to_q", ".attn.add_k_proj", ".attn.norm_q", ".attn.norm_added_k"))
 
 
 def untrained_flux(tokenizer: CLIPTokenizer, *, layers: int = 4, singles: int = 1) -> Any:
@@ -160,7 +160,7 @@ def untrained_flux(tokenizer: CLIPTokenizer, *, layers: int = 4, singles: int = 
         untrained_t5_tokenizer(),
         transformer,
     )
-    return _ready(pipe, transformer, (".attn.norm_q", ".attn.norm_added_k"))
+    return ready(pipe, transformer, (".attn.norm_q", ".attn.norm_added_k"))
 
 
 def untrained_pixart(*, layers: int = 2) -> Any:
@@ -181,7 +181,7 @@ def untrained_pixart(*, layers: int = 2) -> Any:
     pipe = PixArtAlphaPipeline(
         untrained_t5_tokenizer(), _t5(32), _autoencoder(128), transformer, DDIMScheduler(clip_sample=False)
     )
-    return _ready(pipe, transformer, (".attn2.to_q", ".attn2.to_k"))
+    return ready(pipe, transformer, (".attn2.to_q", ".attn2.to_k"))
 
 
 def _unet(channels: tuple[int, ...], width: int, inputs: int, **more: Any) -> UNet2DConditionModel:
@@ -235,7 +235,8 @@ def _autoencoder(side: int, channels: int = 4) -> AutoencoderKL:
     )
 
 
-def _ready(pipe: Any, model: torch.nn.Module, sharpened: tuple[str, ...]) -> Any:
+def ready(pipe: Any, model: torch.nn.Module, sharpened: tuple[str, ...]) -> Any:
+    """Sharpens the weights whose names have these parts, and readies the pipeline for the CPU."""
     for name, parameter in model.named_parameters():
         if any(part in name for part in sharpened) and name.endswith("weight"):
             torch.nn.init.normal_(parameter, std=2.0 if parameter.ndim == 1 else 0.6)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from diffucurate.generator.attention.capture.processor import rotated
+from diffucurate.generator.attention.capture.processor import turned
 from diffucurate.generator.attention.families import Flux, Pass, family_of, same_context
 from diffucurate.generator.attention.families.family import by_depth
 from diffucurate.generator.attention.settings import TraceSettings
@@ -192,7 +192,7 @@ class ConceptTrace:
         key = self._seen["key"] if "key" in self._seen else attn.to_k(image)  # fused projections
         value = self._seen["value"] if "value" in self._seen else attn.to_v(image)
         cosines, sines = (part[-image.shape[1] :] for part in rotary)
-        image_key = rotated(attn.norm_k(heads(key)), cosines, sines)
+        image_key = turned(attn.norm_k(heads(key)), (cosines, sines))
         # Words and concepts are all at position 0, where the rotary embedding is the identity.
         query = attn.norm_added_q(heads(attn.add_q_proj(concepts)))
         key = torch.cat([attn.norm_added_k(heads(attn.add_k_proj(concepts))), image_key], dim=2)

@@ -70,8 +70,8 @@ class TraceSettings(StrictSettings):
             ``capture.layer_weights``). Which layer that is, and which self-attention refines, is then up to the family.
         rescale: of each pixel, the shares of the words are made to sum to 1, and the range of each class's map is then
             brought to [0, 1], before refinement and after (GoCA; see ``capture.rescaling``).
-        single_stream: whether Flux's blocks in which image and text are one stream are read too, which come after the
-            others; ``depth`` counts both.
+        single_stream: whether the blocks of Flux.1 and Flux.2 in which image and text are one stream are read too,
+            which come after the others; ``depth`` counts both.
         pass_at: a noise level, as a share of the schedule: the pass nearest to it is the only one that is read. None
             for all passes within ``noise``.
         tau: how often the maps are refined by the self-attention of the same blocks, 0 for not at all: each pixel

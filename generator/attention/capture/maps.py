@@ -150,11 +150,11 @@ class AttentionAccumulator:
             return
         if rivals is not None:
             key, contenders = torch.cat([key, rivals], dim=2), contenders.with_rivals(rivals.shape[2])
-            if not self._by_head and mask is None and by_head is None:
-                barred = None if self._settings.contest == "all" else contenders.barred
-                entry.total += _fused(query, key, contenders.readout, barred, scale)
-                return
             mask = None if mask is None else functional.pad(mask, (0, rivals.shape[2]))
+            if not self._by_head and by_head is None:
+                barred = None if self._settings.contest == "all" else contenders.barred
+                entry.total += _fused(query, key, contenders.readout, _barring(barred, mask), scale)
+                return
         keys, readout = key.float() * scale, contenders.readout.transpose(1, 2)
         step = max(1, _CHUNK // (images * heads * key.shape[2]))
         for start in range(0, pixels, step):
@@ -262,7 +262,15 @@ def _sharpness(maps: Tensor) -> Tensor:
     return maps.std(dim=-1) / maps.mean(dim=-1).clamp(min=_FLAT)
 
 
-def _fused(query: Tensor, key: Tensor, readout: Tensor, barred: Tensor | None, scale: float) -> Tensor:
+def _barring(barred: Tensor | None, mask: Tensor | None) -> Tensor | None:
+    """(images, 1, 1, tokens), the mask of fused attention: of the tokens that are barred, and one added to scores."""
+    if mask is None:
+        return None if barred is None else ~barred
+    added = mask[:, None]
+    return added if barred is None else added.masked_fill(barred, -torch.inf)
+
+
+def _fused(query: Tensor, key: Tensor, readout: Tensor, mask: Tensor | None, scale: float) -> Tensor:
     """(images, readings, pixels): the attention of pixels to each reading, heads added up, by fused attention.
 
     Its values are the readout, filled up to the width that the kernels want, so that no softmax is ever held: over
@@ -270,9 +278,9 @@ def _fused(query: Tensor, key: Tensor, readout: Tensor, barred: Tensor | None, s
     """
     width, heads = query.shape[-1], query.shape[1]
     read = []
+    mask = mask if mask is None or mask.dtype == torch.bool else mask.to(query.dtype)
     for columns in readout.to(query.dtype).split(width, dim=-1):
         values = functional.pad(columns, (0, width - columns.shape[-1]))[:, None].expand(-1, heads, -1, -1)
-        allowed = None if barred is None else ~barred
-        output = functional.scaled_dot_product_attention(query, key, values, attn_mask=allowed, scale=scale)
+        output = functional.scaled_dot_product_attention(query, key, values, attn_mask=mask, scale=scale)
         read.append(output[..., : columns.shape[-1]].float().sum(dim=1).transpose(1, 2))
     return torch.cat(read, dim=1)

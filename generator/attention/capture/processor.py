@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, wraps
+from inspect import signature
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ class Attended:
         scale: the factor of their product.
         mask: added to the scores, (rows, 1, tokens), or None.
         rivals: keys of other tokens that share the pixels' attention, such as those of the image itself,
-            (rows, heads, others, width), or None.
+            (rows, heads, others, width), or None; ``mask`` does not say anything of them.
         outputs: what the heads made of the pixels, side by side, before the output projection, (rows, pixels,
             heads * width); None where the reading does not say so, or the layer has no projection of its own.
         result: what the layer returned for that of which the queries are, (rows, n, channels).
@@ -53,15 +54,19 @@ Observer = Callable[[Attended], None]
 class Call:
     """What a processor is called with: its layer, the states of image and text, and how positions are encoded.
 
-    In self-attention there is no text, and the image's states stand in its place.
+    In self-attention there is no text, and the image's states stand in its place. ``mask`` and ``rotary`` are as the
+    layer's own processor is given them.
     """
 
     attn: Any
     image: Tensor
     text: Tensor
     mask: Tensor | None
-    rotary: tuple[Tensor, Tensor] | None
+    rotary: Any
 
+
+#: How positions are encoded: cosines and sines, or complex numbers.
+Rotary = tuple[Tensor, Tensor] | Tensor
 
 #: Names the input of the output projection among the projections to observe.
 _OUTPUTS = "to_out"
@@ -75,7 +80,7 @@ def traced(original: Any, reading: Reading, begin: Callable[[int], Observer | No
 
     Args:
         original: the layer's processor.
-        reading: ``CROSS``, ``JOINT``, ``SELF`` or ``SINGLE``, as the layer's attention is.
+        reading: one of those below, as the layer's attention is.
         begin: called before each call with the layer's number of pixels; returns the observer of the call, None for
             none.
     """
@@ -85,33 +90,31 @@ def traced(original: Any, reading: Reading, begin: Callable[[int], Observer | No
     return processor
 
 
+#: By which of their arguments processors are told of padding, and how positions are encoded.
+_MASKS, _ROTARY = ("encoder_hidden_states_mask", "attention_mask"), ("image_rotary_emb", "freqs_cis")
+
+
 # One class for all traces of a kind of processor, so that torch.compile's cache serves the next trace too.
 @cache
 def _traced_class(kind: Any) -> Any:
     # diffusers passes on those keyword arguments that the signature of __call__ names: keep the original's.
+    _, _, *names = signature(kind.__call__).parameters
+
     @torch.compiler.disable
     @wraps(kind.__call__)
-    def call(
-        self: Any,
-        attn: Any,
-        hidden_states: Tensor,
-        encoder_hidden_states: Any = None,
-        attention_mask: Tensor | None = None,
-        *args: Any,
-        **kwargs: Any,
-    ) -> Any:
-        states = (hidden_states, encoder_hidden_states, attention_mask)
-        names, read = self.reading
-        alone = encoder_hidden_states is None
-        observe = self.begin(hidden_states.shape[1]) if alone == (read in (_self, _single)) else None
+    def call(self: Any, attn: Any, *args: Any, **kwargs: Any) -> Any:
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        image, text = given["hidden_states"], given.get("encoder_hidden_states")
+        projections, read = self.reading
+        observe = self.begin(image.shape[1]) if (text is None) == (read in _ALONE) else None
         if observe is None:
-            return self.original(attn, *states, *args, **kwargs)
-        with _projections(attn, names) as seen:
-            output = self.original(attn, *states, *args, **kwargs)
-        rotary = kwargs.get("image_rotary_emb", args[0] if args and isinstance(args[0], tuple) else None)
+            return self.original(attn, *args, **kwargs)
+        with _projections(attn, projections) as seen:
+            output = self.original(attn, *args, **kwargs)
+        mask = next((given[name] for name in _MASKS if given.get(name) is not None), None)
+        rotary = next((given[name] for name in _ROTARY if given.get(name) is not None), None)
         with torch.no_grad():
-            text = hidden_states if alone else encoder_hidden_states
-            attended = read(Call(attn, hidden_states, text, attention_mask, rotary), seen)
+            attended = read(Call(attn, image, image if text is None else text, mask, rotary), seen)
             result = output[0] if isinstance(output, tuple) else output
             observe(replace(attended, outputs=seen.get(_OUTPUTS), result=result))
         return output
@@ -135,7 +138,7 @@ def _projections(attn: Any, names: tuple[str, ...]) -> Iterator[dict[str, Tensor
         seen[_OUTPUTS] = inputs[0].detach()
 
     handles = [getattr(attn, name).register_forward_hook(keep(name)) for name in names if name != _OUTPUTS]
-    if _OUTPUTS in names and getattr(attn, "to_out", None) is not None:
+    if _OUTPUTS in names and isinstance(getattr(attn, "to_out", None), torch.nn.ModuleList):
         handles.append(attn.to_out[0].register_forward_pre_hook(keep_outputs))
     try:
         yield seen
@@ -170,10 +173,18 @@ def _joint(call: Call, seen: dict[str, Tensor]) -> Attended:
     rivals = _heads(attn, seen, "to_k", call.image, "norm_k")
     key = _heads(attn, seen, "add_k_proj", call.text, "norm_added_k")
     if call.rotary is not None:
-        tokens = key.shape[2]
-        of_text, of_image = ([part[span] for part in call.rotary] for span in (slice(tokens), slice(tokens, None)))
-        query, rivals, key = rotated(query, *of_image), rotated(rivals, *of_image), rotated(key, *of_text)
-    return Attended(query, key, query.shape[-1] ** -0.5, rivals=rivals)
+        of_text, of_image = _rotary_of_two(call.rotary, key.shape[2])
+        query, rivals, key = turned(query, of_image), turned(rivals, of_image), turned(key, of_text)
+    return Attended(query, key, query.shape[-1] ** -0.5, _added(call.mask), rivals)
+
+
+def _rotary_of_two(rotary: Any, tokens: int) -> tuple[Rotary, Rotary]:
+    """The rotary embeddings of text and image: of one sequence that begins with so many tokens of text (Flux), or a
+    pair of complex ones, the image's first (Qwen-Image)."""
+    if rotary[0].is_complex():
+        return rotary[1], rotary[0]
+    text, image = ((rotary[0][span], rotary[1][span]) for span in (slice(tokens), slice(tokens, None)))
+    return text, image
 
 
 def _self(call: Call, seen: dict[str, Tensor]) -> Attended:
@@ -185,9 +196,30 @@ def _self(call: Call, seen: dict[str, Tensor]) -> Attended:
 def _single(call: Call, seen: dict[str, Tensor]) -> Attended:
     query = _heads(call.attn, seen, "to_q", call.image, "norm_q")
     key = _heads(call.attn, seen, "to_k", call.image, "norm_k")
+    return _of_one_stream(call, query, key)
+
+
+def _parallel(call: Call, seen: dict[str, Tensor]) -> Attended:
+    attn = call.attn
+    projected = seen["to_qkv_mlp_proj"] if "to_qkv_mlp_proj" in seen else attn.to_qkv_mlp_proj(call.image)
+    query, key = projected[..., : 2 * attn.inner_dim].chunk(2, dim=-1)
+    both = {"to_q": query, "to_k": key}
+    return _of_one_stream(
+        call, _heads(attn, both, "to_q", call.image, "norm_q"), _heads(attn, both, "to_k", call.image, "norm_k")
+    )
+
+
+def _of_one_stream(call: Call, query: Tensor, key: Tensor) -> Attended:
     if call.rotary is not None:
-        query, key = rotated(query, *call.rotary), rotated(key, *call.rotary)
-    return Attended(query, key, query.shape[-1] ** -0.5)
+        query, key = turned(query, call.rotary), turned(key, call.rotary)
+    return Attended(query, key, query.shape[-1] ** -0.5, _added(call.mask))
+
+
+def _added(mask: Tensor | None) -> Tensor | None:
+    """(rows, 1, tokens), to be added to the scores: of a mask (rows, tokens) that is true where there is a token."""
+    if mask is None:
+        return None
+    return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask.bool(), -torch.inf)[:, None]
 
 
 def with_outputs(reading: Reading) -> Reading:
@@ -195,15 +227,20 @@ def with_outputs(reading: Reading) -> Reading:
     return (*reading[0], _OUTPUTS), reading[1]
 
 
-def split_text(attended: Attended, tokens: int) -> Attended:
-    """What ``SINGLE`` reads of a stream that begins with so many tokens of text, as ``JOINT`` reads it of two."""
-    result = attended.result
+def split_stream(attended: Attended, text: slice, image: slice) -> Attended:
+    """What is read of one stream as ``JOINT`` reads it of two: ``text`` and ``image`` are their places in the stream.
+
+    Tokens of the image must not be masked.
+    """
+    mask, result = attended.mask, attended.result
     return replace(
         attended,
-        query=attended.query[:, :, tokens:],
-        key=attended.key[:, :, :tokens],
-        rivals=attended.key[:, :, tokens:],
-        result=None if result is None else result[:, tokens:],
+        query=attended.query[:, :, image],
+        key=attended.key[:, :, text],
+        rivals=attended.key[:, :, image],
+        mask=None if mask is None else mask[..., text],
+        outputs=None if attended.outputs is None else attended.outputs[:, image],
+        result=None if result is None else result[:, image],
     )
 
 
@@ -216,18 +253,35 @@ JOINT: Reading = (("to_q", "to_k", "add_k_proj"), _joint)
 #: Self-attention: queries and keys are the pixels'.
 SELF: Reading = (("to_q", "to_k"), _self)
 
-#: Joint attention of one stream: queries and keys are those of the text and, after it, of the pixels.
+#: Joint attention of one stream: queries and keys are those of the text and of the pixels, in one sequence.
 SINGLE: Reading = (("to_q", "to_k"), _single)
 
+#: The same where one projection makes queries, keys, values and the feed-forward's input (Flux.2).
+PARALLEL: Reading = (("to_qkv_mlp_proj",), _parallel)
 
-def rotated(states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+#: The readings of layers that are given one sequence alone.
+_ALONE = (_self, _single, _parallel)
+
+
+def one_stream(reading: Reading) -> bool:
+    """Whether a reading is of a layer in which image and text are one stream."""
+    return reading[1] in (_single, _parallel)
+
+
+def turned(states: Tensor, rotary: Rotary) -> Tensor:
     """Rotary embedding: each pair of channels turned by its position's angle.
 
-    ``states`` is (rows, heads, n, width); ``cosines`` and ``sines`` are (n, width), every angle twice.
+    ``states`` is (rows, heads, n, width); ``rotary`` the angles' cosines and sines, each (n, width) with every angle
+    twice, or complex numbers, (n, width / 2) or for each row (rows, n, width / 2).
     """
+    if isinstance(rotary, Tensor):
+        factors = rotary if rotary.ndim == 2 else rotary[:, None]
+        pairs = torch.view_as_complex(states.float().unflatten(-1, (-1, 2)).contiguous())
+        return torch.view_as_real(pairs * factors.to(states.device)).flatten(-2).to(states.dtype)
+    cosines, sines = rotary
     even, odd = states.float().unflatten(-1, (-1, 2)).unbind(-1)
-    turned = torch.stack([-odd, even], dim=-1).flatten(-2)
-    return (states.float() * cosines.to(states.device) + turned * sines.to(states.device)).to(states.dtype)
+    crossed = torch.stack([-odd, even], dim=-1).flatten(-2)
+    return (states.float() * cosines.to(states.device) + crossed * sines.to(states.device)).to(states.dtype)
 
 
 def _heads(attn: Any, seen: dict[str, Tensor], name: str, states: Tensor, norm: str) -> Tensor:

@@ -1,9 +1,10 @@
 """Where the words of a prompt are among the tokens a text encoder reads.
 
 Works from token ids, as the encoder got them: cut off where the encoder's context ends, and with learned
-words already put in. Serves tokenizers of CLIP's kind (byte-level BPE with "</w>" at the end of a word) and of
-T5's (SentencePiece with "▁" at the start of a word), in any version of transformers. ``generator.text.class_mentions``
-says what counts as a mention.
+words already put in. Serves tokenizers of CLIP's kind (byte-level BPE with "</w>" at the end of a word), of T5's
+(SentencePiece with "▁" at the start of a word) and of language models (byte-level BPE in which the space before a word
+belongs to it: Qwen, Mistral), in any version of transformers. ``generator.text.class_mentions`` says what counts as a
+mention.
 """
 
 from __future__ import annotations
@@ -50,7 +51,13 @@ def check_tokenizer(tokenizer: Any) -> None:
     _speller(tokenizer)
 
 
-def locate(tokenizer: Any, ids: Sequence[int], classes: Mapping[str, Sequence[str]]) -> PromptTokens:
+def locate(
+    tokenizer: Any,
+    ids: Sequence[int],
+    classes: Mapping[str, Sequence[str]],
+    content: tuple[int, int] | None = None,
+    cut: bool = False,
+) -> PromptTokens:
     """Find the mentions of classes in one tokenised prompt.
 
     Args:
@@ -59,6 +66,9 @@ def locate(tokenizer: Any, ids: Sequence[int], classes: Mapping[str, Sequence[st
             those of several contexts, one after the other. A phrase may go on from one to the next.
         classes: class -> the phrases that mean it. Letter case, plurals of the last word, repeated mentions
             and punctuation around a phrase are taken care of.
+        content: [first, end) of the ids that hold the prompt, what comes before counting as start tokens; by default
+            those between start token and end token.
+        cut: where the content is given, whether more of the prompt may have come after it.
 
     A class that is not mentioned, or only beyond the end of the context, is absent from the result: the
     model has not read it either.
@@ -67,13 +77,16 @@ def locate(tokenizer: Any, ids: Sequence[int], classes: Mapping[str, Sequence[st
         ModelError: a tokenizer of another kind.
     """
     spell = _speller(tokenizer)
-    content, starts, cut = _content(tokenizer, ids)
+    if content is None:
+        inside, starts, cut = _content(tokenizer, ids)
+    else:
+        inside, starts = tuple(range(*content)), tuple(range(content[0]))
 
     phrases = [phrase for phrases in classes.values() for phrase in phrases]
     if not phrases:
-        return PromptTokens({}, content, starts)
+        return PromptTokens({}, inside, starts)
     added = set(tokenizer.get_added_vocab().values())
-    text, owners = spell(tokenizer, added, [ids[position] for position in content], cut)
+    text, owners = spell(tokenizer, added, [ids[position] for position in inside], cut)
     # A phrase is spelled by the same tokenizer, so that letter case and spaces agree.
     phrase_ids = tokenizer(phrases, add_special_tokens=False).input_ids
     spellings = iter([spell(tokenizer, added, ids, False)[0] for ids in phrase_ids])
@@ -85,9 +98,9 @@ def locate(tokenizer: Any, ids: Sequence[int], classes: Mapping[str, Sequence[st
         # A hyphen within a phrase belongs to the mention, but its token is not read.
         span = range(mention.start, mention.end)
         spelling = [k for k in span if not unicodedata.category(text[k]).startswith("P")]
-        positions.setdefault(mention.label, set()).update(content[owner] for k in spelling for owner in owners[k])
+        positions.setdefault(mention.label, set()).update(inside[owner] for k in spelling for owner in owners[k])
     located = {label: tuple(sorted(positions[label])) for label in classes if label in positions}
-    return PromptTokens(located, content, starts)
+    return PromptTokens(located, inside, starts)
 
 
 def _content(tokenizer: Any, ids: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
@@ -131,9 +144,12 @@ def _speller(tokenizer: Any) -> Callable[[Any, set[int], Sequence[int], bool], _
         return _spell_bpe
     if tokenizer.convert_tokens_to_ids(_WORD_START) not in unknown:
         return _spell_sentencepiece
+    if tokenizer.convert_tokens_to_ids(_SPACE) not in unknown:
+        return _spell_bytes
     raise ModelError(
         f"{type(tokenizer).__name__} marks neither the ends of words as CLIP's tokenizer does nor their starts as "
-        "T5's does, so a prompt's words cannot be found in it; use a model with CLIP or T5 text encoders"
+        "T5's, Qwen's and Mistral's do, so a prompt's words cannot be found in it; use a model with CLIP, T5, Qwen or "
+        "Mistral text encoders"
     )
 
 
@@ -183,6 +199,35 @@ def _spell_sentencepiece(tokenizer: Any, added: set[int], ids: Sequence[int], cu
     return "".join(text[:end]), owners[:end]
 
 
+def _spell_bytes(tokenizer: Any, added: set[int], ids: Sequence[int], cut: bool) -> _Spelling:
+    """The spelling of a run of a language model's tokens, whose bytes are the text as it was written. Where the run may
+    be ``cut`` off, its last word is left out, as in SentencePiece."""
+    written, owner_of_byte = bytearray(), list[int]()
+    for position, (token_id, token) in enumerate(zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)):
+        if token_id in added:
+            piece = f" {token} ".encode()
+        else:
+            piece = b"".join(_BYTES.get(character) or character.encode() for character in token)
+        written += piece
+        owner_of_byte += [position] * len(piece)
+    # An accent that was written apart is one character with its letter, since mentions are counted in such.
+    clusters: list[tuple[str, tuple[int, ...]]] = []
+    for character, owned in _characters(bytes(written), owner_of_byte):
+        if clusters and unicodedata.combining(character):
+            letter, before = clusters[-1]
+            clusters[-1] = letter + character, tuple(dict.fromkeys((*before, *owned)))
+        else:
+            clusters.append((character, owned))
+    spelled = [(character, owned) for text, owned in clusters for character in unicodedata.normalize("NFC", text)]
+    end = len(spelled)
+    while cut and end and not spelled[end - 1][0].isspace():
+        end -= 1
+    return (
+        "".join(character for character, _ in spelled[:end]),
+        [() if character.isspace() else owned for character, owned in spelled[:end]],
+    )
+
+
 def _characters(word: bytes, owner_of_byte: Sequence[int]) -> list[tuple[str, tuple[int, ...]]]:
     """Each character of a UTF-8 word with the tokens that hold its bytes: a character may span several tokens."""
     starts = [index for index, byte in enumerate(word) if byte & 0xC0 != 0x80] + [len(word)]
@@ -200,3 +245,5 @@ def _byte_alphabet() -> dict[str, bytes]:
 
 
 _BYTES = _byte_alphabet()
+#: How byte-level BPE writes the space before a word.
+_SPACE = next(character for character, byte in _BYTES.items() if byte == b" ")

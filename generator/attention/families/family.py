@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import diffusers
 import torch
 from torch import Tensor
 
 from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.capture.maps import MapGrid
-from diffucurate.generator.attention.capture.processor import Attended, Reading
+from diffucurate.generator.attention.capture.processor import Attended, Reading, split_stream
 from diffucurate.generator.attention.settings import BUILT_IN, Contest, TraceSettings
 from diffucurate.generator.errors import ModelError
 
@@ -27,7 +28,7 @@ class Pass:
         context: (rows, tokens, channels), what is read of the text.
         noise: each row's noise level, or one for all: 0 is clean, ``noisiest`` pure noise.
         noisiest: the scale of ``noise``.
-        grids: number of pixels of a layer -> what its maps are.
+        grids: number of tokens of a layer, the text's too where text and image are one stream -> what its maps are.
     """
 
     latents: Tensor
@@ -61,8 +62,10 @@ class Family(ABC):
     depth: ClassVar[tuple[float, float] | None] = None
     #: The family's default of ``TraceSettings.tau``.
     tau: ClassVar[int] = 0
-    #: Whether guidance has passes of its own, instead of a first half of the rows.
+    #: Whether guidance has passes of its own, instead of half of the rows.
     guided_apart: ClassVar[bool] = False
+    #: Whether the rows of the prompts come before those of guidance.
+    prompts_first: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -86,6 +89,23 @@ class Family(ABC):
     def reading_of(self, layer: str) -> Reading:
         """The kind of attention in a layer, by its processor's name."""
         return self.reading
+
+    def processors(self) -> dict[str, Any]:
+        """Name -> processor, of all attention layers in their order."""
+        return dict(self.model.attn_processors)
+
+    def set_processors(self, processors: Mapping[str, Any]) -> None:
+        """Put a processor in each attention layer; see ``processors``."""
+        self.model.set_attn_processor(dict(processors))
+
+    def split(self, seen: Attended, current: Pass) -> Attended:
+        """What was read of a layer with one stream, as if text and image had one each. The text comes first."""
+        tokens = current.context.shape[1]
+        return split_stream(seen, slice(tokens), slice(tokens, None))
+
+    def rows_of_images(self, rows: int, images: int) -> slice:
+        """Which rows of a pass are those of the prompts, not those of guidance."""
+        return slice(images) if self.prompts_first else slice(rows - images, None)
 
     def reference(self) -> str:
         """The name of the processor of the layer that says how much each layer counts; see ``capture.layer_weights``.
@@ -183,9 +203,10 @@ def uncompiled(model: Any) -> Any:
     return getattr(model, "_orig_mod", model)
 
 
-def transformer_of(pipe: Any, kind: type) -> bool:
-    """Whether a pipeline's denoiser is a transformer of this class."""
-    return isinstance(uncompiled(getattr(pipe, "transformer", None)), kind)
+def transformer_of(pipe: Any, kind: str) -> bool:
+    """Whether a pipeline's denoiser is diffusers's transformer class of this name; never where the installed version
+    has none of this name yet."""
+    return isinstance(uncompiled(getattr(pipe, "transformer", None)), getattr(diffusers, kind, ()))
 
 
 def patches(latents: Tensor, side: int) -> dict[int, MapGrid]:

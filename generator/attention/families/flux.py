@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from diffusers import FluxTransformer2DModel
 from torch import Tensor
 
 from diffucurate.generator.attention.capture.encoders import TextPart
@@ -25,10 +24,10 @@ from diffucurate.generator.attention.families.family import Family, Pass, at_sha
 from diffucurate.generator.attention.settings import GOCA_FLUX, Contest, TraceSettings
 
 #: Pixels of the latent that are packed into one token, a side.
-_PACKED = 2
+PACKED = 2
 
 #: Where the names of processors begin, of the blocks with a stream each for image and text and of those with one.
-_TWO_STREAMS, _ONE_STREAM = "transformer_blocks.", "single_transformer_blocks."
+TWO_STREAMS, ONE_STREAM = "transformer_blocks.", "single_transformer_blocks."
 
 #: Of GoCA: the place of the block whose output is the reference, and of those whose self-attention refines.
 _REFERENCE, _REFINERS = 27 / 56, (12 / 56, 18 / 56)
@@ -44,18 +43,18 @@ class Flux(Family):
 
     @classmethod
     def claims(cls, pipe: Any) -> bool:
-        return transformer_of(pipe, FluxTransformer2DModel)
+        return transformer_of(pipe, "FluxTransformer2DModel")
 
     def __init__(self, pipe: Any) -> None:
         super().__init__(pipe)
         self._grids: dict[int, MapGrid] = {}
 
     def layers(self, settings: TraceSettings) -> list[str]:
-        kinds = (_TWO_STREAMS, _ONE_STREAM) if settings.single_stream else (_TWO_STREAMS,)
+        kinds = (TWO_STREAMS, ONE_STREAM) if settings.single_stream else (TWO_STREAMS,)
         return by_depth(self._named(*kinds), settings.depth or self.depth)
 
     def reading_of(self, layer: str) -> Reading:
-        return SINGLE if layer.startswith(_ONE_STREAM) else JOINT
+        return SINGLE if layer.startswith(ONE_STREAM) else JOINT
 
     @property
     def preset(self) -> TraceSettings:
@@ -63,10 +62,10 @@ class Flux(Family):
 
     @property
     def finest(self) -> int:
-        return _PACKED
+        return PACKED
 
     def reference(self) -> str:
-        return at_share(self._named(_TWO_STREAMS, _ONE_STREAM), _REFERENCE)
+        return at_share(self._named(TWO_STREAMS, ONE_STREAM), _REFERENCE)
 
     def features(self, seen: Attended) -> Tensor:
         assert seen.result is not None
@@ -75,7 +74,7 @@ class Flux(Family):
     def refiners(self, settings: TraceSettings) -> list[str]:
         if settings.layers is None:
             return self.layers(settings)
-        published = [at_share(self._named(_TWO_STREAMS, _ONE_STREAM), share) for share in _REFINERS]
+        published = [at_share(self._named(TWO_STREAMS, ONE_STREAM), share) for share in _REFINERS]
         read = self.layers(settings)
         return [name for name in published if name in read] or read
 
@@ -87,18 +86,19 @@ class Flux(Family):
         return [TextPart(self.pipe.tokenizer_2, self.pipe.text_encoder_2)]
 
     def read_pass(self, arguments: Mapping[str, Any]) -> Pass:
-        latents = arguments["hidden_states"]
+        latents, context = arguments["hidden_states"], arguments["encoder_hidden_states"]
         if latents.shape[1] not in self._grids:
             # The model's arguments hold the place of each token, not height and width.
-            self._grids[latents.shape[1]] = MapGrid(_PACKED, image_size(arguments["img_ids"]))
-        return Pass(latents, arguments["encoder_hidden_states"], arguments["timestep"], 1.0, self._grids)
+            grid = MapGrid(PACKED, image_size(arguments["img_ids"]))
+            self._grids = {latents.shape[1]: grid, latents.shape[1] + context.shape[1]: grid}
+        return Pass(latents, context, arguments["timestep"], 1.0, self._grids)
 
 
 def image_size(places: Tensor) -> tuple[int, int]:
-    """(height, width) of the image among its tokens' places, (tokens, 3): which image, row, column.
+    """(height, width) of the image among its tokens' places, (..., 3 or more): which image, row, column.
 
-    Image 0 is the painted one; reference images (Flux Kontext) follow it.
+    Image 0 is the painted one; reference images (Flux Kontext, Flux.2) follow it.
     """
-    places = places.reshape(-1, 3)
-    height, width = (places[places[:, 0] == 0][:, 1:].amax(dim=0) + 1).long().tolist()
+    places = places.reshape(-1, places.shape[-1])
+    height, width = (places[places[:, 0] == 0][:, 1:3].amax(dim=0) + 1).long().tolist()
     return height, width

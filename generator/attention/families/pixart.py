@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from diffusers import PixArtTransformer2DModel
 from torch import Tensor
 
 from diffucurate.generator.attention.capture.encoders import TextPart
@@ -42,7 +41,7 @@ class PixArt(Family):
 
     @classmethod
     def claims(cls, pipe: Any) -> bool:
-        return transformer_of(pipe, PixArtTransformer2DModel)
+        return transformer_of(pipe, "PixArtTransformer2DModel")
 
     def layers(self, settings: TraceSettings) -> list[str]:
         return by_depth(self._named("attn2"), settings.depth or self.depth)

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from diffusers import SD3Transformer2DModel
-
 from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.capture.processor import JOINT, Reading
 from diffucurate.generator.attention.families.family import Family, Pass, by_depth, patches, transformer_of
@@ -27,7 +25,7 @@ class StableDiffusion3(Family):
 
     @classmethod
     def claims(cls, pipe: Any) -> bool:
-        return transformer_of(pipe, SD3Transformer2DModel)
+        return transformer_of(pipe, "SD3Transformer2DModel")
 
     def layers(self, settings: TraceSettings) -> list[str]:
         # In 3.5 some blocks have an ``attn2`` beside it, in which the image attends to itself alone.

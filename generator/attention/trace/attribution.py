@@ -101,7 +101,7 @@ class Attribution:
         encoders.listen()
         try:
             states, mask = family.encode(texts)
-            tokens = mentions(encoders.painted(states, len(texts), False), asked, states.shape[1])
+            tokens = mentions(encoders.painted(states, False), asked, states.shape[1])
         finally:
             encoders.release()
         labels = dict.fromkeys(label for each in asked for label in each)

@@ -15,10 +15,9 @@ from diffucurate.generator.attention.capture.layer_weights import LayerWeights
 from diffucurate.generator.attention.capture.maps import AttentionAccumulator, MapGrid
 from diffucurate.generator.attention.capture.processor import (
     SELF,
-    SINGLE,
     Attended,
     Observer,
-    split_text,
+    one_stream,
     traced,
     with_outputs,
 )
@@ -38,7 +37,7 @@ class LayerReaders:
         weights: how much each layer counts, None where all count by their number of heads.
         sums: the attention to words; None until the first pass begins.
         keys: those that are asked in place of the prompts' words, or None.
-        images: the number of images, whose rows come last.
+        images: the number of images.
     """
 
     def __init__(self, family: Family, settings: TraceSettings, keeper: QueryKeeper | None) -> None:
@@ -91,13 +90,13 @@ class LayerReaders:
 
     def _reader(self, layer: str) -> Callable[[int], Observer | None]:
         """The ``begin`` of a layer's processor: it returns the observer of the queries and keys of a call."""
-        single = self._family.reading_of(layer) is SINGLE
+        single = one_stream(self._family.reading_of(layer))
 
         def begin(length: int) -> Observer | None:
-            if self._pass is None or self.sums is None:
+            current = self._pass
+            if current is None or self.sums is None:
                 return None
-            tokens = int(self._pass.context.shape[1]) if single else 0
-            grid = self._grid(layer, length - tokens)
+            grid = self._grid(layer, length)
             counts = self._counts and self.sums.wanted and layer in self._read and self._settings.reads(grid.factor)
             kept = self._kept and self._keeper is not None and self._keeper.settings.reads(grid.factor)
             refers = self._counts and layer == self._reference
@@ -105,7 +104,7 @@ class LayerReaders:
                 return None
 
             def observe(seen: Attended) -> None:
-                seen = self._of_images(split_text(seen, tokens) if single else seen, prod(grid.size))
+                seen = self._of_images(self._family.split(seen, current) if single else seen, prod(grid.size))
                 if kept and self._keeper is not None:
                     self._keeper.add(layer, grid, seen.query, seen.scale)
                 if refers and self.weights is not None:
@@ -163,9 +162,9 @@ class LayerReaders:
         return begin
 
     def _of_images(self, seen: Attended, pixels: int) -> Attended:
-        """What belongs to the images that are painted: their rows come last, and their pixels before those of images
+        """What belongs to the images that are painted: their rows, and their pixels, which come before those of images
         that they are painted after."""
-        rows = slice(seen.query.shape[0] - self.images, None)  # the unconditional half comes first
+        rows = self._family.rows_of_images(seen.query.shape[0], self.images)
         return replace(
             seen,
             query=seen.query[rows, :, :pixels],
@@ -185,9 +184,9 @@ class LayerReaders:
             self._projections[layer] = projection_of(module, seen.outputs.shape[-1], seen.outputs)
         return head_weights(seen.outputs, self._projections[layer], seen.query.shape[1])
 
-    def _grid(self, layer: str, pixels: int) -> MapGrid:
-        """The size of a layer with so many pixels."""
+    def _grid(self, layer: str, length: int) -> MapGrid:
+        """What the maps of a layer with so many tokens are."""
         assert self._pass is not None
-        if pixels not in self._pass.grids:
-            raise ModelError(f"{layer} has {pixels} pixels, which do not fit the latent; it cannot be traced")
-        return self._pass.grids[pixels]
+        if length not in self._pass.grids:
+            raise ModelError(f"{layer} has {length} pixels, which do not fit the latent; it cannot be traced")
+        return self._pass.grids[length]

@@ -40,7 +40,7 @@ class AttentionTrace:
     >>> heatmaps = trace.maps()  # one {"car": (h, w) float32} per image
 
     Images come out as they would without the trace. Where guidance doubles the batch, only its conditional
-    half, the second, is read.
+    half is read.
 
     Args:
         pipe: a pipeline with a ``unet`` or ``transformer`` of a family that can be traced (``attention.families``),
@@ -91,11 +91,11 @@ class AttentionTrace:
 
     def __enter__(self) -> AttentionTrace:
         model = self._family.model
-        self._saved = dict(model.attn_processors)
+        self._saved = self._family.processors()
         watched = self._readers.processors(self._saved)
         self._handle = model.register_forward_pre_hook(self._begin_pass, with_kwargs=True)
         self._encoders.listen()
-        model.set_attn_processor({**self._saved, **watched})
+        self._family.set_processors({**self._saved, **watched})
         return self
 
     def __exit__(
@@ -103,7 +103,7 @@ class AttentionTrace:
     ) -> None:
         self._handle.remove()
         self._encoders.release()
-        self._family.model.set_attn_processor(dict(self._saved))
+        self._family.set_processors(self._saved)
         if kind is not None and kind.__module__ == "torch._dynamo.exc":
             raise ModelError(
                 "torch.compile could not compile the model with its attention traced; compile it without "
@@ -202,9 +202,9 @@ class AttentionTrace:
 
     def _find_classes(self, first: Pass) -> AttentionAccumulator:
         """The tokens of all classes in the prompts that are painted, known from the first pass."""
-        count, rows = self._encoders.prompts, first.latents.shape[0]
+        count, latents = self._encoders.prompts, first.latents.shape[0]
         guided = self._guided(first.latents, count)
-        self._images, self._context = rows // 2 if guided else rows, first.context
+        self._images, self._context = latents // 2 if guided else latents, first.context
         self._encoded = self._encoders.calls
         if count and self._images % count:
             raise ModelError(f"the model was called with {self._images} images for {count} prompts")
@@ -216,7 +216,8 @@ class AttentionTrace:
         if not self._phrases:
             self._absent = [()] * self._images
             return AttentionAccumulator([[PromptTokens({}, ())] * self._images], [length], self.settings)
-        painted = self._encoders.painted(first.context, self._images, guided)
+        rows = self._family.rows_of_images(first.context.shape[0], self._images)
+        painted = self._encoders.painted(first.context[rows], guided)
         if not painted:
             raise ModelError(
                 "the trace cannot tell which prompts are painted, since not all of them were encoded inside it; "

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from attention_reference import assert_same, recorded, turned
 from diffusers import (
     DDPMPipeline,
     StableDiffusionImg2ImgPipeline,
@@ -138,27 +138,6 @@ def paint(pipe: Any, prompts: Any = PROMPTS, **options: Any) -> torch.Tensor:
 # --- the reference -----------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def recorded(pipe: Any, layers: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    """What goes into these attention layers, one entry per call."""
-    model = getattr(pipe, "unet", None) or pipe.transformer
-    calls: list[dict[str, Any]] = []
-
-    def record(attn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        calls.append({"attn": attn, **dict(zip(["hidden_states"], args, strict=False)), **kwargs})
-
-    handles = [model.get_submodule(name).register_forward_pre_hook(record, with_kwargs=True) for name in layers]
-    yield calls
-    for handle in handles:
-        handle.remove()
-
-
-def turned(states: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
-    """Rotary embedding written with complex numbers: (rows, heads, n, width), angles (n, width / 2)."""
-    pairs = torch.view_as_complex(states.unflatten(-1, (-1, 2)).contiguous())
-    return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten(-2)
-
-
 def shares(call: dict[str, Any]) -> torch.Tensor:
     """(rows, heads, pixels, text tokens) of one call: softmax(q k / sqrt(d)) over all a pixel can look at."""
     attn, image, text = call["attn"], call["hidden_states"], call["encoder_hidden_states"]
@@ -193,14 +172,6 @@ def expected(calls: Sequence[dict[str, Any]], images: int, tokens: Tokens) -> li
         {label: mean[row][:, positions].mean(dim=1).numpy() for label, positions in tokens[row // each].items()}
         for row in range(images)
     ]
-
-
-def assert_same(found: Sequence[Mapping[str, np.ndarray]], wanted: Sequence[Mapping[str, np.ndarray]]) -> None:
-    assert [list(maps) for maps in found] == [list(maps) for maps in wanted]
-    for maps, others in zip(found, wanted, strict=True):
-        for label, heat in maps.items():
-            np.testing.assert_allclose(heat.ravel(), others[label], rtol=1e-4, atol=1e-8)
-            assert np.ptp(heat) > 0.1 * heat.mean()  # there is something to compare
 
 
 #: The whole softmax, at the finest size only.
@@ -523,7 +494,8 @@ def test_models_of_another_kind() -> None:
         AttentionTrace(pipe, CLASSES)
     assert str(raised.value) == (
         "DDPMPipeline has no attention between image and text that can be traced; "
-        "use a Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, PixArt or Flux model, or one laid out like them"
+        "use a Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, PixArt, Flux.1, Flux.2, Qwen-Image or Z-Image model, or one laid "
+        "out like them"
     )
 
 

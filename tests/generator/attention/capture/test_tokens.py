@@ -163,5 +163,5 @@ def test_several_encoders() -> None:
 
 def test_other_kinds_of_tokenizer_are_refused() -> None:
     bytes_alone = SimpleNamespace(convert_tokens_to_ids=lambda token: 2, unk_token_id=2)
-    with pytest.raises(ModelError, match="use a model with CLIP or T5 text encoders"):
+    with pytest.raises(ModelError, match="use a model with CLIP, T5, Qwen or Mistral text encoders"):
         locate(bytes_alone, [0, 5, 1], CLASSES)
