@@ -20,6 +20,7 @@ from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.operators.forms import recipe_params
 from diffucurate.operators.forms.fields import param, plain, refuse
 from diffucurate.operators.forms.model import model_warning
+from diffucurate.operators.forms.model_numbers import complete_here
 from diffucurate.operators.forms.recipe_defaults import fields_of
 from diffucurate.operators.forms.recipe_form import (
     MONOSPACE,
@@ -158,8 +159,11 @@ class GenerateImages(LibraryOperator):
         text += f", labelled as {_enumerated(recipe.class_names)}.{remark}"
         if others:  # the other sections of a DiffuGen config
             text += f" Then those for {_datasets(other.dataset for other in others)}."
-        time = "" if each else in_words(now, pace(recipe, param(ctx, "device")))
-        inputs.view("recipe_summary", types.Notice(label=plain(text), description=time))
+        complete, values, remarks = complete_here(recipe)
+        time = "" if each else in_words(now, pace(complete, param(ctx, "device")))
+        inputs.view("recipe_summary", types.Notice(label=plain(text), description=plain(f"{values} {time}".strip())))
+        if remarks:
+            inputs.view("remarks", types.Warning(label="\n".join(plain(remark) for remark in remarks)))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.generation.generate import generate

@@ -20,6 +20,7 @@ from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.sampling import balanced_rows, even_targets, shares
 from diffucurate.generator.recipe.amount import MAX_JOBS, Sample
+from diffucurate.generator.recipe.by_model import BY_MODEL
 from diffucurate.generator.recipe.init_image import InitImage
 from diffucurate.generator.recipe.model_options import ModelOptions
 from diffucurate.generator.recipe.recipe import Recipe
@@ -104,8 +105,10 @@ def jobs(recipe: Recipe, count: int | None = None) -> list[Job]:
     images there are none: ``choices`` says what is painted from each.
 
     Raises:
-        RecipeError: what is wrong with a file of captions, or there are too many of them.
+        RecipeError: what is wrong with a file of captions, or there are too many of them; or size, steps or guidance
+            are left to the model, which ``generator.models.completed`` fills in first.
     """
+    _check_complete(recipe, BY_MODEL)
     if recipe.strengths:
         return []
     sized = ((choice, choice.size) for choice in choices(recipe) if choice.size is not None)
@@ -128,7 +131,12 @@ class Choice(NamedTuple):
 
 
 def job_of(recipe: Recipe, choice: Choice, size: Size, source: InitImage | None = None) -> Job:
-    """The job of a choice, at this (width, height) and from this init image."""
+    """The job of a choice, at this (width, height) and from this init image.
+
+    Raises:
+        RecipeError: steps or guidance are left to the model.
+    """
+    _check_complete(recipe, ("steps", "guidance"))
     return Job.of(
         task=recipe.task,
         prompt=choice.prompt,
@@ -144,6 +152,12 @@ def job_of(recipe: Recipe, choice: Choice, size: Size, source: InitImage | None 
         source=source,
         caption=choice.caption,
     )
+
+
+def _check_complete(recipe: Recipe, names: Iterable[str]) -> None:
+    for name in names:
+        if getattr(recipe, name) is None:
+            raise RecipeError(name, None, f"it follows from model '{recipe.model}', and no job has it; name a value")
 
 
 def phrases_of(

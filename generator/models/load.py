@@ -26,6 +26,7 @@ from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.models.hub import load_local_first
 from diffucurate.generator.models.model_folder import check_folder, check_index
 from diffucurate.generator.models.names import locate
+from diffucurate.generator.models.precision import default_dtype
 from diffucurate.generator.models.single_file import load_single_file
 from diffucurate.generator.models.whole_weights import check_no_empty_weights, load_whole
 
@@ -59,13 +60,13 @@ def load_pipeline(model: str, device: str | None = None, dtype: torch.dtype | No
     Args:
         model: "tiny", a folder, a ``.safetensors`` file or a hub id.
         device: "cpu", "cuda", "cuda:1", "mps"; by default ``default_device()``.
-        dtype: of the weights; by default float16 on CUDA and float32 elsewhere.
+        dtype: of the weights; by default what suits the model and the device (``default_dtype``).
 
     Raises:
         ModelError: what was tried, why it failed and how to get the model.
     """
     device = checked_device(device or default_device()[0])
-    dtype = dtype or (torch.float16 if device.startswith("cuda") else torch.float32)
+    dtype = dtype or default_dtype(model, device)
     with _lock:
         key = (model, device, dtype)
         if key not in _loaded:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from diffucurate.generator.errors import ModelError
-
-BUILT_IN = "tiny"
+from diffucurate.generator.recipe.by_model import BUILT_IN
 
 #: What diffusers writes at the top of a pipeline's folder.
 INDEX = "model_index.json"
@@ -151,6 +150,20 @@ def downloaded_writers() -> list[str]:
     return _downloaded(CONFIG, _writes)
 
 
+def snapshot(hub_id: str) -> Path | None:
+    """The folder of the local cache with a repository's files of its main branch, or of the only revision there; None
+    where it was not downloaded."""
+    folder = _cache() / f"models--{hub_id.replace('/', '--')}"
+    try:
+        commit = (folder / "refs" / "main").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        commit = ""
+    if commit and (folder / "snapshots" / commit).is_dir():
+        return folder / "snapshots" / commit
+    revisions = list(folder.glob("snapshots/*/"))
+    return revisions[0] if len(revisions) == 1 else None
+
+
 def _downloaded(name: str, fits: Callable[[Path], bool]) -> list[str]:
     files = [path for path in _cache().glob(f"models--*--*/snapshots/*/{name}") if fits(path)]
     return sorted({path.parents[2].name.removeprefix("models--").replace("--", "/", 1) for path in files})
@@ -158,21 +171,21 @@ def _downloaded(name: str, fits: Callable[[Path], bool]) -> list[str]:
 
 def _model_type(config: Path) -> str | None:
     """The ``model_type`` that a config.json names, None where there is none or it cannot be read."""
-    kind = _config(config).get("model_type")
+    kind = read_json(config).get("model_type")
     return kind if isinstance(kind, str) else None
 
 
 def _writes(config: Path) -> bool:
     """Whether a config.json is that of a causal language model."""
-    named = _config(config).get("architectures")
+    named = read_json(config).get("architectures")
     return isinstance(named, list) and any(str(name).endswith(("ForCausalLM", "LMHeadModel")) for name in named)
 
 
-def _config(config: Path) -> dict[str, Any]:
-    """The content of a config.json; empty where it cannot be read."""
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file; empty where it cannot be read or holds something else."""
     try:
-        content = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

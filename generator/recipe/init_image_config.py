@@ -129,7 +129,7 @@ def check_init_images(recipe: Any) -> None:
     if not recipe.templates and (used := attributes_of(recipe.negative_prompt)):
         remedy = f"'{{{used[0]}}}' may have no value where templates are the init images' own; write plain text"
         raise RecipeError("negative_prompt", recipe.negative_prompt, remedy)
-    for strength in recipe.strengths:
+    for strength in recipe.strengths if recipe.steps is not None else ():
         if int(recipe.steps * strength) < 1:
             remedy = (
                 f"of {recipe.steps} steps it leaves none to take; use at least {1 / recipe.steps:.2g} or more steps"

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -20,6 +20,7 @@ from diffucurate.generator.errors import InvalidSetting, RecipeError
 from diffucurate.generator.files.strict_yaml import read_text, read_yaml
 from diffucurate.generator.recipe import checks
 from diffucurate.generator.recipe.amount import MAX_JOBS, SampleOrAll, Seeds, seed_count, seeds_of
+from diffucurate.generator.recipe.by_model import BUILT_IN, BY_MODEL, of_built_in
 from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
 from diffucurate.generator.recipe.init_image_config import (
     DEFAULT_STRENGTH,
@@ -36,6 +37,9 @@ from diffucurate.generator.validation import StrictSettings
 
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
+
+Steps: TypeAlias = Annotated[int, Field(ge=1, le=MAX_STEPS)]
+Guidance: TypeAlias = Annotated[float, Field(ge=0, le=MAX_GUIDANCE)]
 
 
 #: Fields that recipes did not always have; None or False where they are left out.
@@ -58,7 +62,7 @@ class Recipe(StrictSettings):
 
     dataset: str
     """Name of the FiftyOne dataset."""
-    model: Annotated[str, Field(min_length=1)] = "tiny"
+    model: Annotated[str, Field(min_length=1)] = BUILT_IN
     """Built-in name, hub id, local folder or single .safetensors file."""
     task: Literal["txt2img", "img2img", "inpaint"] = "txt2img"
     """From text alone, from whole init images, or with objects of init images replaced."""
@@ -71,11 +75,12 @@ class Recipe(StrictSettings):
     inpaint by default."""
     carry: Annotated[str, Field(min_length=1)] | None = None
     """A label source or field of the init images whose instances img2img keeps beside the new ones."""
-    size: Sizes = (128, 128)
+    size: Annotated[Sizes, BeforeValidator(of_built_in), Field(validate_default=True)] = None
     """Width and height in pixels, each a multiple of 8; or several such pairs, at each of which prompts are painted.
-    ``source``, the default of img2img and inpaint, is that of each init image, as near as the model comes to it."""
-    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 20
-    guidance: Annotated[float, Field(ge=0, le=MAX_GUIDANCE)] = 5.0
+    ``source``, the default of img2img and inpaint, is that of each init image, as near as the model comes to it.
+    None, here and below: as suits the model (``generator.models.completed``)."""
+    steps: Annotated[Steps | None, BeforeValidator(of_built_in), Field(validate_default=True)] = None
+    guidance: Annotated[Guidance | None, BeforeValidator(of_built_in), Field(validate_default=True)] = None
     """Classifier-free guidance scale; 1 or less turns guidance off."""
     seeds: Seeds = 1
     """How many seeds (0, 1, ...) per prompt, the seeds themselves, or how many to draw at random."""
@@ -117,10 +122,17 @@ class Recipe(StrictSettings):
 
     @property
     def sizes(self) -> tuple[Size, ...]:
-        """The (width, height) each prompt is painted at; none where that is the size of each init image."""
-        if isinstance(self.size, str):
+        """The (width, height) each prompt is painted at; none where that is the size of each init image or the model's
+        own."""
+        if self.size is None or isinstance(self.size, str):
             return ()
         return tuple(self.size) if isinstance(self.size, list) else (self.size,)
+
+    @property
+    def left_to_model(self) -> tuple[str, ...]:
+        """Those of the keys ``size``, ``steps`` and ``guidance`` that it does not name, so that another model would
+        have other values."""
+        return tuple(name for name in BY_MODEL if getattr(self, name) is None or name not in self.model_fields_set)
 
     @property
     def strengths(self) -> tuple[float, ...]:

@@ -17,7 +17,7 @@ Size: TypeAlias = tuple[int, int]
 
 
 def _plain_sizes(value: Any) -> Any:
-    if value == "source":
+    if value is None or value == "source":
         return value
     if not isinstance(value, list | tuple) or not value or not isinstance(value[0], list | tuple):
         return _plain_size(value)
@@ -37,5 +37,5 @@ def _plain_size(value: Any) -> Any:
     return tuple(value)
 
 
-#: One size, several, or that of each init image.
-Sizes: TypeAlias = Annotated[Size | list[Size] | Literal["source"], BeforeValidator(_plain_sizes)]
+#: One size, several, or that of each init image; None for the model's own.
+Sizes: TypeAlias = Annotated[Size | list[Size] | Literal["source"] | None, BeforeValidator(_plain_sizes)]

@@ -15,7 +15,7 @@ from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.maps.stored_maps import Heatmaps, as_stored
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import LabelSettings
-from diffucurate.generator.models.names import BUILT_IN
+from diffucurate.generator.recipe.by_model import BUILT_IN
 from diffucurate.generator.sources.protocol import ImageToLabel, LabelRequest, LabelResult
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.text.class_names import some_of

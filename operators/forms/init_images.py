@@ -13,9 +13,12 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError, InvalidSetting
 from diffucurate.generator.jobs.image_count import images_of
+from diffucurate.generator.recipe.by_model import BUILT_IN
 from diffucurate.generator.text.parsing import parse_attributes, parse_strength
 from diffucurate.operators.forms.fields import listed, param, refuse
 from diffucurate.operators.forms.model import model_warning
+from diffucurate.operators.forms.model_numbers import placeholders
+from diffucurate.operators.forms.recipe_fields import BY_MODEL
 from diffucurate.plugin.generation.img2img_inpaint import recipe_from
 from diffucurate.plugin.generation.target import find_target
 
@@ -60,7 +63,9 @@ def ask_rest(inputs: types.Object, ctx: ExecutionContext, *, strength: str, endi
         default=1,
         view=types.TextFieldView(space=4),
     )
-    inputs.int("steps", label="Steps", default=20, view=types.TextFieldView(space=4))
+    suggested = placeholders({"model": param(ctx, "model", BUILT_IN)})
+    view = types.TextFieldView(space=4, placeholder=suggested.get("steps", BY_MODEL))
+    inputs.int("steps", label="Steps", view=view)
     inputs.str(
         "classes",
         label="Classes to label",

@@ -12,7 +12,6 @@ from diffucurate.generator.tiny import words
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
 from diffucurate.operators.forms.class_tags import names_classes, tags_of
 from diffucurate.operators.forms.recipe_params import (
-    BUILTIN,
     EXAMPLE,
     classes_found,
     model_from,
@@ -30,9 +29,8 @@ _SUGGESTED = {
     "weather": words.WEATHERS[1:],  # all but "clear", which nobody writes as in "a car in fog"
 }
 
-#: The numbers where another model is chosen than the recipe's: for the built-in one, and for any other.
-_SMALL = {"width": 128, "height": 128, "steps": 20, "guidance": 5.0}
-_LARGE = {"width": 512, "height": 512, "steps": 30, "guidance": 7.5}
+#: The numbers that follow from the model, so that another one than the recipe's begins without them.
+_BY_MODEL = ("width", "height", "steps", "guidance")
 
 
 class Fields(NamedTuple):
@@ -52,7 +50,7 @@ def fields_of(params: Mapping[str, Any]) -> Fields:
     named = model_from(params["model"]) if params.get("model") else defaults["model_from"]
     chosen = params.get("model_from", named)
     if chosen != defaults["model_from"]:
-        defaults |= _SMALL if chosen == BUILTIN else _LARGE
+        defaults = {name: value for name, value in defaults.items() if name not in _BY_MODEL}
     values = {**defaults, **params, "model_from": chosen}
     templates = split_lines(values["templates"])
     before, entered = defaults["attributes"], params.get("attributes") or {}

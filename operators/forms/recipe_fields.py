@@ -21,6 +21,9 @@ from diffucurate.operators.forms.recipe_defaults import Fields
 from diffucurate.operators.forms.recipe_params import CAPTIONS, CURRENT, NEW, TEMPLATES
 from diffucurate.plugin.generation.target import find_target
 
+#: What an empty field stands for where the model is not known yet.
+BY_MODEL = "As the model has it"
+
 #: Prompts that the preview shows.
 PREVIEWED = 6
 
@@ -111,11 +114,13 @@ def _templates(inputs: types.Object, fields: Fields, mapping: Mapping[str, Any])
                 refuse(field, f"write what {{{name}}} can be, such as one, two, three")
 
 
-def ask_numbers(inputs: types.Object, fields: Fields) -> None:
-    """Ask for the size of the images and how many each prompt has."""
+def ask_numbers(inputs: types.Object, fields: Fields, suggested: Mapping[str, str]) -> None:
+    """Ask for the size of the images and how many each prompt has; ``suggested``: field -> the model's own value."""
     defaults = fields.defaults
-    inputs.int("width", label="Width", description="In pixels", default=defaults.get("width"), view=_beside(4))
-    inputs.int("height", label="Height", description="In pixels", default=defaults.get("height"), view=_beside(4))
+    for name in ("width", "height"):
+        view = _beside(4, placeholder=suggested.get(name, BY_MODEL))
+        label = name.capitalize()
+        inputs.int(name, label=label, description="In pixels", default=defaults.get(name), view=view)
     inputs.define_property(
         "seeds",
         _type_of(fields.values["seeds"]),
@@ -126,21 +131,21 @@ def ask_numbers(inputs: types.Object, fields: Fields) -> None:
     )
 
 
-def ask_advanced(inputs: types.Object, defaults: Mapping[str, Any]) -> None:
-    """Ask for the settings that most recipes leave at their defaults."""
+def ask_advanced(inputs: types.Object, defaults: Mapping[str, Any], suggested: Mapping[str, str]) -> None:
+    """Ask for the settings that most recipes leave at their defaults; ``suggested`` as for ``ask_numbers``."""
     inputs.int(
         "steps",
         label="Steps",
         description="More take longer and give cleaner images",
-        default=defaults["steps"],
-        view=_beside(6),
+        default=defaults.get("steps"),
+        view=_beside(6, placeholder=suggested.get("steps", BY_MODEL)),
     )
     inputs.float(
         "guidance",
         label="Guidance",
         description="How closely an image keeps to its prompt",
-        default=defaults["guidance"],
-        view=_beside(6),
+        default=defaults.get("guidance"),
+        view=_beside(6, placeholder=suggested.get("guidance", BY_MODEL)),
     )
     inputs.str(
         "negative_prompt",

@@ -16,6 +16,7 @@ from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.operators.forms.class_tags import CLASSES_FOUND, remembered
 from diffucurate.operators.forms.fields import plain, refuse
 from diffucurate.operators.forms.model import choose_model
+from diffucurate.operators.forms.model_numbers import placeholders
 from diffucurate.operators.forms.recipe_defaults import Fields
 from diffucurate.operators.forms.recipe_errors import field_and_message
 from diffucurate.operators.forms.recipe_fields import ADVANCED, ask_advanced, ask_dataset, ask_numbers, ask_prompts
@@ -50,10 +51,11 @@ def build_recipe(inputs: types.Object, fields: Fields, current: str | None) -> R
     ask_dataset(inputs, fields, current, None if path.startswith("dataset") else mapping["dataset"])
     ask_prompts(inputs, fields, mapping, recipe)
     choose_model(inputs, fields.defaults, fields.values)
-    ask_numbers(inputs, fields)
+    suggested = placeholders(mapping)
+    ask_numbers(inputs, fields, suggested)
     switch = advanced_switch(inputs)
     if fields.values.get("advanced") or path in ADVANCED or any(fields.defaults.get(name) for name in _RARE):
-        ask_advanced(inputs, fields.defaults)
+        ask_advanced(inputs, fields.defaults, suggested)
     if reason := left_behind(fields.values.get("recipe")):
         notice = types.Warning(
             label="What was written under 'Write or paste a recipe' stays there", description=plain(reason)

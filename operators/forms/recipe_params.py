@@ -11,7 +11,8 @@ from typing import Any
 
 from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.files.strict_yaml import read_yaml
-from diffucurate.generator.models.names import BUILT_IN, locate
+from diffucurate.generator.models.names import locate
+from diffucurate.generator.recipe.by_model import BUILT_IN
 from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.parsing import join_values, parse_seeds, parse_sizes, split_lines, split_values
@@ -19,6 +20,7 @@ from diffucurate.generator.text.suggest_classes import likely_classes
 from diffucurate.generator.text.templates import attributes_of
 from diffucurate.operators.forms.caption_params import caption_params, captions_in
 from diffucurate.operators.forms.class_tags import Lists, classes_of, names_classes, tags_of
+from diffucurate.operators.forms.model_numbers import own_size
 from diffucurate.operators.forms.recipe_texts import loras_of, seeds_as_text, words_of
 
 #: Where the recipe, the dataset and the model come from.
@@ -30,8 +32,6 @@ BUILTIN, HUB, LOCAL = "builtin", "hub", "local"
 EXAMPLE: dict[str, Any] = {
     "dataset": "my-streets",
     "model": BUILT_IN,
-    "size": [128, 128],
-    "steps": 20,
     "seeds": 2,
     "classes": {"car": ["car"], "bus": ["bus"]},
     "templates": ["a {colour} {object} on a road at {time}"],
@@ -39,7 +39,7 @@ EXAMPLE: dict[str, Any] = {
 }
 
 #: Values that a recipe need not name, because they are its own defaults.
-_LEFT_OUT = {"guidance": 5.0, "negative_prompt": "", "scheduler": "", "prompt_weights": False, "look_again": False}
+_LEFT_OUT = {"negative_prompt": "", "scheduler": "", "prompt_weights": False, "look_again": False}
 
 #: The keys of a recipe that the form has fields for; the others go through the form unchanged.
 SHOWN = frozenset(
@@ -81,8 +81,10 @@ def mapping_of(params: Mapping[str, Any], current: str | None = None) -> dict[st
     mapping: dict[str, Any] = {"dataset": dataset or "", "model": _model(params)}
     kept = carried(params.get("recipe"))
     mapping |= {name: value for name, value in kept.items() if name != "attributes"}
-    if params.get("width") is not None or params.get("height") is not None:
-        size, others = [params.get("width"), params.get("height")], parse_sizes(params.get("more_sizes"))
+    size, others = [params.get("width"), params.get("height")], parse_sizes(params.get("more_sizes"))
+    if size == [None, None] and others:
+        size = own_size(mapping)
+    if size != [None, None] or others:
         mapping["size"] = [size, *others] if others else size
     for name in ("steps", "guidance", "negative_prompt", "scheduler", "prompt_weights", "look_again"):
         if params.get(name) not in (None, _LEFT_OUT.get(name)):
@@ -152,10 +154,9 @@ def params_of(recipe: Recipe) -> dict[str, Any]:
         "attributes": {name: join_values(listed) for name, listed in recipe.attributes.items()},
         "model_from": model_from(recipe.model),
         "seeds": seeds_as_text(recipe.seeds),
-        "steps": recipe.steps,
-        "guidance": recipe.guidance,
     }
-    if recipe.sizes:
+    params |= {name: getattr(recipe, name) for name in ("steps", "guidance") if name not in recipe.left_to_model}
+    if recipe.sizes and "size" not in recipe.left_to_model:
         params |= dict(zip(("width", "height"), recipe.sizes[0], strict=True))
         params["more_sizes"] = ", ".join(f"{width}x{height}" for width, height in recipe.sizes[1:])
     if params["model_from"] != BUILTIN:

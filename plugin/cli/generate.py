@@ -91,9 +91,10 @@ def _sections(recipes: Sequence[Recipe], wanted: Sequence[str] | None) -> list[R
 
 
 def _changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe with the values that are not None in the place of its own."""
+    """The recipe with the values that are not None in the place of its own; what it leaves to the model stays so."""
     values = {name: value for name, value in changes.items() if value is not None}
-    return recipe.from_mapping({**recipe.model_dump(mode="json"), **values}) if values else recipe
+    own = {name: value for name, value in recipe.model_dump(mode="json").items() if name not in recipe.left_to_model}
+    return recipe.from_mapping({**own, **values}) if values else recipe
 
 
 def _with_captions(recipe: Recipe, path: str | None, instances: str | None, class_prompt: str | None) -> Recipe:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from diffucurate.generator.jobs.jobs import Job
-from diffucurate.generator.models.names import BUILT_IN
+from diffucurate.generator.recipe.by_model import BUILT_IN
 
 
 def red_inside_and_outside(pipe: Any) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from humanize import naturaldelta
 
-from diffucurate.generator.models.names import BUILT_IN
+from diffucurate.generator.recipe.by_model import BUILT_IN
 from diffucurate.plugin.fiftyone_private import database
 from diffucurate.plugin.store import runs
 
@@ -42,13 +42,13 @@ def pace(recipe: Recipe, device: str | None = None) -> Pace | None:
     """The expected time per image of a recipe, by the latest finished run of its model; None where nothing is known.
 
     A run with the same size, steps and guidance counts first; another is scaled by its pixels and steps. Nothing is
-    known of images that have the sizes of their init images.
+    known of images that have the sizes of their init images, or of values that are left to the model.
 
     Args:
         recipe: what is to be painted.
         device: only runs on this device count; any by default.
     """
-    if not recipe.sizes:
+    if not recipe.sizes or recipe.steps is None or recipe.guidance is None:
         return None
     share = sum(recipe.strengths) / len(recipe.strengths) if recipe.strengths else 1.0  # of the steps
     work, scaled = share * _work(recipe.sizes, recipe.steps, recipe.guidance), None

@@ -13,6 +13,7 @@ from diffucurate.plugin.generation.init_sources import own_labels
 from diffucurate.plugin.generation.paint_and_store import job_ids
 from diffucurate.plugin.generation.painting_session import painting_session
 from diffucurate.plugin.generation.prepare import opened, run_settings
+from diffucurate.plugin.generation.values_used import announce_values
 from diffucurate.plugin.store.label_fields import label_field, labels_of
 from diffucurate.plugin.store.samples import dataset_of
 
@@ -24,12 +25,16 @@ def generate_from(
     recipe: Recipe,
     existing: fo.Dataset | None,
     *,
+    written: Recipe,
     count: int | None = None,
     batch_size: int | None = None,
     device: str | None = None,
     progress: Listener | None = None,
 ) -> fo.Dataset:
-    """Paint what the recipe asks for and ``existing`` does not hold yet; see ``generate``, whose errors these are."""
+    """Paint what the recipe asks for and ``existing`` does not hold yet; see ``generate``, whose errors these are.
+
+    ``written`` is the recipe before its model completed it.
+    """
     source_samples(recipe)  # raises before a model is loaded
 
     with painting_session(recipe, device) as session:
@@ -41,6 +46,7 @@ def generate_from(
             for reason in plan.failed.values():
                 announce(progress, f"left out {reason}")
             return existing
+        announce_values(written, recipe, len(todo), progress)
         kept_classes = _kept_classes(recipe)
         with opened(existing, recipe.dataset) as dataset:
             session.paint(

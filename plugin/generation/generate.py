@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.models.completed import completed
 from diffucurate.generator.progress import Listener, announce
 from diffucurate.plugin.generation.captions import drop_too_long
 from diffucurate.plugin.generation.init_folder import with_dataset
@@ -22,6 +23,7 @@ from diffucurate.plugin.generation.paint_and_store import job_ids
 from diffucurate.plugin.generation.painting_session import painting_session
 from diffucurate.plugin.generation.prepare import opened, run_settings
 from diffucurate.plugin.generation.target import find_target
+from diffucurate.plugin.generation.values_used import announce_values
 
 if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe
@@ -79,6 +81,9 @@ def generate(
     Images can start from text, from the images of any dataset or folder (img2img), or replace objects in them
     (inpaint). An init image that cannot be used is left out: the log and the run's facts say why, and the others are
     painted.
+
+    Size, steps and guidance that a recipe leaves out follow from its model (``generator.models.defaults``). The log and
+    a note of the progress say them before anything is painted.
 
     The dataset is made if there is none, and kept by FiftyOne until it is deleted. Another recipe for the same
     dataset adds to it: new classes get the next ids. Media go below FiftyOne's default dataset folder, or below
@@ -148,12 +153,12 @@ def _generate(
 ) -> fo.Dataset:
     from diffucurate.generator.jobs.jobs import jobs as jobs_of
 
-    existing = find_target(recipe.dataset)
+    existing, written, recipe = find_target(recipe.dataset), recipe, completed(recipe)
     if recipe.source is not None:
         from diffucurate.plugin.generation.from_init_images import generate_from  # with OpenCV, which forms do without
 
-        recipe = with_dataset(recipe)
-        return generate_from(recipe, existing, count=count, batch_size=batch_size, device=device, progress=progress)
+        options: dict[str, Any] = {"count": count, "batch_size": batch_size, "device": device, "progress": progress}
+        return generate_from(with_dataset(recipe), existing, written=written, **options)
     jobs = jobs_of(recipe, count)
     painted = set() if existing is None else job_ids(existing)
     todo = [job for job in jobs if job.job_id not in painted]
@@ -163,6 +168,7 @@ def _generate(
         todo, facts = drop_too_long(recipe, todo, len(jobs), session.pipe, progress)
         if existing is not None and not todo:  # only captions that are too long
             return existing
+        announce_values(written, recipe, len(todo), progress)
         with opened(existing, recipe.dataset) as dataset:
             session.paint(
                 dataset,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.labels.maps.stored_maps import Heatmaps
-from diffucurate.generator.models.names import BUILT_IN
+from diffucurate.generator.recipe.by_model import BUILT_IN
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.media_files import StoredMaps, read_image, read_stored_maps
 from diffucurate.plugin.store.samples import prompt_of

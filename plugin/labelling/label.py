@@ -15,8 +15,8 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.labels.settings import SourceSettings
-from diffucurate.generator.models.names import BUILT_IN
 from diffucurate.generator.progress import Listener, Meter
+from diffucurate.generator.recipe.by_model import BUILT_IN
 from diffucurate.generator.sources.protocol import DEFAULT_BATCH, Labeller, LabelRequest, PixelLabeller
 from diffucurate.generator.sources.registry import keeps_maps, source_named
 from diffucurate.generator.text.class_names import name_problem, phrases_of, some_of, twin_of

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import fiftyone as fo
 from fiftyone import ViewField as F
 
-from diffucurate.generator.models.names import BUILT_IN
+from diffucurate.generator.recipe.by_model import BUILT_IN
 from diffucurate.plugin.store import field_names
 
 

@@ -51,8 +51,8 @@ def test_a_config_becomes_a_recipe() -> None:
     assert recipe.negative_prompt == "blurry" and recipe.prompt_weights
     assert [(word.path, word.placeholder) for word in recipe.tokens] == [("learned.safetensors", "<style>")]
     assert len(recipe.seed_list) == 2 and all(5 <= seed <= 50 for seed in recipe.seed_list)
-    made = jobs(recipe)
-    assert len(made) == 2 * 2 * 2
+    made = jobs(recipe.changed(guidance=7.5))  # which it leaves to the model
+    assert recipe.left_to_model == ("guidance",) and len(made) == 2 * 2 * 2
     assert made[0].prompt == "front view of a (red car)1.2 at noon, clear sky"
     assert [list(job.phrases) for job in (made[0], made[-1])] == [["car"], ["fire_truck"]]
 

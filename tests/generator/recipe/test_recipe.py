@@ -111,7 +111,6 @@ def test_defaults() -> None:
         ({"steps": "20"}, "steps", "20", "without quotes"),
         ({"steps": True}, "steps", True, "whole number"),
         ({"steps": 20.5}, "steps", 20.5, "whole number"),
-        ({"steps": None}, "steps", None, "whole number"),
         ({"guidance": -0.1}, "guidance", -0.1, "from 0 to 100"),
         ({"guidance": 101}, "guidance", 101, "from 0 to 100"),
         ({"guidance": float("inf")}, "guidance", float("inf"), "from 0 to 100"),

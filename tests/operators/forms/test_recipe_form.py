@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import fiftyone as fo
 
 STREETS = "a {colour} {object} on a road at {time}"
+NUMBERS = ("width", "height", "steps", "guidance")
+SIDE = "64"
 TEN = ", ".join(f"v{number}" for number in range(10))
 MILLION = {"templates": "a {object} {a} {b} {c} {d} {e}", "attributes": {**dict.fromkeys("abcde", TEN), "object": TEN}}
 
@@ -105,8 +107,9 @@ def test_classes_that_nobody_chose_follow_although_the_app_lags_behind(form) -> 
         ({"loras": ["a.ckpt=1"]}, "loras", "pickle"),
         ({"negative_prompt": "{mood}"}, "negative_prompt", "mood"),
         ({"width": 7, "height": 7}, "width", r"try \[8, 8\]"),
-        ({"height": None}, "height", "^give width and height in pixels"),
-        ({"height": 100}, "height", r"try \[128, 96\]"),
+        ({"width": 128, "height": None}, "height", "^give width and height in pixels"),
+        ({"width": 128, "height": 100}, "height", r"try \[128, 96\]"),
+        ({"model_from": "hub", "model": "nobody/no-such-model", "more_sizes": "64x64"}, "width", "^give width and"),
         ({"steps": 0}, "steps", "from 1 to 1000"),
         ({"guidance": -1}, "guidance", "from 0 to 100"),
         ({"sample_count": 0}, "sample_count", "at least 1"),
@@ -149,12 +152,23 @@ def test_a_million_images_are_counted_in_no_time(form) -> None:
 
 def test_another_model_begins_with_its_own_numbers(form, random_pipeline: Path, tmp_path: Path) -> None:
     (tmp_path / "unused").symlink_to(random_pipeline)  # under this path no run is known
-    fields = form(model_from="local", model=str(tmp_path / "unused"), width=64, height=64)
+    own = {"model_from": "local", "model": str(tmp_path / "unused")}
+    fields = form(**own, advanced=True)
     assert problems(fields) == {}
-    assert fields["width"]["default"] == 512
-    assert "after a first run" in fields["recipe_summary"]["view"]["description"]
+    shown = {name: (fields[name].get("default"), fields[name]["view"]["placeholder"]) for name in NUMBERS}
+    assert shown == {"width": (None, SIDE), "height": (None, SIDE), "steps": (None, "30"), "guidance": (None, "7.5")}
+    told = fields["recipe_summary"]["view"]["description"]
+    assert f"{SIDE} x {SIDE} px, 30 steps, guidance 7.5: as suits Stable Diffusion 1." in told
+    assert "after a first run" in told
+    assert "30 steps" not in form(**own, steps=7)["recipe_summary"]["view"]["description"]
+    useless = form(**own, negative_prompt="fog", guidance=1.0)["remarks"]["view"]["label"]
+    assert useless.startswith("negative\\_prompt: 'fog' - it changes nothing")
     hub = form(model_from="hub", model="nobody/no-such-model")
     assert problems(hub) == {} and "downloaded first" in hub["model"]["view"]["caption"]
+    assert "follow from the model" in hub["recipe_summary"]["view"]["description"]
+    built_in = form(advanced=True)
+    assert [built_in[name]["view"]["placeholder"] for name in NUMBERS] == ["128", "128", "20", "5"]
+    assert not any(built_in[name].get("default") for name in NUMBERS)
 
 
 def test_the_dataset_that_images_go_to(form, dataset: fo.Dataset) -> None:
