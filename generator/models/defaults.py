@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from diffucurate.generator.models.configs import Configs, read_configs
 from diffucurate.generator.models.few_steps import FewSteps, few_steps
@@ -98,8 +99,8 @@ def _size(configs: Configs, side: int | None = None, missing: int = 64) -> tuple
     """
     levels = configs.vae.get("block_out_channels") or configs.vae.get("dim_mult")
     scale = 2 ** (len(levels) - 1) if isinstance(levels, list) and levels else 8
-    sides = (side, side) if side is not None else configs.denoiser.get("sample_size")
-    height, width = sides if isinstance(sides, list | tuple) and len(sides) == 2 else (sides, sides)
+    named: Any = side if side is not None else configs.denoiser.get("sample_size")
+    height, width = named if isinstance(named, list) and len(named) == 2 else (named, named)
     if not all(isinstance(each, int) and 0 < each <= _LARGEST_SAMPLE for each in (width, height)):
         width = height = missing
     return _multiple(width * scale), _multiple(height * scale)

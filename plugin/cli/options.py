@@ -66,8 +66,13 @@ Size = Annotated[
 Seeds = Annotated[
     str | None, typer.Option(metavar="N|SEED,...", help="How many seeds for each prompt, or which: 3,7 or, for one, 3,")
 ]
-Steps = Annotated[int | None, typer.Option(min=1, help="Steps of the whole schedule, of which STRENGTH are taken.")]
-Guidance = Annotated[float | None, typer.Option(min=0, help="Classifier-free guidance scale.")]
+Steps = Annotated[
+    int | None,
+    typer.Option(min=1, help="Steps of the whole schedule, of which STRENGTH are taken; the model's own if left out."),
+]
+Guidance = Annotated[
+    float | None, typer.Option(min=0, help="Classifier-free guidance scale; the model's own if left out.")
+]
 
 # -- How it is done
 

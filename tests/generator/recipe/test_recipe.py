@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.recipe.amount import MAX_JOBS, Sample
 from diffucurate.generator.recipe.recipe import Recipe
 
@@ -289,6 +290,31 @@ def test_a_recipe_cannot_be_changed() -> None:
     recipe = Recipe.from_mapping(GOOD)
     with pytest.raises(Exception, match="frozen"):
         recipe.steps = 3  # type: ignore[misc]
+
+
+def test_what_the_built_in_model_decides_is_fixed_and_so_are_fingerprints() -> None:
+    content = {
+        "dataset": "night-streets",
+        "classes": {"car": ["car"]},
+        "templates": ["a {colour} car"],
+        "attributes": {"colour": ["red"]},
+    }
+    recipe = Recipe.from_mapping(content)
+    named = Recipe.from_mapping({**content, "size": [128, 128], "steps": 20, "guidance": 5.0})
+    assert (recipe.size, recipe.steps, recipe.guidance) == ((128, 128), 20, 5.0)
+    assert recipe.left_to_model == ("size", "steps", "guidance") and named.left_to_model == ()
+    assert recipe.fingerprint() == named.fingerprint() == "6c99ef8944333a9b"
+    assert [job.job_id for job in jobs(recipe)] == ["d7638ad7b33249ae"]
+    varied = Recipe.from_mapping({**content, "task": "img2img", "source": {"dataset": "p"}})
+    assert (varied.size, varied.fingerprint()) == ("source", "b0a4b1e5c115796a")
+
+
+def test_another_model_decides_when_it_is_known() -> None:
+    recipe = Recipe.from_mapping({**GOOD, "model": "some/model", "size": None, "steps": None})
+    assert (recipe.size, recipe.sizes, recipe.steps, recipe.guidance) == (None, (), None, 5.0)
+    assert recipe.left_to_model == ("size", "steps") and Recipe.from_mapping(recipe.model_dump()) == recipe
+    with pytest.raises(RecipeError, match="size: None - it follows from model 'some/model'"):
+        jobs(recipe)
 
 
 def test_fingerprint() -> None:

@@ -138,3 +138,11 @@ def test_nothing_outside_imports_the_command_line() -> None:
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
                 assert not any(name.startswith("diffucurate.plugin.cli") for name in names), path
+
+
+def test_another_model_on_the_command_line_brings_its_own_numbers() -> None:
+    from diffucurate.plugin.cli.generate import _changed
+
+    content = {"dataset": "d", "steps": 7, "classes": {"car": ["car"]}, "templates": ["a car"]}
+    changed = _changed(Recipe.from_mapping(content), {"model": "some/model", "seeds": None})
+    assert (changed.model, changed.size, changed.steps, changed.guidance) == ("some/model", None, 7, None)

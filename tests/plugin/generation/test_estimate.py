@@ -16,8 +16,8 @@ MODEL = "someone/measured"
 
 
 def recipe(**changes: Any) -> Recipe:
-    content = {"dataset": "d", "model": MODEL, "classes": {"car": ["car"]}, "templates": ["a car"], **changes}
-    return Recipe.from_mapping(content)
+    content = {"dataset": "d", "model": MODEL, "classes": {"car": ["car"]}, "templates": ["a car"]}
+    return Recipe.from_mapping({**content, "size": [128, 128], "steps": 20, "guidance": 5.0, **changes})
 
 
 @pytest.fixture
@@ -37,6 +37,13 @@ def test_nothing_is_known_but_of_the_built_in_model() -> None:
     assumed = pace(recipe(model="tiny"))
     assert assumed is not None and assumed.basis == "assumed"
     assert pace(recipe(model="tiny"), "cuda") is None
+
+
+def test_nothing_is_known_of_values_that_are_left_to_the_model(record) -> None:
+    record(10.0)
+    assert pace(recipe()) is not None
+    for name in ("size", "steps", "guidance"):
+        assert pace(recipe(**{name: None})) is None
 
 
 def test_the_same_settings_count_before_later_runs_with_others(record) -> None:

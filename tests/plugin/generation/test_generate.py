@@ -69,7 +69,7 @@ def test_recipe_becomes_a_labelled_dataset(content):
     assert (reports[-1].done, reports[-1].total) == (8, 8)
     one_class, two_classes = dataset.first(), dataset.last()
     assert one_class.prompt == "a photo of a red car"
-    assert (one_class.seed, one_class.steps, one_class.guidance, one_class.task) == (0, 2, 5.0, "txt2img")
+    assert (one_class.seed, one_class.steps, one_class.guidance, one_class.task) == (0, 2, 7.5, "txt2img")
     assert (one_class.model, one_class.attributes.colour) == (content["model"], "red")
     assert (one_class.metadata.width, one_class.metadata.mime_type) == (64, "image/png")
     assert one_class.heatmap_car is not None and one_class.heatmap_tree is None
@@ -83,6 +83,34 @@ def test_recipe_becomes_a_labelled_dataset(content):
     config = dataset.get_run_info(key).config
     assert (config.status, config.facts["added"], config.settings["recipe"]["seeds"]) == ("done", 8, 4)
     assert key == one_class.run_key
+
+
+def test_what_a_recipe_leaves_out_follows_from_the_model_and_is_said(content, caplog):
+    written = {**content, "size": None, "steps": None, "seeds": 1, "negative_prompt": "fog", "guidance": 1.0}
+    reports = []
+    with caplog.at_level("INFO", logger="diffucurate"):
+        dataset = generate(written, count=1, progress=reports.append)
+    values = "64 x 64 px, 30 steps: as suits Stable Diffusion 1"
+    assert [report.note for report in reports[:2]] == [
+        values,
+        "negative_prompt: 'fog' - it changes nothing, guidance is 1, and has to be above 1",
+    ]
+    logged = [record.getMessage() for record in caplog.records]
+    assert f"{content['model']}: {values}" in logged and reports[1].note in logged
+    sample = dataset.first()
+    assert (sample.steps, sample.guidance, sample.metadata.width) == (30, 1.0, 64)
+    (key,) = dataset.list_runs()
+    stored = dataset.get_run_info(key).config.settings["recipe"]
+    assert (stored["size"], stored["steps"], stored["guidance"]) == ([64, 64], 30, 1.0)
+    reports.clear()
+    generate(written, count=1, progress=reports.append)  # the same job: nothing is painted, and nothing said
+    assert len(dataset) == 1 and reports == []
+
+
+def test_a_model_that_is_not_there_leaves_no_dataset(content):
+    with pytest.raises(ModelError, match="neither a folder nor a file"):
+        generate({**content, "model": "/nowhere/model", "steps": None})
+    assert not fo.dataset_exists(content["dataset"])
 
 
 def test_second_run_adds_nothing_and_needs_no_model(content):
@@ -149,6 +177,7 @@ def test_images_that_someone_else_adds_meanwhile_are_not_doubled(content):
     from diffucurate.generator.jobs.jobs import jobs
     from diffucurate.generator.recipe.recipe import Recipe
 
+    content["guidance"] = 5.0
     last = jobs(Recipe.from_mapping(content))[-1].job_id
 
     def add_meanwhile(report: Any) -> None:

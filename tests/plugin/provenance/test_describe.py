@@ -21,7 +21,7 @@ def test_image_and_run(generated, model_folder):
         "Seed": "0",
         "Size": "64 x 64 px",
         "Steps": "1",
-        "Guidance": "5",
+        "Guidance": "7.5",
         "Model": model_folder,
         "Task": "Image from text",
     }

@@ -24,7 +24,7 @@ def test_everything_that_made_a_sample(generated, model_folder):
     assert (made.sample_id, job.job_id, made.changed, made.warning) == (sample.id, sample.job_id, (), None)
     assert (job.prompt, job.negative_prompt, job.phrases) == ("a red bus at noon", "", {"bus": ("bus",)})
     assert (job.attributes, job.seed, job.size) == ({"object": "bus", "colour": "red", "time": "noon"}, 1, (64, 64))
-    assert (job.steps, job.guidance, job.model, job.task) == (1, 5.0, model_folder, "txt2img")
+    assert (job.steps, job.guidance, job.model, job.task) == (1, 7.5, model_folder, "txt2img")
     assert (made.run.key, made.run.verb, made.run.status) == (sample.run_key, "generate", "done")
     assert made.run.started <= made.run.ended and "torch" in made.run.versions
     assert (made.device, made.conditions.batch_size) == ("cpu", 4)
