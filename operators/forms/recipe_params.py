@@ -81,10 +81,9 @@ def mapping_of(params: Mapping[str, Any], current: str | None = None) -> dict[st
     mapping: dict[str, Any] = {"dataset": dataset or "", "model": _model(params)}
     kept = carried(params.get("recipe"))
     mapping |= {name: value for name, value in kept.items() if name != "attributes"}
-    size, others = [params.get("width"), params.get("height")], parse_sizes(params.get("more_sizes"))
-    if size == [None, None] and others:
-        size = own_size(mapping)
-    if size != [None, None] or others:
+    sides, others = [params.get("width"), params.get("height")], parse_sizes(params.get("more_sizes"))
+    if sides != [None, None] or others:  # an empty field stands for what is shown in it
+        size = [own if side is None else side for side, own in zip(sides, own_size(mapping), strict=True)]
         mapping["size"] = [size, *others] if others else size
     for name in ("steps", "guidance", "negative_prompt", "scheduler", "prompt_weights", "look_again"):
         if params.get(name) not in (None, _LEFT_OUT.get(name)):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STREETS = "a {colour} {object} on a road at {time}"
 NUMBERS = ("width", "height", "steps", "guidance")
 SIDE = "64"
+UNKNOWN = {"model_from": "hub", "model": "nobody/no-such-model"}
 TEN = ", ".join(f"v{number}" for number in range(10))
 MILLION = {"templates": "a {object} {a} {b} {c} {d} {e}", "attributes": {**dict.fromkeys("abcde", TEN), "object": TEN}}
 
@@ -107,9 +108,9 @@ def test_classes_that_nobody_chose_follow_although_the_app_lags_behind(form) -> 
         ({"loras": ["a.ckpt=1"]}, "loras", "pickle"),
         ({"negative_prompt": "{mood}"}, "negative_prompt", "mood"),
         ({"width": 7, "height": 7}, "width", r"try \[8, 8\]"),
-        ({"width": 128, "height": None}, "height", "^give width and height in pixels"),
-        ({"width": 128, "height": 100}, "height", r"try \[128, 96\]"),
-        ({"model_from": "hub", "model": "nobody/no-such-model", "more_sizes": "64x64"}, "width", "^give width and"),
+        ({"height": 100}, "height", r"try \[128, 96\]"),
+        ({**UNKNOWN, "width": 128}, "height", "^give width and height in pixels"),
+        ({**UNKNOWN, "more_sizes": "64x64"}, "width", "^give width and"),
         ({"steps": 0}, "steps", "from 1 to 1000"),
         ({"guidance": -1}, "guidance", "from 0 to 100"),
         ({"sample_count": 0}, "sample_count", "at least 1"),
