@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from copy import deepcopy
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.models.adapter_files import lora_problem, read_word
 from diffucurate.generator.models.hub import first_line
+from diffucurate.generator.models.placement import all_weights_there
 from diffucurate.generator.recipe.model_options import SCHEDULERS, Lora, ModelOptions, TextualInversion
 
 #: How the names of a pipeline's tokenizers and text encoders end.
@@ -32,14 +33,20 @@ def adapted(pipe: Any, options: ModelOptions) -> Iterator[None]:
             placeholder that its tokenizer knows as a word already.
         ModelError: LoRAs need a package that is not installed.
     """
-    with ExitStack() as stack:
-        if options.scheduler is not None:
-            stack.enter_context(_sampler(pipe, options.scheduler))
-        if options.tokens:
-            stack.enter_context(_words(pipe, options.tokens))
-        if options.loras:
-            stack.enter_context(_loras(pipe, options.loras))
+    weights = all_weights_there if options.tokens or options.loras else nullcontext
+    stack = ExitStack()
+    try:
+        with weights(pipe):
+            if options.scheduler is not None:
+                stack.enter_context(_sampler(pipe, options.scheduler))
+            if options.tokens:
+                stack.enter_context(_words(pipe, options.tokens))
+            if options.loras:
+                stack.enter_context(_loras(pipe, options.loras))
         yield
+    finally:
+        with weights(pipe):
+            stack.close()
 
 
 @contextmanager

@@ -7,9 +7,9 @@ can run any code.
 
 from __future__ import annotations
 
-import gc
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import partial
 from math import lcm
 from pathlib import Path
 from threading import Lock
@@ -23,9 +23,11 @@ from packaging.version import Version
 from torch.nn import Module
 
 from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.models.card import card_of, empty_caches, out_of_memory
 from diffucurate.generator.models.hub import load_local_first
 from diffucurate.generator.models.model_folder import check_folder, check_index
 from diffucurate.generator.models.names import locate
+from diffucurate.generator.models.placement import Memory, device_of, place, working_memory
 from diffucurate.generator.models.precision import default_dtype
 from diffucurate.generator.models.single_file import load_single_file
 from diffucurate.generator.models.whole_weights import check_no_empty_weights, load_whole
@@ -33,10 +35,13 @@ from diffucurate.generator.models.whole_weights import check_no_empty_weights, l
 #: Pipelines kept loaded, the least recently used going first.
 KEPT = 2
 
+#: The most images at once where nobody asks for more.
+MOST_IMAGES = 64
+
 #: Default batch: this many pixels at once, up to the most images. A CPU gains little from large batches, and a
 #: system may end a process that takes too much memory instead of telling it.
 _PIXELS = {"cuda": 8 * 512 * 512, "mps": 2 * 512 * 512, "cpu": 512 * 512}
-_MOST_IMAGES = {"cuda": 64, "mps": 8, "cpu": 8}
+_MOST_IMAGES = {"cuda": MOST_IMAGES, "mps": 8, "cpu": 8}
 
 # diffusers 0.42 renamed the argument and deprecates the old name.
 _DTYPE = "dtype" if Version(diffusers.__version__) >= Version("0.42") else "torch_dtype"
@@ -54,16 +59,19 @@ def default_device() -> tuple[str, str]:
     return "cpu", "found no GPU that torch can use"
 
 
-def load_pipeline(model: str, device: str | None = None, dtype: torch.dtype | None = None) -> DiffusionPipeline:
+def load_pipeline(
+    model: str, device: str | None = None, dtype: torch.dtype | None = None, memory: Memory = "auto"
+) -> DiffusionPipeline:
     """Load a text-to-image pipeline, or return the one already loaded.
 
     Args:
         model: "tiny", a folder, a ``.safetensors`` file or a hub id.
         device: "cpu", "cuda", "cuda:1", "mps"; by default ``default_device()``.
         dtype: of the weights; by default what suits the model and the device (``default_dtype``).
+        memory: how its weights share the device with others; see ``models.placement``.
 
     Raises:
-        ModelError: what was tried, why it failed and how to get the model.
+        ModelError: what was tried, why it failed and how to get the model; or it does not fit the device.
     """
     device = checked_device(device or default_device()[0])
     dtype = dtype or default_dtype(model, device)
@@ -72,10 +80,24 @@ def load_pipeline(model: str, device: str | None = None, dtype: torch.dtype | No
         if key not in _loaded:
             while len(_loaded) >= KEPT:
                 _loaded.popitem(last=False)
-                _free_memory()
-            _loaded[key] = _frozen(_load(model, dtype)).to(device)
+                empty_caches()
+            _loaded[key] = _frozen(_load(model, dtype))
+        pipe = _loaded[key]
         _loaded.move_to_end(key)
-        return _loaded[key]
+        try:
+            working = working_memory(pipe, native_size(pipe))
+            place(pipe, device, memory, working, release=partial(_release_all_but, pipe))
+        except RuntimeError as error:
+            del _loaded[key]
+            if not out_of_memory(error):
+                raise
+            reason = ModelError(f"'{model}' does not fit the memory of {device}; use a smaller model or another device")
+        else:
+            return pipe
+    # Only here, the error with its frames and their tensors forgotten, can their memory be freed.
+    del pipe
+    empty_caches()
+    raise reason
 
 
 def release_models() -> int:
@@ -83,8 +105,22 @@ def release_models() -> int:
     with _lock:
         count = len(_loaded)
         _loaded.clear()
-        _free_memory()
+        empty_caches()
     return count
+
+
+def release_others(pipe: Any) -> bool:
+    """Forget all loaded pipelines but one; returns whether there were any."""
+    with _lock:
+        return _release_all_but(pipe)
+
+
+def _release_all_but(pipe: Any) -> bool:
+    others = [key for key, other in _loaded.items() if other is not pipe]
+    for key in others:
+        del _loaded[key]
+    empty_caches()
+    return bool(others)
 
 
 def held_memory() -> tuple[int, int]:
@@ -106,7 +142,9 @@ def check_size(pipe: Any, size: tuple[int, int]) -> None:
     if any(side <= 0 or side % unit for side in size):
         nearest = [max(unit, round(side / unit) * unit) for side in size]
         raise RecipeError("size", list(size), f"this model needs multiples of {unit}; the nearest size is {nearest}")
-    needed, free = _decoding_memory(pipe, size), _free_on_cpu(pipe)
+    needed, device = _decoding_memory(pipe, size), device_of(pipe)
+    # Other devices raise an error where they have too little, for which there are remedies.
+    free = card_of(device).free() if device.type == "cpu" else None
     if free is not None and needed > free:
         remedy = (
             f"one image takes about {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} are free; make it smaller"
@@ -118,17 +156,6 @@ def _decoding_memory(pipe: Any, size: tuple[int, int]) -> int:
     """About how many bytes it takes to decode an image: three maps of features at full size are there at once."""
     widths = getattr(pipe.vae.config, "block_out_channels", None) or [128]
     return int(3 * widths[0] * size[0] * size[1] * next(pipe.vae.parameters()).element_size())
-
-
-def _free_on_cpu(pipe: Any) -> int | None:
-    """The bytes that a pipeline on a CPU can still have; None where unknown, and on devices that raise errors."""
-    if pipe.device.type != "cpu":
-        return None
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
 def native_size(pipe: Any) -> tuple[int, int]:
@@ -160,7 +187,8 @@ def _unit(pipe: Any) -> int:
 
 def default_batch(pipe: Any, size: tuple[int, int]) -> int:
     """How many images of ``size`` (width, height) a pipeline can usually work on at once on its device."""
-    kind = pipe.device.type if pipe.device.type in _PIXELS else "cpu"
+    kind = device_of(pipe).type
+    kind = kind if kind in _PIXELS else "cpu"
     return max(1, min(_MOST_IMAGES[kind], _PIXELS[kind] // (size[0] * size[1])))
 
 
@@ -247,9 +275,3 @@ def _text_encoders(
                 raise
             encoders[part] = load_whole(getattr(transformers, kind), name, model, **arguments)
     return encoders
-
-
-def _free_memory() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

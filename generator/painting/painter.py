@@ -6,14 +6,13 @@ datasets, and shows nothing itself: progress goes to a callback, and the init im
 
 from __future__ import annotations
 
-import gc
 import inspect
 import logging
 import time
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,12 +22,15 @@ from diffucurate.generator.attention.families.presets import preset_of
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution
 from diffucurate.generator.attention.trace.trace import AttentionTrace
-from diffucurate.generator.errors import ImageError, ModelError
+from diffucurate.generator.errors import ImageError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models.adapters import adapted
-from diffucurate.generator.models.load import check_size, default_batch, load_pipeline
+from diffucurate.generator.models.card import empty_caches, out_of_memory
+from diffucurate.generator.models.load import check_size, load_pipeline
+from diffucurate.generator.models.placement import device_of
 from diffucurate.generator.models.prompt_weights import guided_by_nothing, weighted
 from diffucurate.generator.painting.conditions import Conditions
+from diffucurate.generator.painting.fit import Fit, failed_in_decoder
 from diffucurate.generator.painting.img2img import for_task, init_image_arguments
 from diffucurate.generator.painting.init_images import InitPixels
 from diffucurate.generator.painting.second_look import check_second_look, second_look
@@ -82,7 +84,7 @@ def paint(
         init_images: returns the init image, of any size, of a job that has one; called when the job is painted.
         on_failure: called for a job whose init image cannot be read, or whose image the model's safety checker blacked
             out; it is then left out. By default that ends all.
-        batch_size: images at once; by default what usually fits the device. Halved when memory runs out.
+        batch_size: images at once; by default what fits the device. When memory runs out, see ``painting.fit``.
         device: for models that are loaded here; see ``load_pipeline``.
         settings: of the trace; by default what suits the model (``attention.families.presets``), but that for jobs with
             class prompts the built-in model's heads count by sharpness.
@@ -105,18 +107,18 @@ def paint(
         check_size(painter, group[0].size)
         if look_again:
             check_second_look(painter)
-        size = batch_size or default_batch(painter, group[0].size)
-        waiting = group
-        first = group[0]
-        with nullcontext() if first.model_options == adapted_to else adapted(painter, first.model_options):
-            worker = for_task(painter, first.task, None if first.source is None else first.source.strength)
+        fit = Fit(painter, group[0].size, batch_size)
+        options = group[0].model_options
+        with nullcontext() if options == adapted_to else adapted(painter, options), closing(fit):
+            worker = for_task(painter, group[0].task, None if group[0].source is None else group[0].source.strength)
+            waiting = group
             while waiting:
-                turn = waiting[:size]
+                turn = waiting[: fit.batch]
                 batch = _with_init_images(turn, init_images, on_failure)
-                paintings = _paint_batch(worker, batch, settings) if batch else []
-                if paintings is None:
-                    size = _smaller(painter, [job for job, _ in batch])
-                    note = f"out of memory with {len(batch)} images at once; going on with {size}"
+                with fit.measured(len(batch)):
+                    paintings = _paint_batch(worker, batch, settings) if batch else []
+                if isinstance(paintings, _TooLarge):
+                    note = fit.relieve(len(batch), decoding=paintings.decoding)
                     logger.warning(note)
                     # Jobs that failed have been reported and are not tried again.
                     waiting = [*(job for job, _ in batch), *waiting[len(turn) :]]
@@ -146,6 +148,12 @@ def together(job: Job) -> Hashable:
 _PaintableJob = tuple[Job, InitPixels | None]
 
 
+class _TooLarge(NamedTuple):
+    """A batch did not fit the memory: ``decoding`` says whether it ran out in the decoder."""
+
+    decoding: bool
+
+
 def _with_init_images(
     jobs: Sequence[Job],
     init_images: Callable[[Job], InitPixels] | None,
@@ -170,17 +178,6 @@ def _with_init_images(
     return paintable
 
 
-def _smaller(pipe: Any, batch: Sequence[Job]) -> int:
-    """How many images to try after a batch that did not fit."""
-    if len(batch) == 1:
-        width, height = batch[0].size
-        raise ModelError(
-            f"one image of {width} x {height} px does not fit the memory of {pipe.device}; "
-            "use a smaller size, a smaller model or another device"
-        )
-    return len(batch) // 2
-
-
 def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
     groups: dict[Hashable, list[Job]] = {}
     for job in jobs:
@@ -190,8 +187,8 @@ def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
 
 def _paint_batch(
     pipe: Any, paintable: Sequence[_PaintableJob], settings: TraceSettings | None
-) -> list[Painting] | None:
-    """The batch's paintings, or None where the memory is too small for it."""
+) -> list[Painting] | _TooLarge:
+    """The batch's paintings, or where the memory was too small for it."""
     started = time.monotonic()
     batch = [job for job, _ in paintable]
     try:
@@ -212,10 +209,11 @@ def _paint_batch(
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
+        too_large = _TooLarge(failed_in_decoder(pipe, error))
     else:
         seconds = (time.monotonic() - started) / len(batch)
         images = (result.images * 255).round().astype(np.uint8)
-        conditions = Conditions(str(pipe.device), len(batch), torch.get_num_threads())
+        conditions = Conditions(str(device_of(pipe)), len(batch), torch.get_num_threads())
         _report(batch, trace)
         flags = getattr(result, "nsfw_content_detected", None) or [False] * len(batch)
         return [
@@ -225,10 +223,8 @@ def _paint_batch(
             for (job, init_image), image, maps, flag in zip(paintable, images, heatmaps, flags, strict=True)
         ]
     # Only here, the error with its frames and their tensors forgotten, can their memory be freed.
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return None
+    empty_caches()
+    return too_large
 
 
 def _seen_again(pipe: Any, paintings: Sequence[Painting]) -> list[Painting]:
@@ -280,12 +276,6 @@ def _own_size(pipe: Any) -> dict[str, bool]:
     """The argument that keeps a pipeline from painting at another size and resizing the image, as PixArt's do."""
     name = "use_resolution_binning"
     return {name: False} if name in inspect.signature(pipe.__call__).parameters else {}
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch says that memory ran out; only for CUDA is there an error type of its own."""
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "DefaultCPUAllocator" in text
 
 
 def _blacked_out(job: Job) -> ImageError:

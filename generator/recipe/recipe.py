@@ -46,6 +46,10 @@ Guidance: TypeAlias = Annotated[float, Field(ge=0, le=MAX_GUIDANCE)]
 _ADDED = ("source", "objects", "strength", "carry", "prompt_weights", "captions", "look_again")
 
 
+def _memory(value: Any) -> Any:
+    return "off" if value is False else value  # as YAML reads an unquoted off
+
+
 def _strength(value: Any) -> Any:
     return None if value is None else plain_strength(value)
 
@@ -104,6 +108,8 @@ class Recipe(StrictSettings):
     captions: Annotated[Captions | None, BeforeValidator(plain_captions)] = None
     """Instead of templates: a file of captions, or a list of them. Read when jobs are made."""
     sample: SampleOrAll = "all"
+    memory: Annotated[Literal["auto", "low", "off"], BeforeValidator(_memory)] = "auto"
+    """What fits the card (``generator.models.placement``): chosen, as little as can be, or all weights on it."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -164,8 +170,9 @@ class Recipe(StrictSettings):
         return seed_count(self.seeds) * max(len(self.sizes), 1)
 
     def fingerprint(self) -> str:
-        """16 hex digits that differ when the content does; only the order of classes counts, since ids follow it."""
-        content = {**self.model_dump(mode="json"), "classes": list(self.classes.items())}
+        """16 hex digits that differ when the content does; only the order of classes counts, since ids follow it, and
+        where it is painted does not."""
+        content = {**self.model_dump(mode="json", exclude={"memory"}), "classes": list(self.classes.items())}
         # What is left at its default is left out, so that a fingerprint outlives the fields that are added.
         content = {name: value for name, value in content.items() if value not in (None, False) or name not in _ADDED}
         if self.source is not None:

@@ -18,6 +18,7 @@ from diffucurate.plugin.cli.options import (
     Count,
     Device,
     Json,
+    Memory,
     Model,
     Seeds,
 )
@@ -37,6 +38,7 @@ def generate(
     count: Count = None,
     batch_size: BatchSize = None,
     device: Device = None,
+    memory: Memory = None,
     sections: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,7 +62,7 @@ def generate(
     from diffucurate.plugin.generation.load_recipes import read_recipes
 
     recipes = _sections(read_recipes(recipe, trust_pickle=trust_pickle), parse_names(sections, "sections"))
-    replaced = {"model": model, "seeds": parse_seeds(seeds)}
+    replaced = {"model": model, "seeds": parse_seeds(seeds), "memory": memory}
     recipes = [_changed(each, replaced) for each in recipes]
     recipes = [_with_captions(each, captions, instances, class_prompt) for each in recipes]
     with terminal.progress("generate") as progress:

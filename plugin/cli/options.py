@@ -84,8 +84,12 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the be
 BatchSize = Annotated[
     int | None,
     typer.Option(
-        min=1, help="How many at once; the usual number if left out. Painting halves it when memory runs out."
+        min=1, help="How many at once; what fits the device if left out. Painting halves it when memory runs out."
     ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(metavar="auto|low|off", help="Weights on the card: as they fit, few, or all."),
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Of all that is drawn by chance; 0 if left out.")]
 Iou = Annotated[float, typer.Option(help="Least IoU of two instances that match, above 0 and at most 1.")]

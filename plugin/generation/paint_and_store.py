@@ -86,7 +86,7 @@ def paint_into(
     """
     from diffucurate.generator.painting.painter import paint
 
-    run.facts |= {"added": 0, "device": str(pipe.device)}
+    run.facts |= {"added": 0, "device": str(pipe._execution_device)}
     started = time.monotonic()
     at_once = max(batch_size or 0, _WRITE_AT_ONCE)
     writer = _Writer(dataset, classes, run, at_once, source_ids or {}, labels or attention_fields)

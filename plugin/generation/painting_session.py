@@ -46,7 +46,7 @@ def painting_session(recipe: Recipe, device: str | None = None) -> Iterator[Pain
     from diffucurate.generator.painting.second_look import check_second_look
     from diffucurate.plugin.generation.init_reader import InitImageReader
 
-    pipe = load_pipeline(recipe.model, device)
+    pipe = load_pipeline(recipe.model, device, memory=recipe.memory)
     for size in recipe.sizes:
         check_size(pipe, size)
     if recipe.look_again:

@@ -186,7 +186,9 @@ class Family(ABC):
     def device_of(self, layer: Any) -> torch.device:
         """The device that one of the model's layers works on."""
         device = next(layer.parameters()).device
-        return self.pipe._execution_device if device.type == "meta" else device  # "meta": its weights come when called
+        # "meta", or in the CPU's memory by a hook: its weights come when they are called.
+        waits = device.type == "meta" or hasattr(uncompiled(self.model), "_hf_hook")
+        return self.pipe._execution_device if waits else device
 
     def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a call of the model, by their names."""

@@ -61,7 +61,7 @@ def check_timesteps(pipe: Any, timesteps: Sequence[int]) -> None:
 def encode(pipe: Any, images: Sequence[NDArray[np.uint8]], size: tuple[int, int]) -> Tensor:
     """(images, channels, h, w): the latents of images resized to (width, height) ``size``, without noise."""
     pixels = torch.from_numpy(np.stack([resized_image(image, size) for image in images])).permute(0, 3, 1, 2)
-    pixels = pixels.to(pipe.device, pipe.vae.dtype)
+    pixels = pixels.to(pipe._execution_device, pipe.vae.dtype)
     return pipe.vae.encode(pixels / 127.5 - 1).latent_dist.mode() * pipe.vae.config.scaling_factor
 
 
@@ -75,13 +75,13 @@ def denoise_once(
     Returns:
         What the model predicts at each step, in the shape of ``latents``.
     """
-    context = pipe.encode_prompt(list(prompts), pipe.device, 1, False)[0]
+    context = pipe.encode_prompt(list(prompts), pipe._execution_device, 1, False)[0]
     # Noise is added as in training, whatever sampler the pipeline is set to.
     schedule = DDPMScheduler.from_config(pipe.scheduler.config)
     generator, predicted = torch.Generator("cpu").manual_seed(seed), []
     for step in timesteps:
         noise = torch.randn(latents.shape[1:], generator=generator).to(latents).expand_as(latents)
-        steps = torch.full((len(latents),), step, device=pipe.device)
+        steps = torch.full((len(latents),), step, device=pipe._execution_device)
         noisy = schedule.add_noise(latents, noise, steps)
         predicted.append(pipe.unet(noisy, steps, encoder_hidden_states=context).sample)
     return predicted

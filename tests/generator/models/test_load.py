@@ -11,7 +11,8 @@ import torch
 from huggingface_hub import constants
 
 from diffucurate.generator.errors import ModelError, RecipeError
-from diffucurate.generator.models import built_in, load
+from diffucurate.generator.models import built_in, card, load
+from diffucurate.generator.models.card import card_of
 from diffucurate.generator.models.load import check_size, default_batch, default_device, load_pipeline, release_models
 
 
@@ -134,15 +135,15 @@ def test_kept_is_bounded() -> None:
 
 def test_a_size_beyond_the_memory_is_said_before_it_is_tried(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a CPU's memory the system tells nobody: it ends the process."""
-    monkeypatch.setattr(load, "_free_on_cpu", lambda pipe: 6 * 2**30)
+    monkeypatch.setattr(card, "_free_on_cpu", lambda: 6 * 2**30)
     check_size(pipe, (1024, 1024))
     width = pipe.vae.config.block_out_channels[0]
     assert load._decoding_memory(pipe, (64, 32)) == 3 * width * 64 * 32 * 4
-    monkeypatch.setattr(load, "_free_on_cpu", lambda pipe: 3 * width * 4096 * 4096 * 4 - 1)
+    monkeypatch.setattr(card, "_free_on_cpu", lambda: 3 * width * 4096 * 4096 * 4 - 1)
     with pytest.raises(
         RecipeError, match=r"size: \[4096, 4096\] - one image takes about .* GiB of memory, .* are free"
     ):
         check_size(pipe, (4096, 4096))
     monkeypatch.undo()
-    free = load._free_on_cpu(pipe)
+    free = card_of("cpu").free()
     assert free is None or 2**20 < free < 2**50

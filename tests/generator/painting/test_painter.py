@@ -12,7 +12,8 @@ from untrained import untrained_flux, untrained_pixart, untrained_sd3, untrained
 from diffucurate.generator.attention.trace.trace import AttentionTrace
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.jobs.jobs import Job
-from diffucurate.generator.painting.painter import out_of_memory, paint
+from diffucurate.generator.models.card import out_of_memory
+from diffucurate.generator.painting.painter import paint
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.text.class_mentions import find_phrases
 

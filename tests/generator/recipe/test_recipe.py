@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.jobs.jobs import jobs
@@ -328,6 +329,16 @@ def test_fingerprint() -> None:
     others = [changed(classes=swapped), changed(steps=21), changed(sample={"count": 3}), changed(seeds=[0, 1, 2])]
     prints = {Recipe.from_mapping(mapping).fingerprint() for mapping in others}
     assert len(prints) == 4 and recipe.fingerprint() not in prints
+    # What fits the card is no part of what is painted.
+    assert Recipe.from_mapping(changed(memory="low")).fingerprint() == recipe.fingerprint()
+
+
+def test_memory() -> None:
+    assert Recipe.from_mapping(GOOD).memory == "auto"
+    written = yaml.safe_dump(GOOD)
+    assert Recipe.parse(f"{written}memory: off\n").memory == "off"  # which YAML reads as no
+    with pytest.raises(RecipeError, match=r"memory: 'tiny' - .*'auto', 'low' or 'off'"):
+        Recipe.parse(f"{written}memory: tiny\n")
 
 
 @pytest.mark.parametrize(
