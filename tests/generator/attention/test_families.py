@@ -494,8 +494,8 @@ def test_models_of_another_kind() -> None:
         AttentionTrace(pipe, CLASSES)
     assert str(raised.value) == (
         "DDPMPipeline has no attention between image and text that can be traced; "
-        "use a Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, PixArt, Flux.1, Flux.2, Qwen-Image or Z-Image model, or one laid "
-        "out like them"
+        "use a Stable Diffusion 1.x, 2.x, XL, 3 or 3.5, PixArt, Flux.1, Flux.2, Qwen-Image or Z-Image model, or one "
+        "laid out like them"
     )
 
 
