@@ -77,12 +77,12 @@ def untrained_mistral_processor() -> PixtralProcessor:
 
 
 def untrained_flux2(*, layers: int = 4, singles: int = 1) -> Any:
-    """Flux.2 dev: Mistral's states of three layers side by side, guidance as a number."""
+    """Flux.2 dev: Mistral's states of layers 10, 20 and 30 side by side, guidance as a number."""
     torch.manual_seed(0)
     processor = untrained_mistral_processor()
     encoder = Mistral3ForConditionalGeneration(
         Mistral3Config(
-            text_config={"model_type": "mistral", **_language_model(len(processor.tokenizer))},
+            text_config={"model_type": "mistral", **_language_model(len(processor.tokenizer), 30)},
             vision_config={
                 "model_type": "pixtral",
                 "hidden_size": 8,
@@ -102,11 +102,11 @@ def untrained_flux2(*, layers: int = 4, singles: int = 1) -> Any:
 
 
 def untrained_klein(*, layers: int = 4, singles: int = 1, kind: type = Flux2KleinPipeline) -> Any:
-    """Flux.2 klein: Qwen3, and guidance by passes with the empty prompt."""
+    """Flux.2 klein: Qwen3's states of layers 9, 18 and 27, and guidance by passes with the empty prompt."""
     torch.manual_seed(0)
     tokenizer = untrained_qwen_tokenizer()
     transformer = _flux2_transformer(layers, singles, guided=False)
-    pipe = kind(_schedule(), _flux2_autoencoder(), _qwen3(len(tokenizer)), tokenizer, transformer)
+    pipe = kind(_schedule(), _flux2_autoencoder(), _qwen3(len(tokenizer), 27), tokenizer, transformer)
     return ready(pipe, transformer, _JOINT)
 
 
@@ -186,7 +186,7 @@ def _byte_level(special: tuple[str, ...], template: str, names: dict[str, str]) 
     )
 
 
-def _language_model(words: int, layers: int = 4) -> dict[str, Any]:
+def _language_model(words: int, layers: int) -> dict[str, Any]:
     return {
         "vocab_size": words,
         "hidden_size": 16,
@@ -202,8 +202,8 @@ def _language_model(words: int, layers: int = 4) -> dict[str, Any]:
     }
 
 
-def _qwen3(words: int) -> Qwen3ForCausalLM:
-    return Qwen3ForCausalLM(Qwen3Config(**_language_model(words))).eval()
+def _qwen3(words: int, layers: int = 2) -> Qwen3ForCausalLM:
+    return Qwen3ForCausalLM(Qwen3Config(**_language_model(words, layers))).eval()
 
 
 def _qwen25_vl(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLForConditionalGeneration:

@@ -175,7 +175,7 @@ def _joint(call: Call, seen: dict[str, Tensor]) -> Attended:
     if call.rotary is not None:
         of_text, of_image = _rotary_of_two(call.rotary, key.shape[2])
         query, rivals, key = turned(query, of_image), turned(rivals, of_image), turned(key, of_text)
-    return Attended(query, key, query.shape[-1] ** -0.5, _added(call.mask), rivals)
+    return Attended(query, key, query.shape[-1] ** -0.5, _added(call.mask, key.shape[2]), rivals)
 
 
 def _rotary_of_two(rotary: Any, tokens: int) -> tuple[Rotary, Rotary]:
@@ -212,13 +212,15 @@ def _parallel(call: Call, seen: dict[str, Tensor]) -> Attended:
 def _of_one_stream(call: Call, query: Tensor, key: Tensor) -> Attended:
     if call.rotary is not None:
         query, key = turned(query, call.rotary), turned(key, call.rotary)
-    return Attended(query, key, query.shape[-1] ** -0.5, _added(call.mask))
+    return Attended(query, key, query.shape[-1] ** -0.5, _added(call.mask, key.shape[2]))
 
 
-def _added(mask: Tensor | None) -> Tensor | None:
-    """(rows, 1, tokens), to be added to the scores: of a mask (rows, tokens) that is true where there is a token."""
+def _added(mask: Tensor | None, tokens: int) -> Tensor | None:
+    """(rows, 1, tokens), to be added to the scores: of a mask (rows, ..., tokens or more) that is true where there is a
+    token."""
     if mask is None:
         return None
+    mask = mask.flatten(1)[:, :tokens]
     return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask.bool(), -torch.inf)[:, None]
 
 

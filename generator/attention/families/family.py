@@ -15,6 +15,7 @@ from torch import Tensor
 from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.capture.maps import MapGrid
 from diffucurate.generator.attention.capture.processor import Attended, Reading, split_stream
+from diffucurate.generator.attention.concept_streams.stream import ConceptStream
 from diffucurate.generator.attention.settings import BUILT_IN, Contest, TraceSettings
 from diffucurate.generator.errors import ModelError
 
@@ -106,6 +107,26 @@ class Family(ABC):
     def rows_of_images(self, rows: int, images: int) -> slice:
         """Which rows of a pass are those of the prompts, not those of guidance."""
         return slice(images) if self.prompts_first else slice(rows - images, None)
+
+    def guided(self, latents: Tensor, prompts: int) -> bool:
+        """Whether guidance doubles the rows: the model is given each of (rows, ...) latents twice. ``prompts`` is how
+        many are painted at least."""
+        # Some pipelines hold it, but of their last run; direct calls of the model may come after that.
+        if self.guided_apart or getattr(self.pipe, "do_classifier_free_guidance", None) is False:
+            return False
+        half, rest = divmod(latents.shape[0], 2)
+        return not rest and half >= max(1, prompts) and torch.equal(latents[:half], latents[half:])
+
+    def concepts(self) -> ConceptStream:
+        """The stream in which concepts are processed beside the image.
+
+        Raises:
+            ModelError: a family whose layers read words as they are.
+        """
+        raise ModelError(
+            f"{type(self.pipe).__name__} reads words without changing them along with the image, so concepts are no "
+            "other than words there; attribute its pixels to any text (Attribution.from_text)"
+        )
 
     def reference(self) -> str:
         """The name of the processor of the layer that says how much each layer counts; see ``capture.layer_weights``.

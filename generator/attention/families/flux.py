@@ -20,7 +20,8 @@ from torch import Tensor
 from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.capture.maps import MapGrid
 from diffucurate.generator.attention.capture.processor import JOINT, SINGLE, Attended, Reading
-from diffucurate.generator.attention.families.family import Family, Pass, at_share, by_depth, transformer_of
+from diffucurate.generator.attention.concept_streams.ada_norm import FluxStream
+from diffucurate.generator.attention.families.family import Family, Pass, at_share, by_depth, transformer_of, uncompiled
 from diffucurate.generator.attention.settings import GOCA_FLUX, Contest, TraceSettings
 
 #: Pixels of the latent that are packed into one token, a side.
@@ -84,6 +85,10 @@ class Flux(Family):
 
     def parts(self) -> list[TextPart]:
         return [TextPart(self.pipe.tokenizer_2, self.pipe.text_encoder_2)]
+
+    def concepts(self) -> FluxStream:
+        model = uncompiled(self.model)
+        return FluxStream(self.pipe, model, model.transformer_blocks, self.parts())
 
     def read_pass(self, arguments: Mapping[str, Any]) -> Pass:
         latents, context = arguments["hidden_states"], arguments["encoder_hidden_states"]

@@ -17,8 +17,9 @@ from typing import Any, ClassVar
 from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.capture.maps import MapGrid
 from diffucurate.generator.attention.capture.processor import JOINT, PARALLEL, Reading
+from diffucurate.generator.attention.concept_streams.flux2 import Flux2Stream
 from diffucurate.generator.attention.families.conversations import mistral, qwen3
-from diffucurate.generator.attention.families.family import Family, Pass, by_depth, transformer_of
+from diffucurate.generator.attention.families.family import Family, Pass, by_depth, transformer_of, uncompiled
 from diffucurate.generator.attention.families.flux import ONE_STREAM, PACKED, TWO_STREAMS, image_size
 from diffucurate.generator.attention.settings import Contest, TraceSettings
 from diffucurate.generator.errors import ModelError
@@ -57,6 +58,10 @@ class Flux2(Family):
         system = getattr(self.pipe, "system_message", None)
         chat = qwen3(processor, thinking=False, trimmed=False) if system is None else mistral(processor, system)
         return [TextPart(getattr(processor, "tokenizer", processor), self.pipe.text_encoder, chat=chat)]
+
+    def concepts(self) -> Flux2Stream:
+        model = uncompiled(self.model)
+        return Flux2Stream(self.pipe, model, model.transformer_blocks, self.parts())
 
     def read_pass(self, arguments: Mapping[str, Any]) -> Pass:
         if arguments.get("kv_cache_mode") is not None:

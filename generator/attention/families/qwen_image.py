@@ -17,6 +17,7 @@ from diffucurate.generator.attention.capture.chat import ChatTemplate
 from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.capture.maps import MapGrid
 from diffucurate.generator.attention.capture.processor import JOINT, Reading
+from diffucurate.generator.attention.concept_streams.qwen_image import QwenImageStream
 from diffucurate.generator.attention.families.conversations import QWEN_END, QWEN_IMAGE_END, QWEN_USER
 from diffucurate.generator.attention.families.family import Family, Pass, by_depth, transformer_of, uncompiled
 from diffucurate.generator.attention.settings import Contest, TraceSettings
@@ -63,8 +64,13 @@ class QwenImage(Family):
         )
         return [TextPart(self.pipe.tokenizer, self.pipe.text_encoder, chat=chat)]
 
+    @property
+    def _writes_images(self) -> bool:
+        """Whether the pipeline writes images into its prompts, as those that edit do."""
+        return getattr(self.pipe, "processor", None) is not None
+
     def _written(self, prompts: Sequence[str], length: int) -> tuple[list[list[int]], list[list[int]]]:
-        if getattr(self.pipe, "processor", None) is not None:
+        if self._writes_images:
             raise ModelError(
                 f"{type(self.pipe).__name__} writes images into its prompts, whose words can only be found where it "
                 "encodes them inside the trace; leave out prompts"
@@ -72,6 +78,15 @@ class QwenImage(Family):
         texts = [self.pipe.prompt_template_encode.format(prompt) for prompt in prompts]
         rows = self.pipe.tokenizer(texts, padding=True)
         return rows.input_ids, rows.attention_mask
+
+    def concepts(self) -> QwenImageStream:
+        if self._writes_images:
+            raise ModelError(
+                f"{type(self.pipe).__name__} encodes texts together with images, so concepts cannot be encoded; use "
+                "QwenImagePipeline"
+            )
+        model = uncompiled(self.model)
+        return QwenImageStream(self.pipe, model, model.transformer_blocks, self.parts())
 
     def read_pass(self, arguments: Mapping[str, Any]) -> Pass:
         latents, context = arguments["hidden_states"], arguments["encoder_hidden_states"]

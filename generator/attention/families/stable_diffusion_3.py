@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.capture.processor import JOINT, Reading
-from diffucurate.generator.attention.families.family import Family, Pass, by_depth, patches, transformer_of
+from diffucurate.generator.attention.concept_streams.ada_norm import StableDiffusion3Stream
+from diffucurate.generator.attention.families.family import Family, Pass, by_depth, patches, transformer_of, uncompiled
 from diffucurate.generator.attention.settings import Contest, TraceSettings
 
 
@@ -40,6 +41,10 @@ class StableDiffusion3(Family):
             TextPart(pipe.tokenizer_2, pipe.text_encoder_2, channel=width),
             TextPart(pipe.tokenizer_3, pipe.text_encoder_3, start=pipe.tokenizer_max_length),
         ]
+
+    def concepts(self) -> StableDiffusion3Stream:
+        model = uncompiled(self.model)
+        return StableDiffusion3Stream(self.pipe, model, model.transformer_blocks, self.parts())
 
     def read_pass(self, arguments: Mapping[str, Any]) -> Pass | None:
         if arguments.get("skip_layers") is not None:

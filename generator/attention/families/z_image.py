@@ -23,13 +23,11 @@ from torch.nn.utils.rnn import pad_sequence
 from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.capture.maps import MapGrid
 from diffucurate.generator.attention.capture.processor import SINGLE, Attended, Reading, split_stream
+from diffucurate.generator.attention.concept_streams.z_image import ZImageStream, filled
 from diffucurate.generator.attention.families.conversations import qwen3
 from diffucurate.generator.attention.families.family import Family, Pass, by_depth, transformer_of, uncompiled
 from diffucurate.generator.attention.settings import Contest, TraceSettings
 from diffucurate.generator.errors import ModelError
-
-#: Image and text are each filled up to a multiple of so many tokens.
-_MULTIPLE = 32
 
 #: Pixels of the latent that are one token by default, a side.
 _PATCH = 2
@@ -77,20 +75,24 @@ class ZImage(Family):
         chat = qwen3(self.pipe.tokenizer, thinking=True, trimmed=True)
         return [TextPart(self.pipe.tokenizer, self.pipe.text_encoder, chat=chat)]
 
+    def concepts(self) -> ZImageStream:
+        model = uncompiled(self.model)
+        return ZImageStream(self.pipe, model, model.layers, self.parts())
+
     def read_pass(self, arguments: Mapping[str, Any]) -> Pass:
         latents = torch.stack(list(arguments["x"])).squeeze(2)
         side = arguments.get("patch_size", _PATCH)
         size = (latents.shape[-2] // side, latents.shape[-1] // side)
-        texts = _filled(max(len(text) for text in arguments["cap_feats"]))
+        texts = filled(max(len(text) for text in arguments["cap_feats"]))
         self._texts = max(self._texts, texts)
         context = pad_sequence(list(arguments["cap_feats"]), batch_first=True)
         context = functional.pad(context, (0, 0, 0, self._texts - context.shape[1]))
-        grids = {_filled(prod(size)) + texts: MapGrid(side, size)}
+        grids = {filled(prod(size)) + texts: MapGrid(side, size)}
         return Pass(latents, context, 1 - arguments["t"], 1.0, grids)
 
     def split(self, seen: Attended, current: Pass) -> Attended:
         ((_, grid),) = current.grids.items()
-        pixels = _filled(prod(grid.size))
+        pixels = filled(prod(grid.size))
         parts = split_stream(seen, slice(pixels, None), slice(pixels))
         missing = self._texts - parts.key.shape[2]
         if not missing:
@@ -104,8 +106,3 @@ class ZImage(Family):
             key=functional.pad(parts.key, (0, 0, 0, missing)),
             mask=functional.pad(mask, (0, missing), value=-torch.inf),
         )
-
-
-def _filled(tokens: int) -> int:
-    """The next multiple of 32."""
-    return -(-tokens // _MULTIPLE) * _MULTIPLE

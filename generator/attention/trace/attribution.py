@@ -232,6 +232,6 @@ def attributable(pipe: Any) -> Family:
     if family.reading is not CROSS:
         raise ModelError(
             f"{type(pipe).__name__} changes its text along with the image, so its pixels cannot be attributed by "
-            "another one; for Flux use concept attention (ConceptTrace)"
+            "another one; use concept attention (ConceptTrace)"
         )
     return family

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from diffucurate.generator.attention.capture.encoders import Encoders, mentions
 from diffucurate.generator.attention.capture.maps import AttentionAccumulator
@@ -203,7 +202,7 @@ class AttentionTrace:
     def _find_classes(self, first: Pass) -> AttentionAccumulator:
         """The tokens of all classes in the prompts that are painted, known from the first pass."""
         count, latents = self._encoders.prompts, first.latents.shape[0]
-        guided = self._guided(first.latents, count)
+        guided = self._family.guided(first.latents, count)
         self._images, self._context = latents // 2 if guided else latents, first.context
         self._encoded = self._encoders.calls
         if count and self._images % count:
@@ -234,14 +233,6 @@ class AttentionTrace:
         each = self._images // count
         self._absent = [labels for labels in absent for _ in range(each)]
         return AttentionAccumulator([[prompt for prompt in prompts for _ in range(each)]], [length], self.settings)
-
-    def _guided(self, latents: Tensor, prompts: int) -> bool:
-        """Whether guidance doubles the rows: the model is given each latent twice."""
-        # Some pipelines hold it, but of their last run; direct calls of the model may come after that.
-        if self._family.guided_apart or getattr(self._pipe, "do_classifier_free_guidance", None) is False:
-            return False
-        half, rest = divmod(latents.shape[0], 2)
-        return not rest and half >= max(1, prompts) and torch.equal(latents[:half], latents[half:])
 
 
 def _stretched(classes: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:

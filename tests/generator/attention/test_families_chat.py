@@ -62,8 +62,6 @@ class Case:
     rows: Callable[[int], slice] = lambda images: slice(images)
 
 
-_FLUX2 = {"text_encoder_out_layers": (1, 2, 3)}
-
 FAMILIES = {
     # Padded on the left, and followed by one token that closes the prompt.
     "flux2": Case(
@@ -72,7 +70,7 @@ FAMILIES = {
         lambda length: 250 - length - 1,
         {"guidance_scale": 4.0},
         {"guidance_scale": 1.0},
-        {**_FLUX2, "max_sequence_length": 250},
+        {"max_sequence_length": 250},
     ),
     "klein": Case(
         untrained_klein,
@@ -80,7 +78,7 @@ FAMILIES = {
         lambda length: QWEN_PREFIX,
         {"guidance_scale": 4.0},
         {"guidance_scale": 1.0},
-        {**_FLUX2, "max_sequence_length": 40},
+        {"max_sequence_length": 40},
         every=2,
     ),
     "qwen-image": Case(
@@ -138,9 +136,9 @@ def streams(call: dict[str, Any], pixels: int) -> tuple[torch.Tensor, torch.Tens
             angles = torch.atan2(second, first)[:, ::2]
             text_angles, image_angles = angles[:tokens], angles[tokens:]
         query, key = turned(query, image_angles), turned(key, image_angles)
-        mask = call.get("encoder_hidden_states_mask")
+        mask = mask_of(call)
         if mask is not None:
-            mask = torch.cat([mask, torch.ones(len(mask), key.shape[2], dtype=torch.bool)], dim=1)
+            mask = torch.cat([mask[:, :tokens], torch.ones(len(mask), key.shape[2], dtype=torch.bool)], dim=1)
         return query[:, :, :pixels], torch.cat([turned(of_text, text_angles), key], dim=2), slice(tokens), mask
     if getattr(attn, "to_qkv_mlp_proj", None) is not None:
         weight = attn.to_qkv_mlp_proj.weight
@@ -154,7 +152,13 @@ def streams(call: dict[str, Any], pixels: int) -> tuple[torch.Tensor, torch.Tens
     query, key = heads(attn, attn.to_q(image), attn.norm_q), heads(attn, attn.to_k(image), attn.norm_k)
     angles = call["freqs_cis"].angle()[:, None]
     filled = math.ceil(pixels / 32) * 32
-    return turned(query, angles)[:, :, :pixels], turned(key, angles), slice(filled, None), call.get("attention_mask")
+    return turned(query, angles)[:, :, :pixels], turned(key, angles), slice(filled, None), mask_of(call)
+
+
+def mask_of(call: dict[str, Any]) -> torch.Tensor | None:
+    """(rows, tokens), by either of the names that versions of diffusers give it."""
+    masks = [call.get(name) for name in ("encoder_hidden_states_mask", "attention_mask")]
+    return next((mask.flatten(1) for mask in masks if mask is not None), None)
 
 
 def shares(call: dict[str, Any], pixels: int) -> torch.Tensor:
@@ -263,7 +267,7 @@ def test_prompts_of_different_lengths(made: Callable[[str], Any], name: str, opt
     with recorded(pipe, case.layers) as calls, AttentionTrace(pipe, CLASSES) as trace:
         traced = paint(pipe, LONG, **options)
     assert torch.equal(traced, plain)
-    mask = calls[0].get("encoder_hidden_states_mask", calls[0].get("attention_mask"))
+    mask = mask_of(calls[0])
     assert mask is not None and not mask.all()
     calls = calls[::2] if "true_cfg_scale" in options else calls
     assert_same(trace.maps(), expected(calls, slice(2), placed(name, LONG_TOKENS, (0, 0))))
@@ -294,7 +298,7 @@ def test_a_prompt_that_is_cut_off(made: Callable[[str], Any]) -> None:
     found = {}
     for length, prompt in ((QWEN_PREFIX + 2, "a car pet"), (QWEN_PREFIX + 3, "a car and")):
         with AttentionTrace(pipe, CLASSES) as trace:
-            paint(pipe, [prompt], **{**_FLUX2, "max_sequence_length": length, "guidance_scale": 1.0})
+            paint(pipe, [prompt], max_sequence_length=length, guidance_scale=1.0)
         found[length] = list(trace.maps()[0])
     assert found == {QWEN_PREFIX + 2: [], QWEN_PREFIX + 3: ["car"]}
 

@@ -1,0 +1,1 @@
+"""How concepts are processed beside an image, in one module per family of models."""
