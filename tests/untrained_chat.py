@@ -161,7 +161,7 @@ def untrained_z_image(*, layers: int = 7) -> Any:
         norm_num_groups=4,
         sample_size=128,
         mid_block_add_attention=False,
-        shift_factor=0.0,
+        shift_factor=0.1,
     )
     pipe = ZImagePipeline(_schedule(), autoencoder, _qwen3(len(tokenizer)), tokenizer, transformer)
     return ready(pipe, transformer, (".attention.norm_q", ".attention.norm_k"))
@@ -247,7 +247,7 @@ def _flux2_transformer(layers: int, singles: int, *, guided: bool) -> Flux2Trans
 
 
 def _flux2_autoencoder() -> AutoencoderKLFlux2:
-    return AutoencoderKLFlux2(
+    autoencoder = AutoencoderKLFlux2(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         block_out_channels=(8,) * 4,
@@ -256,6 +256,9 @@ def _flux2_autoencoder() -> AutoencoderKLFlux2:
         latent_channels=4,
         mid_block_add_attention=False,
     ).eval()
+    autoencoder.bn.running_mean.normal_(std=0.1)
+    autoencoder.bn.running_var.uniform_(0.5, 2)
+    return autoencoder
 
 
 def _qwen_autoencoder() -> AutoencoderKLQwenImage:
@@ -264,8 +267,8 @@ def _qwen_autoencoder() -> AutoencoderKLQwenImage:
         z_dim=4,
         dim_mult=[1, 1, 1, 1],
         num_res_blocks=1,
-        latents_mean=[0.0] * 4,
-        latents_std=[1.0] * 4,
+        latents_mean=[-0.1, 0.0, 0.1, 0.2],
+        latents_std=[0.5, 1.0, 1.5, 2.0],
     ).eval()
 
 

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.attention.families import Flux, family_of
+from diffucurate.generator.attention.families import family_of
 from diffucurate.generator.attention.families.presets import preset_of
 from diffucurate.generator.attention.probe.class_evidence import Heatmaps, gather
+from diffucurate.generator.attention.probe.flow_images import LEVEL, flow_maps
 from diffucurate.generator.attention.probe.image_latents import check_timesteps, noise_steps, working_size
-from diffucurate.generator.errors import ModelError
 
 #: The noise of the pass where the model's own trace names none, as a share of the schedule.
 _NOISE = 0.1
@@ -30,13 +30,8 @@ def check_second_look(pipe: Any) -> None:
     """See that a pipeline can look at the images that it paints.
 
     Raises:
-        ModelError: it is not of Stable Diffusion 1.x's or 2.x's kind.
+        ModelError: it needs more than a prompt for that, as Stable Diffusion XL does.
     """
-    if isinstance(family_of(pipe), Flux):
-        raise ModelError(
-            "look_again needs a Stable Diffusion 1.x or 2.x model, and Flux is none; leave it out, and look at them "
-            "afterwards with 'label'"
-        )
     check_timesteps(pipe, [_timestep(pipe)])
 
 
@@ -63,6 +58,14 @@ def second_look(
     classes: dict[str, list[str]] = defaultdict(list)
     for label, each in (item for mentioned in phrases for item in mentioned.items()):
         classes[label] += [phrase for phrase in each if phrase not in classes[label]]
+    settings = preset_of(pipe).changed(noise=(0.0, 1.0), pass_at=None, refine_noise=None)
+    image_pass = family_of(pipe).image_pass()
+    if image_pass is not None:
+        level = _timestep(pipe) / noise_steps(pipe)
+        return [
+            flow_maps(image_pass, image, prompt, mentioned, [level], 0, settings) if mentioned else {}
+            for image, prompt, mentioned in zip(images, prompts, phrases, strict=True)
+        ]
     height, width = images[0].shape[:2]
     evidence = gather(
         pipe,
@@ -74,12 +77,12 @@ def second_look(
         size=working_size(pipe, width, height),
         timesteps=(_timestep(pipe),),
         seed=0,
-        settings=preset_of(pipe).changed(noise=(0.0, 1.0), pass_at=None, refine_noise=None),
+        settings=settings,
         contrast=False,
     )
     return [seen.words for seen in evidence]
 
 
 def _timestep(pipe: Any) -> int:
-    share = preset_of(pipe).pass_at
-    return round((_NOISE if share is None else share) * noise_steps(pipe))
+    share, usual = preset_of(pipe).pass_at, _NOISE if family_of(pipe).image_pass() is None else LEVEL
+    return round((usual if share is None else share) * noise_steps(pipe))

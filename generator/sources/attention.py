@@ -84,7 +84,8 @@ SPEC = SourceSpec(
             "by",
             title="Classes are found by",
             description="'words' of the prompt, or 'concepts': the first phrase of each class, which the prompt need "
-            "not contain. Concepts need a Flux model that looks at the images.",
+            "not contain. Concepts need a Stable Diffusion 3, Flux, Qwen-Image or Z-Image model that looks at the "
+            "images.",
             choices=lambda: WAYS,
             check=_check_way,
         ),

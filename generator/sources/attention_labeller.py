@@ -39,7 +39,7 @@ class AttentionLabeller:
         tokens, contrast, refiner = (request.options.get(name) for name in ("tokens", "contrast", "refiner"))
         model, by = request.options.get("model"), request.options.get("by")
         if by == "concepts" and model is None:
-            raise InvalidSetting("by", by, "name the Flux model that is to look at the images (model)")
+            raise InvalidSetting("by", by, "name the model that is to look at the images (model), such as Flux")
         if by != "concepts" and (background := request.options.get("background")):
             raise InvalidSetting("background", background, "only concepts have one; add by 'concepts', or leave it out")
         if contrast and model is None and not tokens:

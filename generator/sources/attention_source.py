@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.attention.class_tokens.calibration import mean_of_peaks
 from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken, embeddings, find_token
-from diffucurate.generator.attention.families import Flux, family_of
+from diffucurate.generator.attention.families import family_of
 from diffucurate.generator.attention.families.presets import preset_of
+from diffucurate.generator.attention.image_passes.image_pass import ImagePass
 from diffucurate.generator.attention.probe.class_evidence import Evidence, Heatmaps, gather
 from diffucurate.generator.attention.probe.contrast import contrasted
-from diffucurate.generator.attention.probe.flux_images import Way, flux_maps
+from diffucurate.generator.attention.probe.flow_images import LEVEL, Way, flow_maps
 from diffucurate.generator.attention.probe.image_latents import (
     check_images,
     check_timesteps,
@@ -30,7 +31,7 @@ from diffucurate.generator.attention.probe.image_latents import (
 )
 from diffucurate.generator.attention.settings import BUILT_IN, TraceSettings
 from diffucurate.generator.attention.trace.attribution import attributable
-from diffucurate.generator.errors import InvalidSetting, LabelError, ModelError
+from diffucurate.generator.errors import InvalidSetting, LabelError
 from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
@@ -55,7 +56,7 @@ class AttentionSource:
             there are tokens.
         timesteps: the noise steps at which an image is looked at, one pass through the model each. Low noise
             finds most: the objects are still there to be recognised. By default the trace's own one pass, such as 100
-            (GoCA), else 100, 200 and 300.
+            (GoCA); else 150 in models in which text and image are one sequence, 100, 200 and 300 in others.
         seed: of the noise.
         batch_size: images at once; by default what usually fits the device.
         tokens: class -> the learned token that helps to find it, itself or by its name: such a class's map is made of
@@ -66,10 +67,11 @@ class AttentionSource:
             prompt, as ever.
         contrast: whether to ask the model once more without each class of a prompt (``attention.contrast``), which
             finds more of an object and takes as many passes again for each class. By default for images whose prompt
-            is known, not for those that are asked for all classes. With Flux there is none.
-        by: what a Flux model finds classes by: "words" of the prompt, or "concepts" (``attention.concepts``), the first
-            phrase of each class, which the prompt need not contain. Words by default: published figures are better
-            (VOC 2012 mIoU 70.7, GoCA). Where a prompt is known, only classes that it mentions are looked for, as ever.
+            is known, not for those that are asked for all classes. Only Stable Diffusion 1.x and 2.x have it.
+        by: what a model in which text and image are one sequence (Stable Diffusion 3, Flux, Qwen-Image, Z-Image) finds
+            classes by: "words" of the prompt, or "concepts" (``attention.concepts``), the first phrase of each class,
+            which the prompt need not contain. Words by default: published figures of Flux.1 are better (VOC 2012 mIoU
+            70.7, GoCA). Where a prompt is known, only classes that it mentions are looked for, as ever.
         background: concepts that compete with the classes for the pixels.
 
     Raises:
@@ -154,8 +156,8 @@ class AttentionSource:
 
         Raises:
             LabelError: an image of another shape or dtype, or another number of prompts than of images.
-            ModelError: a model that cannot be loaded, traced or used for this, or concepts of another one than Flux.
-            InvalidSetting: timesteps beyond the model's schedule, or contrast by Flux.
+            ModelError: a model that cannot be loaded, traced or used for this, or that has no concepts.
+            InvalidSetting: timesteps beyond the model's schedule, or contrast by a model that has none.
         """
         check_images(images)
         prompts = [None] * len(images) if prompts is None else list(prompts)
@@ -167,10 +169,11 @@ class AttentionSource:
         for token in self._tokens.values():
             token.check(attributable(pipe))
         family = family_of(pipe)
-        if isinstance(family, Flux):
-            return self._by_flux(pipe, images, prompts, trace, timesteps)
+        image_pass = family.image_pass()
+        if image_pass is not None:
+            return self._by_flow(image_pass, images, prompts, trace, timesteps)
         if self._by == "concepts":
-            raise ModelError(f"concepts can be traced in Flux models alone, and {type(pipe).__name__} is none")
+            family.concepts()  # says why there are none
 
         heatmaps: list[Heatmaps] = [{} for _ in images]
         rows: dict[tuple[tuple[int, int], bool], list[_Row]] = defaultdict(list)
@@ -190,18 +193,21 @@ class AttentionSource:
                     heatmaps[row.image].update(maps)
         return heatmaps
 
-    def _by_flux(
+    def _by_flow(
         self,
-        pipe: Any,
+        image_pass: ImagePass,
         images: Sequence[NDArray[np.uint8]],
         prompts: Sequence[str | None],
         trace: TraceSettings,
         timesteps: Sequence[int],
     ) -> list[Heatmaps]:
-        """The maps of images by a Flux model, one image after the other."""
+        """The maps of images by a rectified-flow transformer, one image after the other."""
+        pipe = image_pass.pipe
         if self._contrast:
-            raise InvalidSetting("contrast", True, "Flux models are not asked for it; leave it out")
-        names, levels = class_prompts(self.classes, pipe.tokenizer_2), [step / noise_steps(pipe) for step in timesteps]
+            raise InvalidSetting("contrast", True, f"{type(pipe).__name__} is not asked for it; leave it out")
+        tokenizers = [part.tokenizer for part in family_of(pipe).parts() if part.tokenizer is not None]
+        names = class_prompts(self.classes, min(tokenizers, key=lambda each: each.model_max_length))
+        levels = [step / noise_steps(pipe) for step in timesteps]
         heatmaps: list[Heatmaps] = []
         for image, prompt in zip(images, prompts, strict=True):
             maps: Heatmaps = {}
@@ -209,7 +215,7 @@ class AttentionSource:
                 classes = {label: self.classes[label] for label in find_phrases(text, self.classes)}
                 if classes:
                     how = (levels, self._seed, trace, self._by, self._background)
-                    maps.update(flux_maps(pipe, image, text, classes, *how))
+                    maps.update(flow_maps(image_pass, image, text, classes, *how))
             heatmaps.append(maps)
         return heatmaps
 
@@ -218,7 +224,8 @@ class AttentionSource:
         trace = self._trace or preset_of(pipe)
         timesteps = self._timesteps
         if timesteps is None:
-            timesteps = _TIMESTEPS if trace.pass_at is None else (round(trace.pass_at * noise_steps(pipe)),)
+            at = LEVEL if trace.pass_at is None and family_of(pipe).image_pass() is not None else trace.pass_at
+            timesteps = _TIMESTEPS if at is None else (round(at * noise_steps(pipe)),)
         return trace.changed(noise=(0.0, 1.0), pass_at=None, refine_noise=None), timesteps
 
     def _look(

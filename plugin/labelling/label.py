@@ -80,9 +80,9 @@ def label(
         contrast: for ``attention``, whether a model that looks at an image is asked once more without each class, which
             finds more of an object and takes as many passes again for each; by default for images with a prompt. True
             looks at all images again, by default with the model that painted them.
-        by: for ``attention``, what a Flux model finds classes by: ``words`` of the prompt, the default, or
-            ``concepts``: the first phrase of each class, which the prompt need not contain; all images are looked at
-            again.
+        by: for ``attention``, what a Stable Diffusion 3, Flux, Qwen-Image or Z-Image model finds classes by: ``words``
+            of the prompt, the default, or ``concepts``: the first phrase of each class, which the prompt need not
+            contain; all images are looked at again.
         background: for ``attention``, concepts that compete with the classes for the pixels, such as ``["sky"]``.
         class_map: for ``yolov8``, what its model calls classes and what they are here, ``{"sedan": "car"}`` or
             ``["sedan=car"]``. Names that differ in capitals, underscores or the plural match anyway.

@@ -14,7 +14,7 @@ from diffucurate.generator.attention.families.unet import UNet
 from diffucurate.generator.attention.families.z_image import ZImage
 from diffucurate.generator.errors import ModelError
 
-__all__ = ["Family", "Flux", "Pass", "family_of", "same_context"]
+__all__ = ["Family", "Pass", "family_of", "same_context"]
 
 _FAMILIES: tuple[type[Family], ...] = (UNet, PixArt, StableDiffusion3, Flux, Flux2, QwenImage, ZImage)
 

@@ -16,6 +16,7 @@ from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.capture.maps import MapGrid
 from diffucurate.generator.attention.capture.processor import Attended, Reading, split_stream
 from diffucurate.generator.attention.concept_streams.stream import ConceptStream
+from diffucurate.generator.attention.image_passes.image_pass import ImagePass
 from diffucurate.generator.attention.settings import BUILT_IN, Contest, TraceSettings
 from diffucurate.generator.errors import ModelError
 
@@ -127,6 +128,11 @@ class Family(ABC):
             f"{type(self.pipe).__name__} reads words without changing them along with the image, so concepts are no "
             "other than words there; attribute its pixels to any text (Attribution.from_text)"
         )
+
+    def image_pass(self) -> ImagePass | None:
+        """How the model is given an image that it need not have painted; None where that takes more than a prompt, or
+        is done in steps of a schedule of noise (``probe.image_latents``)."""
+        return None
 
     def reference(self) -> str:
         """The name of the processor of the layer that says how much each layer counts; see ``capture.layer_weights``.

@@ -22,6 +22,7 @@ from diffucurate.generator.attention.capture.maps import MapGrid
 from diffucurate.generator.attention.capture.processor import JOINT, SINGLE, Attended, Reading
 from diffucurate.generator.attention.concept_streams.ada_norm import FluxStream
 from diffucurate.generator.attention.families.family import Family, Pass, at_share, by_depth, transformer_of, uncompiled
+from diffucurate.generator.attention.image_passes.flux import FluxPass
 from diffucurate.generator.attention.settings import GOCA_FLUX, Contest, TraceSettings
 
 #: Pixels of the latent that are packed into one token, a side.
@@ -89,6 +90,10 @@ class Flux(Family):
     def concepts(self) -> FluxStream:
         model = uncompiled(self.model)
         return FluxStream(self.pipe, model, model.transformer_blocks, self.parts())
+
+    def image_pass(self) -> FluxPass | None:
+        packed = PACKED**2 * self.pipe.vae.config.latent_channels
+        return FluxPass(self.pipe) if self.model.config.in_channels == packed else None  # else it is given more
 
     def read_pass(self, arguments: Mapping[str, Any]) -> Pass:
         latents, context = arguments["hidden_states"], arguments["encoder_hidden_states"]

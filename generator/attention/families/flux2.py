@@ -21,6 +21,7 @@ from diffucurate.generator.attention.concept_streams.flux2 import Flux2Stream
 from diffucurate.generator.attention.families.conversations import mistral, qwen3
 from diffucurate.generator.attention.families.family import Family, Pass, by_depth, transformer_of, uncompiled
 from diffucurate.generator.attention.families.flux import ONE_STREAM, PACKED, TWO_STREAMS, image_size
+from diffucurate.generator.attention.image_passes.flux import Flux2Pass
 from diffucurate.generator.attention.settings import Contest, TraceSettings
 from diffucurate.generator.errors import ModelError
 
@@ -62,6 +63,9 @@ class Flux2(Family):
     def concepts(self) -> Flux2Stream:
         model = uncompiled(self.model)
         return Flux2Stream(self.pipe, model, model.transformer_blocks, self.parts())
+
+    def image_pass(self) -> Flux2Pass:
+        return Flux2Pass(self.pipe)
 
     def read_pass(self, arguments: Mapping[str, Any]) -> Pass:
         if arguments.get("kv_cache_mode") is not None:

@@ -20,6 +20,7 @@ from diffucurate.generator.attention.capture.processor import JOINT, Reading
 from diffucurate.generator.attention.concept_streams.qwen_image import QwenImageStream
 from diffucurate.generator.attention.families.conversations import QWEN_END, QWEN_IMAGE_END, QWEN_USER
 from diffucurate.generator.attention.families.family import Family, Pass, by_depth, transformer_of, uncompiled
+from diffucurate.generator.attention.image_passes.qwen_image import QwenImagePass
 from diffucurate.generator.attention.settings import Contest, TraceSettings
 from diffucurate.generator.errors import ModelError
 
@@ -87,6 +88,9 @@ class QwenImage(Family):
             )
         model = uncompiled(self.model)
         return QwenImageStream(self.pipe, model, model.transformer_blocks, self.parts())
+
+    def image_pass(self) -> QwenImagePass | None:
+        return None if self._writes_images else QwenImagePass(self.pipe)
 
     def read_pass(self, arguments: Mapping[str, Any]) -> Pass:
         latents, context = arguments["hidden_states"], arguments["encoder_hidden_states"]

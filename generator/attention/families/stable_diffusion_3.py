@@ -14,6 +14,7 @@ from diffucurate.generator.attention.capture.encoders import TextPart
 from diffucurate.generator.attention.capture.processor import JOINT, Reading
 from diffucurate.generator.attention.concept_streams.ada_norm import StableDiffusion3Stream
 from diffucurate.generator.attention.families.family import Family, Pass, by_depth, patches, transformer_of, uncompiled
+from diffucurate.generator.attention.image_passes.stable_diffusion_3 import StableDiffusion3Pass
 from diffucurate.generator.attention.settings import Contest, TraceSettings
 
 
@@ -45,6 +46,9 @@ class StableDiffusion3(Family):
     def concepts(self) -> StableDiffusion3Stream:
         model = uncompiled(self.model)
         return StableDiffusion3Stream(self.pipe, model, model.transformer_blocks, self.parts())
+
+    def image_pass(self) -> StableDiffusion3Pass:
+        return StableDiffusion3Pass(self.pipe, self.schedule)
 
     def read_pass(self, arguments: Mapping[str, Any]) -> Pass | None:
         if arguments.get("skip_layers") is not None:

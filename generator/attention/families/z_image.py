@@ -26,6 +26,7 @@ from diffucurate.generator.attention.capture.processor import SINGLE, Attended, 
 from diffucurate.generator.attention.concept_streams.z_image import ZImageStream, filled
 from diffucurate.generator.attention.families.conversations import qwen3
 from diffucurate.generator.attention.families.family import Family, Pass, by_depth, transformer_of, uncompiled
+from diffucurate.generator.attention.image_passes.z_image import ZImagePass
 from diffucurate.generator.attention.settings import Contest, TraceSettings
 from diffucurate.generator.errors import ModelError
 
@@ -78,6 +79,9 @@ class ZImage(Family):
     def concepts(self) -> ZImageStream:
         model = uncompiled(self.model)
         return ZImageStream(self.pipe, model, model.layers, self.parts())
+
+    def image_pass(self) -> ZImagePass:
+        return ZImagePass(self.pipe)
 
     def read_pass(self, arguments: Mapping[str, Any]) -> Pass:
         latents = torch.stack(list(arguments["x"])).squeeze(2)

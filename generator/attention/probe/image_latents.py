@@ -14,7 +14,7 @@ from diffusers import DDPMScheduler
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diffucurate.generator.attention.families import Flux, family_of
+from diffucurate.generator.attention.families import family_of
 from diffucurate.generator.errors import InvalidSetting, LabelError, ModelError
 
 
@@ -35,7 +35,8 @@ def noise_steps(pipe: Any) -> int:
 
 
 def check_timesteps(pipe: Any, timesteps: Sequence[int]) -> None:
-    """See that a pipeline's model can denoise images at these noise steps: a UNet here, Flux in ``flux_images``.
+    """See that a pipeline's model can denoise images at these noise steps: a UNet here, a rectified-flow
+    transformer in ``flow_images``.
 
     Raises:
         InvalidSetting: timesteps beyond the model's schedule.
@@ -45,7 +46,7 @@ def check_timesteps(pipe: Any, timesteps: Sequence[int]) -> None:
     if not all(0 <= step < steps for step in timesteps):
         raise InvalidSetting("timesteps", list(timesteps), f"this model's noise steps go from 0 to {steps - 1}")
     unet = getattr(pipe, "unet", None)
-    if unet is None and isinstance(family_of(pipe), Flux):
+    if unet is None and family_of(pipe).image_pass() is not None:
         return
     if (
         unet is None
@@ -54,7 +55,8 @@ def check_timesteps(pipe: Any, timesteps: Sequence[int]) -> None:
     ):
         raise ModelError(
             f"{type(pipe).__name__} needs more than a prompt to look at an image; "
-            "to label images painted elsewhere use a Stable Diffusion 1.x or 2.x or Flux text-to-image model"
+            "to label images painted elsewhere use a text-to-image model: Stable Diffusion 1.x, 2.x, 3 or 3.5, Flux.1, "
+            "Flux.2, Qwen-Image or Z-Image"
         )
 
 

@@ -61,8 +61,23 @@ def test_what_is_not_found_again_keeps_its_map(pipe: Any, monkeypatch: pytest.Mo
     assert np.array_equal(plain.heatmaps["car"], again.heatmaps["car"])
 
 
-@pytest.mark.parametrize("make", [lambda one: untrained_xl(one, one), untrained_flux])
-def test_models_that_cannot_look_are_refused_before_they_paint(make: Any, tmp_path: Path) -> None:
-    other = make(untrained_tokenizer(tmp_path))
+def test_a_rectified_flow_transformer_looks_again(tmp_path: Path) -> None:
+    untrained_flux(untrained_tokenizer(tmp_path / "words")).save_pretrained(tmp_path / "flux")
+    model = str(tmp_path / "flux")
+    pipe = load_pipeline(model, "cpu")
+    pipe.default_sample_size = 16
+    jobs = [job("a red car", 1, model), job("a tree", 3, model)]
+    plain, again = (list(paint(jobs, pipe=pipe, look_again=again)) for again in (False, True))
+    looked = AttentionSource(CLASSES, model, "cpu").heatmaps([each.image for each in plain], ["a red car", "a tree"])
+    for one, other, maps in zip(plain, again, looked, strict=True):
+        assert np.array_equal(one.image, other.image)
+        assert other.heatmaps.keys() == maps.keys()
+    assert not np.allclose(plain[0].heatmaps["car"], again[0].heatmaps["car"])
+    np.testing.assert_allclose(again[0].heatmaps["car"], looked[0]["car"], rtol=1e-3, atol=1e-6)
+
+
+def test_models_that_cannot_look_are_refused_before_they_paint(tmp_path: Path) -> None:
+    one = untrained_tokenizer(tmp_path)
+    other = untrained_xl(one, one)
     with pytest.raises(ModelError, match="look"):
         next(iter(paint([job("a red car", 1)], pipe=other, look_again=True)))

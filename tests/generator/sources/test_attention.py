@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from untrained import untrained_sd3
+from untrained import untrained_pixart
 
 from diffucurate.generator.attention.class_tokens.token_training import learn_token, learn_tokens
 from diffucurate.generator.attention.settings import BUILT_IN, TraceSettings
@@ -151,9 +151,9 @@ def test_models_that_need_more_than_a_prompt(model: str, images: list[np.ndarray
         pipe.unet.register_to_config(in_channels=4)
 
 
-def test_models_without_a_unet(tokenizer: Any, images: list[np.ndarray], tmp_path: Path) -> None:
-    untrained_sd3(tokenizer).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="StableDiffusion3Pipeline needs more than a prompt"):
+def test_models_without_a_unet(images: list[np.ndarray], tmp_path: Path) -> None:
+    untrained_pixart().save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="PixArtAlphaPipeline needs more than a prompt"):
         AttentionSource(CLASSES, str(tmp_path), "cpu").label(images)
 
 

@@ -1,0 +1,1 @@
+"""How each family of rectified-flow transformers is given an image that it need not have painted, once."""
