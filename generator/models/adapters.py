@@ -11,14 +11,14 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from copy import deepcopy
 from typing import Any
 
-import diffusers
 import torch
 
 from diffucurate.generator.errors import ModelError, RecipeError
 from diffucurate.generator.models.adapter_files import lora_problem, read_word
 from diffucurate.generator.models.hub import first_line
 from diffucurate.generator.models.placement import all_weights_there
-from diffucurate.generator.recipe.model_options import SCHEDULERS, Lora, ModelOptions, TextualInversion
+from diffucurate.generator.models.samplers import sampling
+from diffucurate.generator.recipe.model_options import Lora, ModelOptions, TextualInversion
 
 #: How the names of a pipeline's tokenizers and text encoders end.
 _ENDS = ("", "_2")
@@ -29,16 +29,16 @@ def adapted(pipe: Any, options: ModelOptions) -> Iterator[None]:
     """A block in which the pipeline is set up as asked.
 
     Raises:
-        RecipeError: a sampler that does not suit the model, a file that is not there or does not fit it, or a
-            placeholder that its tokenizer knows as a word already.
-        ModelError: LoRAs need a package that is not installed.
+        RecipeError: a sampler that does not suit the model or lacks a setting, a file that is not there or does not fit
+            the model, or a placeholder that its tokenizer knows as a word already.
+        ModelError: LoRAs or the sampler need a package that is not installed.
     """
     weights = all_weights_there if options.tokens or options.loras else nullcontext
     stack = ExitStack()
     try:
         with weights(pipe):
-            if options.scheduler is not None:
-                stack.enter_context(_sampler(pipe, options.scheduler))
+            if any(value is not None for value in (options.scheduler, options.karras, options.spacing)):
+                stack.enter_context(sampling(pipe, options))
             if options.tokens:
                 stack.enter_context(_words(pipe, options.tokens))
             if options.loras:
@@ -47,25 +47,6 @@ def adapted(pipe: Any, options: ModelOptions) -> Iterator[None]:
     finally:
         with weights(pipe):
             stack.close()
-
-
-@contextmanager
-def _sampler(pipe: Any, name: str) -> Iterator[None]:
-    before, kind = pipe.scheduler, getattr(diffusers, f"{SCHEDULERS[name]}Scheduler")
-    suitable = [kind.__name__ for kind in before.compatibles]
-    if kind.__name__ not in suitable:
-        names = ", ".join(short for short, stem in SCHEDULERS.items() if f"{stem}Scheduler" in suitable)
-        raise RecipeError("scheduler", name, f"it does not suit this model, which can use {names or 'its own only'}")
-    try:
-        # As Stable Diffusion's own: the steps that are skipped need four others, and one step is an error with them.
-        more = {"skip_prk_steps": True} if name == "pndm" else {}
-        pipe.scheduler = kind.from_config(before.config, **more)
-    except ImportError as error:  # some samplers need a package that diffusers does not bring
-        raise ModelError(f"sampler '{name}' needs a package that is not installed: {first_line(error)}") from error
-    try:
-        yield
-    finally:
-        pipe.scheduler = before
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -22,6 +22,9 @@ SCHEDULERS = {
     "flow-euler": "FlowMatchEulerDiscrete", "flow-heun": "FlowMatchHeunDiscrete", "heun": "HeunDiscrete", "lcm": "LCM",
     "lms": "LMSDiscrete", "pndm": "PNDM", "unipc": "UniPCMultistep",
 }  # fmt: skip
+
+#: How the steps to take are spread over those of the training.
+Spacing: TypeAlias = Literal["leading", "linspace", "trailing"]
 
 #: How the names of files end that are pickles, reading which can run any code.
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl")
@@ -57,6 +60,10 @@ class ModelOptions(StrictSettings):
     error: ClassVar[type[InvalidSetting]] = RecipeError
 
     scheduler: str | None = None
+    karras: bool | None = None
+    """Whether noise levels are spaced as Karras et al. do."""
+    spacing: Spacing | None = None
+    """Which of the training's steps are taken."""
     loras: tuple[Lora, ...] = ()
     tokens: tuple[TextualInversion, ...] = ()
     prompt_weights: bool = False
@@ -71,6 +78,8 @@ class ModelOptions(StrictSettings):
         loras, tokens = data.get("loras", ()), data.get("tokens", ())
         return cls(
             scheduler=data.get("scheduler"),
+            karras=data.get("karras"),
+            spacing=data.get("spacing"),
             loras=tuple(Lora(**lora) for lora in loras),
             tokens=tuple(TextualInversion(**word) for word in tokens),
             prompt_weights=data.get("prompt_weights", False),

@@ -30,7 +30,13 @@ from diffucurate.generator.recipe.init_image_config import (
     plain_strength,
     with_init_defaults,
 )
-from diffucurate.generator.recipe.model_options import Lora, ModelOptions, TextualInversion, check_model_options
+from diffucurate.generator.recipe.model_options import (
+    Lora,
+    ModelOptions,
+    Spacing,
+    TextualInversion,
+    check_model_options,
+)
 from diffucurate.generator.recipe.sizes import Size, Sizes
 from diffucurate.generator.text.templates import attributes_of, fixed_in
 from diffucurate.generator.validation import StrictSettings
@@ -42,8 +48,11 @@ Steps: TypeAlias = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 Guidance: TypeAlias = Annotated[float, Field(ge=0, le=MAX_GUIDANCE)]
 
 
-#: Fields that recipes did not always have; None or False where they are left out.
-_ADDED = ("source", "objects", "strength", "carry", "prompt_weights", "captions", "look_again")
+#: Fields that recipes did not always have -> what they are where they are left out.
+_ADDED: dict[str, Any] = {
+    **dict.fromkeys(("source", "objects", "strength", "carry", "captions", "karras", "spacing")),
+    **dict.fromkeys(("prompt_weights", "look_again"), False),
+}
 
 
 def _memory(value: Any) -> Any:
@@ -91,7 +100,11 @@ class Recipe(StrictSettings):
     negative_prompt: str = ""
     """A template too; it may use the attributes that every template has."""
     scheduler: str | None = None
-    """A sampler's name (``generator.schedulers``); the model's own by default."""
+    """A sampler's name (``model_options.SCHEDULERS``); the model's own by default."""
+    karras: bool | None = None
+    """Whether the sampler spaces noise levels as Karras et al. do; as the model has it by default."""
+    spacing: Spacing | None = None
+    """Which of the training's steps the sampler takes; as the model has it by default."""
     loras: list[Lora] = Field(default_factory=list)
     tokens: list[TextualInversion] = Field(default_factory=list)
     """Words learned by textual inversion."""
@@ -152,6 +165,8 @@ class Recipe(StrictSettings):
         """What is changed about the model before it paints."""
         return ModelOptions(
             scheduler=self.scheduler,
+            karras=self.karras,
+            spacing=self.spacing,
             loras=tuple(self.loras),
             tokens=tuple(self.tokens),
             prompt_weights=self.prompt_weights,
@@ -174,7 +189,7 @@ class Recipe(StrictSettings):
         where it is painted does not."""
         content = {**self.model_dump(mode="json", exclude={"memory"}), "classes": list(self.classes.items())}
         # What is left at its default is left out, so that a fingerprint outlives the fields that are added.
-        content = {name: value for name, value in content.items() if value not in (None, False) or name not in _ADDED}
+        content = {name: value for name, value in content.items() if name not in _ADDED or value is not _ADDED[name]}
         if self.source is not None:
             content["source"] = self.source.content()
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -38,6 +38,8 @@ def recipe_of(sample: fo.Sample) -> Recipe:
         seeds=[job.seed],
         negative_prompt=origin.recipe.negative_prompt,
         scheduler=job.model_options.scheduler,
+        karras=job.model_options.karras,
+        spacing=job.model_options.spacing,
         loras=list(job.model_options.loras),
         tokens=list(job.model_options.tokens),
         prompt_weights=job.model_options.prompt_weights,

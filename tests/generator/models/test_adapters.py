@@ -123,7 +123,7 @@ def test_what_does_not_fit_is_said(make_pipe: Callable[..., Any], tokenizer: Any
     missing = str(tmp_path / "missing.safetensors")
     cases = [
         (pipe, ModelOptions(scheduler="flow-euler"), "scheduler", "it does not suit this model, which can use ddim"),
-        (untrained_sd3(tokenizer), ModelOptions(scheduler="ddim"), "scheduler", "which can use flow-euler"),
+        (untrained_sd3(tokenizer), ModelOptions(scheduler="ddim"), "scheduler", "which can use flow-euler, flow-heun"),
         (pipe, ModelOptions(loras=(Lora(path=missing),)), "loras[0].path", "cannot be loaded as a LoRA"),
         (
             pipe,
