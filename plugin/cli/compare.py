@@ -44,6 +44,6 @@ def show_comparison(terminal: Terminal, comparison: Any) -> None:
     if comparison.without_masks:
         terminal.say(f"matched by boxes, as there are no masks in {' and '.join(comparison.without_masks)}")
     for source, names in comparison.unseen.items():
-        terminal.say(f"not compared, as {source} has no such class: {', '.join(names)}")
+        terminal.say(f"not compared, as {source} knows no such class or was not asked for it: {', '.join(names)}")
     skipped = f"; {comparison.skipped} lack the labels of one" if comparison.skipped else ""
     terminal.show(f"agreement {comparison.agreement:.3f} over {comparison.samples} images{skipped}")

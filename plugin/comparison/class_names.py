@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import fiftyone as fo
 from fiftyone import ViewField as F
@@ -41,18 +42,41 @@ def spelled_alike(samples: fo.DatasetView, fields: Sequence[str], classes: Itera
     return samples
 
 
-def unseen_classes(dataset: fo.Dataset, source: str, field: str) -> tuple[str, ...]:
-    """The classes that ``source`` was asked for and has none of, by its latest run; ``field`` has its instances."""
+def unseen_classes(dataset: fo.Dataset, source: str, field: str, other: str) -> tuple[str, ...]:
+    """The classes of which ``source`` has no instances because it was not asked for them or knows none.
+
+    Args:
+        dataset: labelled by both.
+        source: the name of a label source.
+        field: has its instances.
+        other: the field of the instances that it is compared with.
+
+    Returns:
+        Those that it has none of by its latest run, and classes in ``other`` that none of its runs was asked for.
+    """
     if field != field_names.instances(source):
         return ()  # labels from elsewhere
     keys = dataset.list_runs(method=runs.method("label"))
     infos = sorted(map(dataset.get_run_info, keys), key=lambda info: info.timestamp, reverse=True)
+    asked: set[str] = set()
+    unseen: list[str] | None = None
     for info in infos:
         settings, facts = (runs.plain(getattr(info.config, name, None) or {}) for name in ("settings", "facts"))
-        if settings.get("source") == source and info.config.status == runs.DONE:
-            unseen = facts.get("unseen") or ()
-            return tuple(name for name in unseen if isinstance(name, str))
-    return ()
+        if settings.get("source") != source or info.config.status != runs.DONE:
+            continue
+        if unseen is None:
+            unseen = _texts(facts.get("unseen"))
+        asked |= {folded(name) for name in _texts(settings.get("classes"))}
+    painted = source == field_names.PAINTING_SOURCE and dataset.has_sample_field(field_names.JOB_ID)
+    if unseen is None or painted:
+        return tuple(unseen or ())  # what painting labels is what each prompt mentions
+    present = asked | {folded(label) for label in classes_in(dataset, field)}
+    return (*unseen, *(label for label in classes_in(dataset, other) if folded(label) not in present))
+
+
+def _texts(value: Any) -> list[str]:
+    """The texts of a list as a run that others may have changed keeps it."""
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list | tuple) else []
 
 
 def without_classes(samples: fo.DatasetView, fields: Sequence[str], classes: Iterable[str]) -> fo.DatasetView:

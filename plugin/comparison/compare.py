@@ -40,7 +40,7 @@ class Comparison:
     samples' own scores. ``eval_key`` names the evaluation in FiftyOne (``dataset.load_evaluation_results``).
     ``matched_by`` is ``masks``, or ``boxes`` where ``without_masks`` names fields whose instances lack masks.
     ``left_out`` names instances that cannot be read, each with its sample and why. ``unseen`` are classes that one of
-    both sources has none of, by source: instances of these were not compared.
+    both sources has none of, as it knows none or was not asked, by source: instances of these were not compared.
     """
 
     a: str
@@ -82,8 +82,8 @@ def compare(
 
     They are matched by their masks, or by their boxes where instances of either have only those. Names that differ in
     capitals only, or in what stands between words, are one class: ``traffic light`` and ``traffic_light``. Classes that
-    one of both sources was asked for and has none of, such as a detector that was not trained on them, are no
-    disagreement: instances of these are left out (``Comparison.unseen``).
+    one of both sources was asked for and knows none of, such as a detector that was not trained on them, or was never
+    asked for, are no disagreement: instances of these are left out (``Comparison.unseen``).
 
     The evaluation is stored under ``compare_<a>_<b>`` and replaces an earlier one. Each compared sample gets
     ``agreement_<a>_<b>``: the sum of the matched instances' IoU divided by the larger of the two sources' counts,
@@ -114,7 +114,8 @@ def compare(
     if classes is not None:
         spellings = all_spellings(dataset, (field_a, field_b), classes)
         labelled = only_classes(labelled, dataset, (field_a, field_b), spellings)
-    unseen = {name: unseen_classes(dataset, name, path) for name, path in ((a, field_a), (b, field_b))}
+    pairs = ((a, field_a, field_b), (b, field_b, field_a))
+    unseen = {name: unseen_classes(dataset, name, own, other) for name, own, other in pairs}
     unseen = {name: names for name, names in unseen.items() if names}
     labelled = without_classes(labelled, (field_a, field_b), (name for names in unseen.values() for name in names))
     labelled = spelled_alike(labelled, (field_a, field_b), read_classes(dataset))

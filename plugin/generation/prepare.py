@@ -25,12 +25,17 @@ if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe
 
 #: The label source of labels made from attention.
-SOURCE = "attention"
+SOURCE = field_names.PAINTING_SOURCE
 
 
 def run_settings(recipe: Recipe, count: int | None) -> dict[str, Any]:
     """What a run of ``generate`` is recorded with, and found by when it is continued."""
-    return {"recipe": recipe.model_dump(mode="json"), "fingerprint": recipe.fingerprint(), "limit": count}
+    # A run that the card had no room for goes on with less on it.
+    return {
+        "recipe": recipe.model_dump(mode="json", exclude={"memory"}),
+        "fingerprint": recipe.fingerprint(),
+        "limit": count,
+    }
 
 
 def open_dataset(existing: fo.Dataset | None, name: str) -> fo.Dataset:

@@ -29,6 +29,9 @@ CAPTION = "caption"
 PAINTED = "painted"
 PAINTED_PATHS = tuple(f"{PAINTED}.{part}" for part in ("device", "batch_size", "threads"))
 
+#: The label source of what painting labels.
+PAINTING_SOURCE = "attention"
+
 #: The file of an image's raw class maps, from which attention labels can be made again.
 ATTENTION_MAPS = "attention_maps"
 

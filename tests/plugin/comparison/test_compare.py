@@ -168,6 +168,26 @@ def test_classes_that_a_source_has_none_of_are_no_disagreement(dataset, add_bars
     assert (result.overall.matched, result.overall.only_a, result.agreement) == (2, 2, 0.5) and not result.unseen
 
 
+def test_classes_that_a_source_was_not_asked_for_are_no_disagreement(dataset, add_bars):
+    add_bars(one=[bars(("car", 0, 8), ("bus", 16, 24))] * 2)
+
+    class Detector:
+        name = "two"
+        found = (("car", 0, 8),)
+
+        def label(self, images):
+            return [bars(*self.found) for _ in images]
+
+    label(dataset, source=Detector(), classes=["car"])
+    result = compare(dataset, "one", "two")
+    assert dict(result.unseen) == {"two": ("bus",)} and result.agreement == 1.0
+    assert dict(compare(dataset, "two", "one").unseen) == {"two": ("bus",)}
+    Detector.found = ()
+    label(dataset[:1], source=Detector(), classes=["bus"])  # now it was asked, and found none
+    result = compare(dataset, "one", "two")
+    assert not result.unseen and result.overall.only_a == 2
+
+
 def test_samples_without_one_source_are_skipped(dataset, add_bars):
     add_bars(one=[bars(("car", 0, 8))] * 3, two=[bars(("car", 0, 8)), None, None])
     result = compare(dataset, "one", "two")
