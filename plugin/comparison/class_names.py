@@ -11,6 +11,7 @@ from fiftyone import ViewField as F
 from diffucurate.generator.text.class_names import folded
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import classes_in
+from diffucurate.plugin.store.samples import all_images
 
 
 def all_spellings(dataset: fo.Dataset, fields: Sequence[str], classes: Sequence[str]) -> Sequence[str]:
@@ -70,8 +71,9 @@ def unseen_classes(dataset: fo.Dataset, source: str, field: str, other: str) -> 
     painted = source == field_names.PAINTING_SOURCE and dataset.has_sample_field(field_names.JOB_ID)
     if unseen is None or painted:
         return tuple(unseen or ())  # what painting labels is what each prompt mentions
-    present = asked | {folded(label) for label in classes_in(dataset, field)}
-    return (*unseen, *(label for label in classes_in(dataset, other) if folded(label) not in present))
+    own, others = (all_images(dataset).distinct(f"{path}.detections.label") for path in (field, other))
+    known = asked | {folded(label) for label in own}
+    return (*unseen, *(label for label in others if folded(label) not in known))
 
 
 def _texts(value: Any) -> list[str]:
