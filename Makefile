@@ -92,7 +92,7 @@ docs: setup
 	$(BIN)/python docs/make_api.py
 
 bench: setup
-	@set -e; for script in $(filter-out benchmarks/photographs.py benchmarks/quality.py,$(wildcard benchmarks/*.py)); \
+	@set -e; for script in $(filter-out benchmarks/photographs.py benchmarks/quality.py benchmarks/voc.py,$(wildcard benchmarks/*.py)); \
 		do echo "== $$script"; $(BIN)/python $$script; done
 	@test -z "$(PHOTOS)" || $(BIN)/python benchmarks/photographs.py "$(PHOTOS)"
 

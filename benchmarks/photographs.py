@@ -98,10 +98,13 @@ def coco_outlines(folder: Path, annotations: Path) -> Iterator[tuple[Path, dict[
 def photographs(folder: Path, coco: Path | None) -> list[Photograph]:
     """All images that show something large enough."""
     listing = yolo_outlines(folder) if coco is None else coco_outlines(folder, coco)
-    return [photograph for path, outlines in listing if (photograph := _photograph(path, outlines)).objects]
+    return [photograph for path, outlines in listing if (photograph := photograph_of(path, outlines)).objects]
 
 
-def _photograph(path: Path, outlines: Mapping[str, list[list[NDArray[np.float64]]]]) -> Photograph:
+def photograph_of(
+    path: Path, outlines: Mapping[str, list[list[NDArray[np.float64]]]], least: float = MIN_SHARE
+) -> Photograph:
+    """An image with the masks of its outlines, of those classes that cover at least such a share of it."""
     pixels = cv2.imread(str(path))
     scale = SIDE_PX / max(pixels.shape[:2])
     size = round(pixels.shape[1] * scale), round(pixels.shape[0] * scale)
@@ -114,7 +117,7 @@ def _photograph(path: Path, outlines: Mapping[str, list[list[NDArray[np.float64]
             cv2.fillPoly(canvas, [np.round(ring * size).astype(np.int32) for ring in rings], 1)
             masks.append(canvas.astype(bool))
         masks = [mask for mask in masks if mask.any()]
-        if masks and np.logical_or.reduce(masks).mean() >= MIN_SHARE:
+        if masks and np.logical_or.reduce(masks).mean() >= least:
             objects[label] = masks
     return Photograph(path.stem, cv2.cvtColor(resized, cv2.COLOR_BGR2RGB), objects)
 
