@@ -53,7 +53,9 @@ def load_local_first(model: str, place: Place, load: Callable[[str, bool], _Load
                 raise ModelError(problem) from error
             reasons.append(f"{where} ({local_problem(error) or first_line(error)})")
     remedy = folder_help if place.kind == "folder" else OFFLINE_HELP
-    raise ModelError(f"'{model}' could not be loaded; tried {' and '.join(reasons)}; {remedy}")
+    # A path with a typing error looks like a hub id.
+    absent = "there is no such folder here; " if place.kind == "hub" else ""
+    raise ModelError(f"'{model}' could not be loaded: {absent}tried {' and '.join(reasons)}; {remedy}")
 
 
 def first_line(error: Exception) -> str:

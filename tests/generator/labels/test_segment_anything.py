@@ -155,8 +155,8 @@ def test_what_is_no_model_of_the_kind(folder_of: Callable[[str], Path], tmp_path
     for model, words in (
         (empty, "holds no config.json"),
         (text, "is a model of type 'clip_text_model', which takes no boxes and points; use SAM, SAM 2 or"),
-        (broken, "could not be loaded; tried the folder"),
-        (pickled, r"could not be loaded; tried the folder .*\.safetensors weights"),
+        (broken, "could not be loaded: tried the folder"),
+        (pickled, r"could not be loaded: tried the folder .*\.safetensors weights"),
         (tmp_path / "sam_vit_b.pth", "is a pickle"),
         ("nonsense", "neither a folder that exists nor a hub id such as 'facebook/sam-vit-base'"),
     ):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from original_layout import save_original
 from safetensors.torch import load_file, save_file
 
 from diffucurate.generator.errors import ModelError
@@ -48,6 +49,26 @@ def test_another_kind_is_named_and_the_network_is_not_blamed(tmp_path: Path) -> 
     with pytest.raises(ModelError, match=r"style.safetensors' is a LoRA; name it under loras") as raised:
         load_pipeline(str(tmp_path / "style.safetensors"), "cpu")
     assert "hub" not in str(raised.value)
+
+
+def test_a_real_file_offline_is_its_folders_pipeline(tmp_path: Path, model_folder: str) -> None:
+    """In the layout that most people's files have, with configurations and vocabulary of a few kilobytes beside it."""
+    release_models()
+    pipe = load_pipeline(model_folder, "cpu")
+    save_original(pipe, tmp_path / "one.safetensors")
+    shutil.copytree(model_folder, tmp_path / "one", ignore=shutil.ignore_patterns("*.safetensors"))
+    other = load_pipeline(str(tmp_path / "one.safetensors"), "cpu")
+    assert other is not pipe and type(other) is type(pipe)
+    for part in ("unet", "vae", "text_encoder"):
+        expected = getattr(pipe, part).state_dict()
+        for name, tensor in getattr(other, part).state_dict().items():
+            assert torch.equal(tensor, expected[name]), f"{part}.{name}"
+    images = [
+        each("a red car", num_inference_steps=2, generator=torch.Generator().manual_seed(1), output_type="np").images
+        for each in (pipe, other)
+    ]
+    assert (images[0] == images[1]).all()
+    release_models()
 
 
 @pytest.fixture
