@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diffucurate.generator.attention.families import family_of
 from diffucurate.generator.attention.families.presets import preset_of
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution
@@ -200,7 +201,7 @@ def _paint_batch(
                     pipe, batch, [init_image for _, init_image in paintable if init_image is not None]
                 ),
                 num_inference_steps=batch[0].steps,
-                guidance_scale=batch[0].guidance,
+                **{family_of(pipe).guidance: batch[0].guidance},
                 generator=[torch.Generator("cpu").manual_seed(job.seed) for job in batch],
                 output_type="np",
                 **_own_size(pipe),
@@ -249,7 +250,10 @@ def _prompts(pipe: Any, batch: Sequence[Job]) -> tuple[dict[str, Any], list[list
     if batch[0].model_options.prompt_weights:
         encoded = weighted(pipe, prompts, negative)
         return {**encoded.arguments}, encoded.ids
-    return {"prompt": prompts, "negative_prompt": None if guided_by_nothing(pipe, negative) else negative}, None
+    arguments: dict[str, Any] = {"prompt": prompts}
+    if "negative_prompt" in inspect.signature(pipe.__call__).parameters:  # Flux.2 has none
+        arguments["negative_prompt"] = None if guided_by_nothing(pipe, negative) else negative
+    return arguments, None
 
 
 def _trace(

@@ -64,6 +64,8 @@ class Family(ABC):
     depth: ClassVar[tuple[float, float] | None] = None
     #: The family's default of ``TraceSettings.tau``.
     tau: ClassVar[int] = 0
+    #: The argument of the pipelines that says how much the prompt guides them.
+    guidance: ClassVar[str] = "guidance_scale"
     #: Whether guidance has passes of its own, instead of half of the rows.
     guided_apart: ClassVar[bool] = False
     #: Whether the rows of the prompts come before those of guidance.

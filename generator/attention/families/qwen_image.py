@@ -35,6 +35,7 @@ class QwenImage(Family):
     contest: ClassVar[Contest] = "all"
     depth: ClassVar[tuple[float, float]] = (15 / 56, 18 / 56)
     guided_apart: ClassVar[bool] = True
+    guidance: ClassVar[str] = "true_cfg_scale"  # guidance_scale is for distilled models
 
     @classmethod
     def claims(cls, pipe: Any) -> bool:
