@@ -57,13 +57,13 @@ class Placed:
         card: the device it works on.
         memory: how it was to be placed.
         placement: how it is.
-        batches: size of images (width, height) -> how many at once have turned out to fit.
+        batches: what is done, and the width and height of images -> how many at once have turned out to fit.
     """
 
     card: Card
     memory: Memory
     placement: Placement = Placement()
-    batches: dict[tuple[int, int], int] = field(default_factory=dict)
+    batches: dict[tuple[str, int, int], int] = field(default_factory=dict)
 
 
 _placed: WeakKeyDictionary[Any, Placed] = WeakKeyDictionary()

@@ -27,11 +27,11 @@ from diffucurate.generator.errors import ImageError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models.adapters import adapted
 from diffucurate.generator.models.card import empty_caches, out_of_memory
+from diffucurate.generator.models.fit import Fit, failed_in_decoder
 from diffucurate.generator.models.load import check_size, load_pipeline
 from diffucurate.generator.models.placement import device_of
 from diffucurate.generator.models.prompt_weights import guided_by_nothing, weighted
 from diffucurate.generator.painting.conditions import Conditions
-from diffucurate.generator.painting.fit import Fit, failed_in_decoder
 from diffucurate.generator.painting.img2img import for_task, init_image_arguments
 from diffucurate.generator.painting.init_images import InitPixels
 from diffucurate.generator.painting.second_look import check_second_look, second_look
@@ -85,7 +85,7 @@ def paint(
         init_images: returns the init image, of any size, of a job that has one; called when the job is painted.
         on_failure: called for a job whose init image cannot be read, or whose image the model's safety checker blacked
             out; it is then left out. By default that ends all.
-        batch_size: images at once; by default what fits the device. When memory runs out, see ``painting.fit``.
+        batch_size: images at once; by default what fits the device. When memory runs out, see ``models.fit``.
         device: for models that are loaded here; see ``load_pipeline``.
         settings: of the trace; by default what suits the model (``attention.families.presets``), but that for jobs with
             class prompts the built-in model's heads count by sharpness.

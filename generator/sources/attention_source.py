@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,7 +36,8 @@ from diffucurate.generator.errors import InvalidSetting, LabelError
 from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSettings
-from diffucurate.generator.models.load import default_batch, load_pipeline
+from diffucurate.generator.models.fit import in_batches
+from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.text.class_names import phrases_of, some_of
 
@@ -185,10 +187,8 @@ class AttentionSource:
                 mentioned = find_phrases(text, self.classes)
                 rows[alike].append(_Row(index, text, tuple(label for label in self._tokens if label in mentioned)))
         for (size, contrast), same in rows.items():
-            count = self._batch_size or default_batch(pipe, size)
-            for start in range(0, len(same), count):
-                batch = same[start : start + count]
-                found = self._look(pipe, [images[row.image] for row in batch], batch, size, contrast, trace, timesteps)
+            look = partial(self._look, pipe, images, size, contrast, trace, timesteps)
+            for batch, found in in_batches(pipe, size, same, look, self._batch_size):
                 for row, maps in zip(batch, found, strict=True):
                     heatmaps[row.image].update(maps)
         return heatmaps
@@ -214,8 +214,11 @@ class AttentionSource:
             for text in names if prompt is None else [prompt]:
                 classes = {label: self.classes[label] for label in find_phrases(text, self.classes)}
                 if classes:
-                    how = (levels, self._seed, trace, self._by, self._background)
-                    maps.update(flow_maps(image_pass, image, text, classes, *how))
+                    how = (text, classes, levels, self._seed, trace, self._by, self._background)
+                    size = image_pass.size(image.shape[1], image.shape[0])
+                    look = partial(_flow_maps, image_pass, how)
+                    for _, found in in_batches(pipe, size, [image], look, 1):
+                        maps.update(found)
             heatmaps.append(maps)
         return heatmaps
 
@@ -232,16 +235,16 @@ class AttentionSource:
         self,
         pipe: Any,
         images: Sequence[NDArray[np.uint8]],
-        rows: Sequence[_Row],
         size: tuple[int, int],
         contrast: bool,
         trace: TraceSettings,
         timesteps: Sequence[int],
+        rows: Sequence[_Row],
     ) -> list[Heatmaps]:
-        """The maps of a batch of images that are all worked on at one size."""
+        """The maps of those of the images that are in a batch of rows; all are worked on at one size."""
         found = gather(
             pipe,
-            images,
+            [images[row.image] for row in rows],
             [row.prompt for row in rows],
             self.classes,
             embeddings(self._tokens),
@@ -263,6 +266,11 @@ class AttentionSource:
             return read.heat(words, token, contrast)
         heat = words if token is None else mean_of_peaks(words, token)
         return heat if contrast is None else contrasted(heat, contrast)
+
+
+def _flow_maps(image_pass: ImagePass, how: tuple[Any, ...], images: Sequence[NDArray[np.uint8]]) -> Heatmaps:
+    (image,) = images
+    return flow_maps(image_pass, image, *how)
 
 
 class _Row(NamedTuple):

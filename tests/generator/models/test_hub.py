@@ -36,8 +36,8 @@ def test_what_is_not_in_the_cache_is_downloaded() -> None:
     [
         (
             HUB,
-            "'it' could not be loaded: there is no such folder here; tried the local cache (no True) and huggingface.co (no False); "
-            "without a network, download it elsewhere and give its local folder",
+            "'it' could not be loaded: there is no such folder here; tried the local cache (no True) and "
+            "huggingface.co (no False); without a network, download it elsewhere and give its local folder",
         ),
         (FOLDER, "'it' could not be loaded: tried the folder (no True); save it there"),
     ],

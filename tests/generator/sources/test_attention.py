@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from untrained import untrained_pixart
 
@@ -63,6 +64,27 @@ def test_deterministic_and_independent_of_the_batch(model: str, images: list[np.
             np.testing.assert_allclose(maps[label], others[label], rtol=1e-3)
     other_seed = AttentionSource(CLASSES, model, "cpu", seed=1).heatmaps(pair, prompts)
     assert not np.allclose(alone[0]["car"], other_seed[0]["car"], rtol=1e-3)
+
+
+def test_fewer_images_at_once_when_memory_runs_out(model: str, images: list[np.ndarray]) -> None:
+    pipe: Any = load_pipeline(model, "cpu")
+    seen: list[int] = []
+
+    def limit(module: Any, args: tuple[Any, ...]) -> None:
+        seen.append(args[0].shape[0])
+        if args[0].shape[0] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    four, prompts = [images[0], images[0][::-1]] * 2, ["a car"] * 4
+    expected = AttentionSource(CLASSES, model, "cpu", contrast=False, batch_size=2).heatmaps(four, prompts)
+    handle = pipe.unet.register_forward_pre_hook(limit)
+    try:
+        found = AttentionSource(CLASSES, model, "cpu", contrast=False).heatmaps(four, prompts)
+    finally:
+        handle.remove()
+    assert seen == [4, 2, 2]
+    assert all(np.array_equal(maps["car"], other["car"]) for maps, other in zip(found, expected, strict=True))
+    release_models()
 
 
 def test_timesteps_are_averaged_whatever_noise_the_trace_is_set_to(model: str, images: list[np.ndarray]) -> None:

@@ -67,7 +67,7 @@ def test_as_many_at_once_as_were_measured_to_fit(make_pipe: Callable[..., Any], 
         state = placed(pipe)
         # A tenth of the memory is left to others: 0.9 of ten images.
         assert (batches(paintings), notes) == ([8] * 8 + [1], [])
-        assert state is not None and state.batches == {(64, 64): 9}
+        assert state is not None and state.batches == {("paint", 64, 64): 9}
         # The next images of that size begin with what was found, and what is asked for is kept.
         assert batches(run(pipe, 9)[0]) == [9] * 9
         assert batches(run(pipe, 3, batch_size=2)[0]) == [2, 2, 1]
