@@ -6,6 +6,7 @@ DiffucurateError
 ├── ModelError       a model that cannot be loaded or traced; says what was tried and how to get it
 ├── LabelError       labels that cannot be made or do not fit together
 ├── ImageError       an image or mask to paint from that is missing or cannot be used; one of many
+│   └── BlackedOutError  a painted image that the model's safety checker blacked out
 ├── DatasetError     a dataset, view or field that is missing or lacks what a step needs
 └── ExportError      a target folder or format that cannot be written
 """
@@ -40,6 +41,10 @@ class LabelError(DiffucurateError):
 
 class ImageError(DiffucurateError):
     """One image or mask to paint from is missing or cannot be used; others may well be fine."""
+
+
+class BlackedOutError(ImageError):
+    """A painted image was blacked out by the model's safety checker; another seed may lead to one that is not."""
 
 
 class DatasetError(DiffucurateError):

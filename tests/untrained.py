@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import (
     AutoencoderKL,
@@ -24,7 +25,11 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker, cosine_distance
+from PIL import Image
 from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
@@ -76,6 +81,35 @@ def save_untrained(folder: Path) -> Path:
     pipe = untrained_pipeline(untrained_tokenizer(folder / "words"), channels=(16, 32), width=16, side=64)
     pipe.save_pretrained(folder / "pipeline")
     return folder / "pipeline"
+
+
+def add_safety_checker(pipe: Any, threshold: float) -> Any:
+    """Give a Stable Diffusion an untrained safety checker, which blacks out each image whose ``unsafe_score`` is above
+    ``threshold``, from -1 to 1."""
+    torch.manual_seed(1)
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = CLIPConfig(vision_config={**vision, "image_size": 32, "patch_size": 8}, projection_dim=8)
+    checker = StableDiffusionSafetyChecker(config).eval()
+    with torch.no_grad():
+        for parameter in checker.vision_model.parameters():
+            parameter.mul_(20)  # so that images differ
+        checker.visual_projection.weight.normal_()
+        checker.concept_embeds.copy_(torch.randn(8).expand(17, 8))
+        checker.concept_embeds_weights.fill_(threshold)
+        checker.special_care_embeds_weights.fill_(2)  # never
+    extractor = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    pipe.register_modules(safety_checker=checker, feature_extractor=extractor)
+    pipe.register_to_config(requires_safety_checker=True)
+    return pipe
+
+
+def unsafe_score(pipe: Any, image: np.ndarray) -> float:
+    """What the untrained safety checker compares with its threshold, for an (H, W, 3) uint8 image."""
+    pixels = pipe.feature_extractor(Image.fromarray(image), return_tensors="pt").pixel_values
+    checker = pipe.safety_checker
+    with torch.no_grad():
+        embedded = checker.visual_projection(checker.vision_model(pixels)[1])
+    return float(cosine_distance(embedded, checker.concept_embeds[:1]))
 
 
 def untrained_xl(tokenizer: CLIPTokenizer, other: CLIPTokenizer) -> Any:

@@ -23,7 +23,7 @@ from diffucurate.generator.attention.families.presets import preset_of
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.attention.trace.attribution import Attribution
 from diffucurate.generator.attention.trace.trace import AttentionTrace
-from diffucurate.generator.errors import ImageError
+from diffucurate.generator.errors import BlackedOutError, ImageError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models.adapters import adapted
 from diffucurate.generator.models.card import empty_caches, out_of_memory
@@ -282,9 +282,10 @@ def _own_size(pipe: Any) -> dict[str, bool]:
     return {name: False} if name in inspect.signature(pipe.__call__).parameters else {}
 
 
-def _blacked_out(job: Job) -> ImageError:
-    return ImageError(
-        f"job {job.job_id} (seed {job.seed}): the model's safety checker blacked the image out; use another seed"
+def _blacked_out(job: Job) -> BlackedOutError:
+    return BlackedOutError(
+        f"job {job.job_id} (seed {job.seed}): the model's safety checker blacked the image out; use another seed, or "
+        "retries: 2"
     )
 
 

@@ -44,14 +44,18 @@ from diffucurate.generator.validation import StrictSettings
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
 
+#: How often a job may be painted again.
+MAX_RETRIES = 10
+
 Steps: TypeAlias = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 Guidance: TypeAlias = Annotated[float, Field(ge=0, le=MAX_GUIDANCE)]
 
 
 #: Fields that recipes did not always have -> what they are where they are left out.
 _ADDED: dict[str, Any] = {
-    **dict.fromkeys(("source", "objects", "strength", "carry", "captions", "karras", "spacing")),
+    **dict.fromkeys(("source", "objects", "strength", "carry", "captions", "karras", "spacing", "safety_checker")),
     **dict.fromkeys(("prompt_weights", "look_again"), False),
+    "retries": 0,
 }
 
 
@@ -112,6 +116,10 @@ class Recipe(StrictSettings):
     """Whether prompts hold weights, as in ``a red car++ on a (road)1.3``; they may then be of any length too."""
     look_again: bool = False
     """Whether labels come of one more pass at the finished image instead of those that painted it."""
+    safety_checker: bool | None = None
+    """Whether the model's safety checker runs, which blacks out images; as the model has it by default."""
+    retries: Annotated[int, Field(ge=0, le=MAX_RETRIES)] = 0
+    """How often an image that was blacked out is painted again, each time with another seed."""
     classes: dict[str, list[str]]
     """Class to label -> the phrases that mean it in a prompt. Their order gives the class ids, from 1."""
     templates: list[str]
@@ -189,7 +197,7 @@ class Recipe(StrictSettings):
         where it is painted does not."""
         content = {**self.model_dump(mode="json", exclude={"memory"}), "classes": list(self.classes.items())}
         # What is left at its default is left out, so that a fingerprint outlives the fields that are added.
-        content = {name: value for name, value in content.items() if name not in _ADDED or value is not _ADDED[name]}
+        content = {name: value for name, value in content.items() if name not in _ADDED or value != _ADDED[name]}
         if self.source is not None:
             content["source"] = self.source.content()
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,17 +69,18 @@ def generate(
     with terminal.progress("generate") as progress:
         import fiftyone as fo
 
+        from diffucurate.plugin.generation.blacked_out import blacked_out_since, now
         from diffucurate.plugin.generation.generate import generate as run
 
-        names = dict.fromkeys(each.dataset for each in recipes)
+        names, started = dict.fromkeys(each.dataset for each in recipes), now()
         before = {name: len(fo.load_dataset(name)) if fo.dataset_exists(name) else 0 for name in names}
-        datasets = run(recipes, count=count, batch_size=batch_size, device=device, progress=progress)
-    added = [
-        {"dataset": dataset.name, "added": len(dataset) - before[dataset.name], "samples": len(dataset)}
-        for dataset in datasets
-    ]
-    for each in added:
-        terminal.show(f"{each['dataset']}: {each['added']} images added, {each['samples']} in all")
+        painted = run(recipes, count=count, batch_size=batch_size, device=device, progress=progress)
+    added: list[dict[str, Any]] = []
+    for dataset in painted:
+        new, refused = len(dataset) - before[dataset.name], blacked_out_since(dataset, started)
+        terminal.show(f"{dataset.name}: {new} images added, {len(dataset)} in all{f'; {refused}' if refused else ''}")
+        document = {"dataset": dataset.name, "added": new, "samples": len(dataset)}
+        added.append({**document, "blacked_out": asdict(refused)} if refused else document)
     terminal.result(added[0] if len(names) == 1 else {"datasets": added})
 
 

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,7 +18,8 @@ import fiftyone as fo
 from pymongo.errors import ConnectionFailure
 
 from diffucurate.generator.errors import DatasetError, ImageError
-from diffucurate.generator.progress import Listener
+from diffucurate.generator.jobs.retries import BlackedOut
+from diffucurate.generator.progress import Listener, announce
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases
 from diffucurate.plugin.store.label_files import attention_fields
@@ -57,12 +59,13 @@ def paint_into(
     init_images: InitImageReader | None = None,
     labels: Labeller | None = None,
     look_again: bool = False,
+    retries: int = 0,
     progress: Listener | None = None,
 ) -> None:
     """Paint ``jobs``, none of which the dataset holds, and add them with their labels.
 
     The run's facts say how many were ``added``, on which ``device`` and in how many ``seconds``, also when it is
-    stopped on the way.
+    stopped on the way; ``blacked_out`` counts the images that a safety checker took for unsafe.
 
     Args:
         dataset: whose fields are declared already.
@@ -78,24 +81,29 @@ def paint_into(
             sample of the init image or the job's id.
         labels: makes a painting's labels, from its attention alone by default.
         look_again: as for ``paint``.
+        retries: how often an image that was blacked out is painted again, with another seed.
         progress: called after each batch.
 
     Raises:
         ModelError: the model cannot be traced, or one image is too much for the memory.
         DatasetError: someone else added one of the jobs meanwhile.
     """
-    from diffucurate.generator.painting.painter import paint
+    from diffucurate.generator.painting.retries import paint_with_retries
 
     run.facts |= {"added": 0, "device": str(pipe._execution_device)}
     started = time.monotonic()
     at_once = max(batch_size or 0, _WRITE_AT_ONCE)
-    writer = _Writer(dataset, classes, run, at_once, source_ids or {}, labels or attention_fields)
+    planned = {job.job_id: job.seed for job in jobs}
+    writer = _Writer(dataset, classes, run, at_once, source_ids or {}, labels or attention_fields, planned)
 
     def left_out(job: Job, error: ImageError) -> None:
         note_failure(run, job.job_id if job.source is None else job.source.sample_id, str(error))
 
-    paintings = paint(
+    count = BlackedOut()
+    paintings = paint_with_retries(
         jobs,
+        retries=retries,
+        count=count,
         pipe=pipe,
         adapted_to=model_options,
         batch_size=batch_size,
@@ -111,6 +119,11 @@ def paint_into(
         finally:  # on Ctrl-C what is painted is kept
             writer.flush()
             run.facts["seconds"] = round(time.monotonic() - started, 3)
+            if count.images:
+                run.facts["blacked_out"] = asdict(count)
+    if count.images:
+        logger.warning("%s", count)
+        announce(progress, str(count), len(jobs))
 
 
 def job_ids(dataset: fo.Dataset) -> set[str]:
@@ -135,9 +148,10 @@ class _Writer:
         at_once: int,
         source_ids: Mapping[str, str],
         labels: Labeller,
+        planned: Mapping[str, int],
     ) -> None:
         self._dataset, self._classes, self._run, self._at_once = dataset, classes, run, at_once
-        self._source_ids, self._labels = source_ids, labels
+        self._source_ids, self._labels, self._planned = source_ids, labels, planned
         self._folder = media_folder(dataset)
         self._waiting: list[Painting] = []
 
@@ -185,5 +199,11 @@ class _Writer:
         metadata = fo.ImageMetadata(
             size_bytes=path.stat().st_size, mime_type="image/png", width=width, height=height, num_channels=3
         )
-        own = job_fields(job, self._run.key, conditions=painting.conditions, source_id=self._source_ids.get(job.job_id))
+        own = job_fields(
+            job,
+            self._run.key,
+            conditions=painting.conditions,
+            source_id=self._source_ids.get(job.job_id),
+            planned_seed=self._planned[job.job_id],
+        )
         return fo.Sample(filepath=str(path), metadata=metadata, **own, **values)

@@ -42,6 +42,7 @@ def painting_session(recipe: Recipe, device: str | None = None) -> Iterator[Pain
     """
     from diffucurate.generator.models.adapters import adapted
     from diffucurate.generator.models.load import check_size, load_pipeline
+    from diffucurate.generator.models.safety_checker import safety_checked
     from diffucurate.generator.painting.img2img import for_task
     from diffucurate.generator.painting.second_look import check_second_look
     from diffucurate.plugin.generation.init_reader import InitImageReader
@@ -51,7 +52,7 @@ def painting_session(recipe: Recipe, device: str | None = None) -> Iterator[Pain
         check_size(pipe, size)
     if recipe.look_again:
         check_second_look(pipe)
-    with adapted(pipe, recipe.model_options):
+    with adapted(pipe, recipe.model_options), safety_checked(pipe, recipe.safety_checker):
         for strength in recipe.strengths:
             for_task(pipe, recipe.task, strength)
         yield PaintingSession(recipe, pipe, InitImageReader())
@@ -139,6 +140,7 @@ class PaintingSession:
                 source_ids=source_ids,
                 init_images=reader,
                 look_again=recipe.look_again,
+                retries=recipe.retries,
                 labels=None if reader is None else InitLabels(recipe, reader),
                 progress=progress,
             )

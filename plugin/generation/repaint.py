@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from diffucurate.plugin.store.media_folder import is_inside, media_folder
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.painting.painter import Painting
+
+#: What images of one batch have in common: what decides them, whether a safety checker runs, and the conditions.
+_Key: TypeAlias = "tuple[object, bool | None, Conditions]"
 
 #: The conditions where none were recorded: an image painted alone.
 _UNKNOWN = Conditions("", 1, 0)
@@ -107,37 +110,38 @@ def repaint(samples: Samples, *, progress: Listener | None = None) -> list[Repai
     origins = {sample.id: reader.provenance(sample) for sample in whole}
     painted: dict[str, Painting] = {}
     meter = Meter(progress, len(origins))
-    for conditions, group in _alike(origins.values()).items():
-        for origin, painting in zip(group, _paint(group, conditions), strict=True):
+    for key, group in _alike(origins.values()).items():
+        for origin, painting in zip(group, _paint(group, key), strict=True):
             painted[origin.sample_id] = painting
             meter.advance()
     folder = media_folder(dataset)
     return [_compared(sample.filepath, origins[sample.id], painted[sample.id], folder) for sample in whole]
 
 
-def _alike(origins: Iterable[Provenance]) -> dict[tuple[object, Conditions], list[Provenance]]:
+def _alike(origins: Iterable[Provenance]) -> dict[_Key, list[Provenance]]:
     """The samples that can share a batch, by what they have in common."""
     from diffucurate.generator.painting.painter import together
 
-    groups: dict[tuple[object, Conditions], list[Provenance]] = {}
+    groups: dict[_Key, list[Provenance]] = {}
     for origin in origins:
-        key = (together(origin.job), origin.conditions or _UNKNOWN)
+        key = (together(origin.job), origin.recipe.safety_checker, origin.conditions or _UNKNOWN)
         groups.setdefault(key, []).append(origin)
     return groups
 
 
-def _paint(group: Sequence[Provenance], key: tuple[object, Conditions]) -> Iterator[Painting]:
+def _paint(group: Sequence[Provenance], key: _Key) -> Iterator[Painting]:
     """Paint a group in batches of its size, the last one filled up with copies of its last job."""
+    from diffucurate.generator.models.load import load_pipeline
+    from diffucurate.generator.models.safety_checker import safety_checked
     from diffucurate.generator.painting.painter import paint
     from diffucurate.plugin.generation.init_reader import InitImageReader
 
-    conditions = key[1]
+    _, checker, conditions = key
     jobs: list[Job] = [origin.job for origin in group]
     jobs += [jobs[-1]] * (-len(jobs) % conditions.batch_size)
-    with _threads(conditions.threads):
-        paintings = paint(
-            jobs, batch_size=conditions.batch_size, device=_device(conditions.device), init_images=InitImageReader()
-        )
+    pipe = load_pipeline(jobs[0].model, _device(conditions.device))
+    with _threads(conditions.threads), safety_checked(pipe, checker):
+        paintings = paint(jobs, pipe=pipe, batch_size=conditions.batch_size, init_images=InitImageReader())
         try:
             for _, painting in zip(group, paintings, strict=False):
                 yield painting

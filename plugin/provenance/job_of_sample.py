@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.jobs.jobs import Job, choices, job_of, jobs, negative_prompt, phrases_of
+from diffucurate.generator.jobs.retries import retry_seeds
 from diffucurate.generator.jobs.variations import altered
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.store import field_names
@@ -40,29 +42,54 @@ def painted_job(sample: fo.Sample, recipe: Recipe, verb: str) -> tuple[Job, tupl
     """
     described, job_id = _job_in_fields(sample, recipe), sample[field_names.JOB_ID]
     if described.job_id == job_id:
-        return described, ()
+        return _as_painted(described, sample), ()
     for job in _candidates(described, recipe, verb):
         if job.job_id == job_id:
             parts = [name for name in vars(job) if name not in ("job_id", "phrases")]
             changed = [name for name in parts if getattr(described, name) != getattr(job, name)]
-            return job, tuple(_FIELD_OF.get(name, name) for name in changed)
+            return _as_painted(job, sample), tuple(_FIELD_OF.get(name, name) for name in changed)
     raise DatasetError(
         f"sample {sample.id} was changed since it was painted: neither its fields nor its run "
         f"'{sample[field_names.RUN_KEY]}' lead to job {job_id}, so what was painted cannot be told"
     )
 
 
+def _planned_seed(sample: fo.Sample) -> int | None:
+    """The seed by which the job has its id, where another one made the image."""
+    painted = sample[field_names.PAINTED] if sample.has_field(field_names.PAINTED) else None
+    has_seed = painted is not None and painted.has_field(field_names.PLANNED_SEED)
+    return painted[field_names.PLANNED_SEED] if has_seed else None
+
+
+def _as_painted(job: Job, sample: fo.Sample) -> Job:
+    """The job with the seed that made the image, under the id of its own seed.
+
+    Raises:
+        DatasetError: the sample's seed is none that the job can have been painted with.
+    """
+    if _planned_seed(sample) is None:
+        return job
+    seed = sample[field_names.SEED]
+    if seed not in retry_seeds(job.job_id):
+        raise DatasetError(
+            f"sample {sample.id} was changed since it was painted: its job {job.job_id} was never painted with seed "
+            f"{seed}, so what was painted cannot be told"
+        )
+    return replace(job, seed=seed)
+
+
 def _job_in_fields(sample: fo.Sample, recipe: Recipe) -> Job:
     """The job that the sample's fields describe now."""
     prompt, attributes, caption = sample[field_names.PROMPT] or "", sample[field_names.ATTRIBUTES], caption_in(sample)
     names = attributes.field_names if attributes is not None else ()
+    planned = _planned_seed(sample)
     return Job.of(
         task=sample[field_names.TASK],
         prompt=prompt,
         negative_prompt=sample[field_names.NEGATIVE_PROMPT] or "",
         phrases=phrases_of(prompt, recipe.classes, caption),
         attributes={name: attributes[name] for name in names if attributes[name] is not None},
-        seed=sample[field_names.SEED],
+        seed=sample[field_names.SEED] if planned is None else planned,
         # Metadata can be cleared and computed again at any time; without them the recipe still knows.
         size=_size_of(sample, recipe),
         steps=sample[field_names.STEPS],

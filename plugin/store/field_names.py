@@ -32,6 +32,9 @@ PAINTED_PATHS = tuple(f"{PAINTED}.{part}" for part in ("device", "batch_size", "
 #: The label source of what painting labels.
 PAINTING_SOURCE = "attention"
 
+#: In ``PAINTED``, where a safety checker blacked out the image of the job's own seed: that seed, part of the job's id.
+PLANNED_SEED = "planned_seed"
+
 #: The file of an image's raw class maps, from which attention labels can be made again.
 ATTENTION_MAPS = "attention_maps"
 

@@ -53,12 +53,21 @@ def all_images(dataset: fo.Dataset) -> fo.Dataset | fo.DatasetView:
 
 
 def job_fields(
-    job: Job, run_key: str, *, conditions: Conditions | None = None, source_id: str | None = None
+    job: Job,
+    run_key: str,
+    *,
+    conditions: Conditions | None = None,
+    source_id: str | None = None,
+    planned_seed: int | None = None,
 ) -> dict[str, Any]:
     """The values of a painted sample's own fields: all that is needed to make the image again.
 
-    ``source_id`` is the sample of which this one is a variation.
+    ``source_id`` is the sample of which this one is a variation, ``planned_seed`` the seed by which the job has its id,
+    where another one made the image.
     """
+    painted = None if conditions is None else fo.DynamicEmbeddedDocument(**asdict(conditions))
+    if painted is not None and planned_seed not in (None, job.seed):
+        painted[field_names.PLANNED_SEED] = planned_seed
     return {
         field_names.JOB_ID: job.job_id,
         field_names.RUN_KEY: run_key,
@@ -70,7 +79,7 @@ def job_fields(
         field_names.STEPS: job.steps,
         field_names.GUIDANCE: job.guidance,
         field_names.ATTRIBUTES: fo.DynamicEmbeddedDocument(**job.attributes),
-        field_names.PAINTED: None if conditions is None else fo.DynamicEmbeddedDocument(**asdict(conditions)),
+        field_names.PAINTED: painted,
         field_names.SOURCE_ID: source_id,
         **({} if job.source is None else {field_names.SOURCE: init_document(job.source)}),
         **({} if job.caption is None else {field_names.CAPTION: caption_document.caption_document(job.caption)}),
