@@ -32,7 +32,7 @@ from diffucurate.operators.forms.recipe_form import (
 )
 from diffucurate.operators.forms.recipe_params import BUILT, FILE, PASTED
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
-from diffucurate.plugin.generation.blacked_out import blacked_out_since, now
+from diffucurate.plugin.generation.blacked_out import blacked_out, ended_runs
 from diffucurate.plugin.generation.estimate import in_words, pace
 from diffucurate.plugin.generation.load_recipes import recipes_in_text
 
@@ -178,14 +178,14 @@ class GenerateImages(LibraryOperator):
             raise DatasetError(f"dataset '{names[0]}' was deleted meanwhile; choose a new one")
         before = {name: len(fo.load_dataset(name)) for name in existing}
         settings = {name: param(ctx, name) for name in ("count", "batch_size", "device")}
-        started = now()
+        earlier = ended_runs(names)
         datasets = generate(recipes, **settings, progress=progress)
         added = {dataset.name: len(dataset) - before.get(dataset.name, 0) for dataset in datasets}
         first = datasets[0]
         message = f"{sum(added.values())} images added to {_datasets(added)}"
         if len(added) == 1:
             message += f", which now holds {len(first)}"
-        for count in filter(None, (blacked_out_since(dataset, started) for dataset in datasets)):
+        for count in filter(None, (blacked_out(dataset, earlier) for dataset in datasets)):
             message += f"; {count}"
         return Outcome(message, {"dataset": first.name, "added": sum(added.values()), "images": len(first)})
 

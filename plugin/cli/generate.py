@@ -69,15 +69,16 @@ def generate(
     with terminal.progress("generate") as progress:
         import fiftyone as fo
 
-        from diffucurate.plugin.generation.blacked_out import blacked_out_since, now
+        from diffucurate.plugin.generation.blacked_out import blacked_out, ended_runs
         from diffucurate.plugin.generation.generate import generate as run
 
-        names, started = dict.fromkeys(each.dataset for each in recipes), now()
+        names = dict.fromkeys(each.dataset for each in recipes)
+        earlier = ended_runs(names)
         before = {name: len(fo.load_dataset(name)) if fo.dataset_exists(name) else 0 for name in names}
         painted = run(recipes, count=count, batch_size=batch_size, device=device, progress=progress)
     added: list[dict[str, Any]] = []
     for dataset in painted:
-        new, refused = len(dataset) - before[dataset.name], blacked_out_since(dataset, started)
+        new, refused = len(dataset) - before[dataset.name], blacked_out(dataset, earlier)
         terminal.show(f"{dataset.name}: {new} images added, {len(dataset)} in all{f'; {refused}' if refused else ''}")
         document = {"dataset": dataset.name, "added": new, "samples": len(dataset)}
         added.append({**document, "blacked_out": asdict(refused)} if refused else document)

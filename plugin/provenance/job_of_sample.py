@@ -57,8 +57,9 @@ def painted_job(sample: fo.Sample, recipe: Recipe, verb: str) -> tuple[Job, tupl
 def _planned_seed(sample: fo.Sample) -> int | None:
     """The seed by which the job has its id, where another one made the image."""
     painted = sample[field_names.PAINTED] if sample.has_field(field_names.PAINTED) else None
-    has_seed = painted is not None and painted.has_field(field_names.PLANNED_SEED)
-    return painted[field_names.PLANNED_SEED] if has_seed else None
+    if painted is None or not painted.has_field(field_names.PLANNED_SEED):
+        return None
+    return int(painted[field_names.PLANNED_SEED])
 
 
 def _as_painted(job: Job, sample: fo.Sample) -> Job:
