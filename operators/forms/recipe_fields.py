@@ -6,14 +6,14 @@ Draws only, with what stands in them already; ``recipe_form`` decides which grou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from fiftyone.operators import types
 
 from diffucurate.generator.captions.prompts import caption_prompts
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.jobs.image_count import images_of, some_prompts
-from diffucurate.generator.recipe.model_options import SCHEDULERS
+from diffucurate.generator.recipe.model_options import SCHEDULERS, Spacing
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.operators.forms.captions import ask_captions, ask_class_prompt
 from diffucurate.operators.forms.fields import choose, plain, refuse
@@ -23,6 +23,23 @@ from diffucurate.plugin.generation.target import find_target
 
 #: What an empty field stands for where the model is not known yet.
 BY_MODEL = "As the model has it"
+
+#: Settings that are as the model has them where nothing is chosen: field, choices, label and description.
+_LEFT_TO_MODEL = (
+    ("karras", {"on": "As Karras et al.", "off": "Not so"}, "Noise levels", "How the sampler spaces them"),
+    (
+        "spacing",
+        {name: name for name in get_args(Spacing)},
+        "Spacing of steps",
+        "Which of the training's steps are taken",
+    ),
+    (
+        "safety_checker",
+        {"on": "Runs", "off": "Does not run"},
+        "Safety checker",
+        "It blacks out images, which are left out",
+    ),
+)
 
 #: Prompts that the preview shows.
 PREVIEWED = 6
@@ -36,6 +53,10 @@ ADVANCED = (
     "prompt_weights",
     "look_again",
     "scheduler",
+    "karras",
+    "spacing",
+    "safety_checker",
+    "retries",
     "tokens",
     "loras",
     "sample_count",
@@ -188,6 +209,16 @@ def ask_advanced(inputs: types.Object, defaults: Mapping[str, Any], suggested: M
         description="How noise is taken out step by step; the model's own where none is chosen",
         default=defaults.get("scheduler"),
         required=False,
+    )
+    for name, choices, label, description in _LEFT_TO_MODEL:
+        default = defaults.get(name)
+        choose(inputs, name, choices, label=label, description=description, default=default, required=False)
+    inputs.int(
+        "retries",
+        label="Tries with another seed",
+        description="Of each image that the safety checker blacks out",
+        default=defaults.get("retries"),
+        view=_beside(6, placeholder="0"),
     )
     inputs.int(
         "sample_count",

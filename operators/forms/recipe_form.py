@@ -25,7 +25,17 @@ from diffucurate.operators.forms.recipe_params import carried, left_behind, mapp
 MONOSPACE = {"field": {"sx": {"& textarea": {"fontFamily": "monospace", "fontSize": 13, "whiteSpace": "pre"}}}}
 
 #: Advanced fields that are shown wherever a recipe fills them, since hidden they would change its images unnoticed.
-_RARE = ("more_sizes", "prompt_weights", "look_again", "tokens", "loras")
+_RARE = (
+    "more_sizes",
+    "prompt_weights",
+    "look_again",
+    "karras",
+    "spacing",
+    "safety_checker",
+    "retries",
+    "tokens",
+    "loras",
+)
 
 
 def build_recipe(inputs: types.Object, fields: Fields, current: str | None) -> Recipe | None:

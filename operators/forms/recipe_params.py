@@ -39,7 +39,17 @@ EXAMPLE: dict[str, Any] = {
 }
 
 #: Values that a recipe need not name, because they are its own defaults.
-_LEFT_OUT = {"negative_prompt": "", "scheduler": "", "prompt_weights": False, "look_again": False}
+_LEFT_OUT = {
+    "negative_prompt": "",
+    "scheduler": "",
+    "spacing": "",
+    "prompt_weights": False,
+    "look_again": False,
+    "retries": 0,
+}
+
+#: What a choice between two settings and the model's own says -> the recipe's value.
+SWITCHED = {"on": True, "off": False}
 
 #: The keys of a recipe that the form has fields for; the others go through the form unchanged.
 SHOWN = frozenset(
@@ -52,6 +62,10 @@ SHOWN = frozenset(
         "seeds",
         "negative_prompt",
         "scheduler",
+        "karras",
+        "spacing",
+        "safety_checker",
+        "retries",
         "loras",
         "tokens",
         "prompt_weights",
@@ -85,9 +99,12 @@ def mapping_of(params: Mapping[str, Any], current: str | None = None) -> dict[st
     if sides != [None, None] or others:  # an empty field stands for what is shown in it
         size = [own if side is None else side for side, own in zip(sides, own_size(mapping), strict=True)]
         mapping["size"] = [size, *others] if others else size
-    for name in ("steps", "guidance", "negative_prompt", "scheduler", "prompt_weights", "look_again"):
+    for name in ("steps", "guidance", *_LEFT_OUT):
         if params.get(name) not in (None, _LEFT_OUT.get(name)):
             mapping[name] = params[name]
+    for name in ("karras", "safety_checker"):
+        if params.get(name) not in (None, ""):
+            mapping[name] = SWITCHED.get(params[name], params[name])
     for name, read in (("tokens", words_of), ("loras", loras_of)):
         if params.get(name):
             mapping[name] = read(params[name])
@@ -160,7 +177,10 @@ def params_of(recipe: Recipe) -> dict[str, Any]:
         params["more_sizes"] = ", ".join(f"{width}x{height}" for width, height in recipe.sizes[1:])
     if params["model_from"] != BUILTIN:
         params["model"] = recipe.model
-    params |= {name: value for name in ("negative_prompt", "scheduler") if (value := getattr(recipe, name))}
+    named = ("negative_prompt", "scheduler", "spacing", "retries")
+    params |= {name: value for name in named if (value := getattr(recipe, name))}
+    switched = [name for name in ("karras", "safety_checker") if getattr(recipe, name) is not None]
+    params |= {name: "on" if getattr(recipe, name) else "off" for name in switched}
     params |= {name: True for name in ("prompt_weights", "look_again") if getattr(recipe, name)}
     if recipe.tokens:
         params["tokens"] = [f"{word.placeholder}={word.path}" for word in recipe.tokens]

@@ -45,6 +45,10 @@ def img2img(
     guidance: float | None = None,
     negative_prompt: str | None = None,
     scheduler: str | None = None,
+    karras: bool | None = None,
+    spacing: str | None = None,
+    safety_checker: bool | None = None,
+    retries: int | None = None,
     loras: Sequence[Mapping[str, Any]] | None = None,
     tokens: Sequence[Mapping[str, Any]] | None = None,
     prompt_weights: bool | None = None,
@@ -70,8 +74,8 @@ def img2img(
         carry: a label source or field of the images whose instances are kept beside the new labels, as source
             ``carried``; how far both agree is stored with each sample.
         save_as: the name of the dataset to add to; the source's name and ``-varied`` by default.
-        model, size, seeds, steps, guidance, negative_prompt, scheduler, loras, tokens, prompt_weights, sample: as the
-            keys of a recipe, with the recipe's defaults.
+        model, size, seeds, steps, guidance, negative_prompt, scheduler, karras, spacing, safety_checker, retries,
+        loras, tokens, prompt_weights, sample: as the keys of a recipe, with the recipe's defaults.
         count, batch_size, device, progress: as for ``generate``.
 
     Returns:
@@ -96,6 +100,10 @@ def img2img(
         guidance=guidance,
         negative_prompt=negative_prompt,
         scheduler=scheduler,
+        karras=karras,
+        spacing=spacing,
+        safety_checker=safety_checker,
+        retries=retries,
         loras=loras,
         tokens=tokens,
         prompt_weights=prompt_weights,
@@ -122,6 +130,10 @@ def inpaint(
     guidance: float | None = None,
     negative_prompt: str | None = None,
     scheduler: str | None = None,
+    karras: bool | None = None,
+    spacing: str | None = None,
+    safety_checker: bool | None = None,
+    retries: int | None = None,
     loras: Sequence[Mapping[str, Any]] | None = None,
     tokens: Sequence[Mapping[str, Any]] | None = None,
     prompt_weights: bool | None = None,
@@ -151,8 +163,8 @@ def inpaint(
             dataset knows, or ``field`` has, and a prompt mentions.
         strength: how much of the noise the region starts from, in (0, 1]; all of it by default.
         save_as: the name of the dataset to add to; the source's name and ``-inpainted`` by default.
-        model, size, seeds, steps, guidance, negative_prompt, scheduler, loras, tokens, prompt_weights, sample: as the
-            keys of a recipe, with the recipe's defaults.
+        model, size, seeds, steps, guidance, negative_prompt, scheduler, karras, spacing, safety_checker, retries,
+        loras, tokens, prompt_weights, sample: as the keys of a recipe, with the recipe's defaults.
         count, batch_size, device, progress: as for ``generate``.
 
     Returns:
@@ -183,6 +195,10 @@ def inpaint(
         guidance=guidance,
         negative_prompt=negative_prompt,
         scheduler=scheduler,
+        karras=karras,
+        spacing=spacing,
+        safety_checker=safety_checker,
+        retries=retries,
         loras=loras,
         tokens=tokens,
         prompt_weights=prompt_weights,

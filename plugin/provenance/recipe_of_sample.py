@@ -40,6 +40,7 @@ def recipe_of(sample: fo.Sample) -> Recipe:
         scheduler=job.model_options.scheduler,
         karras=job.model_options.karras,
         spacing=job.model_options.spacing,
+        safety_checker=origin.recipe.safety_checker,
         loras=list(job.model_options.loras),
         tokens=list(job.model_options.tokens),
         prompt_weights=job.model_options.prompt_weights,

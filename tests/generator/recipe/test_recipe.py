@@ -113,6 +113,11 @@ def test_defaults() -> None:
         ({"steps": "20"}, "steps", "20", "without quotes"),
         ({"steps": True}, "steps", True, "whole number"),
         ({"steps": 20.5}, "steps", 20.5, "whole number"),
+        # the sampler and the safety checker
+        ({"karras": "yes"}, "karras", "yes", "true or false"),
+        ({"spacing": "trail"}, "spacing", "trail", "'trailing'"),
+        ({"safety_checker": 0}, "safety_checker", 0, "true or false"),
+        ({"retries": 11}, "retries", 11, "from 0 to 10"),
         ({"guidance": -0.1}, "guidance", -0.1, "from 0 to 100"),
         ({"guidance": 101}, "guidance", 101, "from 0 to 100"),
         ({"guidance": float("inf")}, "guidance", float("inf"), "from 0 to 100"),
@@ -306,6 +311,11 @@ def test_what_the_built_in_model_decides_is_fixed_and_so_are_fingerprints() -> N
     assert recipe.left_to_model == ("size", "steps", "guidance") and named.left_to_model == ()
     assert recipe.fingerprint() == named.fingerprint() == "6c99ef8944333a9b"
     assert [job.job_id for job in jobs(recipe)] == ["d7638ad7b33249ae"]
+    same = {"karras": None, "spacing": None, "safety_checker": None, "retries": 0}
+    assert Recipe.from_mapping({**content, **same}).fingerprint() == recipe.fingerprint()
+    others = {"karras": False, "spacing": "trailing", "safety_checker": False, "retries": 1}
+    prints = {Recipe.from_mapping({**content, name: value}).fingerprint() for name, value in others.items()}
+    assert len(prints) == 4 and recipe.fingerprint() not in prints
     varied = Recipe.from_mapping({**content, "task": "img2img", "source": {"dataset": "p"}})
     assert (varied.size, varied.fingerprint()) == ("source", "b0a4b1e5c115796a")
 

@@ -114,6 +114,9 @@ def test_classes_that_nobody_chose_follow_although_the_app_lags_behind(form) -> 
         ({"steps": 0}, "steps", "from 1 to 1000"),
         ({"guidance": -1}, "guidance", "from 0 to 100"),
         ({"sample_count": 0}, "sample_count", "at least 1"),
+        ({"retries": 99}, "retries", "from 0 to 10"),
+        ({"spacing": "wide"}, "spacing", "'leading', 'linspace' or 'trailing'"),
+        ({"karras": "maybe"}, "karras", "true or false"),
         ({"count": 0}, "count", "at least 1"),
         ({"dataset": ""}, "dataset", "a name"),
         ({"dataset": "../up"}, "dataset", "use letters"),
@@ -234,13 +237,15 @@ def test_what_a_pasted_recipe_says_of_rare_things_is_shown_or_kept(form) -> None
         "prompt_weights": True,
         "tokens": [{"path": "p.safetensors", "placeholder": "<p>"}],
         "seeds": {"count": 3, "highest": 9, "seed": 2},
+        "karras": True,
+        "spacing": "trailing",
+        "safety_checker": False,
+        "retries": 2,
     }
     text = recipe_text({**EXAMPLE, **rare})
     fields = form(recipe=text)
     assert problems(fields) == {} and "kept" not in fields and "left_behind" not in fields
-    found = {
-        name: fields[name]["default"] for name in ("height", "more_sizes", "prompt_weights", "tokens", "loras", "seeds")
-    }
+    found = {name: fields[name]["default"] for name in ("height", "more_sizes", *rare) if name != "size"}
     assert found == {
         "height": 96,
         "more_sizes": "96x64",
@@ -248,6 +253,10 @@ def test_what_a_pasted_recipe_says_of_rare_things_is_shown_or_kept(form) -> None
         "tokens": ["<p>=p.safetensors"],
         "loras": ["a.safetensors=0.5"],
         "seeds": "3 random from 0 to 9, mix 2",
+        "karras": "on",
+        "spacing": "trailing",
+        "safety_checker": "off",
+        "retries": 2,
     }
     pictures = {"task": "img2img", "source": {"dataset": "photos"}, "strength": [0.4, 0.8], "carry": "truth"}
     own = {"templates": [], "attributes": {"time": ["night"]}, "size": "source"}
@@ -270,6 +279,8 @@ RECIPES = [
     {**EXAMPLE, "loras": [{"path": "o/n"}, {"path": "a=b.safetensors", "scale": -2}]},
     {**EXAMPLE, "classes": {"person": ["person", "bus"], "car": ["car"]}, "sample": {"count": 3, "seed": 9}},
     {**EXAMPLE, "attributes": {**EXAMPLE["attributes"], "time": ["noon, high"]}, "seeds": [4], "guidance": 1.5},
+    {**EXAMPLE, "scheduler": "euler", "karras": True, "spacing": "trailing", "safety_checker": False, "retries": 2},
+    {**EXAMPLE, "karras": False, "safety_checker": True, "size": [128, 128], "steps": 20, "guidance": 5.0},
     {**EXAMPLE, "templates": ["a car", "a {{big}} bus: 'so' it is"], "attributes": {}, "negative_prompt": "x"},
 ]
 
