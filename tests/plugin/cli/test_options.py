@@ -49,6 +49,7 @@ EXCEPTIONS = {
     ("expand-captions", "recipe"): "classes and captions",
     ("expand-captions", "instances"): "captions",
     ("generate", "model"): "recipe",
+    ("generate", "memory"): "recipe",
     ("generate", "seeds"): "recipe",
     ("generate", "sections"): "recipe",
     ("generate", "captions"): "recipe",
