@@ -49,10 +49,10 @@ class TraceSettings(StrictSettings):
         noise: lowest and highest noise level that counts, as shares of the schedule: 0 is the clean end,
             1 pure noise.
         contest: the tokens that share a pixel's attention. "all": the model's own softmax. "no-start": the
-            start token, which gets most of it, is dropped and the rest renormalised. "content": the end and padding
-            tokens are dropped too (GoCA's ablation). Where image and text are one sequence, the image's own tokens
-            always take part. By default what suits the family: "content" where pixels attend to words alone, "all"
-            where they attend to other pixels too.
+            start token, which gets most of it, is dropped and the rest renormalised; of a chat template all that comes
+            before the prompt. "content": the end and padding tokens, or what comes after it, are dropped too (GoCA's
+            ablation). Where image and text are one sequence, the image's own tokens always take part. By default what
+            suits the family: "content" where pixels attend to words alone, "all" where they attend to other pixels too.
         upsampling: "bilinear", or "bicubic" with each head's map clamped at 0 before the mean (DAAM).
         average_steps: divide by the number of passes through the model, which makes values shares of
             attention in [0, 1] whatever the schedule; otherwise they are sums over the passes (DAAM).

@@ -153,6 +153,8 @@ def _located(part: TextPart, row: TokenRow, classes: Mapping[str, Sequence[str]]
 def _recorder(part: TextPart, calls: list[_Encoded]) -> Any:
     def record(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         ids: Tensor = args[0] if args else kwargs["input_ids"]
+        if part.chat is not None and ids.shape[1] == 1:
+            return  # a language model that writes a prompt, token by token
         mask = kwargs.get("attention_mask")
         rows, ends = _rows(part, ids.tolist(), None if mask is None else mask.int().tolist())
         values = output.values() if isinstance(output, dict) else output
@@ -161,7 +163,7 @@ def _recorder(part: TextPart, calls: list[_Encoded]) -> Any:
         last = [
             layer.detach()[torch.arange(len(ends)), torch.tensor(ends) - 1]
             for layer in layers
-            if isinstance(layer, Tensor) and layer.ndim == 3
+            if isinstance(layer, Tensor) and layer.ndim == 3 and layer.shape[1] == ids.shape[1]
         ]
         calls.append(_Encoded(rows, last))
 

@@ -147,6 +147,24 @@ def test_a_prompt_that_is_cut_off(made: Callable[[str], Any]) -> None:
     assert found == {QWEN_PREFIX + 2: [], QWEN_PREFIX + 3: ["car"]}
 
 
+def test_a_prompt_that_the_language_model_wrote_itself(
+    made: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flux.2 dev can have its prompt rewritten first; words are those of what came out."""
+    pipe = made("flux2")
+    encoder, tokenizer = pipe.text_encoder, pipe.tokenizer.tokenizer
+    generate, written = encoder.generate, torch.tensor([tokenizer("a bus").input_ids])
+
+    def shortened(**options: Any) -> torch.Tensor:
+        generate(**{**options, "max_new_tokens": 2, "do_sample": False})
+        return torch.cat([options["input_ids"], written], dim=1)
+
+    monkeypatch.setattr(encoder, "generate", shortened)
+    with AttentionTrace(pipe, CLASSES) as trace:
+        paint(pipe, PROMPTS[:1], max_sequence_length=250, caption_upsample_temperature=0.1)
+    assert [list(maps) for maps in trace.maps()] == [["bus"]]
+
+
 def test_noise_counts_from_the_clean_image(made: Callable[[str], Any]) -> None:
     for name in FAMILIES:
         pipe, case, found = made(name), FAMILIES[name], []
