@@ -152,10 +152,10 @@ class ConceptTrace:
             # Not before the first block: where a model's weights are brought as they are needed, they are here now.
             states = self._begun(rows) if self._states is None else self._states
             names = list(inspect.signature(type(block).forward).parameters)[1:]
-            given = {**dict(zip(names, args, strict=False)), **kwargs}
+            inputs = {**dict(zip(names, args, strict=False)), **kwargs}
             seen = {name: tensor[rows] for name, tensor in self._seen.items()}
             observed = Observed(seen["states"], seen["output"], seen.get("key"), seen.get("value"))
-            self._states, concepts, image = self._stream.step(block, given, states, observed)
+            self._states, concepts, image = self._stream.step(block, inputs, states, observed)
             if number in self._read:
                 self._add(concepts, image)
 

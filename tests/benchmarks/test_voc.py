@@ -104,6 +104,26 @@ def test_names_of_yolo_folders(voc: Any, tmp_path: Path) -> None:
     assert list(next(voc.samples(tmp_path, None, "val", None)).photograph.objects) == ["hound"]
 
 
+def test_a_coco_file(voc: Any, folder: Path) -> None:
+    """An object of two parts, and one whose outline is no polygon, which is left out."""
+    parts = [[0, 0, 40, 0, 40, 40, 0, 40], [80, 40, 120, 40, 120, 80, 80, 80]]
+    crowd = {"size": [80, 120], "counts": [0, 9600]}
+    annotations = [
+        {"id": number, "image_id": 1, "category_id": 7, "iscrowd": number, "segmentation": outline}
+        for number, outline in enumerate((parts, crowd))
+    ]
+    content = {
+        "images": [{"id": 1, "file_name": "JPEGImages/0.jpg", "width": 120, "height": 80}],
+        "annotations": annotations,
+        "categories": [{"id": 7, "name": "kite"}],
+    }
+    (folder / "coco.json").write_text(json.dumps(content))
+    (sample,) = voc.samples(folder, folder / "coco.json", "val", None)
+    assert list(sample.photograph.objects) == ["kite"]
+    (mask,) = sample.photograph.objects["kite"]
+    assert mask.shape == (341, 512) and mask.mean() == pytest.approx(1 / 3, abs=0.01)
+
+
 def test_the_table_of_a_folder(
     voc: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -103,16 +103,16 @@ def _traced_class(kind: Any) -> Any:
     @torch.compiler.disable
     @wraps(kind.__call__)
     def call(self: Any, attn: Any, *args: Any, **kwargs: Any) -> Any:
-        given = {**dict(zip(names, args, strict=False)), **kwargs}
-        image, text = given["hidden_states"], given.get("encoder_hidden_states")
+        inputs = {**dict(zip(names, args, strict=False)), **kwargs}
+        image, text = inputs["hidden_states"], inputs.get("encoder_hidden_states")
         projections, read = self.reading
         observe = self.begin(image.shape[1]) if (text is None) == (read in _ALONE) else None
         if observe is None:
             return self.original(attn, *args, **kwargs)
         with _projections(attn, projections) as seen:
             output = self.original(attn, *args, **kwargs)
-        mask = next((given[name] for name in _MASKS if given.get(name) is not None), None)
-        rotary = next((given[name] for name in _ROTARY if given.get(name) is not None), None)
+        mask = next((inputs[name] for name in _MASKS if inputs.get(name) is not None), None)
+        rotary = next((inputs[name] for name in _ROTARY if inputs.get(name) is not None), None)
         with torch.no_grad():
             attended = read(Call(attn, image, image if text is None else text, mask, rotary), seen)
             result = output[0] if isinstance(output, tuple) else output

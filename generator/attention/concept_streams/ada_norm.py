@@ -49,8 +49,8 @@ class FluxStream(_AdaNormStream):
 
     def begin(self, words: Tensor, arguments: Mapping[str, Any], rows: slice) -> Tensor:
         latents, pooled = arguments["hidden_states"][rows], arguments["pooled_projections"][rows]
-        given = [arguments[name] for name in ("timestep", "guidance") if arguments.get(name) is not None]
-        times = [1000 * value[rows].to(latents.dtype) for value in given]
+        conditions = [arguments[name] for name in ("timestep", "guidance") if arguments.get(name) is not None]
+        times = [1000 * value[rows].to(latents.dtype) for value in conditions]
         self._modulation = self.model.time_text_embed(*times, torch.zeros_like(pooled))
         states = self.model.context_embedder(words.to(arguments["encoder_hidden_states"]))
         return states.expand(latents.shape[0], -1, -1)

@@ -25,8 +25,8 @@ class Flux2Stream(ConceptStream):
 
     def begin(self, words: Tensor, arguments: Mapping[str, Any], rows: slice) -> Tensor:
         latents, model = arguments["hidden_states"][rows], self.model
-        given = (arguments["timestep"], arguments.get("guidance"))
-        times = [None if value is None else 1000 * value[rows].to(latents.dtype) for value in given]
+        conditions = (arguments["timestep"], arguments.get("guidance"))
+        times = [None if value is None else 1000 * value[rows].to(latents.dtype) for value in conditions]
         modulation = model.double_stream_modulation_txt(model.time_guidance_embed(*times))
         self._modulation = modulation[:, None].chunk(6, dim=-1)
         return model.context_embedder(words.to(arguments["encoder_hidden_states"])).expand(latents.shape[0], -1, -1)

@@ -78,16 +78,16 @@ class ZImageStream(ConceptStream):
         image = seen.of(slice(self._tokens))
         modulation = block.adaLN_modulation(arguments["adaln_input"][self._rows])[:, None]
         scale, gate, scale_after, gate_after = modulation.chunk(4, dim=-1)
-        given = block.attention_norm1(states) * (1 + scale)
+        inputs = block.attention_norm1(states) * (1 + scale)
         # The text follows the image.
         first_word = rotary[:, self._tokens : self._tokens + 1]
-        query = turned(normed(attn.norm_q, heads(attn, attn.to_q(given))), first_word)
-        key = turned(normed(attn.norm_k, heads(attn, attn.to_k(given))), first_word)
+        query = turned(normed(attn.norm_q, heads(attn, attn.to_q(inputs))), first_word)
+        key = turned(normed(attn.norm_k, heads(attn, attn.to_k(inputs))), first_word)
         keys = image_keys(attn, image, rotary[:, : self._tokens])
-        output = attended(query, (key, heads(attn, attn.to_v(given))), keys)
+        output = attended(query, (key, heads(attn, attn.to_v(inputs))), keys)
         states = states + gate.tanh() * block.attention_norm2(attn.to_out[0](output))
-        given = block.ffn_norm1(states) * (1 + scale_after)
-        return states + gate_after.tanh() * block.ffn_norm2(block.feed_forward(given)), output, image.output
+        inputs = block.ffn_norm1(states) * (1 + scale_after)
+        return states + gate_after.tanh() * block.ffn_norm2(block.feed_forward(inputs)), output, image.output
 
 
 def filled(tokens: int) -> int:

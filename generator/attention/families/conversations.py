@@ -46,8 +46,8 @@ def mistral(processor: Any, system: str) -> ChatTemplate:
 
     def write(prompts: Sequence[str], length: int) -> tuple[list[list[int]], list[list[int]]]:
         messages = [
-            [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in said]
-            for said in ((("system", system), ("user", prompt)) for prompt in prompts)
+            [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in turns]
+            for turns in ((("system", system), ("user", prompt)) for prompt in prompts)
         ]
         rows = processor.apply_chat_template(
             messages,

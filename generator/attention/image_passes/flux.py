@@ -26,7 +26,7 @@ class FluxPass(ImagePass):
         self.pipe.transformer(
             hidden_states=noised,
             timestep=at(level, noised),
-            guidance=self.told(noised),
+            guidance=self.guidance_like(noised),
             pooled_projections=pooled,
             encoder_hidden_states=states,
             txt_ids=text_places,
@@ -52,7 +52,7 @@ class Flux2Pass(ImagePass):
         self.pipe.transformer(
             hidden_states=noised,
             timestep=at(level, noised),
-            guidance=self.told(noised),
+            guidance=self.guidance_like(noised),
             encoder_hidden_states=states,
             txt_ids=text_places,
             img_ids=places,

@@ -59,7 +59,7 @@ class ImagePass(ABC):
         unit = 2 * self.pipe.vae_scale_factor
         return size[1] // unit, size[0] // unit
 
-    def told(self, like: Tensor) -> Tensor | None:
+    def guidance_like(self, like: Tensor) -> Tensor | None:
         """The guidance that the model is told; None where it takes none."""
         return torch.full((1,), self.guidance).to(like) if self.pipe.transformer.config.guidance_embeds else None
 

@@ -26,6 +26,7 @@ from chat_families import (
 )
 
 from diffucurate.generator.attention.families import family, family_of
+from diffucurate.generator.attention.families.family import by_depth
 from diffucurate.generator.attention.families.flux2 import Flux2
 from diffucurate.generator.attention.families.qwen_image import QwenImage
 from diffucurate.generator.attention.families.z_image import ZImage
@@ -179,6 +180,19 @@ def test_noise_counts_from_the_clean_image(made: Callable[[str], Any]) -> None:
         with AttentionTrace(pipe, CLASSES, settings=TraceSettings(pass_at=0.0)) as trace:
             paint(pipe, **options)
         assert_same(trace.maps(), expected(calls[-1:], slice(2), placed(name, TOKENS, LENGTHS)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "blocks", "read"),
+    [
+        (Flux2, 8, [6, 7]),  # dev
+        (Flux2, 5, [3, 4]),  # klein 4B
+        (QwenImage, 60, [16, 17, 18, 19]),
+        (ZImage, 30, [8, 9]),
+    ],
+)
+def test_the_blocks_of_the_real_models(kind: Any, blocks: int, read: list[int]) -> None:
+    assert by_depth([str(number) for number in range(blocks)], kind.depth) == [str(number) for number in read]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
