@@ -22,6 +22,9 @@ def compare(
     view: View = None,
     classes: ClassNames = None,
     iou: Iou = 0.5,
+    no_marks: Annotated[
+        bool, typer.Option("--no-marks", help="Write no overlaps and no tags for kinds of disagreement on instances.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Compare the labels of two sources, or of any two fields with instances, per class and per sample."""
@@ -31,7 +34,7 @@ def compare(
         samples = samples_of(dataset, view)
         from diffucurate.plugin.comparison.compare import compare as run
 
-        comparison = run(samples, a, b, classes=names, iou=iou, progress=progress)
+        comparison = run(samples, a, b, classes=names, iou=iou, mark=not no_marks, progress=progress)
     show_comparison(terminal, comparison)
     terminal.result({"dataset": dataset, **comparison.to_dict()})
 
@@ -45,5 +48,9 @@ def show_comparison(terminal: Terminal, comparison: Any) -> None:
         terminal.say(f"matched by boxes, as there are no masks in {' and '.join(comparison.without_masks)}")
     for source, names in comparison.unseen.items():
         terminal.say(f"not compared, as {source} knows no such class or was not asked for it: {', '.join(names)}")
+    if comparison.kinds:
+        from diffucurate.plugin.comparison.marks import kinds_sentence
+
+        terminal.say(f"tagged: {kinds_sentence(comparison.kinds)}")
     skipped = f"; {comparison.skipped} lack the labels of one" if comparison.skipped else ""
     terminal.show(f"agreement {comparison.agreement:.3f} over {comparison.samples} images{skipped}")

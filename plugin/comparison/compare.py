@@ -21,15 +21,13 @@ from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.plugin.appearance.scheme import place_fields
 from diffucurate.plugin.comparison.class_names import all_spellings, spelled_alike, unseen_classes, without_classes
+from diffucurate.plugin.comparison.marks import ANY_SIZE, Side, mark_instances
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import only_classes, read_classes
 from diffucurate.plugin.store.instances import read_instances
 from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.matches import ComparisonRow
 from diffucurate.plugin.store.samples import dataset_of
-
-#: (height, width) at which the masks of an image of unknown size are looked at.
-_ANY_SIZE = (1024, 1024)
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,7 @@ class Comparison:
     ``matched_by`` is ``masks``, or ``boxes`` where ``without_masks`` names fields whose instances lack masks.
     ``left_out`` names instances that cannot be read, each with its sample and why. ``unseen`` are classes that one of
     both sources has none of, as it knows none or was not asked, by source: instances of these were not compared.
+    ``kinds`` says how many instances were tagged with which kind of disagreement (``plugin.comparison.kinds``).
     """
 
     a: str
@@ -55,6 +54,7 @@ class Comparison:
     without_masks: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kinds: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def matched_by(self) -> str:
@@ -76,6 +76,7 @@ def compare(
     *,
     classes: Sequence[str] | None = None,
     iou: float = 0.5,
+    mark: bool = True,
     progress: Listener | None = None,
 ) -> Comparison:
     """Match the instances of two label sources, or of any two fields of detections, class by class.
@@ -95,6 +96,9 @@ def compare(
         a, b: names of label sources, such as ``attention``, or of fields, such as ``ground_truth``.
         classes: only instances of these are matched and counted; of all classes by default.
         iou: the least IoU of a match, in (0, 1].
+        mark: whether each instance gets ``iou_with_<other>``, ``matched_<other>``, and label tags that name the kind of
+            disagreement, such as ``merged (yolov8)``: extra, missed, wrong class, merged, split, loose outline. They
+            replace those of an earlier comparison of these two.
         progress: called with the share that is done.
 
     Raises:
@@ -147,9 +151,10 @@ def compare(
         rows = _rows(results, list(read_classes(dataset)), ranked)
         overall = _overall(results, rows, ranked)
         skipped = len(samples) - count
+        kinds = mark_instances(labelled, Side(a, field_a), Side(b, field_b), key, iou) if mark else {}
         reasons = tuple(reason for reason, _ in left_out)
         mean = float(np.mean(scores))
-        comparison = Comparison(a, b, key, name, count, skipped, mean, rows, overall, maskless, reasons, unseen)
+        comparison = Comparison(a, b, key, name, count, skipped, mean, rows, overall, maskless, reasons, unseen, kinds)
         run.facts |= comparison.to_dict()
     place_fields(dataset)
     return comparison
@@ -199,7 +204,7 @@ def _unreadable(samples: fo.DatasetView, field: str, *, with_masks: bool) -> Ite
     box = np.ones((1, 1), np.bool_)
     for sample in samples.select_fields([field, "metadata"]).iter_samples():
         size = sample.metadata
-        shape = (size.height, size.width) if size is not None and size.height and size.width else _ANY_SIZE
+        shape = (size.height, size.width) if size is not None and size.height and size.width else ANY_SIZE
         labels = sample[field]
         if not with_masks:  # which some lack; the boxes alone are matched
             for detection in labels.detections or ():

@@ -94,3 +94,13 @@ def agreement(a: str, b: str) -> str:
 def evaluation(a: str, b: str) -> str:
     """The key of FiftyOne's evaluation of source ``a`` with ``b`` as the reference."""
     return f"compare_{source(a)}_{source(b)}"
+
+
+def iou_with(other: str) -> str:
+    """The attribute of an instance that is its IoU with the matching one of another label source, 0 without one."""
+    return f"iou_with_{source(other)}"
+
+
+def matched_with(other: str) -> str:
+    """The attribute of an instance that says whether another label source has a matching one."""
+    return f"matched_{source(other)}"
