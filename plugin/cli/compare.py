@@ -22,9 +22,9 @@ def compare(
     view: View = None,
     classes: ClassNames = None,
     iou: Iou = 0.5,
-    no_marks: Annotated[
-        bool, typer.Option("--no-marks", help="Write no overlaps and no tags for kinds of disagreement on instances.")
-    ] = False,
+    mark: Annotated[
+        bool, typer.Option(help="Write overlaps, and tags for kinds of disagreement, on the instances.")
+    ] = True,
     json: Json = False,
 ) -> None:
     """Compare the labels of two sources, or of any two fields with instances, per class and per sample."""
@@ -34,7 +34,7 @@ def compare(
         samples = samples_of(dataset, view)
         from diffucurate.plugin.comparison.compare import compare as run
 
-        comparison = run(samples, a, b, classes=names, iou=iou, mark=not no_marks, progress=progress)
+        comparison = run(samples, a, b, classes=names, iou=iou, mark=mark, progress=progress)
     show_comparison(terminal, comparison)
     terminal.result({"dataset": dataset, **comparison.to_dict()})
 
