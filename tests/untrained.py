@@ -66,11 +66,13 @@ def untrained_pipeline(
     kind: type = StableDiffusionPipeline,
     inputs: int = 4,
     prediction: str = "epsilon",
+    **more: Any,
 ) -> Any:
     """Stable Diffusion 1.x or 2.x: cross-attention at every level (of ``channels``) over 16 x 16 latents of ``side``
-    px images. ``kind`` is the pipeline's class, ``inputs`` its UNet's channels, ``prediction`` what that predicts."""
+    px images. ``kind`` is the pipeline's class, ``inputs`` its UNet's channels, ``prediction`` what that predicts,
+    ``more`` the rest of its configuration."""
     torch.manual_seed(0)
-    text_encoder, unet = _clip(tokenizer, width), _unet(channels, width, inputs)
+    text_encoder, unet = _clip(tokenizer, width), _unet(channels, width, inputs, **more)
     schedule = DDIMScheduler(steps_offset=1, clip_sample=False, prediction_type=prediction)
     pipe = kind(_autoencoder(side), text_encoder, tokenizer, unet, schedule, None, None, requires_safety_checker=False)
     return ready(pipe, unet, (".attn2.to_q", ".attn2.to_k"))

@@ -63,8 +63,12 @@ def remarks(recipe: Recipe, complete: Recipe) -> list[str]:
     model, guidance, sentences = f"model '{complete.model}' ({defaults.family})", complete.guidance or 0.0, []
     if "guidance" not in recipe.left_to_model and not defaults.guided and guidance > 1:
         sentences.append(f"guidance: {guidance:g} - it changes nothing, {model} paints without; leave it out")
-    if complete.negative_prompt and (not defaults.negative or guidance <= 1):
-        reason = f"{model} takes none" if not defaults.negative else f"guidance is {guidance:g}, and has to be above 1"
+    if complete.negative_prompt and (not defaults.negative or guidance <= defaults.off):
+        reason = (
+            f"{model} takes none"
+            if not defaults.negative
+            else f"guidance is {guidance:g}, and has to be above {defaults.off:g}"
+        )
         text = complete.negative_prompt
         sentences.append(
             f"negative_prompt: '{text if len(text) <= 60 else text[:57] + '...'}' - it changes nothing, {reason}"

@@ -27,7 +27,8 @@ class ModelDefaults:
         steps, guidance: as in a recipe.
         dtype: of the weights on a CUDA device, as torch names it: ``float16`` or ``bfloat16``.
         guided: whether its guidance scale changes an image.
-        negative: whether a negative prompt does, where the guidance scale is above 1.
+        negative: whether a negative prompt does, where the guidance scale is above ``off``.
+        off: the guidance scale up to which there is no classifier-free guidance.
     """
 
     family: str
@@ -37,6 +38,7 @@ class ModelDefaults:
     dtype: str = "float16"
     guided: bool = True
     negative: bool = True
+    off: float = 1.0
     reason: str = ""
 
 
@@ -174,7 +176,7 @@ def _qwen_image(configs: Configs) -> ModelDefaults:
 
 
 def _z_image(configs: Configs) -> ModelDefaults:
-    defaults = ModelDefaults("Z-Image", _size(configs, 128), 50, 4.0, "bfloat16")
+    defaults = ModelDefaults("Z-Image", _size(configs, 128), 50, 4.0, "bfloat16", off=0.0)
     # Of 9 steps the last one leaves the image as it is.
     if few_steps(configs.name) is not None:
         return _distilled(defaults, "Turbo", 9, 0.0, "by its name")
