@@ -62,17 +62,16 @@ def remarks(recipe: Recipe, complete: Recipe) -> list[str]:
         return []
     model, guidance, sentences = f"model '{complete.model}' ({defaults.family})", complete.guidance or 0.0, []
     if "guidance" not in recipe.left_to_model and not defaults.guided and guidance > 1:
-        sentences.append(f"guidance: {guidance:g} - it changes nothing, {model} paints without; leave it out")
-    if complete.negative_prompt and (not defaults.negative or guidance <= defaults.off):
-        reason = (
-            f"{model} takes none"
-            if not defaults.negative
-            else f"guidance is {guidance:g}, and has to be above {defaults.off:g}"
-        )
-        text = complete.negative_prompt
         sentences.append(
-            f"negative_prompt: '{text if len(text) <= 60 else text[:57] + '...'}' - it changes nothing, {reason}"
+            f"guidance: {guidance:g} - it changes nothing with {model}, which paints without; leave it out"
         )
+    if complete.negative_prompt and (not defaults.negative or guidance <= defaults.off):
+        reason = f"{model}, which takes none; leave it out"
+        if defaults.negative:
+            reason = f"{model} at guidance {guidance:g}; set guidance above {defaults.off:g}, or leave it out"
+        text = complete.negative_prompt
+        shown = text if len(text) <= 60 else f"{text[:57]}..."
+        sentences.append(f"negative_prompt: '{shown}' - it changes nothing with {reason}")
     for lora in complete.loras:
         named = few_steps(lora.path)
         if named is not None and named.kind == "LCM" and "LCM" not in defaults.family:

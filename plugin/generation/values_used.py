@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def announce_values(recipe: Recipe, complete: Recipe, total: int, progress: Listener | None) -> None:
-    """Log and announce them.
+    """Announce them, or log them where nobody listens.
 
     Args:
         recipe: as it was written.
@@ -27,5 +27,6 @@ def announce_values(recipe: Recipe, complete: Recipe, total: int, progress: List
         logger.info("%s: %s", recipe.model, sentence)
         announce(progress, sentence, total)
     for sentence in remarks(recipe, complete):
-        logger.warning("%s", sentence)
+        if progress is None:
+            logger.warning("%s", sentence)
         announce(progress, sentence, total)

@@ -91,12 +91,13 @@ def test_what_a_recipe_leaves_out_follows_from_the_model_and_is_said(content, ca
     with caplog.at_level("INFO", logger="diffucurate"):
         dataset = generate(written, count=1, progress=reports.append)
     values = "64 x 64 px, 30 steps: as suits Stable Diffusion 1"
-    assert [report.note for report in reports[:2]] == [
-        values,
-        "negative_prompt: 'fog' - it changes nothing, guidance is 1, and has to be above 1",
-    ]
+    useless = (
+        f"negative_prompt: 'fog' - it changes nothing with model '{content['model']}' (Stable Diffusion 1) at guidance "
+        "1; set guidance above 1, or leave it out"
+    )
+    assert [report.note for report in reports[:2]] == [values, useless]
     logged = [record.getMessage() for record in caplog.records]
-    assert f"{content['model']}: {values}" in logged and reports[1].note in logged
+    assert f"{content['model']}: {values}" in logged and useless not in logged
     sample = dataset.first()
     assert (sample.steps, sample.guidance, sample.metadata.width) == (30, 1.0, 64)
     (key,) = dataset.list_runs()
@@ -105,6 +106,8 @@ def test_what_a_recipe_leaves_out_follows_from_the_model_and_is_said(content, ca
     reports.clear()
     generate(written, count=1, progress=reports.append)  # the same job: nothing is painted, and nothing said
     assert len(dataset) == 1 and reports == []
+    generate(written, count=2)  # where nobody listens, the log says it
+    assert caplog.messages.count(useless) == 1
 
 
 def test_a_model_that_is_not_there_leaves_no_dataset(content):
