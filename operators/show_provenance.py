@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _OPTIONAL = (
     "negative_prompt",
     "scheduler",
+    "retries",
     "loras",
     "tokens",
     "prompt_weights",
