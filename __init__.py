@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.attention.trace.trace import AttentionTrace
     from diffucurate.generator.captions.config import Captions
     from diffucurate.generator.errors import (
+        BlackedOutError,
         DatasetError,
         DiffucurateError,
         ExportError,
@@ -58,6 +59,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AttentionTrace",
     "Attribution",
+    "BlackedOutError",
     "CaptionExpansion",
     "Captions",
     "ClassToken",
@@ -125,6 +127,7 @@ _HOMES = {
     "Comparison": "plugin.comparison.compare",
     "ComparisonRow": "plugin.store.matches",
     "ConceptTrace": "generator.attention.concepts",
+    "BlackedOutError": "generator.errors",
     "DatasetError": "generator.errors",
     "DiffucurateError": "generator.errors",
     "ExportError": "generator.errors",
