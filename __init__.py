@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         RecipeError,
     )
     from diffucurate.generator.expansion.expand import CaptionExpansion, expand_captions
+    from diffucurate.generator.fusion.settings import FusionSettings
     from diffucurate.generator.inversion.settings import Inversion, LowRank
     from diffucurate.generator.inversion.training import TrainResult
     from diffucurate.generator.labels.model import Instance, Labels
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.curation.curate import UndoResult, curate, undo_curation
     from diffucurate.plugin.curation.rules import Rules
     from diffucurate.plugin.exporting.export import ExportSummary, export
+    from diffucurate.plugin.fusion.fuse import Fusion, fuse
     from diffucurate.plugin.generation.generate import generate
     from diffucurate.plugin.generation.img2img_inpaint import img2img, inpaint
     from diffucurate.plugin.generation.regenerate import regenerate
@@ -70,6 +72,8 @@ __all__ = [
     "DiffucurateError",
     "ExportError",
     "ExportSummary",
+    "Fusion",
+    "FusionSettings",
     "ImageError",
     "InitImages",
     "Instance",
@@ -104,6 +108,7 @@ __all__ = [
     "curate",
     "expand_captions",
     "export",
+    "fuse",
     "generate",
     "img2img",
     "inpaint",
@@ -132,6 +137,8 @@ _HOMES = {
     "DiffucurateError": "generator.errors",
     "ExportError": "generator.errors",
     "ExportSummary": "plugin.exporting.export",
+    "Fusion": "plugin.fusion.fuse",
+    "FusionSettings": "generator.fusion.settings",
     "ImageError": "generator.errors",
     "InitImages": "generator.recipe.init_image_config",
     "Instance": "generator.labels.model",
@@ -166,6 +173,7 @@ _HOMES = {
     "curate": "plugin.curation.curate",
     "expand_captions": "generator.expansion.expand",
     "export": "plugin.exporting.export",
+    "fuse": "plugin.fusion.fuse",
     "generate": "plugin.generation.generate",
     "img2img": "plugin.generation.img2img_inpaint",
     "inpaint": "plugin.generation.img2img_inpaint",

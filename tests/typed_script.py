@@ -23,6 +23,8 @@ dc.label(dataset, source="yolov8", weights="yolo.pt", settings=dc.YoloSettings(m
 dc.label(dataset, source=Bright(), classes=["car"])
 comparison: dc.Comparison = dc.compare(dataset, "attention", "yolov8", classes=["car"], iou=0.5)
 print(comparison.table())
+fusion: dc.Fusion = dc.fuse(dataset, ["attention", "yolov8"], into="fused", settings=dc.FusionSettings(lone=0.5))
+print(fusion.found_by)
 view = dc.curate(dataset, source="attention", min_agreement=0.6, against="yolov8", save_as="good")
 undone: dc.UndoResult = dc.undo_curation(dataset, "good")
 summary: dc.ExportSummary = dc.export(

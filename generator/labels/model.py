@@ -24,7 +24,7 @@ class Instance:
     """One object: its class, its pixels and its source's confidence.
 
     ``mask`` is (H, W) bool and not empty, ``confidence`` in [0, 1]. ``refined`` says that a second model redrew the
-    mask. Polygons and box follow from the mask.
+    mask, ``found_by`` from which sources' labels one was fused. Polygons and box follow from the mask.
 
     Raises:
         LabelError: a mask that is empty or not (H, W) bool, or a confidence outside [0, 1].
@@ -34,6 +34,7 @@ class Instance:
     mask: NDArray[np.bool_]
     confidence: float
     refined: bool = False
+    found_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.mask.ndim != 2 or self.mask.dtype != np.bool_:

@@ -6,7 +6,7 @@ that help and a wrong recipe answer at once.
 
 # In the order in which help lists them.
 from diffucurate.plugin.cli import generate, expand_captions, from_images, label, learn_token, train_token  # isort: skip
-from diffucurate.plugin.cli import compare, curate, export, provenance, regenerate, demo, demo_rare, doctor  # isort: skip
+from diffucurate.plugin.cli import compare, fuse, curate, export, provenance, regenerate, demo, demo_rare, doctor  # isort: skip
 from diffucurate.plugin.cli.running import main, run
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "expand_captions",
     "export",
     "from_images",
+    "fuse",
     "generate",
     "label",
     "learn_token",

@@ -47,6 +47,9 @@ AREA = "area"
 #: Set on Detections whose mask a second model redrew.
 REFINED = "refined"
 
+#: The attribute of a fused instance that lists the sources that have it.
+FOUND_BY = "found_by"
+
 
 def heatmap(label: str) -> str:
     """The Heatmap field of a class; anything but letters, digits and underscores becomes an underscore.

@@ -60,6 +60,7 @@ def to_detection(instance: Instance) -> fo.Detection:
         confidence=float(instance.confidence),
         **{field_names.AREA: instance.area / instance.mask.size},
         **({field_names.REFINED: True} if instance.refined else {}),
+        **({field_names.FOUND_BY: list(instance.found_by)} if instance.found_by else {}),
     )
 
 

@@ -98,6 +98,17 @@ def declare_refined(dataset: fo.Dataset, source: str) -> None:
     _declare(dataset, {f"{field_names.instances(source)}.detections.{field_names.REFINED}": fo.BooleanField})
 
 
+def declare_found_by(dataset: fo.Dataset, source: str) -> None:
+    """Add the list of sources that have a fused instance to the schema, so that the App can filter by it.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    path = f"{field_names.instances(source)}.detections.{field_names.FOUND_BY}"
+    if dataset.get_field(path) is None:
+        dataset.add_sample_field(path, fo.ListField, subfield=fo.StringField)
+
+
 def _declare(dataset: fo.Dataset, kinds: Mapping[str, type[Any]]) -> None:
     """Add those fields that are not there yet, field or document types by their paths."""
     missing = {}

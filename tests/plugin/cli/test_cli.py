@@ -19,7 +19,7 @@ from diffucurate.plugin.cli import run
 
 Outcome = tuple[int, Any, str]
 COMMANDS = (
-    "generate", "expand-captions", "img2img", "inpaint", "label", "learn-token", "train-token", "compare", "curate",
+    "generate", "expand-captions", "img2img", "inpaint", "label", "learn-token", "train-token", "compare", "fuse", "curate",
     "undo-curation", "export", "provenance", "regenerate", "demo", "demo-rare", "doctor",
 )  # fmt: skip
 
@@ -108,6 +108,7 @@ def test_help_of_everything_without_fiftyone_or_torch() -> None:
         ("generate", ["RECIPE", "--model", "--seeds", "--count", "--batch-size", "--device"]),
         ("label", ["DATASET", "--source", "--weights", "--model", "--refiner", "--classes", "--view", "yolov8"]),
         ("compare", ["DATASET", "A", "B", "--view", "--classes", "--iou"]),
+        ("fuse", ["DATASET", "A,B,...", "--into", "--view", "--iou", "--lone", "--method"]),
         (
             "curate",
             [
@@ -182,6 +183,8 @@ def test_nothing_asked(capfd: pytest.CaptureFixture[str]) -> None:
         (["label", "d", "--source", "attention", "--classes", "car,bus=bus,coach"], "one class and its phrases"),
         (["label", "d", "--source", "attention", "--tokens", "one,"], "one comma between"),
         (["compare", "d", "a", "b", "--classes", "bus=bus"], "one comma between"),
+        (["fuse", "d", "a,b", "--lone", "a=much"], "give a share such as 0.4"),
+        (["fuse", "d", "a,,b"], "one comma between"),
         (["regenerate", "d", "--seeds", "2"], "either --samples or --view"),
         (["regenerate", "d", "--samples", "x", "--view", "v", "--seeds", "2"], "either --samples or --view"),
         (["regenerate", "d", "--view", "v", "--attributes", "night"], "as in time=night,dusk"),
@@ -435,6 +438,9 @@ def test_compare_curate_export(
     options = ("--view", "last", "--classes", label, "--iou", 1)
     code, narrow, err = command("compare", dataset.name, "moved", "truth", *options)
     assert (code, narrow["samples"]) == (0, 3), err
+    code, fusion, err = command("fuse", dataset.name, "truth,moved", "--into", "both", "--lone", "truth=0.1")
+    assert (code, fusion["source"], fusion["samples"]) == (0, "both", 6), err
+    assert fusion["instances"] == sum(fusion["found_by"].values()) == dataset.count("both_instances.detections")
     assert {row["label"] for row in narrow["classes"]} <= {label} and narrow["overall"]["matched"] == 0
 
     code, kept, err = command(

@@ -30,6 +30,7 @@ VERBS = {
     "doctor": None,
     "expand-captions": dc.expand_captions,
     "export": dc.export,
+    "fuse": dc.fuse,
     "generate": dc.generate,
     "img2img": dc.img2img,
     "inpaint": dc.inpaint,
@@ -48,6 +49,7 @@ COMMON = {"view", "samples", "json"}
 EXCEPTIONS = {
     ("expand-captions", "recipe"): "classes and captions",
     ("expand-captions", "instances"): "captions",
+    **{("fuse", word): "settings" for word in ("iou", "lone", "method")},
     ("generate", "model"): "recipe",
     ("generate", "memory"): "recipe",
     ("generate", "seeds"): "recipe",

@@ -1,0 +1,1 @@
+"""Several sources' labels of one image become one."""

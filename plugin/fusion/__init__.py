@@ -1,0 +1,1 @@
+"""Several label sources of a dataset become one."""

@@ -1,0 +1,208 @@
+"""Several label sources of a dataset become one, sample by sample, under a name of its own.
+
+What is fused is stored as any source's labels are, so that it is compared, curated and exported like them; each
+instance lists the sources that have it. Instances with the label tag ``human``, and a source of that name, are kept as
+they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import fiftyone as fo
+import numpy as np
+
+from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.fusion.fuse import HUMAN
+from diffucurate.generator.fusion.fuse import fuse as fuse_instances
+from diffucurate.generator.fusion.settings import FusionSettings
+from diffucurate.generator.labels.model import IGNORE, Instance
+from diffucurate.generator.progress import Listener, Meter
+from diffucurate.generator.sources import LabelResult
+from diffucurate.generator.text.class_names import folded
+from diffucurate.plugin.appearance.scheme import place_fields
+from diffucurate.plugin.comparison.class_names import unseen_classes
+from diffucurate.plugin.labelling.images import SampleImage
+from diffucurate.plugin.labelling.writer import LabelWriter
+from diffucurate.plugin.store import runs
+from diffucurate.plugin.store.classes import classes_in, read_classes
+from diffucurate.plugin.store.instances import UnreadableInstanceError, described, read_instance
+from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.media_folder import media_folder
+from diffucurate.plugin.store.run_files import marked_run
+from diffucurate.plugin.store.samples import all_images, dataset_of
+from diffucurate.plugin.store.schema import declare_found_by
+
+#: The name of fused labels where none is given.
+FUSED = "fused"
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """What ``fuse`` made.
+
+    ``samples`` have fused labels under the source name ``source``; ``skipped`` ones lack the labels of a source or have
+    no known size. ``instances`` were kept; ``found_by`` counts them by the sources that have them, joined by " + ".
+    ``left_open`` is the share of pixels whose class no source could decide, 255 in the semantic masks. ``left_out``
+    names instances that cannot be read, each with its sample and why.
+    """
+
+    source: str
+    samples: int
+    skipped: int
+    instances: int
+    found_by: Mapping[str, int]
+    left_open: float
+    left_out: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+class _Source(NamedTuple):
+    name: str
+    field: str
+    unseen: frozenset[str]
+
+
+def fuse(
+    samples: fo.Dataset | fo.DatasetView,
+    sources: Sequence[str],
+    *,
+    into: str = FUSED,
+    settings: FusionSettings | None = None,
+    progress: Listener | None = None,
+) -> Fusion:
+    """Make one set of labels of those of several sources.
+
+    Objects that two sources have at one place are one, with an outline between theirs and a higher confidence; what one
+    alone has is kept where it is certain enough. ``generator.fusion`` says how.
+
+    Args:
+        samples: a dataset or view whose samples have the labels of all sources.
+        sources: names of label sources, such as ``attention``, or of Detections fields, such as ``ground_truth``.
+        into: under which the fused labels are stored: ``<into>_instances`` and so on. Those of an earlier call are
+            replaced.
+        settings: what counts as the same object, and what is kept.
+        progress: called with the share that is done.
+
+    Raises:
+        InvalidSetting: fewer than two sources, one twice, or ``into`` is one of them.
+        DatasetError: there is no such source or field, or no sample has the labels of all.
+    """
+    if isinstance(sources, str) or len(sources) < 2:
+        raise InvalidSetting("sources", sources, "name at least two, such as ['attention', 'yolov8']")
+    if len(set(sources)) < len(sources):
+        raise InvalidSetting("sources", list(sources), "name each once")
+    if into in sources:
+        raise InvalidSetting("into", into, "it is one of the sources, which stay as they are; use another name")
+    settings = settings or FusionSettings()
+    if isinstance(settings.lone, Mapping) and (other := [name for name in settings.lone if name not in sources]):
+        raise InvalidSetting("lone", other[0], f"it is none of the sources {', '.join(sources)}")
+    dataset = dataset_of(samples)
+    fields = {name: instances_field(dataset, name) for name in sources}
+    known = [_Source(name, field, _unseen(dataset, name, fields)) for name, field in fields.items()]
+    names = _names(dataset, known)
+    has_all = all_images(dataset).select_fields(list(fields.values()))
+    for field in fields.values():
+        has_all = has_all.exists(field)
+    ready = set(has_all.values("id"))
+    ids = [identifier for identifier in samples.values("id") if identifier in ready]
+    if not ids:
+        raise DatasetError(f"no sample has labels of {' and '.join(sources)}; label the same samples with each first")
+
+    record = {"sources": list(sources), "into": into, "settings": settings.model_dump(mode="json"), "samples": len(ids)}
+    with runs.recorded(dataset, "fuse", record) as run:
+        phrases = read_classes(dataset)
+        wanted = {name: phrases.get(name, (name,)) for name in dict.fromkeys(names.values())}
+        writer = LabelWriter(dataset, into, wanted, run.key)
+        declare_found_by(dataset, into)
+        counts: Counter[str] = Counter()
+        left_out: list[str] = []
+        pixels = undecided = 0
+        meter = Meter(progress, len(ids))
+        with marked_run(media_folder(dataset), run.key):
+            try:
+                for sample in all_images(dataset).select(ids, ordered=True).iter_samples():
+                    meter.advance()
+                    shape = _shape(sample)
+                    if shape is None:
+                        continue
+                    found = {each.name: [] for each in known} | {HUMAN: []}
+                    for each in known:
+                        for name, instance in _read(sample, each, shape, names, left_out):
+                            found[name].append(instance)
+                    asked = {each.name: [name for name in wanted if folded(name) not in each.unseen] for each in known}
+                    labels = fuse_instances(found, tuple(wanted), shape, settings, asked)
+                    writer.save(_image(sample, shape), LabelResult(labels))
+                    counts.update(" + ".join(one.found_by) for one in labels.instances)
+                    pixels += labels.semantic.size
+                    undecided += int(np.count_nonzero(labels.semantic == IGNORE))
+            finally:
+                writer.remove_old()
+        result = Fusion(
+            into,
+            writer.saved,
+            len(samples) - writer.saved,
+            sum(counts.values()),
+            dict(counts.most_common()),
+            undecided / max(pixels, 1),
+            tuple(left_out),
+        )
+        run.facts |= result.to_dict()
+    place_fields(dataset)
+    return result
+
+
+def _unseen(dataset: fo.Dataset, name: str, fields: Mapping[str, str]) -> frozenset[str]:
+    """The classes, folded, that a source was not asked for or knows none of."""
+    others = [field for other, field in fields.items() if other != name]
+    return frozenset(folded(label) for field in others for label in unseen_classes(dataset, name, fields[name], field))
+
+
+def _names(dataset: fo.Dataset, sources: Sequence[_Source]) -> dict[str, str]:
+    """Every label of the sources, folded -> what its class is called; those of the dataset first, in their order."""
+    names: dict[str, str] = {}
+    for source in sources:
+        for label in classes_in(dataset, source.field):
+            names.setdefault(folded(label), label)
+    return names
+
+
+def _read(
+    sample: Any, source: _Source, shape: tuple[int, int], names: Mapping[str, str], left_out: list[str]
+) -> Iterator[tuple[str, Instance]]:
+    """The instances of a sample by one source, each with the source that it counts for."""
+    for detection in sample[source.field].detections or ():
+        try:
+            instance = read_instance(detection, shape)
+        except UnreadableInstanceError as reason:
+            left_out.append(f"{sample.filepath}, {source.field}: {described(detection, reason)}")
+            continue
+        human = HUMAN in (detection.tags or ()) or source.name == HUMAN
+        confidence = 1.0 if human else instance.confidence
+        yield (
+            HUMAN if human else source.name,
+            Instance(names[folded(instance.label)], instance.mask, confidence),
+        )
+
+
+def _shape(sample: Any) -> tuple[int, int] | None:
+    """(height, width) of a sample's image, from its metadata, else from its file; None where neither can be read."""
+    size = sample.metadata
+    if size is None or not (size.height and size.width):
+        try:
+            sample.compute_metadata()
+        except Exception:  # FiftyOne and the image libraries each have their own
+            return None
+        size = sample.metadata
+    return (size.height, size.width) if size is not None and size.height and size.width else None
+
+
+def _image(sample: Any, shape: tuple[int, int]) -> SampleImage:
+    """The sample as labels are written to it; its pixels are not looked at, and take no memory."""
+    return SampleImage(sample, np.broadcast_to(np.uint8(0), (*shape, 3)))
