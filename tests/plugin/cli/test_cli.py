@@ -19,8 +19,8 @@ from diffucurate.plugin.cli import run
 
 Outcome = tuple[int, Any, str]
 COMMANDS = (
-    "generate", "expand-captions", "img2img", "inpaint", "label", "learn-token", "train-token", "compare", "fuse", "curate",
-    "undo-curation", "export", "provenance", "regenerate", "demo", "demo-rare", "doctor",
+    "generate", "expand-captions", "img2img", "inpaint", "label", "learn-token", "train-token", "compare", "fuse",
+    "curate", "undo-curation", "export", "provenance", "regenerate", "demo", "demo-rare", "doctor",
 )  # fmt: skip
 
 
