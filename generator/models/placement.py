@@ -155,6 +155,16 @@ def place(pipe: Any, device: str, memory: Memory, working: int, *, release: Call
         plan = stricter
 
 
+def described(pipe: Any) -> str | None:
+    """What of a pipeline is on the card, and how much room it leaves; None for the CPU, where all is as usual."""
+    state = _placed.get(pipe)
+    if state is None or (state.card.device.type == "cpu" and not state.placement.sentence):
+        return None
+    free, size = state.card.free(), sum(weights(pipe).values())
+    room = "" if free is None else f", {free / 2**30:.1f} GiB free"
+    return f"{state.card.device}{room}: {state.placement.sentence or 'all weights'} ({size / 2**30:.1f} GiB)"
+
+
 def put(pipe: Any, placement: Placement) -> None:
     """Change the placement of a pipeline that ``place`` has placed."""
     state = _placed[pipe]

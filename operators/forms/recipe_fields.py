@@ -39,6 +39,12 @@ _LEFT_TO_MODEL = (
         "Safety checker",
         "It blacks out images, which are left out",
     ),
+    (
+        "memory",
+        {"auto": "What fits", "low": "As little as can be", "off": "All of it"},
+        "Model on the card",
+        "The rest waits in the computer's own memory",
+    ),
 )
 
 #: Prompts that the preview shows.
@@ -57,6 +63,7 @@ ADVANCED = (
     "spacing",
     "safety_checker",
     "retries",
+    "memory",
     "tokens",
     "loras",
     "sample_count",

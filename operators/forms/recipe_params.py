@@ -46,6 +46,7 @@ _LEFT_OUT = {
     "prompt_weights": False,
     "look_again": False,
     "retries": 0,
+    "memory": "auto",
 }
 
 #: What a choice between two settings and the model's own says -> the recipe's value.
@@ -66,6 +67,7 @@ SHOWN = frozenset(
         "spacing",
         "safety_checker",
         "retries",
+        "memory",
         "loras",
         "tokens",
         "prompt_weights",
@@ -181,6 +183,7 @@ def params_of(recipe: Recipe) -> dict[str, Any]:
     params |= {name: value for name in named if (value := getattr(recipe, name))}
     switched = [name for name in ("karras", "safety_checker") if getattr(recipe, name) is not None]
     params |= {name: "on" if getattr(recipe, name) else "off" for name in switched}
+    params |= {} if recipe.memory == "auto" else {"memory": recipe.memory}
     params |= {name: True for name in ("prompt_weights", "look_again") if getattr(recipe, name)}
     if recipe.tokens:
         params["tokens"] = [f"{word.placeholder}={word.path}" for word in recipe.tokens]

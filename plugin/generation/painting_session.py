@@ -112,11 +112,14 @@ class PaintingSession:
             DatasetError: as ``prepare``; or another process paints the same at this moment, or added one of the jobs
                 meanwhile.
         """
+        from diffucurate.generator.models.placement import described
         from diffucurate.generator.models.prompt_weights import check_weights
         from diffucurate.generator.text.weighted_prompts import unread_weight
         from diffucurate.plugin.generation.init_labels import InitLabels
 
         recipe = self.recipe
+        if room := described(self.pipe):
+            announce(progress, room, len(jobs))
         texts = (text for job in jobs for text in (job.prompt, job.negative_prompt))
         if recipe.prompt_weights:
             check_weights(texts)

@@ -16,7 +16,16 @@ from diffucurate.generator.errors import ModelError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.models import load, placement
 from diffucurate.generator.models.load import load_pipeline, release_models
-from diffucurate.generator.models.placement import Memory, Placement, all_weights_there, place, placed, planned, weights
+from diffucurate.generator.models.placement import (
+    Memory,
+    Placement,
+    all_weights_there,
+    described,
+    place,
+    placed,
+    planned,
+    weights,
+)
 from diffucurate.generator.painting.painter import Painting, paint
 
 MODELS = ("vae", "text_encoder", "unet")
@@ -96,6 +105,18 @@ def test_images_and_maps_are_the_same(make_pipe: Callable[..., Any], offload: st
     state = place(pipe, "cpu", "off", 0, release=lambda: False)
     assert state.placement == Placement() and not hasattr(pipe.unet, "_hf_hook")
     assert np.array_equal(painted(pipe)[0].image, before[0].image)
+
+
+def test_what_is_on_the_card_is_said(make_pipe: Callable[..., Any]) -> None:
+    pipe = make_pipe()
+    assert described(pipe) is None
+    size = sum(weights(pipe).values())
+    with card_with(size + 2**30, pipe):
+        assert described(pipe) is None  # on a CPU as usual
+    with card_with(3 * size, pipe):
+        place(pipe, "cpu", "low", 0, release=lambda: False)
+        sentence = described(pipe)
+    assert sentence is not None and sentence.startswith("cpu, 0.0 GiB free: its models take turns on the card, images")
 
 
 def test_weights_can_be_changed_wherever_they_are(make_pipe: Callable[..., Any]) -> None:
