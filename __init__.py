@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.inversion.settings import Inversion, LowRank
     from diffucurate.generator.inversion.training import TrainResult
     from diffucurate.generator.labels.model import Instance, Labels
-    from diffucurate.generator.labels.settings import LabelSettings, SourceSettings, YoloSettings
+    from diffucurate.generator.labels.settings import LabelSettings, Mask2FormerSettings, SourceSettings, YoloSettings
     from diffucurate.generator.progress import Progress
     from diffucurate.generator.recipe.amount import RandomSeeds, Sample
     from diffucurate.generator.recipe.init_image_config import InitImages, Objects
@@ -85,6 +85,7 @@ __all__ = [
     "Labels",
     "Lora",
     "LowRank",
+    "Mask2FormerSettings",
     "ModelError",
     "ModelOptions",
     "Objects",
@@ -150,6 +151,7 @@ _HOMES = {
     "Labels": "generator.labels.model",
     "Lora": "generator.recipe.model_options",
     "LowRank": "generator.inversion.settings",
+    "Mask2FormerSettings": "generator.labels.settings",
     "ModelError": "generator.errors",
     "ModelOptions": "generator.recipe.model_options",
     "Objects": "generator.recipe.init_image_config",

@@ -60,6 +60,7 @@ class LabelImages(LibraryOperator):
         contrast: bool = True,
         by: str | None = None,
         background: list[str] | None = None,
+        segmenter: str | None = None,
         class_map: Mapping[str, str] | None = None,
         classes: list[str] | None = None,
         settings: Mapping[str, SourceSettings] | None = None,
@@ -77,6 +78,7 @@ class LabelImages(LibraryOperator):
             "contrast": contrast,
             "by": by,
             "background": background,
+            "segmenter": segmenter,
             "class_map": None if class_map is None else [f"{name}={label}" for name, label in class_map.items()],
             "classes": classes,
         }

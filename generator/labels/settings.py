@@ -157,20 +157,49 @@ class LabelSettings(SourceSettings):
         return self
 
 
-class YoloSettings(SourceSettings):
-    """Which of YOLOv8's detections become labels."""
+class _DetectionSettings(SourceSettings):
+    """Which objects that a trained model finds become labels; the base of such sources' settings."""
 
-    #: Detections of lower confidence are left out.
+    #: Objects of lower confidence are left out.
     min_confidence: float = Field(
         default=0.25, ge=0, le=1, title="Least confidence", description="Objects that are less certain are left out."
     )
-    #: Of two detections of a class whose boxes overlap by more (IoU), the less confident is left out.
+    #: Of two objects of a class that overlap by more (IoU), the less confident is left out.
     max_overlap: float = Field(
         default=0.7,
         ge=0,
         le=1,
         title="Largest overlap",
         description="Where two objects of a class overlap by more than this share, only the more certain one is kept.",
+    )
+
+
+class YoloSettings(_DetectionSettings):
+    """Which of YOLOv8's detections become labels; two overlap as much as their boxes do."""
+
+
+class Mask2FormerSettings(_DetectionSettings):
+    """Which of a segmenter's objects become labels."""
+
+    #: As transformers' own post-processing has it.
+    min_confidence: float = Field(
+        default=0.5, ge=0, le=1, title="Least confidence", description="Objects that are less certain are left out."
+    )
+    #: What the model was trained for, which its files do not say. "auto": semantic where its name has that word, or
+    #: where it looks at parts of an image one after another, else instance.
+    segmentation: Literal["auto", "instance", "panoptic", "semantic"] = Field(
+        default="auto",
+        title="Made for",
+        description="Instance or panoptic: each of the model's masks is an object. Semantic: each connected part of a "
+        "class is. By default what the model's name says, else instance.",
+    )
+    #: Smallest object, as a share of the image's area: 16 x 16 pixels of 512 x 512.
+    min_area: float = Field(
+        default=0.001,
+        ge=0,
+        le=1,
+        title="Smallest object",
+        description="Share of the image that an object must cover: 0.01 is a hundredth of the image.",
     )
 
 

@@ -88,7 +88,7 @@ def locate_segmenter(model: str) -> Place:
             )
         check_segmenter(model, kind)
 
-    return _folder_or_hub("refiner", model, check, "facebook/sam-vit-base")
+    return folder_or_hub("refiner", model, check, "facebook/sam-vit-base")
 
 
 def locate_writer(model: str) -> Place:
@@ -108,10 +108,10 @@ def locate_writer(model: str) -> Place:
                 "causal language model and its tokenizer to"
             )
 
-    return _folder_or_hub("text model", model, check, "Qwen/Qwen3-0.6B")
+    return folder_or_hub("text model", model, check, "Qwen/Qwen3-0.6B")
 
 
-def _folder_or_hub(what: str, model: str, check: Callable[[Path], None], example: str) -> Place:
+def folder_or_hub(what: str, model: str, check: Callable[[Path], None], example: str) -> Place:
     """Of a model of transformers: a folder, which ``check`` looks into, or a hub id."""
     path = _path(model)
     if _there(path.is_dir):
@@ -137,17 +137,17 @@ def check_segmenter(model: str, kind: str | None) -> None:
 
 def downloaded_models() -> list[str]:
     """The hub ids of the diffusers pipelines in the local Hugging Face cache, in alphabetical order."""
-    return _downloaded(INDEX, lambda path: True)
+    return downloaded(INDEX, lambda path: True)
 
 
 def downloaded_segmenters() -> list[str]:
     """The hub ids of the Segment Anything models in the local Hugging Face cache, in alphabetical order."""
-    return _downloaded(CONFIG, lambda path: _model_type(path) in SEGMENTERS)
+    return downloaded(CONFIG, lambda path: _model_type(path) in SEGMENTERS)
 
 
 def downloaded_writers() -> list[str]:
     """The hub ids of the text-generation models in the local Hugging Face cache, in alphabetical order."""
-    return _downloaded(CONFIG, _writes)
+    return downloaded(CONFIG, _writes)
 
 
 def snapshot(hub_id: str) -> Path | None:
@@ -164,7 +164,8 @@ def snapshot(hub_id: str) -> Path | None:
     return revisions[0] if len(revisions) == 1 else None
 
 
-def _downloaded(name: str, fits: Callable[[Path], bool]) -> list[str]:
+def downloaded(name: str, fits: Callable[[Path], bool]) -> list[str]:
+    """The hub ids in the local Hugging Face cache that hold a file ``name`` which ``fits``, in alphabetical order."""
     files = [path for path in _cache().glob(f"models--*--*/snapshots/*/{name}") if fits(path)]
     return sorted({path.parents[2].name.removeprefix("models--").replace("--", "/", 1) for path in files})
 

@@ -64,6 +64,10 @@ class AttentionLabeller:
     def unseen(self) -> Sequence[str]:
         return ()  # it looks for any phrase
 
+    @property
+    def unmapped(self) -> Sequence[str]:
+        return ()  # it has no classes of its own
+
     def results(self, images: Sequence[ImageToLabel]) -> Iterator[tuple[int, LabelResult]]:
         without = []
         for index, image in enumerate(images):

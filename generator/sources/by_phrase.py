@@ -32,6 +32,11 @@ class ByPhrase:
         seen = {self._meanings[phrase] for phrase in self._meanings if phrase not in nameless}
         return tuple(name for name in self._classes if nameless and name not in seen)
 
+    @property
+    def unmapped(self) -> tuple[str, ...]:
+        """The source's own classes that are none of those asked for."""
+        return tuple(getattr(self._source, "unmapped", ()))
+
     def label(self, images: Sequence[NDArray[np.uint8]], /) -> list[Labels]:
         return [self._renamed(labels) for labels in self._source.label(images)]
 

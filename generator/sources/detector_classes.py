@@ -50,3 +50,8 @@ def matched_classes(
             f"{model} knows none of {some_of(classes)}; it has {some_of(names.values())}: name a class_map"
         )
     return targets
+
+
+def unmapped_classes(names: Mapping[int, str], targets: Mapping[int, str]) -> tuple[str, ...]:
+    """The model's classes that ``matched_classes`` has no target for, each name once."""
+    return tuple(dict.fromkeys(name for index, name in names.items() if index not in targets))

@@ -27,7 +27,8 @@ class LabelSource(Protocol):
     """Anything that labels images.
 
     ``name`` is short and lower-case: it begins the names of the fields that the labels are stored in. A source that has
-    classes of its own may say by an attribute ``unseen`` which of those that were asked for it has none for.
+    classes of its own may say by an attribute ``unseen`` which of those that were asked for it has none for, and by
+    ``unmapped`` which of its own are none of those asked for.
     """
 
     name: str
@@ -99,6 +100,11 @@ class Labeller(Protocol):
         """The classes that were asked for and that it cannot find in any image."""
         ...
 
+    @property
+    def unmapped(self) -> Sequence[str]:
+        """Its own classes that are none of those asked for, so that what it finds of them is left out."""
+        ...
+
     def results(self, images: Sequence[ImageToLabel]) -> Iterator[tuple[int, LabelResult]]:
         """The index of each image and its labels, as soon as they are made and in any order.
 
@@ -118,6 +124,10 @@ class PixelLabeller:
     @property
     def unseen(self) -> Sequence[str]:
         return tuple(getattr(self._source, "unseen", ()))
+
+    @property
+    def unmapped(self) -> Sequence[str]:
+        return tuple(getattr(self._source, "unmapped", ()))
 
     def results(self, images: Sequence[ImageToLabel]) -> Iterator[tuple[int, LabelResult]]:
         count = self.request.batch_size or DEFAULT_BATCH

@@ -27,10 +27,10 @@ ImageKind = Literal["painted", "any"]
 #: The families of ``plugin.appearance.palette``.
 ColourFamily = Literal["warm", "cool", "magenta", "green", "grey"]
 
-#: ``text``: a name. ``file``: a path. ``names``: several names. ``switch``: on or off, the source's own choice where
+#: ``text``: a name. ``file``: a path. ``names``: several names. ``pairs``: several texts such as sedan=car. ``switch``: on or off, the source's own choice where
 #: nothing was chosen; forms, which have two positions, offer that choice and off. ``trust``: a risk that a person takes
 #: knowingly, off where nothing was chosen; forms do not offer it.
-OptionKind = Literal["text", "file", "names", "switch", "trust"]
+OptionKind = Literal["text", "file", "names", "pairs", "switch", "trust"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class SourceOption:
 
     ``title`` stands in forms, ``description`` in forms and on the command line.
     ``choices`` are what a form proposes. ``check`` is called with a value, one at a time, while a form is filled in,
-    so it loads nothing; it raises a ``DiffucurateError`` where the value cannot be used.
+    so it loads nothing; it raises a ``DiffucurateError`` where the value cannot be used. ``required`` says what
+    to give where the source cannot do without it.
     """
 
     name: str
@@ -48,11 +49,12 @@ class SourceOption:
     kind: OptionKind = "text"
     choices: Callable[[], Sequence[str]] | None = None
     check: Callable[[str], object] | None = None
+    required: str | None = None
 
 
 class CommandOption(NamedTuple):
-    """An option or a setting as the command line has it, with the type that it takes there: bool, int, float, str or
-    list[str]; ``limits`` are its least and greatest value where it has both."""
+    """An option or a setting as the command line has it, with the type that it takes there: bool, int, float, str,
+    list[str] or, for pairs, dict[str, str]; ``limits`` are its least and greatest value where it has both."""
 
     name: str
     is_setting: bool
@@ -62,7 +64,8 @@ class CommandOption(NamedTuple):
 
     @classmethod
     def of_option(cls, option: SourceOption) -> CommandOption:
-        kinds: dict[OptionKind, Any] = {"text": str, "file": str, "names": list[str], "switch": bool, "trust": bool}
+        several: dict[OptionKind, Any] = {"names": list[str], "pairs": dict[str, str]}
+        kinds: dict[OptionKind, Any] = {"text": str, "file": str, **several, "switch": bool, "trust": bool}
         return cls(option.name, False, kinds[option.kind], option.description)
 
     @classmethod
@@ -160,7 +163,8 @@ class SourceSpec(Generic[S]):
 
         Raises:
             ModelError: something has to be installed first, or a model that is named is not there.
-            InvalidSetting: an option that it does not take or whose value cannot be used, or another source's settings.
+            InvalidSetting: an option that it does not take, lacks, or whose value cannot be used, or another source's
+                settings.
         """
         known = {option.name for option in self.options}
         for name, value in options.items():
@@ -172,6 +176,8 @@ class SourceSpec(Generic[S]):
             raise ModelError(self.missing)
         for option in self.options:
             value = options.get(option.name)
+            if option.required is not None and not value:
+                raise InvalidSetting(option.name, value, option.required)
             if option.check is not None and value is not None:
                 for part in [value] if isinstance(value, str) else value:
                     option.check(part)

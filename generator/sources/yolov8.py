@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from diffucurate.generator.errors import InvalidSetting, ModelError
+from diffucurate.generator.errors import ModelError
 from diffucurate.generator.labels.settings import YoloSettings
+from diffucurate.generator.sources.class_map import CLASS_MAP, MATCHED_CLASSES, class_map_of
 from diffucurate.generator.sources.extras import ULTRALYTICS
 from diffucurate.generator.sources.protocol import Labeller, LabelRequest, PixelLabeller
 from diffucurate.generator.sources.spec import SourceOption, SourceSpec
@@ -18,24 +19,12 @@ def _load(request: LabelRequest[YoloSettings]) -> Labeller:
     source = YoloSource(
         classes_by_phrase(request.classes),
         request.options.get("weights"),
-        dict(_named(text) for text in request.options.get("class_map") or ()),
+        class_map_of(request.options),
         device=request.device,
         trust_pickle=bool(request.options.get("trust_pickle")),
         **request.settings.model_dump(),
     )
     return PixelLabeller(ByPhrase(source, request.classes), request)
-
-
-def _named(text: str) -> tuple[str, str]:
-    """``sedan=car``: what a class is called by the model, and here.
-
-    Raises:
-        InvalidSetting: the text is not of this form.
-    """
-    source, equals, target = (part.strip() for part in text.partition("="))
-    if not (source and equals and target):
-        raise InvalidSetting("class_map", text, "give the model's class and yours, as in sedan=car")
-    return source, target
 
 
 def _check_weights(path: str) -> None:
@@ -48,8 +37,7 @@ SPEC = SourceSpec(
     title="YOLOv8",
     summary="From a trained detector that looks at the image alone",
     images=("any",),
-    classes="What the model calls by a class's name or by one of its phrases is of that class, whatever the capitals, "
-    "underscores or plural; the rest is left out",
+    classes=MATCHED_CLASSES,
     settings=YoloSettings,
     load=_load,
     options=(
@@ -60,14 +48,7 @@ SPEC = SourceSpec(
             kind="file",
             check=_check_weights,
         ),
-        SourceOption(
-            "class_map",
-            title="Class names",
-            description="What the model calls a class, and what it is here, as in sedan=car. Names that differ in "
-            "capitals, underscores or the plural match anyway.",
-            kind="names",
-            check=_named,
-        ),
+        CLASS_MAP,
         SourceOption(
             "trust_pickle",
             title="Trust the weights",

@@ -27,7 +27,7 @@ from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.labels.settings import YoloSettings
 from diffucurate.generator.models.built_in import yolo_path
 from diffucurate.generator.models.load import checked_device
-from diffucurate.generator.sources.detector_classes import matched_classes
+from diffucurate.generator.sources.detector_classes import matched_classes, unmapped_classes
 from diffucurate.generator.sources.extras import ULTRALYTICS
 from diffucurate.generator.sources.yolov8_checkpoint import check_checkpoint
 
@@ -83,9 +83,12 @@ class YoloSource:
         self._device = None if device is None else checked_device(device)
         self._settings = settings
         self._model = _load(path, trust_pickle)
-        self._targets = matched_classes(dict(self._model.names), self.classes, class_map or {}, path.name)
+        names = dict(self._model.names)
+        self._targets = matched_classes(names, self.classes, class_map or {}, path.name)
         #: Those of ``classes`` that the model has no class for.
         self.unseen = tuple(name for name in self.classes if name not in self._targets.values())
+        #: The model's own that are none of ``classes``.
+        self.unmapped = unmapped_classes(names, self._targets)
         # The first prediction sets up the model, which changes torch's number of threads: have it done with.
         self._predict([np.zeros((64, 64, 3), np.uint8)])
 

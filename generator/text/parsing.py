@@ -55,6 +55,13 @@ def parse_names(texts: Iterable[str] | None, field: str) -> list[str] | None:
     return names or None
 
 
+def parse_pairs(texts: Iterable[str] | None) -> list[str] | None:
+    """``["sedan=car,van=car", "oak=tree"]`` -> ``["sedan=car", "van=car", "oak=tree"]``, which are left to whoever
+    reads them; None where there is no text."""
+    pairs = [pair for text in texts or () for pair in split_values(text)]
+    return pairs or None
+
+
 def parse_classes(texts: Iterable[str] | None) -> list[str] | dict[str, list[str]] | None:
     """Class names, or names with the phrases that mean them.
 

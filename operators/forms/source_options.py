@@ -22,6 +22,8 @@ def option_problems(ctx: ExecutionContext, spec: SourceSpec[Any]) -> dict[str, s
     problems = {}
     for option in spec.options:
         value = _value(ctx, option)
+        if option.required is not None and not value:
+            problems[option.name] = option.required
         if option.check is None or value is None:
             continue
         try:
@@ -41,7 +43,7 @@ def ask_options(inputs: types.Object, spec: SourceSpec[Any]) -> None:
             continue
         names = [] if option.choices is None else list(option.choices())
         view = types.AutocompleteView(choices=[types.Choice(name, label=name) for name in names])
-        if option.kind == "names":
+        if option.kind in ("names", "pairs"):
             if option.choices is not None:
                 texts["description"] += f" There are: {', '.join(names) or 'none yet'}"
             inputs.list(option.name, types.String(), view=view, **texts)
@@ -55,4 +57,4 @@ def _value(ctx: ExecutionContext, option: SourceOption) -> Any:
     if option.kind == "switch":
         return None if param(ctx, option.name, True) else False
     value = param(ctx, option.name)
-    return listed(value) if option.kind == "names" else value
+    return listed(value) if option.kind in ("names", "pairs") else value

@@ -16,7 +16,7 @@ import typer
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.sources.registry import all_sources, source_named
 from diffucurate.generator.sources.spec import CommandOption
-from diffucurate.generator.text.parsing import parse_names
+from diffucurate.generator.text.parsing import parse_names, parse_pairs
 
 
 class SourceCommand:
@@ -58,6 +58,8 @@ def options_and_settings(source: str, values: Mapping[str, Any]) -> tuple[dict[s
         (_, option), value = by_source[0], values.get(name)
         if option.type == list[str]:
             value = parse_names(value, option.name)
+        elif option.type == dict[str, str]:
+            value = parse_pairs(value)
         if value is None:
             continue
         if not option.is_setting:
@@ -97,10 +99,13 @@ def _option_parameter(name: str, by_source: Mapping[str, CommandOption]) -> insp
         option = typer.Option(f"{flag}/--no-{flag.removeprefix('--')}", show_default=False, help=help)
     elif first.type == list[str]:
         option = typer.Option(flag, metavar="NAME,...", help=f"{help} (repeatable)")
+    elif first.type == dict[str, str]:
+        option = typer.Option(flag, metavar="NAME=CLASS,...", help=f"{help} (repeatable)")
     elif len(bounds) == len(by_source):
         least, most = min(low for low, _ in bounds), max(high for _, high in bounds)
         option = typer.Option(flag, min=least, max=most, help=help)
     else:
         option = typer.Option(flag, help=help)
-    kind = cast(Any, Annotated)[first.type | None, option]
+    given = list[str] if first.type == dict[str, str] else first.type  # pairs are texts on the command line
+    kind = cast(Any, Annotated)[given | None, option]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)

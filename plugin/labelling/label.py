@@ -47,6 +47,7 @@ def label(
     contrast: bool | None = None,
     by: str | None = None,
     background: Sequence[str] | None = None,
+    segmenter: str | os.PathLike[str] | None = None,
     class_map: Mapping[str, str] | Sequence[str] | None = None,
     trust_pickle: bool = False,
     classes: Phrases | Sequence[str] | None = None,
@@ -59,7 +60,7 @@ def label(
 
     ``attention`` makes labels again from the maps kept with painted images, without loading a model. Other
     images, photographs included, are looked at by ``model``, with their ``prompt`` where they have one, else
-    with the class names. ``yolov8`` looks at the images alone.
+    with the class names. ``yolov8`` and ``mask2former`` look at the images alone.
 
     Images are turned as their EXIF data say, and labels, masks and heatmaps are of what is then shown.
 
@@ -68,7 +69,8 @@ def label(
 
     Args:
         samples: a dataset or view; nothing outside of the view is touched.
-        source: ``attention``, ``yolov8`` or another one that is registered by its name, or a label source of your own.
+        source: ``attention``, ``yolov8``, ``mask2former`` or another one that is registered by its name, or a label
+            source of your own.
         weights: for ``yolov8``, a segmentation checkpoint; the built-in one by default.
         model: for ``attention``, the model that looks at images, unless they keep maps that it made. Without it kept
             maps are used, whoever made them; other images are refused, unless the built-in model painted them.
@@ -84,13 +86,17 @@ def label(
             of the prompt, the default, or ``concepts``: the first phrase of each class, which the prompt need not
             contain; all images are looked at again.
         background: for ``attention``, concepts that compete with the classes for the pixels, such as ``["sky"]``.
-        class_map: for ``yolov8``, what its model calls classes and what they are here, ``{"sedan": "car"}`` or
-            ``["sedan=car"]``. Names that differ in capitals, underscores or the plural match anyway.
+        segmenter: for ``mask2former``, the model: a folder that transformers saved it to, or a hub id such as
+            ``facebook/mask2former-swin-tiny-coco-instance``.
+        class_map: for ``yolov8`` and ``mask2former``, what the model calls classes and what they are here,
+            ``{"sedan": "car"}`` or ``["sedan=car"]``. Names that differ in capitals, underscores or the plural match
+            anyway.
         trust_pickle: for ``yolov8``, whether weights are read too that hold more than a network, which runs their code.
         classes: names, or names with the phrases that mean them (a text is one phrase); all of the dataset's by
             default. New ones are added to the dataset's, and phrases that are given take the place of earlier ones.
         settings: the source's own. ``LabelSettings`` for ``attention``: how maps become labels; ``YoloSettings`` for
-            ``yolov8``: which detections become labels. The defaults where left out.
+            ``yolov8`` and ``Mask2FormerSettings`` for ``mask2former``: which detections become labels. The defaults
+            where left out.
         device: for the models; the best one there is by default.
         batch_size: images that a model looks at together; by default what usually fits the device.
         progress: called after each image.
@@ -114,6 +120,7 @@ def label(
         "contrast": contrast,
         "by": by,
         "background": list(background) if background else None,
+        "segmenter": None if segmenter is None else os.fspath(segmenter),
         "class_map": [f"{name}={label}" for name, label in class_map.items()]
         if isinstance(class_map, Mapping)
         else class_map and list(class_map),
@@ -172,7 +179,9 @@ def label(
             finally:
                 writer.remove_old()
         unseen = list(labeller.unseen)
+        unmapped = list(labeller.unmapped)
         run.facts |= {"unseen": unseen} if unseen else {}
+        run.facts |= {"unmapped": unmapped} if unmapped else {}
         run.facts |= {"labelled": writer.saved, "looked_at": writer.looked_at, "unreadable": unreadable}
         if refiner is not None:
             run.facts["refined"] = writer.refined
@@ -180,6 +189,8 @@ def label(
             raise DatasetError(f"none of the {len(unreadable)} images can be read, such as {unreadable[0]}")
     if unseen:
         logger.warning("source '%s' has no class for %s: it finds none of them", name, some_of(unseen))
+    if unmapped:
+        logger.info("source '%s' also knows %s, which are none of the classes: left out", name, some_of(unmapped))
     if unreadable:
         logger.warning("skipped %d images that cannot be read: %s", len(unreadable), ", ".join(unreadable))
     return samples

@@ -32,25 +32,25 @@ def test_listing_sources_loads_none_of_them() -> None:
         "import sys\nfrom diffucurate.generator.sources.registry import all_sources\n"
         "names = [spec.name for spec in all_sources()]\n"
         "heavy = {'numpy', 'torch', 'cv2', 'diffusers', 'ultralytics', 'fiftyone'} & set(sys.modules)\n"
-        "sys.exit(f'{names} {heavy}' if heavy or names != ['attention', 'yolov8'] else 0)"
+        "sys.exit(f'{names} {heavy}' if heavy or names != ['attention', 'yolov8', 'mask2former'] else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def test_sources_are_found_by_name() -> None:
-    attention, yolov8 = registry.all_sources()
+    attention, yolov8, *others = registry.all_sources()
     assert registry.source_named("yolov8") is yolov8 and registry.find_source("truth") is None
     assert registry.source_of_maps() is attention
     assert [registry.keeps_maps(name) for name in ("attention", "yolov8", "truth")] == [True, False, False]
     assert [registry.title_of(name) for name in ("yolov8", "truth")] == ["YOLOv8", "Truth"]
-    with pytest.raises(InvalidSetting, match="source: 'yolo' - use one of attention, yolov8, or pass"):
+    with pytest.raises(InvalidSetting, match="source: 'yolo' - use one of attention, yolov8, mask2former, or pass"):
         registry.source_named("yolo")
     registry.register(brightness.SPEC)
     assert registry.all_sources()[-1] is brightness.SPEC
     registry.unregister("brightness")
     registry.unregister("brightness")
-    assert registry.all_sources() == (attention, yolov8)
+    assert registry.all_sources() == (attention, yolov8, *others)
 
 
 class Clash(SourceSettings):
@@ -82,7 +82,7 @@ def test_a_source_says_what_it_needs_and_what_it_will_do() -> None:
     spec = replace(brightness.SPEC, extra=nothing)
     assert spec.missing == "Bright Spots needs Nothing at all (MIT): pip install 'diffucurate[nothing]'"
     assert registry.source_named("attention").missing is None
-    attention, yolov8 = registry.all_sources()
+    attention, yolov8, *_ = registry.all_sources()
     assert [spec.scope for spec in (attention, yolov8, replace(attention, images=("painted",)))] == [
         "any image, from its heatmaps where it keeps some",
         "any image",
