@@ -27,9 +27,9 @@ ImageKind = Literal["painted", "any"]
 #: The families of ``plugin.appearance.palette``.
 ColourFamily = Literal["warm", "cool", "magenta", "green", "grey"]
 
-#: ``text``: a name. ``file``: a path. ``names``: several names. ``pairs``: several texts such as sedan=car. ``switch``: on or off, the source's own choice where
-#: nothing was chosen; forms, which have two positions, offer that choice and off. ``trust``: a risk that a person takes
-#: knowingly, off where nothing was chosen; forms do not offer it.
+#: ``text``: a name. ``file``: a path. ``names``: several names. ``pairs``: several texts such as sedan=car.
+#: ``switch``: on or off, the source's own choice where nothing was chosen; forms, which have two positions, offer that
+#: choice and off. ``trust``: a risk that a person takes knowingly, off where nothing was chosen; forms do not offer it.
 OptionKind = Literal["text", "file", "names", "pairs", "switch", "trust"]
 
 

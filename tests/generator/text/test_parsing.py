@@ -12,6 +12,7 @@ from diffucurate.generator.text.parsing import (
     parse_attributes,
     parse_classes,
     parse_names,
+    parse_pairs,
     parse_scores,
     parse_seeds,
     parse_sizes,
@@ -132,3 +133,8 @@ def test_sizes(text: Any, sizes: Any) -> None:
 )
 def test_seeds(text: Any, seeds: Any) -> None:
     assert parse_seeds(text) == seeds
+
+
+def test_pairs_may_be_several_in_one_text() -> None:
+    assert parse_pairs(["sedan=car, van=car", "oak=tree"]) == ["sedan=car", "van=car", "oak=tree"]
+    assert parse_pairs(None) is None and parse_pairs([" ,"]) is None

@@ -44,11 +44,11 @@ def test_without_a_model_nothing_is_done(photographs: fo.Dataset) -> None:
     assert photographs.list_runs() == []
 
 
-def test_command_line(photographs: fo.Dataset, segmenter: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line(photographs: fo.Dataset, segmenter: str, capfd: pytest.CaptureFixture[str]) -> None:
     command = ["label", photographs.name, "--source", "mask2former", "--segmenter", segmenter, "--classes", "vehicle"]
     command += ["--class-map", "Car=vehicle,sedan=vehicle", "--min-confidence", "0.1", "--segmentation", "panoptic"]
     assert run([*command, "--batch-size", "2", "--device", "cpu"]) == 0
-    assert "instances found in 2 images by mask2former" in capsys.readouterr().out
+    assert "instances found in 2 images by mask2former" in capfd.readouterr().out
     assert photographs.distinct("mask2former_instances.detections.label") == ["vehicle"]
     assert run([*command[:4], "--segmenter", "nonsense"]) != 0
-    assert "segmenter 'nonsense' is neither a folder that exists nor a hub id" in capsys.readouterr().err
+    assert "segmenter 'nonsense' is neither a folder that exists nor a hub id" in capfd.readouterr().err
