@@ -10,6 +10,7 @@ from diffucurate.operators.compare_sources import CompareSources
 from diffucurate.operators.curate_samples import CurateSamples
 from diffucurate.operators.expand_captions import ExpandCaptions
 from diffucurate.operators.export_samples import ExportSamples
+from diffucurate.operators.fuse_sources import FuseSources
 from diffucurate.operators.generate_images import GenerateImages
 from diffucurate.operators.label_images import LabelImages
 from diffucurate.operators.learn_token import LearnToken
@@ -33,6 +34,7 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
     TrainToken,
     PreviewThreshold,
     CompareSources,
+    FuseSources,
     CurateSamples,
     UndoCuration,
     ExportSamples,

@@ -73,6 +73,7 @@ class CompareSources(LibraryOperator):
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.comparison.compare import compare
+        from diffucurate.plugin.comparison.marks import kinds_sentence
 
         a, b = param(ctx, "a"), param(ctx, "b")
         comparison = compare(
@@ -83,7 +84,9 @@ class CompareSources(LibraryOperator):
         if comparison.without_masks:
             message += f"; matched by boxes, as there are no masks in {' and '.join(comparison.without_masks)}"
         for source, names in comparison.unseen.items():
-            message += f"; {', '.join(names)} were not compared, as {source} has no such class"
+            message += f"; {', '.join(names)} were not compared: {source} knows no such class or was not asked"
+        if comparison.kinds:
+            message += f"; label tags say how they differ: {kinds_sentence(comparison.kinds)}"
         result = {
             "images": comparison.samples,
             "matched_by": comparison.matched_by,

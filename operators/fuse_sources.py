@@ -1,0 +1,112 @@
+"""Operator: make one set of labels of those of several sources. The form; ``plugin.fusion`` does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import fiftyone as fo
+from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.fusion.settings import FusionSettings
+from diffucurate.operators.forms.fields import choose, choose_several, choose_target, listed, param, refuse
+from diffucurate.operators.runtime.operator import LibraryOperator, Outcome
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.label_sources import comparable
+
+if TYPE_CHECKING:
+    from diffucurate.generator.progress import Listener
+
+_DEFAULTS = FusionSettings()
+
+_METHODS = {
+    "auto": "EM where three sources have an object, else their mean",
+    "weighted": "The mean, more confident sources counting more",
+    "em": "EM: by how often each source is right; of two, what both have",
+}
+
+
+class FuseSources(LibraryOperator):
+    """Two or more sources or fields that the dataset holds -> one set of labels, stored as a source of its own."""
+
+    NAME: ClassVar[str] = "fuse_sources"
+    LABEL: ClassVar[str] = "Fuse sources"
+    DESCRIPTION: ClassVar[str] = "Make one set of labels of those of several sources or fields"
+    ICON: ClassVar[str] = "merge"
+
+    def __call__(
+        self,
+        samples: fo.Dataset | fo.DatasetView,
+        sources: Sequence[str],
+        *,
+        into: str = "fused",
+        iou: float = _DEFAULTS.iou,
+        lone: float | Mapping[str, float] = 0.4,
+        method: str = _DEFAULTS.method,
+        delegate: bool = False,
+    ) -> Any:
+        """The same from Python; see ``call``."""
+        params = {"sources": list(sources), "into": into, "iou": iou, "lone": lone, "method": method}
+        return self.call(samples, params, delegate=delegate)
+
+    def resolve_input(self, ctx: ExecutionContext) -> types.Property:
+        inputs = types.Object()
+        if choose_target(inputs, ctx, "Fuse on"):
+            self._sources(inputs, ctx)
+        return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Fuse"))
+
+    def _sources(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        present = comparable(ctx.dataset)
+        if len(present) < 2:
+            held = f"only {present[0]}" if present else "none"
+            advice = f"Two sets of labels are needed, the dataset holds {held}; run 'Label images' with another source."
+            notice = types.Error(label="Nothing to fuse yet", description=advice)
+            refuse(inputs.view("too_few_sources", notice), advice)
+            return
+        description = "Their objects become one set; those tagged 'human' stay as they are"
+        field = choose_several(inputs, "sources", present, label="Sources", description=description)
+        sources = listed(param(ctx, "sources")) or []
+        if unknown := [name for name in sources if name not in present]:
+            refuse(field, f"{unknown[0]}: the dataset has no such labels; there are {', '.join(present)}")
+        elif len(set(sources)) < 2:
+            refuse(field, f"choose at least two of {', '.join(present)}")
+        self._name(inputs, ctx, sources)
+        shares = (
+            ("iou", "Least IoU", "Of what two sources take for one object"),
+            ("lone", "Least confidence alone", "Of an object that one source alone has"),
+        )
+        for name, label, description in shares:
+            default = getattr(_DEFAULTS, name)
+            share = inputs.float(name, label=label, description=description, default=default)
+            value = param(ctx, name, default)
+            if not (isinstance(value, int | float) and 0 <= value <= 1) or (name == "iou" and not value):
+                refuse(share, "give a number above 0 and at most 1" if name == "iou" else "give a number from 0 to 1")
+        choose(inputs, "method", _METHODS, label="Outlines", description="How one is made of several", default="auto")
+
+    def _name(self, inputs: types.Object, ctx: ExecutionContext, sources: Sequence[str]) -> None:
+        field = inputs.str("into", label="Name", description="Of the source that is made", default="fused")
+        name = param(ctx, "into", "fused")
+        try:
+            field_names.source(name)
+        except DatasetError as error:
+            refuse(field, str(error))
+        if name in sources:
+            refuse(field, f"{name} is one of the sources, which stay as they are; use another name")
+
+    def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
+        from diffucurate.plugin.fusion.fuse import fuse
+
+        settings = FusionSettings.model_validate(
+            {name: param(ctx, name, getattr(_DEFAULTS, name)) for name in ("iou", "lone", "method")}
+        )
+        sources, into = listed(param(ctx, "sources")) or [], param(ctx, "into", "fused")
+        fusion = fuse(ctx.target_view(), sources, into=into, settings=settings, progress=progress)
+        found = ", ".join(f"{count} by {names}" for names, count in fusion.found_by.items())
+        message = f"{fusion.instances} instances in {into} on {fusion.samples} images" + (f": {found}" if found else "")
+        if fusion.skipped:
+            message += f"; {fusion.skipped} images lack the labels of a source"
+        if fusion.left_out:
+            message += f"; {len(fusion.left_out)} instances cannot be read, such as {fusion.left_out[0]}"
+        return Outcome(message, {"images": fusion.samples, "instances": fusion.instances, "skipped": fusion.skipped})
