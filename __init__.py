@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from diffucurate.generator.inversion.settings import Inversion, LowRank
     from diffucurate.generator.inversion.training import TrainResult
     from diffucurate.generator.labels.model import Instance, Labels
-    from diffucurate.generator.labels.settings import LabelSettings, Mask2FormerSettings, SourceSettings, YoloSettings
+    from diffucurate.generator.labels.settings import (
+        GroundingSettings,
+        LabelSettings,
+        Mask2FormerSettings,
+        SourceSettings,
+        YoloSettings,
+    )
     from diffucurate.generator.progress import Progress
     from diffucurate.generator.recipe.amount import RandomSeeds, Sample
     from diffucurate.generator.recipe.init_image_config import InitImages, Objects
@@ -74,6 +80,7 @@ __all__ = [
     "ExportSummary",
     "Fusion",
     "FusionSettings",
+    "GroundingSettings",
     "ImageError",
     "InitImages",
     "Instance",
@@ -140,6 +147,7 @@ _HOMES = {
     "ExportSummary": "plugin.exporting.export",
     "Fusion": "plugin.fusion.fuse",
     "FusionSettings": "generator.fusion.settings",
+    "GroundingSettings": "generator.labels.settings",
     "ImageError": "generator.errors",
     "InitImages": "generator.recipe.init_image_config",
     "Instance": "generator.labels.model",

@@ -61,6 +61,7 @@ class LabelImages(LibraryOperator):
         by: str | None = None,
         background: list[str] | None = None,
         segmenter: str | None = None,
+        detector: str | None = None,
         class_map: Mapping[str, str] | None = None,
         classes: list[str] | None = None,
         settings: Mapping[str, SourceSettings] | None = None,
@@ -79,6 +80,7 @@ class LabelImages(LibraryOperator):
             "by": by,
             "background": background,
             "segmenter": segmenter,
+            "detector": detector,
             "class_map": None if class_map is None else [f"{name}={label}" for name, label in class_map.items()],
             "classes": classes,
         }

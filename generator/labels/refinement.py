@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.labels.model import Instance, Labels
 
+#: (x0, y0, x1, y1) in pixels; x1 and y1 are one past the last.
+Box = tuple[float, float, float, float]
+
 #: Least distance of two points of an object, in square roots of its area: three always fit.
 SPACING = 0.35
 
@@ -62,6 +65,37 @@ def agreeing(candidates: NDArray[np.bool_], mask: NDArray[np.bool_], min_agreeme
     if not overlaps or max(overlaps) < min_agreement:
         return None
     return np.asarray(candidates[int(np.argmax(overlaps))])
+
+
+def box_overlap(box: Box, other: Box) -> float:
+    """Intersection over union of two boxes (x0, y0, x1, y1), in [0, 1]; 0 where both are empty."""
+    width = min(box[2], other[2]) - max(box[0], other[0])
+    height = min(box[3], other[3]) - max(box[1], other[1])
+    both = max(width, 0) * max(height, 0)
+    either = sum((each[2] - each[0]) * (each[3] - each[1]) for each in (box, other)) - both
+    return both / either if either > 0 else 0.0
+
+
+def drawn_in_boxes(labels: Labels, candidates: Sequence[NDArray[np.bool_]], min_agreement: float) -> Labels:
+    """Labels whose masks are whole boxes with the objects drawn that another model sees in the boxes.
+
+    Args:
+        labels: as they are; confidences stay.
+        candidates: for each instance (n, H, W) bool, the masks it can take. The one whose own box overlaps most with
+            the instance's is taken.
+        min_agreement: least IoU of the two boxes, in [0, 1]; where none has as much, the whole box stays.
+
+    Returns:
+        Labels in the same order, drawn instances marked ``refined``.
+    """
+    instances = []
+    for instance, masks in zip(labels.instances, candidates, strict=True):
+        drawn = [Instance(instance.label, mask, instance.confidence, refined=True) for mask in masks if mask.any()]
+        best = max(drawn, key=lambda each: box_overlap(each.box, instance.box), default=None)
+        fits = best is not None and box_overlap(best.box, instance.box) >= min_agreement
+        instances.append(best if best is not None and fits else instance)
+    height, width = labels.semantic.shape
+    return Labels.from_instances(instances, labels.classes, (height, width))
 
 
 def refined(labels: Labels, candidates: Sequence[NDArray[np.bool_]], min_agreement: float) -> Labels:

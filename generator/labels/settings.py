@@ -203,4 +203,8 @@ class Mask2FormerSettings(_DetectionSettings):
     )
 
 
+class GroundingSettings(_DetectionSettings):
+    """Which boxes that a detector finds by phrases become labels; two objects overlap as much as their boxes do."""
+
+
 DEFAULT_SETTINGS = LabelSettings()

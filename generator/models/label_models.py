@@ -80,3 +80,11 @@ SEGMENTERS = ModelKind(
     "finds no masks of classes",
     ("facebook/mask2former-swin-tiny-coco-instance", "tue-mps/coco_panoptic_eomt_large_640"),
 )
+
+#: Models that find boxes by phrases.
+GROUNDED_DETECTORS = ModelKind(
+    "detector",
+    ("GroundingDinoForObjectDetection", "Owlv2ForObjectDetection", "OwlViTForObjectDetection"),
+    "finds no boxes by phrases",
+    ("IDEA-Research/grounding-dino-tiny", "google/owlv2-base-patch16-ensemble"),
+)

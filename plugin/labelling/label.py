@@ -48,6 +48,7 @@ def label(
     by: str | None = None,
     background: Sequence[str] | None = None,
     segmenter: str | os.PathLike[str] | None = None,
+    detector: str | os.PathLike[str] | None = None,
     class_map: Mapping[str, str] | Sequence[str] | None = None,
     trust_pickle: bool = False,
     classes: Phrases | Sequence[str] | None = None,
@@ -60,7 +61,8 @@ def label(
 
     ``attention`` makes labels again from the maps kept with painted images, without loading a model. Other
     images, photographs included, are looked at by ``model``, with their ``prompt`` where they have one, else
-    with the class names. ``yolov8`` and ``mask2former`` look at the images alone.
+    with the class names. ``yolov8`` and ``mask2former`` look at the images alone, ``grounding``
+    is asked for the phrases of the classes.
 
     Images are turned as their EXIF data say, and labels, masks and heatmaps are of what is then shown.
 
@@ -69,13 +71,14 @@ def label(
 
     Args:
         samples: a dataset or view; nothing outside of the view is touched.
-        source: ``attention``, ``yolov8``, ``mask2former`` or another one that is registered by its name, or a label
-            source of your own.
+        source: ``attention``, ``yolov8``, ``mask2former``, ``grounding`` or another one that is registered by its name,
+            or a label source of your own.
         weights: for ``yolov8``, a segmentation checkpoint; the built-in one by default.
         model: for ``attention``, the model that looks at images, unless they keep maps that it made. Without it kept
             maps are used, whoever made them; other images are refused, unless the built-in model painted them.
         refiner: for ``attention``, a Segment Anything model that redraws the objects it agrees about: a folder or a
-            hub id such as ``facebook/sam-vit-base``. Instances that it redrew have ``refined`` set.
+            hub id such as ``facebook/sam-vit-base``. For ``grounding``, one that draws the object in each box, without
+            which masks are whole boxes. Instances that it drew have ``refined`` set.
         tokens: for ``attention``, the names of learned tokens (``learn_token``), which then help words to find their
             classes; where the settings' ``cut`` is "learned", they bring a threshold along. All images are looked at
             again, since kept maps were made without them.
@@ -88,6 +91,7 @@ def label(
         background: for ``attention``, concepts that compete with the classes for the pixels, such as ``["sky"]``.
         segmenter: for ``mask2former``, the model: a folder that transformers saved it to, or a hub id such as
             ``facebook/mask2former-swin-tiny-coco-instance``.
+        detector: for ``grounding``, the model, likewise, such as ``IDEA-Research/grounding-dino-tiny``.
         class_map: for ``yolov8`` and ``mask2former``, what the model calls classes and what they are here,
             ``{"sedan": "car"}`` or ``["sedan=car"]``. Names that differ in capitals, underscores or the plural match
             anyway.
@@ -95,8 +99,8 @@ def label(
         classes: names, or names with the phrases that mean them (a text is one phrase); all of the dataset's by
             default. New ones are added to the dataset's, and phrases that are given take the place of earlier ones.
         settings: the source's own. ``LabelSettings`` for ``attention``: how maps become labels; ``YoloSettings`` for
-            ``yolov8`` and ``Mask2FormerSettings`` for ``mask2former``: which detections become labels. The defaults
-            where left out.
+            ``yolov8``, ``Mask2FormerSettings`` for ``mask2former`` and ``GroundingSettings`` for ``grounding``: which
+            detections become labels. The defaults where left out.
         device: for the models; the best one there is by default.
         batch_size: images that a model looks at together; by default what usually fits the device.
         progress: called after each image.
@@ -121,6 +125,7 @@ def label(
         "by": by,
         "background": list(background) if background else None,
         "segmenter": None if segmenter is None else os.fspath(segmenter),
+        "detector": None if detector is None else os.fspath(detector),
         "class_map": [f"{name}={label}" for name, label in class_map.items()]
         if isinstance(class_map, Mapping)
         else class_map and list(class_map),

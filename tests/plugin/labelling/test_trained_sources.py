@@ -6,10 +6,12 @@ from pathlib import Path
 
 import fiftyone as fo
 import pytest
+from untrained_grounding import save_owlv2
+from untrained_segmenters import save_sam
 from untrained_universal import save_eomt
 
 from diffucurate.generator.errors import InvalidSetting
-from diffucurate.generator.labels.settings import Mask2FormerSettings
+from diffucurate.generator.labels.settings import GroundingSettings, Mask2FormerSettings
 from diffucurate.plugin.cli import run
 from diffucurate.plugin.labelling.label import label
 from diffucurate.plugin.store.media_files import write_png
@@ -52,3 +54,16 @@ def test_command_line(photographs: fo.Dataset, segmenter: str, capfd: pytest.Cap
     assert photographs.distinct("mask2former_instances.detections.label") == ["vehicle"]
     assert run([*command[:4], "--segmenter", "nonsense"]) != 0
     assert "segmenter 'nonsense' is neither a folder that exists nor a hub id" in capfd.readouterr().err
+
+
+def test_boxes_by_phrases_with_masks_by_another_model(photographs: fo.Dataset, tmp_path: Path) -> None:
+    detector, sam = save_owlv2(tmp_path / "owlv2"), save_sam(tmp_path / "sam")
+    settings = GroundingSettings(min_confidence=0.01)
+    classes = {"vehicle": ["car", "bus"], "tree": ["tree"]}
+    label(photographs, source="grounding", detector=detector, refiner=sam, classes=classes, settings=settings)
+    found = photographs.count("grounding_instances.detections")
+    assert found and set(photographs.distinct("grounding_instances.detections.label")) <= {"vehicle", "tree"}
+    (key,) = photographs.list_runs()
+    facts, refined = photographs.get_run_info(key).config.facts, "grounding_instances.detections.refined"
+    assert facts["refined"] == photographs.values(refined, unwind=True).count(True)
+    assert "unmapped" not in facts and "unseen" not in facts
