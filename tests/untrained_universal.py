@@ -25,6 +25,12 @@ from transformers import (
     OneFormerForUniversalSegmentation,
     OneFormerImageProcessor,
     OneFormerProcessor,
+    RfDetrConfig,
+    RfDetrForInstanceSegmentation,
+    RfDetrImageProcessor,
+    SegformerConfig,
+    SegformerForSemanticSegmentation,
+    SegformerImageProcessor,
     SwinConfig,
 )
 from untrained import untrained_tokenizer
@@ -131,9 +137,57 @@ def save_eomt(folder: Path, *, semantic: bool = False) -> Path:
     return _saved(folder, model, EomtImageProcessor(size=size, do_split_image=semantic, do_pad=not semantic))
 
 
+def save_segformer(folder: Path) -> Path:
+    """SegFormer, made for semantic segmentation alone: four stages over an image that is stretched to a square."""
+    torch.manual_seed(0)
+    config = SegformerConfig(
+        depths=[1, 1, 1, 1],
+        hidden_sizes=[8, 8, 16, 16],
+        num_attention_heads=[1, 1, 2, 2],
+        mlp_ratios=[1, 1, 1, 1],
+        decoder_hidden_size=16,
+        **_LABELS,
+    )
+    model = SegformerForSemanticSegmentation(config)
+    with torch.no_grad():
+        model.decode_head.classifier.weight.normal_(std=2)
+    return _saved(folder, model, SegformerImageProcessor(size={"height": 64, "width": 64}))
+
+
+def save_rf_detr(folder: Path) -> Path:
+    """RF-DETR: six queries in a plain vision transformer; its classes do not exclude each other."""
+    torch.manual_seed(0)
+    backbone = {
+        "model_type": "rf_detr_dinov2",
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 64,
+        "patch_size": 16,
+        "num_windows": 1,
+        "num_register_tokens": 0,
+        "out_features": ["stage1", "stage2"],
+    }
+    config = RfDetrConfig(
+        backbone_config=backbone,
+        d_model=16,
+        decoder_ffn_dim=16,
+        decoder_layers=1,
+        decoder_self_attention_heads=2,
+        decoder_cross_attention_heads=2,
+        num_queries=6,
+        group_detr=1,
+        intermediate_size=16,
+        **_LABELS,
+    )
+    model = RfDetrForInstanceSegmentation(config)
+    return _saved(folder, model, RfDetrImageProcessor(size={"height": 64, "width": 64}))
+
+
 #: What saves such a model to a folder.
 UNIVERSAL: dict[str, Callable[[Path], Path]] = {
     "mask2former": save_mask2former, "maskformer": save_maskformer, "oneformer": save_oneformer, "eomt": save_eomt,
+    "rf_detr": save_rf_detr, "segformer": save_segformer,
 }  # fmt: skip
 
 

@@ -185,8 +185,8 @@ class Mask2FormerSettings(_DetectionSettings):
     min_confidence: float = Field(
         default=0.5, ge=0, le=1, title="Least confidence", description="Objects that are less certain are left out."
     )
-    #: What the model was trained for, which its files do not say. "auto": semantic where its name has that word, or
-    #: where it looks at parts of an image one after another, else instance.
+    #: What the model was trained for, which the files of most do not say. "auto": semantic where its name has that
+    #: word, it is a SegFormer or looks at parts of an image one after another, else instance.
     segmentation: Literal["auto", "instance", "panoptic", "semantic"] = Field(
         default="auto",
         title="Made for",

@@ -76,6 +76,8 @@ SEGMENTERS = ModelKind(
         "OneFormerForUniversalSegmentation",
         "EomtForUniversalSegmentation",
         "EomtDinov3ForUniversalSegmentation",
+        "RfDetrForInstanceSegmentation",
+        "SegformerForSemanticSegmentation",
     ),
     "finds no masks of classes",
     ("facebook/mask2former-swin-tiny-coco-instance", "tue-mps/coco_panoptic_eomt_large_640"),

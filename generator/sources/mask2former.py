@@ -28,8 +28,8 @@ def _load(request: LabelRequest[Mask2FormerSettings]) -> Labeller:
 SPEC = SourceSpec(
     name="mask2former",
     title="Mask2Former",
-    summary="From a trained segmenter that looks at the image alone: Mask2Former, MaskFormer, OneFormer or EoMT. One "
-    "made for semantic segmentation gives the connected parts of each class as objects",
+    summary="From a trained segmenter that looks at the image alone: Mask2Former, MaskFormer, OneFormer, EoMT, "
+    "RF-DETR or SegFormer. One made for semantic segmentation gives the connected parts of each class as objects",
     images=("any",),
     classes=MATCHED_CLASSES,
     settings=Mask2FormerSettings,

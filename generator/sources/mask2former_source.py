@@ -1,7 +1,8 @@
 """Mask2Former and its kin as a label source: masks of objects or of classes, from the image alone.
 
 They have in common that each of some hundred queries says which class it is of, or none, and where: MaskFormer (Cheng
-et al., 2021), Mask2Former (Cheng et al., 2022), OneFormer (Jain et al., 2023), EoMT (Kerssies et al., 2025).
+et al., 2021), Mask2Former (Cheng et al., 2022), OneFormer (Jain et al., 2023), EoMT (Kerssies et al., 2025), RF-DETR
+(Robinson et al., 2025). SegFormer (Xie et al., 2021) says of each pixel which class it is of.
 
 Of a model made for instance or panoptic segmentation each query is an object, whose confidence is the probability of
 its class times the mean probability of its pixels. Of one made for semantic segmentation each connected part of a
@@ -67,7 +68,7 @@ class Mask2FormerSource:
             ModelError: there is no such model or device, the model is of another kind or cannot be loaded, or none of
                 its classes is wanted.
             InvalidSetting: an entry of ``class_map`` that the model or ``classes`` does not know, or objects asked for
-                of a model that looks at parts of an image one after another.
+                of a model that tells none apart.
         """
         self._settings = settings or Mask2FormerSettings()
         self._device = checked_device(device or default_device()[0])
@@ -79,7 +80,8 @@ class Mask2FormerSource:
         self.unseen = tuple(name for name in self.classes if name not in self._targets.values())
         #: The model's own that are none of ``classes``.
         self.unmapped = unmapped_classes(names, self._targets)
-        self._segmentation = _segmentation(self._settings.segmentation, segmenter, self._processor)
+        of_classes = "Semantic" in type(model).__name__ or bool(getattr(self._processor, "do_split_image", False))
+        self._segmentation = _segmentation(self._settings.segmentation, segmenter, of_classes)
         self._model = model.to(self._device)
 
     def label(self, images: Sequence[NDArray[np.uint8]], /) -> list[Labels]:
@@ -100,9 +102,7 @@ class Mask2FormerSource:
         inputs = self._inputs(images)
         offsets = inputs.pop("patch_offsets", None)
         outputs = self._model(**{name: value.to(self._device) for name, value in inputs.items()})
-        # The last class is: none.
-        chances = outputs.class_queries_logits.float().softmax(-1)[..., :-1]
-        masks = outputs.masks_queries_logits.float()
+        chances, masks = _answers(outputs)
         padding = inputs.get("pixel_mask")
         labels = []
         for index in range(len(images)):
@@ -208,20 +208,31 @@ def _processor(name: str, arguments: dict[str, Any]) -> Any:
     return transformers.OneFormerProcessor(images, tokenizer, task_seq_length=config.get("task_seq_len", 77))
 
 
-def _segmentation(asked: str, segmenter: str, processor: Any) -> str:
-    """What the model was trained for.
+def _answers(outputs: Any) -> tuple[Tensor, Tensor]:
+    """Of each image and query the probability of each class, (images, queries, classes), and of each of the image's
+    pixels as a logit, (images, queries, h, w)."""
+    if hasattr(outputs, "class_queries_logits"):  # the last class is: none
+        return outputs.class_queries_logits.float().softmax(-1)[..., :-1], outputs.masks_queries_logits.float()
+    if hasattr(outputs, "pred_masks"):  # RF-DETR, whose classes do not exclude each other
+        return outputs.logits.float().sigmoid(), outputs.pred_masks.float()
+    # SegFormer: as many queries as classes, each of which is about one.
+    logits = outputs.logits.float()
+    same = torch.eye(logits.shape[1], device=logits.device).expand(len(logits), -1, -1)
+    return same, logits.softmax(1).logit(eps=1e-6)
+
+
+def _segmentation(asked: str, segmenter: str, of_classes: bool) -> str:
+    """What the model was trained for; ``of_classes``: for semantic segmentation, as its files say.
 
     Raises:
-        InvalidSetting: objects of a model that is shown parts of an image one after another.
+        InvalidSetting: objects are asked for of one that tells none apart.
     """
-    in_parts = bool(getattr(processor, "do_split_image", False))
-    if in_parts and asked in ("instance", "panoptic"):
-        remedy = f"'{segmenter}' looks at parts of an image one after another and tells no objects apart; use semantic"
-        raise InvalidSetting("settings.segmentation", asked, remedy)
+    if of_classes and asked in ("instance", "panoptic"):
+        raise InvalidSetting("settings.segmentation", asked, f"'{segmenter}' tells no objects apart; use semantic")
     if asked != "auto":
         return asked
     words = re.split("[^a-z]+", Path(segmenter).name.lower())
-    return "semantic" if in_parts or "semantic" in words else "panoptic" if "panoptic" in words else "instance"
+    return "semantic" if of_classes or "semantic" in words else "panoptic" if "panoptic" in words else "instance"
 
 
 def _apart(instances: Sequence[Instance], max_overlap: float) -> list[Instance]:
