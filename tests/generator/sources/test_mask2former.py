@@ -135,7 +135,7 @@ def test_pixels_of_segformer_are_of_the_most_probable_class(folder_of: FolderOf)
 
 
 class Reds:
-    """In place of a network of a kind: one query is sure of a car where the input is red, another of a dog elsewhere."""
+    """In place of a network of a kind: one query is sure of a car where the input is red, one of a dog elsewhere."""
 
     def __init__(self, kind: str, confidence: float = 0.9) -> None:
         self.batches: list[int] = []
