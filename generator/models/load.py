@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from functools import partial
-from math import lcm
+from math import lcm, prod
 from pathlib import Path
 from threading import Lock
 from typing import Any, cast
@@ -81,7 +81,7 @@ def load_pipeline(
             while len(_loaded) >= KEPT:
                 _loaded.popitem(last=False)
                 empty_caches()
-            _loaded[key] = _frozen(_load(model, dtype))
+            _loaded[key] = _frozen(_latent_diffusion(model, _load(model, dtype)))
         pipe = _loaded[key]
         _loaded.move_to_end(key)
         try:
@@ -161,8 +161,9 @@ def _decoding_memory(pipe: Any, size: tuple[int, int]) -> int:
 def native_size(pipe: Any) -> tuple[int, int]:
     """The (width, height) that a pipeline's model was made for."""
     model = pipe.unet if getattr(pipe, "unet", None) is not None else pipe.transformer
-    side = (getattr(pipe, "default_sample_size", None) or model.config.sample_size) * pipe.vae_scale_factor
-    return side, side
+    sample = getattr(pipe, "default_sample_size", None) or model.config.get("sample_size") or 64
+    height, width = sample if isinstance(sample, list | tuple) else (sample, sample)
+    return width * pipe.vae_scale_factor, height * pipe.vae_scale_factor
 
 
 def nearest_size(pipe: Any, size: tuple[int, int]) -> tuple[int, int]:
@@ -171,9 +172,9 @@ def nearest_size(pipe: Any, size: tuple[int, int]) -> tuple[int, int]:
     A model paints well near the size that it was made for. An init image with more pixels than that, or with less than
     half as many, is painted in its own proportions with about as many pixels as the model was made for.
     """
-    native, _ = native_size(pipe)
+    most = prod(native_size(pipe))
     area, unit = size[0] * size[1], _unit(pipe)
-    scale = 1.0 if native**2 / 2 <= area <= native**2 else native / area**0.5
+    scale = 1.0 if most / 2 <= area <= most else (most / area) ** 0.5
     width, height = (max(unit, round(side * scale / unit) * unit) for side in size)
     return width, height
 
@@ -243,6 +244,21 @@ def _load(model: str, dtype: torch.dtype) -> DiffusionPipeline:
 
     remedy = "save a diffusers pipeline there with .safetensors weights"
     return load_local_first(model, place, from_pretrained, folder_help=remedy)
+
+
+def _latent_diffusion(model: str, pipe: DiffusionPipeline) -> DiffusionPipeline:
+    """The pipeline, if it denoises latents with a UNet or a transformer and decodes them, as all that is done here
+    expects.
+
+    Raises:
+        ModelError: it works in another way.
+    """
+    if getattr(pipe, "vae", None) is None or not any(getattr(pipe, name, None) for name in ("unet", "transformer")):
+        raise ModelError(
+            f"'{model}' is a {type(pipe).__name__}, without a UNet or transformer and an autoencoder (vae) that paint "
+            "from text; use Stable Diffusion, PixArt, Flux, Qwen-Image or Z-Image"
+        )
+    return pipe
 
 
 def _frozen(pipe: DiffusionPipeline) -> DiffusionPipeline:

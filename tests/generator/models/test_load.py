@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from huggingface_hub import constants
 
 from diffucurate.generator.errors import ModelError, RecipeError
@@ -147,3 +148,13 @@ def test_a_size_beyond_the_memory_is_said_before_it_is_tried(pipe: Any, monkeypa
     monkeypatch.undo()
     free = card_of("cpu").free()
     assert free is None or 2**20 < free < 2**50
+
+
+def test_a_pipeline_of_another_kind_is_named(tmp_path: Path) -> None:
+    """One that paints pixels, without any text."""
+    blocks = {"block_out_channels": (8, 8), "norm_num_groups": 4, "sample_size": 8, "layers_per_block": 1}
+    unet = UNet2DModel(**blocks, down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2)
+    DDPMPipeline(unet, DDPMScheduler()).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="is a DDPMPipeline, without a UNet or transformer and an autoencoder"):
+        load_pipeline(str(tmp_path), "cpu")
+    assert not load._loaded
