@@ -91,8 +91,11 @@ test-lowest: setup
 docs: setup
 	$(BIN)/python docs/make_api.py
 
+# Those that need a folder of images, and what they share.
+NO_BENCHMARK = confidence_fit photographs quality voc
+
 bench: setup
-	@set -e; for script in $(filter-out benchmarks/photographs.py benchmarks/quality.py benchmarks/voc.py,$(wildcard benchmarks/*.py)); \
+	@set -e; for script in $(filter-out $(NO_BENCHMARK:%=benchmarks/%.py),$(wildcard benchmarks/*.py)); \
 		do echo "== $$script"; $(BIN)/python $$script; done
 	@test -z "$(PHOTOS)" || $(BIN)/python benchmarks/photographs.py "$(PHOTOS)"
 
