@@ -18,10 +18,7 @@ from scipy.optimize import linear_sum_assignment
 from diffucurate.generator.errors import LabelError
 from diffucurate.generator.fusion.outlines import most_likely, weighted
 from diffucurate.generator.fusion.settings import FusionSettings
-from diffucurate.generator.labels.model import IGNORE, Instance, Labels
-
-#: The source of what a person drew or mended.
-HUMAN = "human"
+from diffucurate.generator.labels.model import HUMAN, IGNORE, Instance, Labels
 
 #: The share of objects that a source finds, by which an object is less likely where a source has none.
 _RECALL = 0.6

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 IGNORE = 255
 
 
+#: The source of what a person drew or mended, and the label tag that says so.
+HUMAN = "human"
+
+
 @dataclass(frozen=True, eq=False)
 class Instance:
     """One object: its class, its pixels and its source's confidence.

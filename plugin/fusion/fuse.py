@@ -16,10 +16,9 @@ import fiftyone as fo
 import numpy as np
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
-from diffucurate.generator.fusion.fuse import HUMAN
 from diffucurate.generator.fusion.fuse import fuse as fuse_instances
 from diffucurate.generator.fusion.settings import FusionSettings
-from diffucurate.generator.labels.model import IGNORE, Instance
+from diffucurate.generator.labels.model import HUMAN, IGNORE, Instance
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.sources import LabelResult
 from diffucurate.generator.text.class_names import folded
@@ -132,7 +131,7 @@ def fuse(
                     shape = _shape(sample)
                     if shape is None:
                         continue
-                    found = {each.name: [] for each in known} | {HUMAN: []}
+                    found: dict[str, list[Instance]] = {each.name: [] for each in known} | {HUMAN: []}
                     for each in known:
                         for name, instance in _read(sample, each, shape, names, left_out):
                             found[name].append(instance)

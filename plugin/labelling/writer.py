@@ -11,12 +11,14 @@ from typing import Any
 
 import fiftyone as fo
 
+from diffucurate.generator.labels.drawn import with_drawn
 from diffucurate.generator.sources import LabelResult
 from diffucurate.generator.sources.registry import keeps_maps
 from diffucurate.plugin.appearance.scheme import apply_default_appearance
 from diffucurate.plugin.labelling.images import SampleImage
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases, extend_classes
+from diffucurate.plugin.store.instances import read_drawn
 from diffucurate.plugin.store.label_files import media_of, store_heatmaps, store_labels
 from diffucurate.plugin.store.label_sources import compared
 from diffucurate.plugin.store.label_values import with_classes
@@ -58,10 +60,13 @@ class LabelWriter:
         return bool(self._dataset.has_sample_field(name))
 
     def save(self, image: SampleImage, result: LabelResult) -> None:
-        """Write the files of a sample's new labels, then the sample."""
+        """Write the files of a sample's new labels, then the sample; what a person drew stays (label tag ``human``)."""
+        sample = image.sample
+        field = field_names.instances(self._source)
+        drawn = read_drawn(sample[field], image.shape) if sample.has_field(field) else []
+        result = result._replace(labels=with_drawn(result.labels, drawn))
         if new := [name for name in result.labels.classes if name not in self._classes]:
             self._admit({name: [name] for name in new})
-        sample = image.sample
         stem = f"{sample.id}-{self._run_key}"
         labels = with_classes(result.labels, self._classes)
         values: dict[str, Any] = dict.fromkeys(self._stale)

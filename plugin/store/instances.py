@@ -14,7 +14,7 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.model import Instance
+from diffucurate.generator.labels.model import HUMAN, Instance
 
 #: The attribute by which COCO marks a region of many objects that nobody told apart.
 CROWD = "iscrowd"
@@ -64,6 +64,12 @@ def read_instance(detection: fo.Detection, shape: tuple[int, int]) -> Instance:
     """
     confidence = read_confidence(detection.confidence)
     return Instance(read_label(detection), read_mask(detection, shape), 1.0 if confidence is None else confidence)
+
+
+def read_drawn(detections: fo.Detections | None, shape: tuple[int, int]) -> list[Instance]:
+    """The instances that a person drew or mended, by their label tag ``human``; those that can be read."""
+    drawn = [each for each in (detections.detections or []) if HUMAN in (each.tags or ())] if detections else []
+    return read_instances(fo.Detections(detections=drawn), shape).instances
 
 
 def read_label(detection: fo.Label) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import DatasetError
-from diffucurate.generator.labels.model import Instance, Labels
+from diffucurate.generator.labels.model import HUMAN, Instance, Labels
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.instances import NO_MASK, UnreadableInstanceError, read_instance, read_instances
 
@@ -58,6 +58,7 @@ def to_detection(instance: Instance) -> fo.Detection:
         bounding_box=[x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height],
         mask=instance.mask[y0:y1, x0:x1],
         confidence=float(instance.confidence),
+        tags=[HUMAN] if HUMAN in instance.found_by else [],
         **{field_names.AREA: instance.area / instance.mask.size},
         **({field_names.REFINED: True} if instance.refined else {}),
         **({field_names.FOUND_BY: list(instance.found_by)} if instance.found_by else {}),

@@ -111,3 +111,26 @@ def test_mistakes_are_one_sentence_and_change_nothing(labelled, sources, options
         fuse(labelled, sources, **options)
     labelled.reload()
     assert set(labelled.get_field_schema()) == before
+
+
+def test_corrections_survive_relabelling_and_fusing_again(labelled):
+    class Detector:
+        name = "one"
+
+        def label(self, images):
+            return [bars(("car", 6, 26), ("car", 44, 60)) for _ in images]
+
+    sample = labelled.first()
+    sample.one_instances.detections[0].tags = ["human"]
+    sample.one_instances.detections[0].label = "bus"
+    sample.save()
+    for _ in range(2):  # the mark survives too
+        label(labelled, source=Detector(), classes=["car"])
+        labelled.reload()
+        first = labelled.first().one_instances.detections
+        assert [(each.label, each.tags) for each in first] == [("bus", ["human"]), ("car", [])]
+        assert first[0].bounding_box == pytest.approx([4 / 64, 4 / 32, 20 / 64, 24 / 32])
+    assert labelled.first().one_mask.get_mask()[10, 4] == 2
+    assert labelled.values("one_instances.detections.label")[1] == ["car", "car"]
+    fuse(labelled, ["one", "two"])
+    assert labelled.first().fused_instances.detections[0].tags == ["human"]
