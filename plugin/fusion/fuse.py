@@ -131,7 +131,7 @@ def fuse(
                     shape = _shape(sample)
                     if shape is None:
                         continue
-                    found: dict[str, list[Instance]] = {each.name: [] for each in known} | {HUMAN: []}
+                    found: dict[str, list[Instance]] = {name: [] for name in (*sources, HUMAN)}
                     for each in known:
                         for name, instance in _read(sample, each, shape, names, left_out):
                             found[name].append(instance)
