@@ -35,13 +35,13 @@ def fuse(
 ) -> None:
     """Make one set of labels of those of several sources; each instance lists the sources that have it."""
     terminal = terminal_of(context)
-    names = parse_names([sources], "sources") or []
+    names, alone = parse_names([sources], "sources") or [], _lone(lone)
     with terminal.progress(f"fuse {' '.join(names)}") as progress:
         samples = samples_of(dataset, view)
         from diffucurate.generator.fusion.settings import FusionSettings
         from diffucurate.plugin.fusion.fuse import fuse as run
 
-        settings = FusionSettings(iou=iou, lone=_lone(lone), method=method)
+        settings = FusionSettings(iou=iou, lone=alone, method=method)
         fusion = run(samples, names, into=into, settings=settings, progress=progress)
     skipped = f", {fusion.skipped} skipped" if fusion.skipped else ""
     terminal.show(f"{dataset}: {fusion.instances} instances in {fusion.source} of {fusion.samples} images{skipped}")

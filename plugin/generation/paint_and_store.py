@@ -88,9 +88,10 @@ def paint_into(
         ModelError: the model cannot be traced, or one image is too much for the memory.
         DatasetError: someone else added one of the jobs meanwhile.
     """
+    from diffucurate.generator.models.placement import device_of
     from diffucurate.generator.painting.retries import paint_with_retries
 
-    run.facts |= {"added": 0, "device": str(pipe._execution_device)}
+    run.facts |= {"added": 0, "device": str(device_of(pipe))}
     started = time.monotonic()
     at_once = max(batch_size or 0, _WRITE_AT_ONCE)
     planned = {job.job_id: job.seed for job in jobs}
