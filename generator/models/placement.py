@@ -25,6 +25,9 @@ Offload = Literal["none", "models", "layers"]
 
 _OFFLOADS: tuple[Offload, ...] = ("none", "models", "layers")
 
+#: How many times as much memory decoding an image takes as denoising it.
+_DENOISING = 4
+
 #: Feature maps that a decoder holds at once, at the full size of the image and its second block's width.
 _MAPS = 4
 
@@ -96,7 +99,7 @@ def planned(pipe: Any, card: Card, memory: Memory, working: int) -> Placement:
         pipe: a pipeline none of whose weights is on the card.
         card: the device.
         memory: "off" places all weights on the card whatever it has; "low" as few as can be.
-        working: bytes that one image takes beside the weights.
+        working: bytes that one image takes beside the weights while it is decoded.
     """
     if memory == "off":
         return Placement()
@@ -106,7 +109,9 @@ def planned(pipe: Any, card: Card, memory: Memory, working: int) -> Placement:
         return Placement(sliced=saving, tiled=saving)
     if not saving and sum(sizes.values()) + working <= free:
         return Placement()
-    whole_models = max(sizes.values()) + working <= free and pipe.model_cpu_offload_seq is not None
+    # The decoder has the card for itself then, and denoising takes a part of what decoding does.
+    most = max(max(sizes.values()) + working // _DENOISING, sizes.get("vae", 0) + working)
+    whole_models = most <= free and pipe.model_cpu_offload_seq is not None
     return Placement("models" if whole_models else "layers", sliced=saving, tiled=saving)
 
 

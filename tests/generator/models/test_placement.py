@@ -68,15 +68,18 @@ def test_what_fits_is_planned(pipe: Any) -> None:
     assert sizes["unet"] == unet == max(sizes.values())
     everything, working = sum(sizes.values()), 1000
 
-    def plan(free: int, memory: Memory = "auto") -> Placement:
+    def plan(free: int, memory: Memory = "auto", working: int = working) -> Placement:
         return planned(pipe, SimulatedCard("cpu", free), memory, working)
 
     assert plan(everything + working) == Placement()
     assert plan(everything + working - 1) == Placement("models")
-    assert plan(unet + working) == Placement("models")
-    assert plan(unet + working - 1) == Placement("layers")
+    assert plan(unet + working // 4) == Placement("models")
+    assert plan(unet + working // 4 - 1) == Placement("layers")
+    # A decoder that takes more than any model has the card for itself while models take turns.
+    assert plan(sizes["vae"] + 2 * unet, working=2 * unet) == Placement("models")
+    assert plan(sizes["vae"] + 2 * unet - 1, working=2 * unet) == Placement("layers")
     assert plan(10**12, "low") == Placement("models", sliced=True, tiled=True)
-    assert plan(unet, "low") == Placement("layers", sliced=True, tiled=True)
+    assert plan(unet - 1, "low") == Placement("layers", sliced=True, tiled=True)
     assert plan(1, "off") == Placement()
 
 
