@@ -9,11 +9,11 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.fusion.settings import FusionSettings
 from diffucurate.operators.forms.fields import choose, choose_several, choose_target, listed, param, refuse
 from diffucurate.operators.runtime.operator import LibraryOperator, Outcome
-from diffucurate.plugin.store import field_names
+from diffucurate.plugin.fusion.names import FUSED, check_name
 from diffucurate.plugin.store.label_sources import comparable
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class FuseSources(LibraryOperator):
         samples: fo.Dataset | fo.DatasetView,
         sources: Sequence[str],
         *,
-        into: str = "fused",
+        into: str = FUSED,
         iou: float = _DEFAULTS.iou,
         lone: float | Mapping[str, float] = 0.4,
         method: str = _DEFAULTS.method,
@@ -86,14 +86,14 @@ class FuseSources(LibraryOperator):
         choose(inputs, "method", _METHODS, label="Outlines", description="How one is made of several", default="auto")
 
     def _name(self, inputs: types.Object, ctx: ExecutionContext, sources: Sequence[str]) -> None:
-        field = inputs.str("into", label="Name", description="Of the source that is made", default="fused")
-        name = param(ctx, "into", "fused")
+        field = inputs.str("into", label="Name", description="Of the source that is made", default=FUSED)
+        name = param(ctx, "into", FUSED)
         try:
-            field_names.source(name)
+            check_name(ctx.dataset, name, sources)
+        except InvalidSetting as error:
+            refuse(field, f"{name}: {error.remedy}")
         except DatasetError as error:
             refuse(field, str(error))
-        if name in sources:
-            refuse(field, f"{name} is one of the sources, which stay as they are; use another name")
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.fusion.fuse import fuse
@@ -101,7 +101,7 @@ class FuseSources(LibraryOperator):
         settings = FusionSettings.model_validate(
             {name: param(ctx, name, getattr(_DEFAULTS, name)) for name in ("iou", "lone", "method")}
         )
-        sources, into = listed(param(ctx, "sources")) or [], param(ctx, "into", "fused")
+        sources, into = listed(param(ctx, "sources")) or [], param(ctx, "into", FUSED)
         fusion = fuse(ctx.target_view(), sources, into=into, settings=settings, progress=progress)
         found = ", ".join(f"{count} by {names}" for names, count in fusion.found_by.items())
         message = f"{fusion.instances} instances in {into} on {fusion.samples} images" + (f": {found}" if found else "")

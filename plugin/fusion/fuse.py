@@ -24,19 +24,18 @@ from diffucurate.generator.sources import LabelResult
 from diffucurate.generator.text.class_names import folded
 from diffucurate.plugin.appearance.scheme import place_fields
 from diffucurate.plugin.comparison.class_names import unseen_classes
+from diffucurate.plugin.fusion.names import FUSED, check_name
 from diffucurate.plugin.labelling.images import SampleImage
+from diffucurate.plugin.labelling.label import wanted_classes
 from diffucurate.plugin.labelling.writer import LabelWriter
 from diffucurate.plugin.store import runs
-from diffucurate.plugin.store.classes import classes_in, read_classes
+from diffucurate.plugin.store.classes import classes_in
 from diffucurate.plugin.store.instances import UnreadableInstanceError, described, read_instance
 from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.media_folder import media_folder
 from diffucurate.plugin.store.run_files import marked_run
 from diffucurate.plugin.store.samples import all_images, dataset_of
 from diffucurate.plugin.store.schema import declare_found_by
-
-#: The name of fused labels where none is given.
-FUSED = "fused"
 
 
 @dataclass(frozen=True)
@@ -90,19 +89,19 @@ def fuse(
         progress: called with the share that is done.
 
     Raises:
-        InvalidSetting: fewer than two sources, one twice, or ``into`` is one of them.
+        InvalidSetting: fewer than two sources, one twice, ``into`` is a source or has labels that were not fused, or a
+            label that no class can be called.
         DatasetError: there is no such source or field, or no sample has the labels of all.
     """
     if isinstance(sources, str) or len(sources) < 2:
         raise InvalidSetting("sources", sources, "name at least two, such as ['attention', 'yolov8']")
     if len(set(sources)) < len(sources):
         raise InvalidSetting("sources", list(sources), "name each once")
-    if into in sources:
-        raise InvalidSetting("into", into, "it is one of the sources, which stay as they are; use another name")
     settings = settings or FusionSettings()
     if isinstance(settings.lone, Mapping) and (other := [name for name in settings.lone if name not in sources]):
         raise InvalidSetting("lone", other[0], f"it is none of the sources {', '.join(sources)}")
     dataset = dataset_of(samples)
+    check_name(dataset, into, sources)
     fields = {name: instances_field(dataset, name) for name in sources}
     known = [_Source(name, field, _unseen(dataset, name, fields)) for name, field in fields.items()]
     names = _names(dataset, known)
@@ -114,10 +113,10 @@ def fuse(
     if not ids:
         raise DatasetError(f"no sample has labels of {' and '.join(sources)}; label the same samples with each first")
 
+    named = list(dict.fromkeys(names.values()))
+    wanted = wanted_classes(dataset, named) if named else {}
     record = {"sources": list(sources), "into": into, "settings": settings.model_dump(mode="json"), "samples": len(ids)}
     with runs.recorded(dataset, "fuse", record) as run:
-        phrases = read_classes(dataset)
-        wanted = {name: phrases.get(name, (name,)) for name in dict.fromkeys(names.values())}
         writer = LabelWriter(dataset, into, wanted, run.key)
         declare_found_by(dataset, into)
         counts: Counter[str] = Counter()

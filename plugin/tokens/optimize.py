@@ -115,7 +115,7 @@ def learn_token(
     settings = {"field": field, "classes": wanted, "model": chosen, "device": device, "tokens": list(paths)}
     with runs.recorded(dataset, "learn_token", {**settings, "samples": len(labelled)}) as run:
         learned = learn_tokens(
-            load_pipeline(chosen, device),
+            load_pipeline(chosen, device, memory="off"),
             images,
             [{each: mask for each, mask in of_sample.items() if each in wanted} for of_sample in masks],
             phrases={each: known[each] for each in wanted if each in known},

@@ -158,14 +158,14 @@ def train_token(
 
 def _pipeline(model: str, device: str | None, examples: int) -> Any:
     """The pipeline in float32, as gradients are too small for half precision. Loaded last, as that takes the
-    longest."""
+    longest, and whole on the device: gradients go through weights that must not be moved meanwhile."""
     import torch
 
     from diffucurate.generator.inversion.examples import check_count
     from diffucurate.generator.models.load import load_pipeline
 
     check_count(examples)
-    return load_pipeline(model, device, torch.float32)
+    return load_pipeline(model, device, torch.float32, memory="off")
 
 
 def _wanted(samples: fo.Dataset | fo.DatasetView, field: LabelField, label: str | None) -> str:

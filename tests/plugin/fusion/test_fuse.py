@@ -84,6 +84,13 @@ def test_a_source_that_was_not_asked_says_nothing_by_its_silence(labelled):
     assert car.confidence == pytest.approx(1.6 / 2.6) and bus.confidence == pytest.approx(0.8)
 
 
+def test_labels_that_no_class_can_be_called_change_nothing(labelled):
+    labelled.set_values("two_instances.detections.label", [["../x"], ["bus"], []])
+    with pytest.raises(InvalidSetting, match=r"classes: '\.\./x'"):
+        fuse(labelled, ["one", "two"])
+    assert not labelled.has_sample_field("fused_instances")
+
+
 def test_instances_that_cannot_be_read_are_named(labelled):
     sample = labelled.first()
     sample.two_instances.detections[0].bounding_box = [float("nan"), 0, 1, 1]
@@ -100,12 +107,16 @@ def test_instances_that_cannot_be_read_are_named(labelled):
         ("one", {}, InvalidSetting, "sources: 'one' - name at least two"),
         (["one", "one"], {}, InvalidSetting, "name each once"),
         (["one", "two"], {"into": "two"}, InvalidSetting, "into: 'two' - it is one of the sources"),
+        (["one", "two"], {"into": "yolov8"}, InvalidSetting, "into: 'yolov8' - labels from elsewhere bear that name"),
+        (["one", "two"], {"into": "human"}, InvalidSetting, "labels from elsewhere bear that name"),
+        (["one", "two"], {"into": "three"}, InvalidSetting, "into: 'three' - the dataset has labels of that name"),
         (["one", "four"], {}, DatasetError, "has no field 'four_instances'"),
         (["one", "two"], {"settings": FusionSettings(lone={"x": 0.5})}, InvalidSetting, "lone: 'x' - it is none"),
         (["one", "two"], {"into": "not a name"}, DatasetError, "not a name"),
     ],
 )
 def test_mistakes_are_one_sentence_and_change_nothing(labelled, sources, options, error, message):
+    labelled.clone_sample_field("one_instances", "three_instances")  # of somebody else
     before = set(labelled.get_field_schema())
     with pytest.raises(error, match=message):
         fuse(labelled, sources, **options)

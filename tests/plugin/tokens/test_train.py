@@ -174,3 +174,19 @@ def test_the_command_line(
     assert run(command) == 1
     document = json.loads(capfd.readouterr().out)
     assert document["error"]["field"] == "name" and "ask for more" in document["error"]["message"]
+
+
+def test_a_model_is_trained_whole_on_the_card(model_folder) -> None:
+    """Weights that wait elsewhere for their turn would be moved under the gradients."""
+    from simulated_card import card_with
+
+    from diffucurate.generator.models.load import load_pipeline, release_models
+    from diffucurate.generator.models.placement import placed
+    from diffucurate.plugin.tokens.train import _pipeline
+
+    release_models()
+    with card_with(10**6):  # less than the weights
+        assert placed(load_pipeline(model_folder, "cpu")).placement.offload != "none"
+        pipe = _pipeline(model_folder, "cpu", 4)
+        assert placed(pipe).placement.offload == "none" and not hasattr(pipe.unet, "_hf_hook")
+    release_models()
