@@ -13,8 +13,8 @@ from diffucurate.operators.forms.fields import ask_classes, choose_source, choos
 from diffucurate.operators.panel.panel import CurationPanel
 from diffucurate.operators.panel.state import AGREEMENT
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
-from diffucurate.plugin.store.classes import classes_in
-from diffucurate.plugin.store.label_sources import comparable, instances_field, sources_in
+from diffucurate.plugin.store.as_detections import classes_of, sources_and_fields
+from diffucurate.plugin.store.label_sources import sources_in
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -48,23 +48,24 @@ class CompareSources(LibraryOperator):
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Compare"))
 
     def _sources(self, inputs: types.Object, ctx: ExecutionContext) -> None:
-        present = comparable(ctx.dataset)
+        present = sources_and_fields(ctx.dataset)
         if len(present) < 2:
             held = f"only {present[0]}" if present else "none"
             advice = f"Two sets of labels are needed, the dataset holds {held}; run 'Label images' with another source."
             notice = types.Error(label="Nothing to compare yet", description=advice)
             refuse(inputs.view("too_few_sources", notice), advice)
         else:
-            a = choose_source(inputs, ctx, "a", label="Labels", description="These instances are matched ...")
+            first = "These instances are matched ..."
+            a = choose_source(inputs, ctx, "a", label="Labels", description=first, among=present)
             other = _partner(a, sources_in(ctx.dataset), present)
-            b = choose_source(inputs, ctx, "b", label="Reference", description="... with these", default=other)
+            second = "... with these"
+            b = choose_source(inputs, ctx, "b", label="Reference", description=second, default=other, among=present)
             if a == b:
                 refuse(inputs.get_property("b"), f"choose labels other than {a}")
             self._matching(inputs, ctx, [name for name in (a, b) if name is not None])
 
     def _matching(self, inputs: types.Object, ctx: ExecutionContext, names: Sequence[str]) -> None:
-        fields = [instances_field(ctx.dataset, name) for name in names]
-        known = list(dict.fromkeys(name for field in fields for name in classes_in(ctx.dataset, field)))
+        known = list(dict.fromkeys(label for name in names for label in classes_of(ctx.dataset, name)))
         ask_classes(inputs, ctx, known)
         iou = inputs.float("iou", label="Least IoU", description="Of two objects that match", default=0.5)
         value = param(ctx, "iou", 0.5)

@@ -14,7 +14,7 @@ from diffucurate.generator.fusion.settings import FusionSettings
 from diffucurate.operators.forms.fields import choose, choose_several, choose_target, listed, param, refuse
 from diffucurate.operators.runtime.operator import LibraryOperator, Outcome
 from diffucurate.plugin.fusion.names import FUSED, check_name
-from diffucurate.plugin.store.label_sources import comparable
+from diffucurate.plugin.store.as_detections import sources_and_fields
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -58,7 +58,7 @@ class FuseSources(LibraryOperator):
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Fuse"))
 
     def _sources(self, inputs: types.Object, ctx: ExecutionContext) -> None:
-        present = comparable(ctx.dataset)
+        present = sources_and_fields(ctx.dataset)
         if len(present) < 2:
             held = f"only {present[0]}" if present else "none"
             advice = f"Two sets of labels are needed, the dataset holds {held}; run 'Label images' with another source."

@@ -91,10 +91,18 @@ def choose_target(inputs: types.Object, ctx: ExecutionContext, action: str) -> b
 
 
 def choose_source(
-    inputs: types.Object, ctx: ExecutionContext, name: str, *, label: str, description: str, default: str | None = None
+    inputs: types.Object,
+    ctx: ExecutionContext,
+    name: str,
+    *,
+    label: str,
+    description: str,
+    default: str | None = None,
+    among: Sequence[str] | None = None,
 ) -> str | None:
-    """A drop-down of all labels with instances, sources first; returns the one chosen, None without a valid one."""
-    present = comparable(ctx.dataset)
+    """A drop-down of labels, by default all with instances, sources first; returns the one chosen, None without a valid
+    one."""
+    present = comparable(ctx.dataset) if among is None else among
     if not present:
         notice = types.Error(label="This dataset holds no labels yet", description="Run 'Label images' first.")
         refuse(inputs.view(f"no_{name}", notice), "this dataset holds no labels yet; run 'Label images' first")

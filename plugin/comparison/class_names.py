@@ -55,7 +55,7 @@ def unseen_classes(dataset: fo.Dataset, source: str, field: str, other: str) -> 
     Returns:
         Those that it has none of by its latest run, and classes in ``other`` that none of its runs was asked for.
     """
-    if field != field_names.instances(source):
+    if field == source or field != field_names.instances(source):
         return ()  # labels from elsewhere
     keys = dataset.list_runs(method=runs.method("label"))
     infos = sorted(map(dataset.get_run_info, keys), key=lambda info: info.timestamp, reverse=True)

@@ -23,9 +23,10 @@ from diffucurate.plugin.appearance.scheme import place_fields
 from diffucurate.plugin.comparison.class_names import all_spellings, spelled_alike, unseen_classes, without_classes
 from diffucurate.plugin.comparison.marks import ANY_SIZE, Side, mark_instances
 from diffucurate.plugin.store import field_names, runs
+from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.classes import only_classes, read_classes
 from diffucurate.plugin.store.instances import read_instances
-from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.label_sources import count_masks
 from diffucurate.plugin.store.matches import ComparisonRow
 from diffucurate.plugin.store.samples import dataset_of
 
@@ -79,7 +80,7 @@ def compare(
     mark: bool = True,
     progress: Listener | None = None,
 ) -> Comparison:
-    """Match the instances of two label sources, or of any two fields of detections, class by class.
+    """Match the instances of two label sources, or of any two fields of labels, class by class.
 
     They are matched by their masks, or by their boxes where instances of either have only those. Names that differ in
     capitals only, or in what stands between words, are one class: ``traffic light`` and ``traffic_light``. Classes that
@@ -108,7 +109,7 @@ def compare(
     if not 0 < iou <= 1:
         raise InvalidSetting("iou", iou, "give the least IoU of a match, above 0 and at most 1")
     dataset = dataset_of(samples)
-    field_a, field_b = instances_field(dataset, a), instances_field(dataset, b)
+    field_a, field_b = (detections_field(samples, dataset, name) for name in (a, b))
     if field_a == field_b:
         raise InvalidSetting("b", b, "name two different label sources")
     labelled = samples.match((F(field_a) != None) & (F(field_b) != None))  # noqa: E711  (a database expression)
@@ -162,8 +163,8 @@ def compare(
 
 def _has_masks(samples: fo.DatasetView, field: str) -> bool:
     """Whether every instance has a mask."""
-    total = samples.count(f"{field}.detections")
-    return bool(samples.count(f"{field}.detections.mask") + samples.count(f"{field}.detections.mask_path") >= total)
+    instances, masks = count_masks(samples, field)
+    return masks >= instances
 
 
 def _evaluated(

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import fiftyone as fo
 
 from diffucurate.plugin.comparison.kinds import KINDS, TIGHT, Seen, kinds_of
+from diffucurate.plugin.fiftyone_private import dataset_behind
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.instances import UnreadableInstanceError, read_mask
+from diffucurate.plugin.store.schema import declare_matches
 
 #: (height, width) at which the masks of an image of unknown size are looked at.
 ANY_SIZE = (1024, 1024)
@@ -44,6 +46,7 @@ def mark_instances(samples: fo.DatasetView, a: Side, b: Side, key: str, least: f
     counts: Counter[str] = Counter()
     tags: dict[Side, dict[str, list[str]]] = {a: {}, b: {}}
     for side, other in ((a, b), (b, a)):
+        declare_matches(dataset_behind(samples), side.field, other.name)
         path = f"{side.field}.detections"
         ids, ious, before = samples.values([f"{path}.id", f"{path}.{key}_iou", f"{path}.tags"])
         overlaps = [[iou or 0.0 for iou in each or ()] for each in ious]

@@ -21,6 +21,7 @@ from diffucurate.plugin.curation.rules import BoundRules, Limits, Rules
 from diffucurate.plugin.curation.selection import Count, select
 from diffucurate.plugin.fiftyone_private import repair_saved_views, saved_stages, slug, stages_of, view_of, view_stages
 from diffucurate.plugin.store import runs
+from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.samples import all_images, dataset_of
 
 #: The tag and saved view that ``curate`` makes when no other name is given.
@@ -63,7 +64,7 @@ def curate(
     filters of the view passed in remain in the saved one.
 
     Args:
-        source: the label source whose instances are judged, or the name of any field of detections.
+        source: the label source whose instances are judged, or the name of any field of labels.
         min_confidence: least confidence of an instance, in [0, 1]; one without confidence counts as certain.
         min_agreement: least agreement of ``source`` with ``against``, in [0, 1]; ``compare`` must have run.
         classes: only instances of these.
@@ -105,6 +106,7 @@ def curate(
     )
     dataset = dataset_of(samples)
     repair_saved_views(dataset)
+    detections_field(samples, dataset, source)  # which makes detections of other labels
     bound = BoundRules(dataset, rules)
     check_name(dataset, name)
     chosen = select(samples, bound, progress)

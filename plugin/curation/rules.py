@@ -122,14 +122,14 @@ class BoundRules:
     where there are none.
 
     Raises:
-        DatasetError: a field, a comparison or an area that the dataset lacks.
+        DatasetError: a field or a comparison that the dataset lacks.
         InvalidSetting: a class or score that the dataset does not have.
     """
 
     def __init__(self, dataset: fo.Dataset, rules: Rules) -> None:
         self.dataset, self.rules = dataset, rules
         self.instances = instances_field(dataset, rules.source)
-        outlines = field_names.polygons(rules.source)
+        outlines = field_names.polygons(field_names.part(rules.source))
         self.polygons = outlines if dataset.has_sample_field(outlines) else None
         self.agreement = None if rules.against is None else _agreement_field(dataset, rules.source, rules.against)
         self._check_classes()
@@ -138,11 +138,8 @@ class BoundRules:
             if name not in known:
                 there = f"there are {some_of(known)}" if known else "there are none yet"
                 raise InvalidSetting(f"scores.{name}", name, f"the dataset has no such field of numbers; {there}")
-        areas = f"{self.instances}.detections.{field_names.AREA}"
-        if (rules.min_area is not None or rules.max_area is not None) and not dataset.has_sample_field(areas):
-            raise DatasetError(
-                f"the instances in '{self.instances}' have no '{field_names.AREA}'; label with '{rules.source}' again"
-            )
+        has_area_rule = rules.min_area is not None or rules.max_area is not None
+        self._area = _area_of(dataset, self.instances) if has_area_rule else None
 
     def _check_classes(self) -> None:
         if self.rules.classes is None:
@@ -194,13 +191,22 @@ class BoundRules:
         if rules.classes is not None:
             yield "classes", F("label").is_in(list(rules.classes))
         if rules.min_area is not None or rules.max_area is not None:
-            low = F(field_names.AREA) >= (0 if rules.min_area is None else rules.min_area)
-            yield "area", low if rules.max_area is None else low & (F(field_names.AREA) <= rules.max_area)
+            low = self._area >= (0 if rules.min_area is None else rules.min_area)
+            yield "area", low if rules.max_area is None else low & (self._area <= rules.max_area)
 
 
 def score_fields(dataset: fo.Dataset) -> list[str]:
     """The sample fields that hold one number each, in the order of the schema."""
     return list(dataset.get_field_schema(ftype=(fo.FloatField, fo.IntField)))
+
+
+def _area_of(dataset: fo.Dataset, instances: str) -> Any:
+    """The share of the image that an instance covers: as stored; that of its box where nothing is stored, or areas of
+    another tool in pixels."""
+    stored = f"{instances}.detections.{field_names.AREA}"
+    greatest = dataset.bounds(stored)[1] if dataset.has_sample_field(stored) else None
+    is_share = greatest is not None and greatest <= 1
+    return F(field_names.AREA) if is_share else F("bounding_box")[2] * F("bounding_box")[3]
 
 
 def _agreement_field(dataset: fo.Dataset, source: str, against: str) -> str:

@@ -20,9 +20,9 @@ from diffucurate.generator.errors import DatasetError, ExportError, InvalidSetti
 from diffucurate.generator.exports.splits import assign_splits
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.plugin.store import runs
+from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.classes import exported_classes, only_classes
 from diffucurate.plugin.store.instances import read_instances
-from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.named_files import named_below
 from diffucurate.plugin.store.samples import dataset_of
 
@@ -119,7 +119,7 @@ def export(
     if format not in FORMATS:
         raise InvalidSetting("format", format, f"use one of {', '.join(FORMATS)}")
     dataset = dataset_of(samples)
-    path = instances_field(dataset, source)
+    path = detections_field(samples, dataset, source)
     labelled = labelled_samples(samples, path, classes)
     if not labelled:
         raise DatasetError(f"no sample has labels of '{source}'; label them first or choose another view")

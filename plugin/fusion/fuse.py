@@ -29,9 +29,11 @@ from diffucurate.plugin.labelling.images import SampleImage
 from diffucurate.plugin.labelling.label import wanted_classes
 from diffucurate.plugin.labelling.writer import LabelWriter
 from diffucurate.plugin.store import runs
+from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.classes import classes_in
+from diffucurate.plugin.store.image_size import image_size
 from diffucurate.plugin.store.instances import UnreadableInstanceError, described, read_instance
-from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.label_sources import count_masks
 from diffucurate.plugin.store.media_folder import media_folder
 from diffucurate.plugin.store.run_files import marked_run
 from diffucurate.plugin.store.samples import all_images, dataset_of
@@ -82,7 +84,7 @@ def fuse(
 
     Args:
         samples: a dataset or view whose samples have the labels of all sources.
-        sources: names of label sources, such as ``attention``, or of Detections fields, such as ``ground_truth``.
+        sources: names of label sources, such as ``attention``, or of other fields of labels, such as ``ground_truth``.
         into: under which the fused labels are stored: ``<into>_instances`` and so on. Those of an earlier call are
             replaced.
         settings: what counts as the same object, and what is kept.
@@ -91,7 +93,8 @@ def fuse(
     Raises:
         InvalidSetting: fewer than two sources, one twice, ``into`` is a source or has labels that were not fused, or a
             label that no class can be called.
-        DatasetError: there is no such source or field, or no sample has the labels of all.
+        DatasetError: there is no such source or field, no sample has the labels of all, or some have masks and others
+            boxes alone.
     """
     if isinstance(sources, str) or len(sources) < 2:
         raise InvalidSetting("sources", sources, "name at least two, such as ['attention', 'yolov8']")
@@ -102,7 +105,7 @@ def fuse(
         raise InvalidSetting("lone", other[0], f"it is none of the sources {', '.join(sources)}")
     dataset = dataset_of(samples)
     check_name(dataset, into, sources)
-    fields = {name: instances_field(dataset, name) for name in sources}
+    fields = {name: detections_field(samples, dataset, name) for name in sources}
     known = [_Source(name, field, _unseen(dataset, name, fields)) for name, field in fields.items()]
     names = _names(dataset, known)
     has_all = all_images(dataset).select_fields(list(fields.values()))
@@ -113,6 +116,7 @@ def fuse(
     if not ids:
         raise DatasetError(f"no sample has labels of {' and '.join(sources)}; label the same samples with each first")
 
+    by_boxes = _by_boxes(all_images(dataset).select(ids), fields)
     named = list(dict.fromkeys(names.values()))
     wanted = wanted_classes(dataset, named) if named else {}
     record = {"sources": list(sources), "into": into, "settings": settings.model_dump(mode="json"), "samples": len(ids)}
@@ -127,12 +131,12 @@ def fuse(
             try:
                 for sample in all_images(dataset).select(ids, ordered=True).iter_samples():
                     meter.advance()
-                    shape = _shape(sample)
+                    shape = image_size(sample)
                     if shape is None:
                         continue
                     found: dict[str, list[Instance]] = {name: [] for name in (*sources, HUMAN)}
                     for each in known:
-                        for name, instance in _read(sample, each, shape, names, left_out):
+                        for name, instance in _read(sample, each, shape, names, left_out, by_boxes):
                             found[name].append(instance)
                     asked = {each.name: [name for name in wanted if folded(name) not in each.unseen] for each in known}
                     labels = fuse_instances(found, tuple(wanted), shape, settings, asked)
@@ -162,6 +166,23 @@ def _unseen(dataset: fo.Dataset, name: str, fields: Mapping[str, str]) -> frozen
     return frozenset(folded(label) for field in others for label in unseen_classes(dataset, name, fields[name], field))
 
 
+def _by_boxes(samples: fo.DatasetView, fields: Mapping[str, str]) -> bool:
+    """Whether the instances of all sources are boxes, which then count with all their pixels.
+
+    Raises:
+        DatasetError: those of some sources are.
+    """
+    counts = {name: count_masks(samples, field) for name, field in fields.items()}
+    boxes = [name for name, (instances, masks) in counts.items() if instances and not masks]
+    others = [name for name, (_, masks) in counts.items() if masks]
+    if boxes and others:
+        raise DatasetError(
+            f"the labels of {' and '.join(boxes)} are boxes without masks, those of {' and '.join(others)} have masks; "
+            "fuse sources of one kind"
+        )
+    return bool(boxes)
+
+
 def _names(dataset: fo.Dataset, sources: Sequence[_Source]) -> dict[str, str]:
     """Every label of the sources, folded -> what its class is called; those of the dataset first, in their order."""
     names: dict[str, str] = {}
@@ -172,12 +193,12 @@ def _names(dataset: fo.Dataset, sources: Sequence[_Source]) -> dict[str, str]:
 
 
 def _read(
-    sample: Any, source: _Source, shape: tuple[int, int], names: Mapping[str, str], left_out: list[str]
+    sample: Any, source: _Source, shape: tuple[int, int], names: Mapping[str, str], left_out: list[str], by_boxes: bool
 ) -> Iterator[tuple[str, Instance]]:
     """The instances of a sample by one source, each with the source that it counts for."""
     for detection in sample[source.field].detections or ():
         try:
-            instance = read_instance(detection, shape)
+            instance = read_instance(detection, shape, box_suffices=by_boxes)
         except UnreadableInstanceError as reason:
             left_out.append(f"{sample.filepath}, {source.field}: {described(detection, reason)}")
             continue
@@ -187,18 +208,6 @@ def _read(
             HUMAN if human else source.name,
             Instance(names[folded(instance.label)], instance.mask, confidence),
         )
-
-
-def _shape(sample: Any) -> tuple[int, int] | None:
-    """(height, width) of a sample's image, from its metadata, else from its file; None where neither can be read."""
-    size = sample.metadata
-    if size is None or not (size.height and size.width):
-        try:
-            sample.compute_metadata()
-        except Exception:  # FiftyOne and the image libraries each have their own
-            return None
-        size = sample.metadata
-    return (size.height, size.width) if size is not None and size.height and size.width else None
 
 
 def _image(sample: Any, shape: tuple[int, int]) -> SampleImage:

@@ -74,6 +74,11 @@ def source(name: str) -> str:
     return name
 
 
+def part(name: str) -> str:
+    """``name`` as a part of other names: fields of other tools may be called anything, such as ``ground-truth``."""
+    return re.sub(r"\W", "_", name)
+
+
 def mask(source_name: str) -> str:
     """The Segmentation field of a label source."""
     return f"{source(source_name)}_mask"
@@ -91,19 +96,19 @@ def instances(source_name: str) -> str:
 
 def agreement(a: str, b: str) -> str:
     """The field that says how far two label sources agree on a sample."""
-    return f"agreement_{source(a)}_{source(b)}"
+    return f"agreement_{part(a)}_{part(b)}"
 
 
 def evaluation(a: str, b: str) -> str:
     """The key of FiftyOne's evaluation of source ``a`` with ``b`` as the reference."""
-    return f"compare_{source(a)}_{source(b)}"
+    return f"compare_{part(a)}_{part(b)}"
 
 
 def iou_with(other: str) -> str:
     """The attribute of an instance that is its IoU with the matching one of another label source, 0 without one."""
-    return f"iou_with_{source(other)}"
+    return f"iou_with_{part(other)}"
 
 
 def matched_with(other: str) -> str:
     """The attribute of an instance that says whether another label source has a matching one."""
-    return f"matched_{source(other)}"
+    return f"matched_{part(other)}"

@@ -54,16 +54,18 @@ def read_instances(detections: fo.Detections | None, shape: tuple[int, int]) -> 
     return read
 
 
-def read_instance(detection: fo.Detection, shape: tuple[int, int]) -> Instance:
+def read_instance(detection: fo.Detection, shape: tuple[int, int], *, box_suffices: bool = False) -> Instance:
     """The Instance of a Detection in an image of (height, width) ``shape``.
 
-    One without confidence, such as ground truth, or whose confidence is no number, counts as certain.
+    One without confidence, such as ground truth, or whose confidence is no number, counts as certain; with
+    ``box_suffices`` one that has no mask has all the pixels of its box.
 
     Raises:
         UnreadableInstanceError: it has no label, no mask, a box that is none, or no pixels in the image.
     """
     confidence = read_confidence(detection.confidence)
-    return Instance(read_label(detection), read_mask(detection, shape), 1.0 if confidence is None else confidence)
+    mask = read_mask(detection, shape, box_suffices=box_suffices)
+    return Instance(read_label(detection), mask, 1.0 if confidence is None else confidence)
 
 
 def read_drawn(detections: fo.Detections | None, shape: tuple[int, int]) -> list[Instance]:

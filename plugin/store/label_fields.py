@@ -35,10 +35,24 @@ def label_field(dataset: fo.Dataset, name: str) -> LabelField:
     own = [field_names.instances(name)] if name.isidentifier() and not name.startswith("_") else []
     for path in (*own, name):
         if _kind(dataset.get_field(path)) in KINDS:
-            return _described(dataset, path)
+            return described_field(dataset, path)
     present = with_objects(dataset)
     there = f"it has {some_of(present)}" if present else "it has none; label it first"
     raise DatasetError(f"dataset '{dataset.name}' has no labels '{name}' with objects; {there}")
+
+
+def described_field(dataset: fo.Dataset, path: str) -> LabelField:
+    """The field of that very name, which is of one of ``KINDS``.
+
+    Raises:
+        DatasetError: the dataset does not say what a segmentation's ids mean.
+    """
+    targets = dataset.mask_targets.get(path) or dataset.default_mask_targets or {}
+    named = {int(value): label for value, label in targets.items() if str(value).isdecimal()}
+    if _kind(dataset.get_field(path)) is fo.Segmentation and not named:
+        remedy = f"set dataset.mask_targets['{path}'], as in {{1: 'car'}}"
+        raise DatasetError(f"dataset '{dataset.name}' does not say what the ids in '{path}' mean; {remedy}")
+    return LabelField(path, named)
 
 
 def with_objects(dataset: fo.Dataset) -> list[str]:
@@ -76,20 +90,11 @@ def learnable_field(dataset: fo.Dataset, name: str) -> LabelField:
     """
     usable = learnable(dataset)
     if name in usable:
-        return _described(dataset, name)
+        return described_field(dataset, name)
     there = some_of(usable) or "none; draw masks in the App first"
     raise DatasetError(
         f"dataset '{dataset.name}' has no field '{name}' of detections, polylines or segmentations; there are: {there}"
     )
-
-
-def _described(dataset: fo.Dataset, path: str) -> LabelField:
-    targets = dataset.mask_targets.get(path) or dataset.default_mask_targets or {}
-    named = {int(value): label for value, label in targets.items() if str(value).isdecimal()}
-    if _kind(dataset.get_field(path)) is fo.Segmentation and not named:
-        remedy = f"set dataset.mask_targets['{path}'], as in {{1: 'car'}}"
-        raise DatasetError(f"dataset '{dataset.name}' does not say what the ids in '{path}' mean; {remedy}")
-    return LabelField(path, named)
 
 
 def _kind(field: fo.Field | None) -> type | None:

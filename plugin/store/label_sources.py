@@ -6,8 +6,6 @@ A label source ``S`` keeps its instances in ``S_instances``. A field that came f
 
 from __future__ import annotations
 
-from typing import TypeGuard
-
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
@@ -34,6 +32,8 @@ def instances_field(dataset: fo.Dataset, name: str) -> str:
         DatasetError: the dataset has neither.
     """
     present = _detections(dataset)
+    if name in present and field_names.part(name) != name:
+        return name  # no source is called that
     own = field_names.instances(name)
     for field in (own, name):
         if field in present:
@@ -44,6 +44,14 @@ def instances_field(dataset: fo.Dataset, name: str) -> str:
     )
 
 
+def count_masks(samples: fo.Dataset | fo.DatasetView, field: str) -> tuple[int, int]:
+    """How many instances a Detections field has, and how many of them have a mask."""
+    total, masks, files = samples.aggregate(
+        [fo.Count(f"{field}.detections{part}") for part in ("", ".mask", ".mask_path")]
+    )
+    return total, masks + files
+
+
 def compared(dataset: fo.Dataset) -> list[tuple[str, str]]:
     """The pairs (a, b) whose agreement the dataset holds, the latest comparison first."""
     keys = sorted(dataset.list_runs(method=runs.method("compare")), reverse=True)
@@ -52,13 +60,8 @@ def compared(dataset: fo.Dataset) -> list[tuple[str, str]]:
     return [
         (a, b)
         for a, b in pairs
-        if _names_fields(a) and _names_fields(b) and dataset.has_sample_field(field_names.agreement(a, b))
+        if isinstance(a, str) and isinstance(b, str) and dataset.has_sample_field(field_names.agreement(a, b))
     ]
-
-
-def _names_fields(name: object) -> TypeGuard[str]:
-    """Whether fields can be named after it; a run may be of another tool."""
-    return isinstance(name, str) and name.isidentifier() and not name.startswith("_")
 
 
 def _detections(dataset: fo.Dataset) -> set[str]:

@@ -89,6 +89,28 @@ def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str
         set_mask_targets(dataset, mask, targets)
 
 
+def declare_instances(dataset: fo.Dataset, field: str) -> None:
+    """Add one field of Detections, whose instances have areas, to the schema.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    _declare(dataset, {field: fo.Detections})
+    _declare(dataset, {f"{field}.detections.{field_names.AREA}": fo.FloatField})
+
+
+def declare_matches(dataset: fo.Dataset, field: str, other: str) -> None:
+    """Add what a comparison with another source leaves on the instances of Detections ``field`` to the schema, so that
+    the App can filter by it.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    path = f"{field}.detections"
+    marks = {field_names.iou_with(other): fo.FloatField, field_names.matched_with(other): fo.BooleanField}
+    _declare(dataset, {f"{path}.{name}": kind for name, kind in marks.items()})
+
+
 def declare_refined(dataset: fo.Dataset, source: str) -> None:
     """Add the mark of instances that were redrawn to the schema, so that the App can filter by it.
 

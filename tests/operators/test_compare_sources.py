@@ -30,6 +30,16 @@ def test_ground_truth_is_the_partner_of_a_single_source(app, painted: fo.Dataset
     assert app.form("compare_sources", painted, a="ground_truth")["b"]["default"] == "attention"
 
 
+def test_labels_of_another_kind_are_offered(app, painted: fo.Dataset) -> None:
+    painted.clone_sample_field("attention_polygons", "outlines")
+    form = app.form("compare_sources", painted)
+    assert form["b"]["type"]["values"] == ["attention", "outlines"]
+    assert not app.problems("compare_sources", painted, a="attention", b="outlines")
+    told = app.stream("compare_sources", painted, a="attention", b="outlines")
+    assert told[-1][1]["results"]["agreement"] > 0.9
+    assert app.form("fuse_sources", painted)
+
+
 def test_boxes_are_said_to_have_been_matched(app, painted: fo.Dataset) -> None:
     painted.clone_sample_field("attention_instances", "ground_truth")
     painted.set_field("ground_truth.detections.mask", None).save("ground_truth")

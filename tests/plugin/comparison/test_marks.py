@@ -36,6 +36,9 @@ def test_overlaps_and_matches(labelled):
     labelled.reload()
     assert labelled.values("one_instances.detections.iou_with_two") == [[1.0, 0.75], [0.0], [], [0.0]]
     assert labelled.values("two_instances.detections.iou_with_one") == [[1.0, 0.75], [0.0, 0.0], [], [0.0]]
+    # The sidebar has a filter for each.
+    assert labelled.has_sample_field("one_instances.detections.iou_with_two")
+    assert labelled.has_sample_field("two_instances.detections.matched_one")
     assert labelled.values("one_instances.detections.matched_two") == [[True, True], [False], [], [False]]
 
 

@@ -183,8 +183,6 @@ def test_what_the_dataset_lacks_is_named(crowd: fo.Dataset) -> None:
         InvalidSetting, match=r"scores\.beauty: .* no such field of numbers; there are .*uniqueness, views"
     ):
         BoundRules(crowd, Rules(source="ground_truth", scores={"beauty": (0, 1)}))
-    with pytest.raises(DatasetError, match="the instances in 'other_instances' have no 'area'"):
-        BoundRules(crowd, Rules(source="other", min_area=0.1))
     with pytest.raises(DatasetError, match=r"the view of dataset .* has no samples"):
         count(crowd.limit(0), Rules(source="ground_truth"))
 
