@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.generation.repaint import RepaintResult, repaint
     from diffucurate.plugin.labelling.label import label
     from diffucurate.plugin.provenance.provenance import Provenance, provenance
+    from diffucurate.plugin.quality.assess import Assessment, assess
     from diffucurate.plugin.store.matches import ComparisonRow
     from diffucurate.plugin.tokens.optimize import learn_token
     from diffucurate.plugin.tokens.train import train_token
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Assessment",
     "AttentionTrace",
     "Attribution",
     "BlackedOutError",
@@ -112,6 +114,7 @@ __all__ = [
     "TrainResult",
     "UndoResult",
     "YoloSettings",
+    "assess",
     "compare",
     "curate",
     "expand_captions",
@@ -132,6 +135,7 @@ __all__ = [
 
 #: Public name -> the module that holds it, below this package.
 _HOMES = {
+    "Assessment": "plugin.quality.assess",
     "AttentionTrace": "generator.attention.trace.trace",
     "Attribution": "generator.attention.trace.attribution",
     "CaptionExpansion": "generator.expansion.expand",
@@ -179,6 +183,7 @@ _HOMES = {
     "TrainResult": "generator.inversion.training",
     "UndoResult": "plugin.curation.curate",
     "YoloSettings": "generator.labels.settings",
+    "assess": "plugin.quality.assess",
     "compare": "plugin.comparison.compare",
     "curate": "plugin.curation.curate",
     "expand_captions": "generator.expansion.expand",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from diffucurate.operators.assess_samples import AssessSamples
 from diffucurate.operators.cancel_run import CancelRun
 from diffucurate.operators.compare_sources import CompareSources
 from diffucurate.operators.curate_samples import CurateSamples
@@ -35,6 +36,7 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
     PreviewThreshold,
     CompareSources,
     FuseSources,
+    AssessSamples,
     CurateSamples,
     UndoCuration,
     ExportSamples,

@@ -114,11 +114,13 @@ class CurateSamples(LibraryOperator):
             "score_fields",
             names,
             label="Scores",
-            description="Fields of the images that hold a number, such as uniqueness",
+            description="Fields of the images that hold a number, such as those that 'Assess samples' writes",
         )
         for name in param(ctx, "score_fields", []):
-            _number(inputs, f"least_{name}", f"Least {name}", "No limit where empty", space=_HALF)
-            _number(inputs, f"most_{name}", f"Greatest {name}", "No limit where empty", space=_HALF)
+            field = ctx.dataset.get_field(name)
+            meaning = f"{field.description}. " if field is not None and field.description else ""
+            _number(inputs, f"least_{name}", f"Least {name}", f"{meaning}No limit where empty", space=_HALF)
+            _number(inputs, f"most_{name}", f"Greatest {name}", f"{meaning}No limit where empty", space=_HALF)
 
     def _near_duplicates(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         inputs.bool(

@@ -39,7 +39,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"expansion", "labels"},
         {"attention", "exports", "fusion"},
         {"painting", "sources"},
-        {"inversion"},
+        {"inversion", "quality"},
         {"tiny"},
     ],
     "plugin": [
@@ -47,7 +47,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"environment", "store"},
         {"appearance", "curation", "exporting", "provenance"},
         {"comparison", "labelling", "statistics"},
-        {"fusion", "generation"},
+        {"fusion", "generation", "quality"},
         {"tokens"},
         {"cli"},
     ],

@@ -37,13 +37,18 @@ def object_counts(text: str, classes: Mapping[str, Sequence[str]]) -> dict[str, 
         text: a prompt or caption.
         classes: class name -> the phrases that mean it.
     """
+    return {label: max(1, count) for label, count in stated_counts(text, classes).items()}
+
+
+def stated_counts(text: str, classes: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """As ``object_counts``, but 0 for a class that ``text`` mentions without a number, as in "cars" or "the car"."""
     counts: dict[str, int] = {}
     plain = normalised(text)
     for mention in find_mentions(text, classes):
         before = _SIGN.split(plain[: mention.start])[-1].casefold().split()
         number = 0 if plain.startswith("'s", mention.end) else _number(before[-_REACH:])
         counts[mention.label] = counts.get(mention.label, 0) + number
-    return {label: max(1, count) for label, count in counts.items()}
+    return counts
 
 
 def _number(words: Sequence[str]) -> int:

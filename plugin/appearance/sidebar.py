@@ -15,6 +15,7 @@ from diffucurate.plugin.store import caption_document, field_names
 from diffucurate.plugin.store.classes import read_classes
 from diffucurate.plugin.store.init_document import PARTS
 from diffucurate.plugin.store.label_sources import compared
+from diffucurate.plugin.store.schema import measures_in
 
 PROMPT, QUALITY, DETAILS = "Prompt", "Quality", "Details"
 
@@ -74,7 +75,7 @@ def _homes(dataset: fo.Dataset, sources: Iterable[str]) -> dict[str, list[str]]:
     pairs = compared(dataset)
     scores = [name for name, field in schema.items() if isinstance(field, fo.FloatField) and name.endswith("_score")]
     wanted[PROMPT] = [*_PROMPT_FIELDS[:2], *_attributes(dataset), *_PROMPT_FIELDS[2:]]
-    wanted[QUALITY] = [*(field_names.agreement(*pair) for pair in pairs), *scores]
+    wanted[QUALITY] = [*(field_names.agreement(*pair) for pair in pairs), *scores, *measures_in(dataset)]
     counts = [f"{field_names.evaluation(*pair)}_{kind}" for pair in pairs for kind in ("tp", "fp", "fn")]
     wanted[DETAILS] = [*_DETAIL_FIELDS, *counts]
     return {title: [path for path in paths if path.split(".")[0] in schema] for title, paths in wanted.items()}

@@ -24,7 +24,7 @@ from diffucurate.plugin.store.label_sources import compared
 from diffucurate.plugin.store.label_values import with_classes
 from diffucurate.plugin.store.media_folder import media_folder, remove_unnamed
 from diffucurate.plugin.store.samples import all_images
-from diffucurate.plugin.store.schema import declare_heatmaps, declare_label_fields
+from diffucurate.plugin.store.schema import declare_heatmaps, declare_label_fields, measures_in
 
 #: Samples that are saved before their old files go: whether another sample names one is asked of the whole database.
 _REMOVED_AT_ONCE = 2048
@@ -36,7 +36,7 @@ class LabelWriter:
     def __init__(self, dataset: fo.Dataset, source: str, wanted: Phrases, run_key: str) -> None:
         self._dataset, self._source, self._run_key = dataset, source, run_key
         self._folder: Path = media_folder(dataset)
-        self._stale = _agreements_with(dataset, source)
+        self._stale = [*_agreements_with(dataset, source), *measures_in(dataset, source)]
         self._own = [field_names.mask(source)]
         self._maps: list[str] = []
         self._classes: list[str] = []

@@ -44,6 +44,10 @@ INFO = "diffucurate"
 #: A Detection's or Polyline's share of the image, in [0, 1].
 AREA = "area"
 
+#: Connected parts of a Detection's mask, and its area by that of a disc with an outline as long, in [0, 1].
+PARTS = "parts"
+COMPACTNESS = "compactness"
+
 #: Set on Detections whose mask a second model redrew.
 REFINED = "refined"
 
@@ -97,6 +101,16 @@ def instances(source_name: str) -> str:
 def agreement(a: str, b: str) -> str:
     """The field that says how far two label sources agree on a sample."""
     return f"agreement_{part(a)}_{part(b)}"
+
+
+def measure(source_name: str, name: str) -> str:
+    """The field of a number that ``assess`` finds of a label source's labels."""
+    return f"{part(source_name)}_{name}"
+
+
+def pair_measure(name: str, a: str, b: str) -> str:
+    """The field of a number that ``assess`` finds of source ``a`` by source ``b``."""
+    return f"{name}_{part(a)}_{part(b)}"
 
 
 def evaluation(a: str, b: str) -> str:

@@ -6,7 +6,7 @@ FiftyOne would add a field with the first value, but with types that it guesses 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import fiftyone as fo
 
@@ -129,6 +129,54 @@ def declare_found_by(dataset: fo.Dataset, source: str) -> None:
     path = f"{field_names.instances(source)}.detections.{field_names.FOUND_BY}"
     if dataset.get_field(path) is None:
         dataset.add_sample_field(path, fo.ListField, subfield=fo.StringField)
+
+
+class MeasureField(NamedTuple):
+    """A field of numbers that ``assess`` writes: what the number is, in a sentence, whether it is a whole one, and the
+    label sources whose new labels make it void."""
+
+    meaning: str
+    whole: bool = False
+    sources: tuple[str, ...] = ()
+
+
+def declare_measures(dataset: fo.Dataset, fields: Mapping[str, MeasureField]) -> None:
+    """Add fields of numbers to the schema, each with an index, so that the App offers a slider for it, and with its
+    meaning as the description, which the App shows with the name.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    _declare(dataset, {name: fo.IntField if field.whole else fo.FloatField for name, field in fields.items()})
+    indexed = dataset.list_indexes()
+    for name, described in fields.items():
+        field = dataset.get_field(name)
+        info = {field_names.INFO: {"sources": list(described.sources)}}
+        if field.description != described.meaning or field.info != info:
+            field.description, field.info = described.meaning, info
+            field.save()
+        if name not in indexed:
+            dataset.create_index(name)
+
+
+def declare_shape_measures(dataset: fo.Dataset, instances: str) -> None:
+    """Add what ``assess`` finds of each instance's shape to the schema of the Detections field ``instances``.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    kinds = {field_names.PARTS: fo.IntField, field_names.COMPACTNESS: fo.FloatField}
+    _declare(dataset, {f"{instances}.detections.{name}": kind for name, kind in kinds.items()})
+
+
+def measures_in(dataset: fo.Dataset, source: str | None = None) -> list[str]:
+    """The fields of numbers that ``assess`` has written, or those of them that new labels of ``source`` make void."""
+    found = []
+    for name, field in dataset.get_field_schema().items():
+        ours = field.info.get(field_names.INFO) if isinstance(field.info, Mapping) else None
+        if isinstance(ours, Mapping) and isinstance(sources := ours.get("sources"), list | tuple):
+            found += [name] if source is None or source in sources else []
+    return found
 
 
 def _declare(dataset: fo.Dataset, kinds: Mapping[str, type[Any]]) -> None:

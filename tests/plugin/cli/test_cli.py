@@ -20,7 +20,7 @@ from diffucurate.plugin.cli import run
 Outcome = tuple[int, Any, str]
 COMMANDS = (
     "generate", "expand-captions", "img2img", "inpaint", "label", "learn-token", "train-token", "compare", "fuse",
-    "curate", "undo-curation", "export", "provenance", "regenerate", "demo", "demo-rare", "doctor",
+    "assess", "curate", "undo-curation", "export", "provenance", "regenerate", "demo", "demo-rare", "doctor",
 )  # fmt: skip
 
 
@@ -109,6 +109,7 @@ def test_help_of_everything_without_fiftyone_or_torch() -> None:
         ("label", ["DATASET", "--source", "--weights", "--model", "--refiner", "--classes", "--view", "yolov8"]),
         ("compare", ["DATASET", "A", "B", "--view", "--classes", "--iou"]),
         ("fuse", ["DATASET", "A,B,...", "--into", "--view", "--iou", "--lone", "--method"]),
+        ("assess", ["DATASET", "--source", "--checks", "--against", "--clip-model", "--view", "masks"]),
         (
             "curate",
             [
@@ -185,6 +186,7 @@ def test_nothing_asked(capfd: pytest.CaptureFixture[str]) -> None:
         (["compare", "d", "a", "b", "--classes", "bus=bus"], "one comma between"),
         (["fuse", "d", "a,b", "--lone", "a=much"], "give a share such as 0.4"),
         (["fuse", "d", "a,,b"], "one comma between"),
+        (["assess", "d", "--checks", "image,,masks"], "one comma between"),
         (["regenerate", "d", "--seeds", "2"], "either --samples or --view"),
         (["regenerate", "d", "--samples", "x", "--view", "v", "--seeds", "2"], "either --samples or --view"),
         (["regenerate", "d", "--view", "v", "--attributes", "night"], "as in time=night,dusk"),

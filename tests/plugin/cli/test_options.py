@@ -23,6 +23,7 @@ COMMANDS: dict[str, Any] = typer.main.get_command(app).commands
 
 #: What each command calls; None where it is no verb of Python's.
 VERBS = {
+    "assess": dc.assess,
     "compare": dc.compare,
     "curate": dc.curate,
     "demo": None,
@@ -82,7 +83,7 @@ MEANINGS = {
     "--name": 2,  # of a class token; of a word's files
     "--prompt": 2,  # of whole images; with the new object
     "--save-as": 2,  # a view; a dataset
-    "--source": 2,  # one that labels; one whose labels are there
+    "--source": 3,  # one that labels; one whose labels are there; the same, or none
     "--steps": 2,  # of painting; of learning
     "--trust-pickle": 2,  # learned words; weights of a label source
 }

@@ -1,0 +1,1 @@
+"""How usable an image and its labels are, as numbers."""

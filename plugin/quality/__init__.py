@@ -1,0 +1,1 @@
+"""How usable images and labels are, as numbers by which samples are sorted and curated."""
