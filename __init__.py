@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from diffucurate.plugin.comparison.compare import Comparison, compare
     from diffucurate.plugin.curation.curate import UndoResult, curate, undo_curation
     from diffucurate.plugin.curation.rules import Rules
-    from diffucurate.plugin.exporting.export import ExportSummary, export
+    from diffucurate.plugin.exporting.export import export
+    from diffucurate.plugin.exporting.summary import ExportSummary
     from diffucurate.plugin.fusion.fuse import Fusion, fuse
     from diffucurate.plugin.generation.generate import generate
     from diffucurate.plugin.generation.img2img_inpaint import img2img, inpaint
@@ -148,7 +149,7 @@ _HOMES = {
     "DatasetError": "generator.errors",
     "DiffucurateError": "generator.errors",
     "ExportError": "generator.errors",
-    "ExportSummary": "plugin.exporting.export",
+    "ExportSummary": "plugin.exporting.summary",
     "Fusion": "plugin.fusion.fuse",
     "FusionSettings": "generator.fusion.settings",
     "GroundingSettings": "generator.labels.settings",

@@ -22,18 +22,19 @@ from diffucurate.operators.forms.fields import (
     refuse,
 )
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
-from diffucurate.plugin.exporting.export import check_folder, export
+from diffucurate.plugin.exporting.export import export
+from diffucurate.plugin.exporting.formats import FORMATS, check_packages, format_named
 from diffucurate.plugin.exporting.size import estimate_size
+from diffucurate.plugin.exporting.target import check_folder
 from diffucurate.plugin.store.classes import classes_in
 from diffucurate.plugin.store.label_sources import instances_field
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
 
-FORMATS = {
-    "coco": "COCO - exact masks (RLE) and scores",
-    "yolo": "YOLO segmentation - one polygon per object, data.yaml",
-}
+
+#: The format that the form offers first.
+DEFAULT = "coco"
 
 
 class ExportSamples(LibraryOperator):
@@ -41,7 +42,7 @@ class ExportSamples(LibraryOperator):
 
     NAME: ClassVar[str] = "export_samples"
     LABEL: ClassVar[str] = "Export samples"
-    DESCRIPTION: ClassVar[str] = "Write images and the labels of one source as COCO or YOLO segmentation"
+    DESCRIPTION: ClassVar[str] = "Write images and the labels of one source as COCO, YOLO, VOC, Parquet and others"
     ICON: ClassVar[str] = "file_download"
 
     def __call__(
@@ -74,19 +75,32 @@ class ExportSamples(LibraryOperator):
         if choose_target(inputs, ctx, "Export"):
             source = choose_source(inputs, ctx, "source", label="Labels", description="Whose labels are written")
             if source is not None:
-                format = param(ctx, "format", "coco")
-                choose(inputs, "format", FORMATS, label="Format", description="What the folder holds", default="coco")
+                format = self._format(inputs, ctx)
                 ask_classes(inputs, ctx, classes_in(ctx.dataset, instances_field(ctx.dataset, source)))
                 self._splits(inputs, ctx)
-                folder = self._folder(inputs, ctx, format)
+                folder = self._folder(inputs, ctx, format or DEFAULT)
                 inputs.bool(
                     "link_images",
                     label="Link images",
                     description="Takes no space, but a program that writes to a link in place changes the original",
                     default=False,
                 )
-                self._size(inputs, ctx, folder, format, source)
+                if format is not None:
+                    self._size(inputs, ctx, folder, format, source)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Export"))
+
+    def _format(self, inputs: types.Object, ctx: ExecutionContext) -> str | None:
+        """Ask for the format; returns it where it can be written here."""
+        titles = {name: described.title for name, described in FORMATS.items()}
+        prop = choose(inputs, "format", titles, label="Format", description="What the folder holds", default=DEFAULT)
+        name = str(param(ctx, "format", DEFAULT))
+        try:
+            format_named(name)
+            check_packages(name)
+        except DiffucurateError as error:
+            refuse(prop, str(error))
+            return None
+        return name
 
     def _splits(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         splits = inputs.str(

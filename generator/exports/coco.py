@@ -1,7 +1,8 @@
 """The COCO instance format, with run-length masks: rings, parts and single pixels come back exactly.
 
-    images/<split>/<name>.png         copies, upright
-    annotations/<split>.json          ``file_name`` is relative to the split's image folder, as in COCO itself
+    images/<split>/<name>.png             copies, upright
+    annotations/<split>.json              ``file_name`` is relative to the split's image folder, as in COCO itself
+    annotations/captions_<split>.json     the images' prompts, of those that have one
 
 Each annotation has the true area of its mask in pixels, the tight box [x, y, width, height], ``iscrowd`` and the
 confidence as ``score``, which COCO defines for results and readers of annotations ignore.
@@ -9,31 +10,25 @@ confidence as ``score``, which COCO defines for results and readers of annotatio
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import numpy as np
-from PIL import Image
-from pycocotools import mask as coco_mask
-
-from diffucurate.generator.errors import ExportError
+from diffucurate.generator.exports.about import About, write_readme
+from diffucurate.generator.exports.annotation_file import AnnotationFile, box_xywh, info_of, licences_of, run_length
 from diffucurate.generator.exports.folder import Written, replacing_folder
-from diffucurate.generator.exports.images import ExportRecord, ImageFolder
+from diffucurate.generator.exports.images import ExportRecord, ImageFolder, checked_size
 from diffucurate.generator.labels.model import Instance
-from diffucurate.generator.text.class_names import some_of
-
-_INFO = {"description": "Written by Diffucurate", "version": "1.0"}
 
 
 @dataclass
 class CocoWritten(Written):
-    """What was written, and the annotation file of each split."""
+    """What was written, and the files of each split: its instances, its captions where images have prompts."""
 
     annotations: dict[str, Path] = field(default_factory=dict)
+    captions: dict[str, Path] = field(default_factory=dict)
 
 
 def write_coco(
@@ -43,11 +38,13 @@ def write_coco(
     *,
     overwrite: bool = False,
     link_images: bool = False,
+    about: About | None = None,
 ) -> CocoWritten:
     """Write images and annotations. Records are taken one at a time and may be a generator.
 
     The folder appears complete or not at all. Category ids are 1 + the index in ``classes``, as in semantic masks.
-    Images are copied, or hard links with ``link_images``.
+    Images are copied, or hard links with ``link_images``. ``about`` fills ``info``, ``licenses`` and the
+    supercategories, which are the classes themselves where it names none, and adds a README.md.
 
     Raises:
         ExportError: the folder is not empty and ``overwrite`` is not set, or holds more than an earlier export; there
@@ -55,71 +52,54 @@ def write_coco(
             not in ``classes``.
     """
     written = CocoWritten()
-    with replacing_folder(folder, "coco", overwrite=overwrite) as fresh, ExitStack() as files:
+    licences = licences_of(about)
+    licensed = {"license": 1} if licences else {}
+    ids = {name: 1 + index for index, name in enumerate(classes)}
+    with replacing_folder(folder, "coco", overwrite=overwrite) as fresh, ExitStack() as open_files:
         images = ImageFolder(fresh, links=link_images)
-        splits: dict[str, _SplitFile] = {}
+        instances: dict[str, AnnotationFile] = {}
+        captions: dict[str, AnnotationFile] = {}
         for record in records:
-            path = images.add(record)
-            if record.split not in splits:
-                (fresh / "annotations").mkdir(exist_ok=True)
-                file = fresh / "annotations" / f"{record.split}.json"
-                splits[record.split] = _SplitFile(files.enter_context(file.open("w", encoding="utf-8")), classes)
-            splits[record.split].add(path, record)
-        if not splits:
-            raise ExportError("there are no images to export; choose another view")
-        for name, split in splits.items():
-            split.finish()
-            written.annotations[name] = folder / "annotations" / f"{name}.json"
-            written.images[name], written.instances[name] = len(split.images), split.instances
+            path, split = images.add(record), record.split
+            size = checked_size(path, record.instances, classes)
+            if split not in instances:
+                instances[split] = AnnotationFile(fresh / "annotations" / f"{split}.json", open_files)
+            image_id = len(instances[split].images) + 1
+            instances[split].add_image(image_id, path, size, **licensed)
+            for index, instance in enumerate(record.instances):
+                crowd = int(index in record.crowds)
+                instances[split].add(category_id=ids[instance.label], **shape_of(instance), iscrowd=crowd)
+            if record.prompt:
+                if split not in captions:
+                    captions[split] = AnnotationFile(fresh / "annotations" / f"captions_{split}.json", open_files)
+                captions[split].add_image(image_id, path, size, **licensed)
+                captions[split].add(caption=record.prompt)
+            written.add(split, (instance.label for instance in record.instances))
+        written.require_images()
+        rest = {"info": info_of(about), "licenses": licences}
+        for file in instances.values():
+            file.finish(categories=categories_of(classes, about), **rest)
+        for file in captions.values():
+            file.finish(**rest)
+        written.annotations = {split: folder / "annotations" / f"{split}.json" for split in instances}
+        written.captions = {split: folder / "annotations" / f"captions_{split}.json" for split in captions}
+        write_readme(fresh, about, written)
     return written
 
 
-class _SplitFile:
-    """One annotation file. Annotations go to disk as they come; only the list of images is kept."""
-
-    def __init__(self, stream: TextIO, classes: Sequence[str]) -> None:
-        self._stream, self._classes = stream, list(classes)
-        self.images: list[dict[str, Any]] = []
-        self.instances = 0
-        stream.write('{"annotations": [')
-
-    def add(self, path: Path, record: ExportRecord) -> None:
-        try:
-            with Image.open(path) as image:
-                width, height = image.size
-        except (OSError, ImportError) as error:  # Ultralytics, once imported, makes Pillow raise the latter
-            raise ExportError(f"image {path.name} cannot be read; export a view without it") from error
-        image_id = len(self.images) + 1
-        self.images.append({"id": image_id, "file_name": path.name, "width": width, "height": height})
-        for index, instance in enumerate(record.instances):
-            if instance.label not in self._classes:
-                raise ExportError(f"instance of class '{instance.label}', expected one of {some_of(self._classes)}")
-            if instance.mask.shape != (height, width):
-                raise ExportError(
-                    f"image {path.name} is {width} x {height} px, its mask {instance.mask.shape[1]} x "
-                    f"{instance.mask.shape[0]}; label the image again"
-                )
-            self.instances += 1
-            category = 1 + self._classes.index(instance.label)
-            annotation = {"id": self.instances, "image_id": image_id, "category_id": category, **_shape(instance)}
-            annotation["iscrowd"] = int(index in record.crowds)
-            self._stream.write(("\n" if self.instances == 1 else ",\n") + json.dumps(annotation))
-
-    def finish(self) -> None:
-        # Readers take the latter two for granted: COCO.loadRes the one, COCO.getCatIds the other.
-        categories = [
-            {"id": 1 + index, "name": name, "supercategory": name} for index, name in enumerate(self._classes)
-        ]
-        rest = {"images": self.images, "categories": categories, "info": _INFO, "licenses": []}
-        self._stream.write("\n]" + "".join(f",\n{json.dumps(key)}: {json.dumps(rest[key])}" for key in rest) + "}\n")
-
-
-def _shape(instance: Instance) -> dict[str, Any]:
-    runs = coco_mask.encode(np.asfortranarray(instance.mask, np.uint8))
-    x0, y0, x1, y1 = instance.box
+def shape_of(instance: Instance) -> dict[str, Any]:
+    """An instance's mask, area in pixels, box and confidence, by COCO's names."""
     return {
-        "segmentation": {"size": list(instance.mask.shape), "counts": runs["counts"].decode("ascii")},
+        "segmentation": run_length(instance),
         "area": instance.area,
-        "bbox": [x0, y0, x1 - x0, y1 - y0],
+        "bbox": box_xywh(instance),
         "score": round(instance.confidence, 6),
     }
+
+
+def categories_of(classes: Sequence[str], about: About | None) -> list[dict[str, Any]]:
+    """COCO's ``categories``. Readers take ``supercategory`` for granted, as ``COCO.getCatIds`` does."""
+    above = {} if about is None else about.supercategories
+    return [
+        {"id": 1 + index, "name": name, "supercategory": above.get(name, name)} for index, name in enumerate(classes)
+    ]

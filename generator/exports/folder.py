@@ -11,7 +11,8 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,10 +26,23 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Written:
-    """What an export holds: the number of images and of instances per split."""
+    """What an export holds: the number of images and of instances per split, and of instances per split and class."""
 
     images: dict[str, int] = field(default_factory=dict)
     instances: dict[str, int] = field(default_factory=dict)
+    classes: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def add(self, split: str, labels: Iterable[str]) -> None:
+        """Count one image with instances of these classes."""
+        counts = Counter(labels)
+        self.images[split] = self.images.get(split, 0) + 1
+        self.instances[split] = self.instances.get(split, 0) + counts.total()
+        self.classes.setdefault(split, Counter()).update(counts)
+
+    def require_images(self) -> None:
+        """Raise an ExportError unless an image was counted."""
+        if not self.images:
+            raise ExportError("there are no images to export; choose another view")
 
 
 @contextmanager

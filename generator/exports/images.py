@@ -11,12 +11,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from diffucurate.generator.errors import ExportError
 from diffucurate.generator.exports.splits import check_split_name
 from diffucurate.generator.files.copies import copy_file
 from diffucurate.generator.labels.model import Instance
+from diffucurate.generator.text.class_names import some_of
 
 #: Pillow's name of a format -> the ends of file names by which readers know it, the usual one first. Images of other
 #: formats are written as PNG.
@@ -40,13 +43,16 @@ class ExportRecord:
     """One image to export: its file, its instances (none is legal) and the split it belongs to.
 
     ``crowds`` are the indices of instances that are regions of many objects: COCO marks them, YOLO has no place for
-    them.
+    them. ``prompt`` is the text that the image was painted from, empty where unknown. ``semantic`` is (H, W) uint8 with
+    the ids of the exported classes from 1, 0 background, 255 ignore; where None, it follows from the instances.
     """
 
     image_path: Path
     instances: Sequence[Instance]
     split: str = "train"
     crowds: Collection[int] = ()
+    prompt: str = ""
+    semantic: NDArray[np.uint8] | None = None
 
 
 def upright_size(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -67,14 +73,37 @@ def upright_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         raise OSError(f"{path} is not an image that can be read") from error
 
 
+def checked_size(path: Path, instances: Sequence[Instance], classes: Sequence[str]) -> tuple[int, int]:
+    """The (width, height) in pixels of an exported image, whose instances were checked against it.
+
+    Raises:
+        ExportError: the image cannot be read, an instance's class is not in ``classes``, or its mask has another size.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except (OSError, ImportError) as error:  # Ultralytics, once imported, makes Pillow raise the latter
+        raise ExportError(f"image {path.name} cannot be read; export a view without it") from error
+    for instance in instances:
+        if instance.label not in classes:
+            raise ExportError(f"instance of class '{instance.label}', expected one of {some_of(classes)}")
+        if instance.mask.shape != (height, width):
+            raise ExportError(
+                f"image {path.name} is {width} x {height} px, its mask {instance.mask.shape[1]} x "
+                f"{instance.mask.shape[0]}; label the image again"
+            )
+    return width, height
+
+
 class ImageFolder:
     """Puts images into ``folder/images/<split>/``: copies, or with ``links`` hard links where the file system can.
 
-    Whoever writes to a hard link in place changes the original, as some training programs do.
+    With ``shared`` the images of all splits go into that one folder below ``folder``. Whoever writes to a hard link in
+    place changes the original, as some training programs do.
     """
 
-    def __init__(self, folder: Path, *, links: bool = False) -> None:
-        self._folder, self._links = folder, links
+    def __init__(self, folder: Path, *, links: bool = False, shared: str | None = None) -> None:
+        self._folder, self._links, self._shared = folder, links, shared
         self._taken: set[tuple[str, str]] = set()
 
     def add(self, record: ExportRecord) -> Path:
@@ -108,12 +137,13 @@ class ImageFolder:
             suffix = suffix if known and format in _ENDINGS else endings[0]
         # Readers skip files that are hidden, so no name may begin with a dot.
         stem = record.image_path.stem.lstrip(".") or "image"
+        place = f"images/{record.split}" if self._shared is None else self._shared
         name, number = stem, 1
-        while (record.split, name.casefold()) in self._taken:  # labels go by stem; some systems ignore case
+        while (place, name.casefold()) in self._taken:  # labels go by stem; some systems ignore case
             number += 1
             name = f"{stem}-{number}"
-        self._taken.add((record.split, name.casefold()))
-        return self._folder / "images" / record.split / f"{name}{suffix}"
+        self._taken.add((place, name.casefold()))
+        return self._folder / place / f"{name}{suffix}"
 
 
 def _linked(source: Path, path: Path) -> bool:

@@ -23,6 +23,7 @@ from pathlib import Path
 import yaml
 
 from diffucurate.generator.errors import ExportError
+from diffucurate.generator.exports.about import About, write_readme
 from diffucurate.generator.exports.folder import Written, replacing_folder
 from diffucurate.generator.exports.images import ExportRecord, ImageFolder
 from diffucurate.generator.labels.model import Instance
@@ -47,6 +48,7 @@ def write_yolo(
     *,
     overwrite: bool = False,
     link_images: bool = False,
+    about: About | None = None,
 ) -> YoloWritten:
     """Write a data set that Ultralytics trains from. Records are taken one at a time and may be a generator.
 
@@ -54,6 +56,7 @@ def write_yolo(
     names the splits train, val and test; readers insist on the first two, so one that is missing is given another
     split's folder, and ``note`` says so. A bridge between parts costs the pixels it crosses, so a part that is smaller
     than its bridge is left out; COCO keeps everything. Images are copied, or hard links with ``link_images``.
+    ``about`` adds a README.md.
 
     Raises:
         ExportError: the folder is not empty and ``overwrite`` is not set, or holds more than an earlier export; there
@@ -73,16 +76,15 @@ def write_yolo(
                 label.write_text("".join(_row(instance, classes) + "\n" for instance in objects), "utf-8")
                 for row, instance in enumerate(objects):
                     scores.writerow([record.split, image.name, row, instance.label, f"{instance.confidence:.6f}"])
-                written.images[record.split] = written.images.get(record.split, 0) + 1
-                written.instances[record.split] = written.instances.get(record.split, 0) + len(objects)
-        if not written.images:
-            raise ExportError("there are no images to export; choose another view")
+                written.add(record.split, (instance.label for instance in objects))
+        written.require_images()
         named = _named_splits(list(written.images))
         written.note = _stand_in(named)
         content = {**{key: f"images/{name}" for key, name in named.items()}, "names": dict(enumerate(classes))}
         comment = f"# {written.note}\n" if written.note else ""
         text = comment + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         (fresh / "data.yaml").write_text(text, "utf-8")
+        write_readme(fresh, about, written)
     return written
 
 

@@ -20,6 +20,12 @@ class Format(StrEnum):
 
     coco = "coco"
     yolo = "yolo"
+    voc = "voc"
+    semantic = "semantic"
+    huggingface = "huggingface"
+    parquet = "parquet"
+    lvis = "lvis"
+    cvat = "cvat"
 
 
 @command(
@@ -47,7 +53,7 @@ def export(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Write images and one source's labels as a COCO or YOLO dataset."""
+    """Write images and one source's labels as a dataset that other tools read, with a datasheet."""
     terminal = terminal_of(context)
     shares = None if splits is None else parse_splits(splits)
     names = parse_names(classes, "classes")

@@ -28,6 +28,8 @@ A, B = "attention", "yolov8"
 #: Images on which the two sources agree at least so much are kept.
 MIN_AGREEMENT = 0.3
 SPLITS = {"train": 0.75, "val": 0.25}
+#: The formats that the demo writes, each to a folder of its name.
+EXPORTED = ("coco", "yolo")
 
 
 def run_demo(terminal: Terminal, out: Path, *, serve: bool, recipe: Path = RECIPE) -> None:
@@ -42,10 +44,11 @@ def run_demo(terminal: Terminal, out: Path, *, serve: bool, recipe: Path = RECIP
     Raises:
         ExportError: a folder for an export holds anything else; before any image is painted.
     """
-    from diffucurate.plugin.exporting.export import FORMATS, export, prepare_folder
+    from diffucurate.plugin.exporting.export import export
+    from diffucurate.plugin.exporting.target import prepare_folder
 
     loaded = Recipe.load(recipe)
-    for format in FORMATS:
+    for format in EXPORTED:
         prepare_folder(out.resolve() / format, format, overwrite=True)
     terminal.say(f"recipe: {recipe}")
     with terminal.progress("generate") as progress:
@@ -72,7 +75,7 @@ def run_demo(terminal: Terminal, out: Path, *, serve: bool, recipe: Path = RECIP
         terminal.show("No image passed, so all of them are exported.")
     splits = SPLITS if len(exported) >= len(SPLITS) * 2 else None  # each split must get an image
     exports: dict[str, Any] = {}
-    for format in FORMATS:
+    for format in EXPORTED:
         folder = out.resolve() / format
         with terminal.progress(f"export {format}") as progress:
             export(exported, folder, format=format, source=A, splits=splits, overwrite=True, progress=progress)

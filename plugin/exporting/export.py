@@ -7,68 +7,26 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
-from fiftyone import ViewField as F
 
-from diffucurate.generator.errors import DatasetError, ExportError, InvalidSetting
+from diffucurate.generator.errors import DatasetError, ExportError
 from diffucurate.generator.exports.splits import assign_splits
 from diffucurate.generator.progress import Listener, Meter
+from diffucurate.plugin.exporting.facts import datasheet, supercategories_of
+from diffucurate.plugin.exporting.formats import ONLY_SPLIT, format_named, writer_of
+from diffucurate.plugin.exporting.records import LeftOut, labelled_samples, records
+from diffucurate.plugin.exporting.semantic_masks import SemanticMasks
+from diffucurate.plugin.exporting.summary import ExportSummary
+from diffucurate.plugin.exporting.target import prepare_folder
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.as_detections import detections_field
-from diffucurate.plugin.store.classes import exported_classes, only_classes
-from diffucurate.plugin.store.instances import read_instances
-from diffucurate.plugin.store.named_files import named_below
+from diffucurate.plugin.store.classes import exported_classes
 from diffucurate.plugin.store.samples import dataset_of
 
-if TYPE_CHECKING:
-    from diffucurate.generator.exports.images import ExportRecord
-
 logger = logging.getLogger(__name__)
-
-#: The formats that can be written.
-FORMATS = ("coco", "yolo")
-
-#: The split of all images where none are asked for.
-ONLY_SPLIT = "train"
-
-
-@dataclass(frozen=True)
-class ExportSummary:
-    """What was written: images and instances per split, below ``folder``.
-
-    ``unlabelled`` counts the samples that the source has not labelled, and ``unreadable`` names the images that
-    are missing or broken; both were left out. ``left_out`` names instances that were, each with its sample and why.
-    ``notes`` are sentences on what a person may not expect.
-    """
-
-    folder: str
-    format: str
-    source: str
-    images: dict[str, int]
-    instances: dict[str, int]
-    unlabelled: int
-    unreadable: list[str]
-    notes: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
-
-    def first_step(self) -> str:
-        """One line that trains from the folder or, for COCO, reads it: a shell command or Python."""
-        if self.format == "yolo":
-            data = shlex.quote(str(Path(self.folder) / "data.yaml"))
-            return f"yolo segment train model=yolov8n-seg.pt data={data}"
-        split = ONLY_SPLIT if ONLY_SPLIT in self.images else next(iter(self.images))
-        annotations = str(Path(self.folder) / "annotations" / f"{split}.json")
-        return f"from pycocotools.coco import COCO; coco = COCO({annotations!r})"
 
 
 def export(
@@ -83,19 +41,20 @@ def export(
     link_images: bool = False,
     progress: Listener | None = None,
 ) -> ExportSummary:
-    """Write images and instances as ``coco`` (run-length masks, scores) or ``yolo`` (segmentation rows).
+    """Write images and instances in one of ``plugin.exporting.formats``, with a datasheet, README.md.
 
     Images are copies, upright: turned as their EXIF data say, which is how FiftyOne shows them and what labels are
     relative to. Formats that not every reader knows, such as GIF, are written as PNG.
 
     Only the samples of ``samples`` and the instances that its filters show are written. A sample that ``source``
-    labelled without finding anything is written as an image without objects. The folder appears complete or not
-    at all.
+    labelled without finding anything is written as an image without objects. In masks of classes the pixels of
+    instances that the view hides are 255, unknown. The folder appears complete or not at all, and the same view gives
+    the same bytes.
 
     Args:
         samples: a dataset or view.
         out_dir: the folder to write.
-        format: ``coco`` or ``yolo``.
+        format: ``coco``, ``yolo``, ``voc``, ``semantic``, ``huggingface``, ``parquet``, ``lvis`` or ``cvat``.
         source: the label source whose instances are written.
         classes: only instances of these, which are then all the classes that the export knows; all by default. An image
             without any is written as one without objects.
@@ -111,13 +70,12 @@ def export(
         InvalidSetting: an unknown format, or a class that the dataset does not have.
         DatasetError: no labels of ``source``, or instances without masks.
         ExportError: the folder is not empty, holds more than an earlier export, or files that samples name; the splits
-            make no sense; no image can be read.
+            make no sense; no image can be read; the format needs a package that is not installed.
     """
-    from diffucurate.generator.exports.coco import write_coco
-    from diffucurate.generator.exports.yolo import YoloWritten, write_yolo
+    from diffucurate.generator.exports.about import About
+    from diffucurate.generator.exports.yolo import YoloWritten
 
-    if format not in FORMATS:
-        raise InvalidSetting("format", format, f"use one of {', '.join(FORMATS)}")
+    write, described = writer_of(format), format_named(format)
     dataset = dataset_of(samples)
     path = detections_field(samples, dataset, source)
     labelled = labelled_samples(samples, path, classes)
@@ -134,8 +92,7 @@ def export(
     names = every if classes is None else [name for name in every if name in classes]
     notes = [f"class ids are those of {origin}, the same for every view of dataset '{dataset.name}'"]
 
-    unreadable: list[str] = []
-    left_out: list[str] = []
+    left_out = LeftOut()
     meter = Meter(progress, len(ids))
     settings = {
         "folder": str(folder),
@@ -145,17 +102,32 @@ def export(
         **({} if classes is None else {"classes": list(classes)}),
         "splits": None if splits is None else dict(splits),
     }
+    sheet = datasheet(labelled, path, format=format, source=source, classes=names, unlabelled=len(samples) - len(ids))
+    about = About(
+        name=dataset.name,
+        description=f"Images of dataset '{dataset.name}' with labels of '{source}', written by Diffucurate",
+        licence=sheet.licence,
+        supercategories=supercategories_of(dataset),
+        readme=lambda written: sheet.render(
+            written, unreadable=len(left_out.unreadable), left_out=len(left_out.instances)
+        ),
+    )
     with runs.recorded(dataset, "export", settings) as run:
-        write = {"coco": write_coco, "yolo": write_yolo}[format]
         try:
-            records = _records(labelled, path, chosen, unreadable, left_out, meter)
-            written = write(records, folder, names, overwrite=overwrite, link_images=link_images)
+            masks = SemanticMasks(labelled, source, path, names) if described.semantic else None
+            taken = records(labelled, path, chosen, left_out, meter, masks)
+            written = write(taken, folder, names, overwrite=overwrite, link_images=link_images, about=about)
         except ExportError as error:
-            if len(unreadable) == len(ids):
-                raise ExportError(f"none of the {len(ids)} images can be read, such as {unreadable[0]}") from error
+            if len(left_out.unreadable) == len(ids):
+                raise ExportError(
+                    f"none of the {len(ids)} images can be read, such as {left_out.unreadable[0]}"
+                ) from error
             raise
         if isinstance(written, YoloWritten) and written.note:
             notes.append(written.note)
+        if masks is not None and masks.unreadable:
+            broken = f"{len(masks.unreadable)} semantic masks cannot be read or have another size, such as that of"
+            notes.append(f"{broken} {masks.unreadable[0]}; they were painted from the instances")
         summary = ExportSummary(
             str(folder),
             format,
@@ -163,99 +135,14 @@ def export(
             dict(written.images),
             dict(written.instances),
             len(samples) - len(ids),
-            unreadable,
+            left_out.unreadable,
             notes,
-            left_out,
+            left_out.instances,
         )
         run.facts |= summary.to_dict()
-    if left_out:
-        logger.warning("left out %d instances, such as %s", len(left_out), left_out[0])
-    if unreadable:
-        logger.warning("left out %d images that cannot be read: %s", len(unreadable), ", ".join(unreadable))
+    if left_out.instances:
+        logger.warning("left out %d instances, such as %s", len(left_out.instances), left_out.instances[0])
+    if left_out.unreadable:
+        count, paths = len(left_out.unreadable), ", ".join(left_out.unreadable)
+        logger.warning("left out %d images that cannot be read: %s", count, paths)
     return summary
-
-
-def labelled_samples(
-    samples: fo.Dataset | fo.DatasetView, field: str, classes: Sequence[str] | None = None
-) -> fo.DatasetView:
-    """The samples that have a value in the Detections field ``field``; with ``classes``, only instances of these.
-
-    Raises:
-        InvalidSetting: a class that the dataset does not have.
-    """
-    labelled = samples.match(F(field) != None)  # noqa: E711  (a database expression)
-    return labelled if classes is None else only_classes(labelled, dataset_of(samples), (field,), classes)
-
-
-def check_folder(folder: Path, format: str, overwrite: bool) -> None:
-    """Refuse a folder that cannot be written, or that holds something else, such as a home directory named by mistake.
-
-    Quick enough for forms; ``prepare_folder`` checks more.
-
-    Raises:
-        ExportError: it is a file, not empty without ``overwrite``, not writable, or holds more than an earlier export.
-    """
-    from diffucurate.generator.exports.folder import check_target
-
-    folder = Path(os.path.realpath(folder))
-    above = existing_parent(folder)
-    if not os.path.isfile(folder) and not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
-        raise ExportError(f"nothing can be written in {above}; name a folder somewhere else")
-    check_target(folder, format, overwrite=overwrite)
-
-
-def prepare_folder(folder: Path, format: str, overwrite: bool) -> None:
-    """Put right what a killed export left beside a folder, then refuse one that cannot be written or replaced.
-
-    Raises:
-        ExportError: as ``check_folder``, or a sample of any dataset names a file in it.
-    """
-    from diffucurate.generator.exports.folder import recover
-
-    recover(Path(os.path.realpath(folder)))
-    check_folder(folder, format, overwrite)
-    if os.path.isdir(folder) and (named := named_below(folder)):
-        dataset, path = named
-        raise ExportError(f"{folder} holds '{path}', an image or label of dataset '{dataset}'; name another folder")
-
-
-def existing_parent(folder: Path) -> Path:
-    """The nearest folder above ``folder`` that exists: an export is put in its place whole, so it must be writable."""
-    # os.path, since Path.exists raises where a folder on the way may not be searched.
-    return next((parent for parent in folder.parents if os.path.exists(parent)), folder)
-
-
-def _records(
-    samples: fo.DatasetView,
-    field: str,
-    splits: Mapping[str, str],
-    unreadable: list[str],
-    left_out: list[str],
-    meter: Meter,
-) -> Iterator[ExportRecord]:
-    """The samples in turn; what cannot be written is added to ``unreadable`` and ``left_out``.
-
-    Raises:
-        DatasetError: there are instances, and none can be read.
-        ExportError: a split without any readable image.
-    """
-    from diffucurate.generator.exports.images import ExportRecord, upright_size
-
-    readable, count = set(), 0
-    for sample in samples.select_fields(field).iter_samples():
-        try:
-            width, height = upright_size(sample.filepath)
-        except OSError:
-            unreadable.append(sample.filepath)
-            meter.advance(note=f"left out {sample.filepath}: it cannot be read")
-            continue
-        readable.add(splits[sample.id])
-        read = read_instances(sample[field], (height, width))
-        left_out += [f"{sample.filepath}, {field}: {reason}" for reason in read.left_out.values()]
-        count += len(read.instances)
-        yield ExportRecord(Path(sample.filepath), read.instances, splits[sample.id], read.crowds)
-        meter.advance()
-    if left_out and not count:
-        raise DatasetError(f"none of {len(left_out)} instances can be read: {left_out[0]}")
-    for name in sorted(set(splits.values()) - readable):
-        raise ExportError(f"none of the images of split '{name}' can be read; export others, or leave it out")

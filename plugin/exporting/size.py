@@ -10,14 +10,12 @@ from pathlib import Path
 
 import fiftyone as fo
 
-from diffucurate.plugin.exporting.export import existing_parent, labelled_samples
+from diffucurate.plugin.exporting.formats import format_named
+from diffucurate.plugin.exporting.records import labelled_samples
+from diffucurate.plugin.exporting.target import existing_parent
 from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.samples import dataset_of
 
-#: Bytes of one instance: (always, per pixel of the image's width). Measured on objects of a tenth of an image of 128
-#: to 1024 px; outlines grow with the width, and rough ones take more.
-_BYTES_PER_INSTANCE = {"coco": (80, 1.8), "yolo": (40, 18.0)}
-_BYTES_PER_IMAGE = 100
 #: Where no sample says how wide its image is.
 _USUAL_WIDTH = 512
 #: Files looked at where no sample says how large its image is.
@@ -59,7 +57,7 @@ def estimate_size(
 
     Raises:
         DatasetError: no samples, or no labels of ``source``.
-        InvalidSetting: a class that the dataset does not have.
+        InvalidSetting: an unknown format, or a class that the dataset does not have.
     """
     dataset = dataset_of(samples)
     field = instances_field(dataset, source)
@@ -73,11 +71,15 @@ def estimate_size(
         ]
     )
     paths = labelled.limit(_FILES_MEASURED).values("filepath")
-    always, per_pixel = _BYTES_PER_INSTANCE[format]
-    labels = images * _BYTES_PER_IMAGE + instances * (always + per_pixel * (width or _USUAL_WIDTH))
+    described, wide = format_named(format), width or _USUAL_WIDTH
+    per_image, per_instance = (
+        always + per_pixel * wide for always, per_pixel in (described.per_image, described.per_instance)
+    )
+    labels = described.fixed + images * per_image + instances * per_instance
     pixels = images * (size if size is not None else _mean_size(paths))
     disk = existing_parent(Path(folder).expanduser().absolute())
-    needed = labels if link_images and _same_disk(paths, disk) else labels + pixels
+    linked = link_images and not described.embeds and _same_disk(paths, disk)
+    needed = labels if linked else labels + pixels
     return ExportSize(images, instances, round(labels + pixels), round(needed), shutil.disk_usage(disk).free)
 
 

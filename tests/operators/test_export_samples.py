@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         ({"out_dir": "{new}", "source": "nobody"}, "source", "no labels 'nobody' any more"),
         ({"out_dir": "{new}", "classes": ["lorry"]}, "classes", "no such class"),
         ({"out_dir": "{new}"}, None, ""),
+        ({"out_dir": "{new}", "format": "tfrecord"}, "format", "'tfrecord' - use one of coco, yolo, voc"),
     ],
 )
 def test_form_errors(app, painted: fo.Dataset, tmp_path: Path, params: dict, field: str | None, words: str) -> None:
@@ -76,6 +77,15 @@ def test_form_says_how_much_it_will_be(app, painted: fo.Dataset, tmp_path: Path,
             ("read_with", "from pycocotools.coco import COCO; coco = COCO('{}/annotations/train.json')"),
         ),
         ("yolo", "data.yaml", ("train_with", "yolo segment train model=yolov8n-seg.pt data={}/data.yaml")),
+        (
+            "semantic",
+            "masks/*/*.png",
+            (
+                "read_with",
+                "import fiftyone as fo; dataset = fo.Dataset.from_dir(dataset_dir='{}', dataset_type="
+                "fo.types.ImageSegmentationDirectory, data_path='images/train', labels_path='masks/train')",
+            ),
+        ),
     ],
 )
 def test_run_writes_the_folder(

@@ -12,6 +12,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from diffucurate.generator.errors import ExportError
+from diffucurate.generator.exports.about import About
 from diffucurate.generator.exports.coco import write_coco
 from diffucurate.generator.exports.images import ExportRecord
 from diffucurate.generator.labels.model import Instance
@@ -126,3 +127,27 @@ def test_every_part_that_readers_take_for_granted_is_there(tmp_path: Path) -> No
     results = coco.loadRes([{**annotation, "score": 0.5} for annotation in coco.dataset["annotations"]])
     assert len(results.anns) == len(instances) and coco.dataset["info"]["description"]
     assert list(coco.dataset["licenses"]) == []
+
+
+def test_info_licence_supercategories_and_captions(tmp_path: Path, odd_records: list[ExportRecord]) -> None:
+    about = About(description="Made for tests", licence="https://a.org/by", supercategories={"a": "thing"})
+    records = [ExportRecord(odd_records[2].image_path, []), *odd_records]
+    written = write_coco(records, tmp_path / "out", ["a", "b"], about=about)
+    coco, captions = COCO(str(written.annotations["train"])), COCO(str(written.captions["train"]))
+    assert coco.dataset["info"] == captions.dataset["info"]
+    assert coco.dataset["info"]["description"] == "Made for tests"
+    assert coco.dataset["licenses"] == [{"id": 1, "name": "https://a.org/by", "url": "https://a.org/by"}]
+    assert [image["license"] for image in coco.imgs.values()] == [1, 1, 1]
+    assert [category["supercategory"] for category in coco.cats.values()] == ["thing", "b"]
+    assert [annotation["iscrowd"] for annotation in coco.anns.values()] == [0, 0, 0, 1]
+    texts = {captions.imgs[each["image_id"]]["file_name"]: each["caption"] for each in captions.anns.values()}
+    assert texts == {"0.png": "a ring & <two> parts", "1.png": "one pixel"}
+    assert all(coco.imgs[image_id]["file_name"] == image["file_name"] for image_id, image in captions.imgs.items())
+    assert list(written.captions) == ["train"], "none of val's images has a prompt"
+
+
+def test_a_split_named_like_anothers_captions_is_refused(tmp_path: Path, odd_records: list[ExportRecord]) -> None:
+    odd = ExportRecord(odd_records[0].image_path, [], "captions_train")
+    with pytest.raises(ExportError, match=r"captions_train\.json cannot be written"):
+        write_coco([*odd_records, odd], tmp_path / "out", ["a", "b"])
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,65 @@
+"""A JSON file of COCO's family that grows: annotations go to disk as they come, only the list of images is kept."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from diffucurate.generator.exports.about import About
+from diffucurate.generator.labels.model import Instance
+
+
+class AnnotationFile:
+    """One file. Annotation ids count from 1."""
+
+    def __init__(self, path: Path, files: ExitStack) -> None:
+        """Open ``path``, which must be new; ``files`` closes it."""
+        path.parent.mkdir(exist_ok=True)
+        self._stream = files.enter_context(path.open("x", encoding="utf-8"))
+        self._stream.write('{"annotations": [')
+        self.images: list[dict[str, Any]] = []
+        self.annotations = 0
+
+    def add_image(self, image_id: int, path: Path, size: tuple[int, int], **more: Any) -> None:
+        """List an image of (width, height) ``size``."""
+        self.images.append({"id": image_id, "file_name": path.name, "width": size[0], "height": size[1], **more})
+
+    def add(self, **annotation: Any) -> None:
+        """Write an annotation of the image that was listed last."""
+        self.annotations += 1
+        whole = {"id": self.annotations, "image_id": self.images[-1]["id"], **annotation}
+        self._stream.write(("\n" if self.annotations == 1 else ",\n") + json.dumps(whole))
+
+    def finish(self, **rest: Any) -> None:
+        """Write the images and the ``rest`` of the file."""
+        parts = {"images": self.images, **rest}
+        self._stream.write("\n]" + "".join(f",\n{json.dumps(key)}: {json.dumps(parts[key])}" for key in parts) + "}\n")
+
+
+def run_length(instance: Instance) -> dict[str, Any]:
+    """COCO's compressed run-length code of an instance's mask, ``{"size": [height, width], "counts": text}``."""
+    runs = coco_mask.encode(np.asfortranarray(instance.mask, np.uint8))
+    return {"size": list(instance.mask.shape), "counts": runs["counts"].decode("ascii")}
+
+
+def box_xywh(instance: Instance) -> list[int]:
+    """The tight box as COCO has it: [x, y, width, height] in pixels."""
+    x0, y0, x1, y1 = instance.box
+    return [x0, y0, x1 - x0, y1 - y0]
+
+
+def info_of(about: About | None) -> dict[str, Any]:
+    """COCO's ``info``. Without a date: it would be the clock's, not the data's."""
+    about = about or About()
+    return {"description": about.description, "version": "1.0", "contributor": "Diffucurate"}
+
+
+def licences_of(about: About | None) -> list[dict[str, Any]]:
+    """COCO's ``licenses``: the one of the data, or none."""
+    licence = None if about is None else about.licence
+    return [] if licence is None else [{"id": 1, "name": licence, "url": licence if "://" in licence else ""}]
