@@ -30,8 +30,7 @@ class SemanticMasks:
     def __init__(self, samples: fo.DatasetView, source: str, field: str, classes: Sequence[str]) -> None:
         check_class_count(classes)
         self._dataset, self._path, self._classes = dataset_of(samples), field, list(classes)
-        own = field == f"{source}_instances" and field_names.mask(source)
-        self.field = own if own and self._dataset.has_sample_field(own) else None
+        self.field = _mask_field(self._dataset, source)
         self.unreadable: list[str] = []
         self._ids = self._export_ids() if self.field is not None else None
         length = F(f"{field}.detections").length()
@@ -83,3 +82,13 @@ class SemanticMasks:
         """The instances of exported classes that the view hides, and those that it shows."""
         whole = self._dataset[sample.id][self._path]
         return [each for each in read_instances(whole, shape).instances if each.label in self._classes]
+
+
+def _mask_field(dataset: fo.Dataset, source: str) -> str | None:
+    """The Segmentation field of a source, or of that very name; None where there is none."""
+    names = [field_names.mask(source)] if source.isidentifier() and not source.startswith("_") else []
+    for name in (*names, source):
+        field = dataset.get_field(name)
+        if isinstance(field, fo.EmbeddedDocumentField) and field.document_type is fo.Segmentation:
+            return name
+    return None

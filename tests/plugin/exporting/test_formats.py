@@ -209,6 +209,21 @@ def test_detections_of_other_tools_have_masks_too(dataset: fo.Dataset, scenes, t
         assert np.argwhere(np.array(image) == 1).tolist()[0] == [64, 64] and (np.array(image) == 1).sum() == 32 * 32
 
 
+def test_segmentations_of_other_tools_are_written_as_they_are(dataset: fo.Dataset, scenes, tmp_path: Path) -> None:
+    from diffucurate.plugin.store.media_files import write_png
+
+    path = write_png(tmp_path / "x.png", scenes[0].image)
+    mask = np.zeros((128, 128), np.uint8)
+    mask[CAR], mask[:4] = 7, IGNORE
+    dataset.add_sample(fo.Sample(filepath=str(path), truth=fo.Segmentation(mask=mask)))
+    dataset.mask_targets["truth"] = {7: "car"}
+    dataset.save()
+    dataset.compute_metadata()
+    export(dataset, tmp_path / "out", format="semantic", source="truth")
+    with Image.open(tmp_path / "out/masks/train/x.png") as image:
+        assert np.array_equal(np.array(image), np.where(mask == 7, 1, mask))
+
+
 def test_the_command_line_offers_all_formats() -> None:
     assert [each.value for each in Format] == list(FORMATS)
 
