@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.labelling.label import label
     from diffucurate.plugin.provenance.provenance import Provenance, provenance
     from diffucurate.plugin.quality.assess import Assessment, assess
-    from diffucurate.plugin.store.matches import ComparisonRow
+    from diffucurate.plugin.store.matches import ComparisonRow, ConfusionMatrix
     from diffucurate.plugin.tokens.optimize import learn_token
     from diffucurate.plugin.tokens.train import train_token
 
@@ -77,6 +77,7 @@ __all__ = [
     "Comparison",
     "ComparisonRow",
     "ConceptTrace",
+    "ConfusionMatrix",
     "DatasetError",
     "DiffucurateError",
     "ExportError",
@@ -145,6 +146,7 @@ _HOMES = {
     "Comparison": "plugin.comparison.compare",
     "ComparisonRow": "plugin.store.matches",
     "ConceptTrace": "generator.attention.concepts",
+    "ConfusionMatrix": "plugin.store.matches",
     "BlackedOutError": "generator.errors",
     "DatasetError": "generator.errors",
     "DiffucurateError": "generator.errors",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.text.parsing import parse_names
 from diffucurate.plugin.cli.app import command, terminal_of
 from diffucurate.plugin.cli.datasets import samples_of
@@ -25,10 +26,15 @@ def compare(
     mark: Annotated[
         bool, typer.Option(help="Write overlaps, and tags for kinds of disagreement, on the instances.")
     ] = True,
+    confusion: Annotated[
+        bool, typer.Option("--confusion", help="Show which class of A stands where B has which.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Compare the labels of two sources, or of any two fields with instances, per class and per sample."""
+    """Compare the labels of two sources, or of any two fields of labels, per class and per sample."""
     terminal = terminal_of(context)
+    if confusion and not mark:
+        raise InvalidSetting("confusion", True, "the matrix is made of the marks; leave out --no-mark")
     names = parse_names(classes, "classes")
     with terminal.progress(f"compare {a} {b}") as progress:
         samples = samples_of(dataset, view)
@@ -36,7 +42,15 @@ def compare(
 
         comparison = run(samples, a, b, classes=names, iou=iou, mark=mark, progress=progress)
     show_comparison(terminal, comparison)
+    if confusion:
+        show_confusion(terminal, comparison.confusion)
     terminal.result({"dataset": dataset, **comparison.to_dict()})
+
+
+def show_confusion(terminal: Terminal, confusion: Any) -> None:
+    """Print a ``ConfusionMatrix``: a row per class by ``a``, a column per class by ``b``."""
+    columns = (f"{confusion.a} \\ {confusion.b}", *confusion.names)
+    terminal.show(table(columns, [(name, *row) for name, row in zip(confusion.names, confusion.counts, strict=True)]))
 
 
 def show_comparison(terminal: Terminal, comparison: Any) -> None:

@@ -6,28 +6,25 @@ reference, so ``a`` is evaluated with ``b`` as the reference; only the average p
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
-from bson import ObjectId
 from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
-from diffucurate.generator.progress import Listener, Meter
+from diffucurate.generator.progress import Listener
 from diffucurate.plugin.appearance.scheme import place_fields
 from diffucurate.plugin.comparison.class_names import all_spellings, spelled_alike, unseen_classes, without_classes
-from diffucurate.plugin.comparison.marks import ANY_SIZE, Side, mark_instances
+from diffucurate.plugin.comparison.marks import Side, mark_instances
+from diffucurate.plugin.comparison.matching import Matching, known_precision, match_fields
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.classes import only_classes, read_classes
-from diffucurate.plugin.store.instances import read_instances
-from diffucurate.plugin.store.label_sources import count_masks
-from diffucurate.plugin.store.matches import ComparisonRow
+from diffucurate.plugin.store.matches import ComparisonRow, ConfusionMatrix
 from diffucurate.plugin.store.samples import dataset_of
 
 
@@ -40,7 +37,8 @@ class Comparison:
     ``matched_by`` is ``masks``, or ``boxes`` where ``without_masks`` names fields whose instances lack masks.
     ``left_out`` names instances that cannot be read, each with its sample and why. ``unseen`` are classes that one of
     both sources has none of, as it knows none or was not asked, by source: instances of these were not compared.
-    ``kinds`` says how many instances were tagged with which kind of disagreement (``plugin.comparison.kinds``).
+    ``kinds`` says how many instances were tagged with which kind of disagreement (``plugin.comparison.kinds``), and
+    ``confusion`` which class of ``a`` stands where ``b`` has which; None where nothing was marked.
     """
 
     a: str
@@ -56,6 +54,7 @@ class Comparison:
     left_out: tuple[str, ...] = ()
     unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kinds: Mapping[str, int] = field(default_factory=dict)
+    confusion: ConfusionMatrix | None = None
 
     @property
     def matched_by(self) -> str:
@@ -97,9 +96,10 @@ def compare(
         a, b: names of label sources, such as ``attention``, or of fields, such as ``ground_truth``.
         classes: only instances of these are matched and counted; of all classes by default.
         iou: the least IoU of a match, in (0, 1].
-        mark: whether each instance gets ``iou_with_<other>``, ``matched_<other>``, and label tags that name the kind of
-            disagreement, such as ``merged (yolov8)``: extra, missed, wrong class, merged, split, loose outline. They
-            replace those of an earlier comparison of these two.
+        mark: whether each instance gets ``iou_with_<other>``, ``matched_<other>``, ``class_in_<other>`` (the class that
+            the other has at its place, None where it has none), and label tags that name the kind of disagreement, such
+            as ``merged (yolov8)``: extra, missed, wrong class, merged, split, loose outline. They replace those of an
+            earlier comparison of these two.
         progress: called with the share that is done.
 
     Raises:
@@ -124,114 +124,40 @@ def compare(
     unseen = {name: names for name, names in unseen.items() if names}
     labelled = without_classes(labelled, (field_a, field_b), (name for names in unseen.values() for name in names))
     labelled = spelled_alike(labelled, (field_a, field_b), read_classes(dataset))
-    maskless = tuple(field for field in (field_a, field_b) if not _has_masks(labelled, field))
 
     key, settings = field_names.evaluation(a, b), {"a": a, "b": b, "iou": iou, "samples": count}
     if classes is not None:
         settings["classes"] = list(classes)
     with runs.recorded(dataset, "compare", settings) as run:
-        if key in dataset.list_evaluations():
-            dataset.delete_evaluation(key)
-        # Average precision needs an order of a's instances; ground truth, say, has none.
-        ranked = labelled.count(f"{field_a}.detections") == labelled.count(f"{field_a}.detections.confidence")
-        arguments = {"gt_field": field_b, "eval_key": key, "method": "coco", "iou": iou, "use_masks": not maskless}
-        arguments |= {"compute_mAP": ranked}
-        bar = _two_passes(Meter(progress, count), count) if progress else None
-        results, left_out = _evaluated(labelled, field_a, arguments, bar)
-        if left_out:
-            unreadable = {identifier for _, identifier in left_out}
-            labelled = _without(labelled, (field_a, field_b), unreadable)
-            if key in dataset.list_evaluations():
-                dataset.delete_evaluation(key)
-            results = labelled.evaluate_detections(field_a, **arguments, progress=False)
+        matching = match_fields(labelled, field_a, field_b, key=key, iou=iou, progress=progress)
+        labelled = matching.samples
         scores = _agreements(labelled, field_a, field_b, key)
         name = field_names.agreement(a, b)
         dataset.add_sample_field(name, fo.FloatField)
         labelled.set_values(name, scores)
 
-        rows = _rows(results, list(read_classes(dataset)), ranked)
-        overall = _overall(results, rows, ranked)
-        skipped = len(samples) - count
-        kinds = mark_instances(labelled, Side(a, field_a), Side(b, field_b), key, iou) if mark else {}
-        reasons = tuple(reason for reason, _ in left_out)
-        mean = float(np.mean(scores))
-        comparison = Comparison(a, b, key, name, count, skipped, mean, rows, overall, maskless, reasons, unseen, kinds)
+        order = list(read_classes(dataset))
+        rows = _rows(matching, order)
+        marks = mark_instances(labelled, Side(a, field_a), Side(b, field_b), key, iou, order) if mark else None
+        comparison = Comparison(
+            a,
+            b,
+            key,
+            name,
+            count,
+            len(samples) - count,
+            float(np.mean(scores)),
+            rows,
+            _overall(matching, rows),
+            matching.without_masks,
+            matching.left_out,
+            unseen,
+            {} if marks is None else marks.kinds,
+            None if marks is None else marks.confusion,
+        )
         run.facts |= comparison.to_dict()
     place_fields(dataset)
     return comparison
-
-
-def _has_masks(samples: fo.DatasetView, field: str) -> bool:
-    """Whether every instance has a mask."""
-    instances, masks = count_masks(samples, field)
-    return masks >= instances
-
-
-def _evaluated(
-    samples: fo.DatasetView, field: str, arguments: dict[str, Any], bar: Any
-) -> tuple[Any, list[tuple[str, str]]]:
-    """The results of FiftyOne's evaluation; or why instances cannot be read, and their ids, where that spoils it.
-
-    Looking at every instance takes as long as comparing, so it is done only where FiftyOne fails or measures no number.
-    """
-    results, failure = None, None
-    try:
-        results = samples.evaluate_detections(field, **arguments, progress=bar)
-    except Exception as error:  # FiftyOne has many for labels that it cannot use
-        failure = error
-    named = all(
-        samples.count(f"{path}.detections") == samples.count(f"{path}.detections.label")
-        for path in (field, arguments["gt_field"])
-    )
-    if results is not None and named and all(_is_number(iou) for iou in results.ious.tolist()):
-        return results, []
-    left_out = [
-        item
-        for name in (field, arguments["gt_field"])
-        for item in _unreadable(samples, name, with_masks=arguments["use_masks"])
-    ]
-    if failure is not None and not left_out:
-        raise failure
-    return results, left_out
-
-
-def _is_number(iou: float | None) -> bool:
-    """Whether a match has an IoU; None stands for no match."""
-    return iou is None or math.isfinite(iou)
-
-
-def _unreadable(samples: fo.DatasetView, field: str, *, with_masks: bool) -> Iterator[tuple[str, str]]:
-    """Why instances cannot be read, with their ids."""
-    box = np.ones((1, 1), np.bool_)
-    for sample in samples.select_fields([field, "metadata"]).iter_samples():
-        size = sample.metadata
-        shape = (size.height, size.width) if size is not None and size.height and size.width else ANY_SIZE
-        labels = sample[field]
-        if not with_masks:  # which some lack; the boxes alone are matched
-            for detection in labels.detections or ():
-                detection.mask, detection.mask_path = box, None
-        for identifier, reason in read_instances(labels, shape).left_out.items():
-            yield f"{sample.filepath}, {field}: {reason}", identifier
-
-
-def _without(samples: fo.DatasetView, fields: Sequence[str], identifiers: set[str]) -> fo.DatasetView:
-    """The samples without the instances of these ids."""
-    unwanted = [ObjectId(identifier) for identifier in identifiers]
-    for path in fields:
-        samples = samples.filter_labels(path, ~F("_id").is_in(unwanted), only_matches=False)
-    return samples
-
-
-def _two_passes(meter: Meter, count: int) -> Any:
-    """FiftyOne goes over the samples twice, for the matches and for the average precision, with a bar each."""
-    passes: list[Any] = []
-
-    def report(bar: Any) -> None:
-        if not any(bar is known for known in passes):
-            passes.append(bar)
-        meter.reach((count * (len(passes) - 1) + int(bar.iteration)) // 2)
-
-    return report
 
 
 def _agreements(samples: fo.DatasetView, field_a: str, field_b: str, key: str) -> list[float]:
@@ -243,7 +169,8 @@ def _agreements(samples: fo.DatasetView, field_a: str, field_b: str, key: str) -
     return scores
 
 
-def _rows(results: Any, order: Sequence[str], ranked: bool) -> tuple[ComparisonRow, ...]:
+def _rows(matching: Matching, order: Sequence[str]) -> tuple[ComparisonRow, ...]:
+    results = matching.results
     matches: dict[str, list[float]] = defaultdict(list)
     only_a: dict[str, int] = defaultdict(int)
     only_b: dict[str, int] = defaultdict(int)
@@ -264,13 +191,13 @@ def _rows(results: Any, order: Sequence[str], ranked: bool) -> tuple[ComparisonR
             only_a[label],
             only_b[label],
             float(np.mean(matches[label])) if matches[label] else None,
-            _known(results.mAP(classes=[label])) if ranked else None,
+            known_precision(results.mAP(classes=[label])) if matching.ranked else None,
         )
         for label in labels
     )
 
 
-def _overall(results: Any, rows: Sequence[ComparisonRow], ranked: bool) -> ComparisonRow:
+def _overall(matching: Matching, rows: Sequence[ComparisonRow]) -> ComparisonRow:
     matched = sum(row.matched for row in rows)
     total_iou = sum(row.mean_iou * row.matched for row in rows if row.mean_iou is not None)
     return ComparisonRow(
@@ -279,10 +206,5 @@ def _overall(results: Any, rows: Sequence[ComparisonRow], ranked: bool) -> Compa
         sum(row.only_a for row in rows),
         sum(row.only_b for row in rows),
         total_iou / matched if matched else None,
-        _known(results.mAP()) if ranked else None,
+        known_precision(matching.results.mAP()) if matching.ranked else None,
     )
-
-
-def _known(average_precision: float) -> float | None:
-    """FiftyOne gives -1 where the reference has no instance."""
-    return None if average_precision < 0 else float(average_precision)

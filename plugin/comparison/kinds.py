@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +46,17 @@ class Seen:
     iou: float | None
 
 
-def kinds_of(a: Sequence[Seen], b: Sequence[Seen], least: float) -> tuple[list[set[str]], list[set[str]]]:
-    """The kinds of disagreement of each object, in the order of ``a`` and of ``b``; none where both agree.
+class Differences(NamedTuple):
+    """The kinds of disagreement of each object, in the order of ``a`` and of ``b``, none where both agree; and the
+    indices (in ``a``, in ``b``) of objects that are one place under two names."""
+
+    of_a: list[set[str]]
+    of_b: list[set[str]]
+    confused: list[tuple[int, int]]
+
+
+def kinds_of(a: Sequence[Seen], b: Sequence[Seen], least: float) -> Differences:
+    """In which way two sources disagree on the objects of one image.
 
     Args:
         a, b: all objects of one image by either source, ``b`` being the reference.
@@ -72,6 +82,7 @@ def kinds_of(a: Sequence[Seen], b: Sequence[Seen], least: float) -> tuple[list[s
             for other in np.flatnonzero(around[:, index]):
                 kinds_a[other].add(SPLIT)
 
+    confused = []
     # The best overlaps first, each object in one pair.
     for i, j in sorted(np.argwhere(ious > 0).tolist(), key=lambda pair: -ious[pair[0], pair[1]]):
         free = a[i].iou is None and b[j].iou is None and not kinds_a[i] and not kinds_b[j]
@@ -79,11 +90,13 @@ def kinds_of(a: Sequence[Seen], b: Sequence[Seen], least: float) -> tuple[list[s
         if free and ious[i, j] >= (_SAME if same[i, j] else least):
             kinds_a[i].add(kind)
             kinds_b[j].add(kind)
+            if kind == WRONG_CLASS:
+                confused.append((i, j))
     for side, kinds, alone in ((a, kinds_a, EXTRA), (b, kinds_b, MISSED)):
         for one, found in zip(side, kinds, strict=True):
             if not found and not _tight(one):
                 found.add(alone if one.iou is None else LOOSE)
-    return kinds_a, kinds_b
+    return Differences(kinds_a, kinds_b, confused)
 
 
 def _tight(one: Seen) -> bool:

@@ -118,6 +118,11 @@ def evaluation(a: str, b: str) -> str:
     return f"compare_{part(a)}_{part(b)}"
 
 
+def evaluation_of(prediction: str, truth: str) -> str:
+    """The key of FiftyOne's evaluation of labels against the truth."""
+    return f"evaluate_{part(prediction)}_{part(truth)}"
+
+
 def iou_with(other: str) -> str:
     """The attribute of an instance that is its IoU with the matching one of another label source, 0 without one."""
     return f"iou_with_{part(other)}"
@@ -126,3 +131,8 @@ def iou_with(other: str) -> str:
 def matched_with(other: str) -> str:
     """The attribute of an instance that says whether another label source has a matching one."""
     return f"matched_{part(other)}"
+
+
+def class_in(other: str) -> str:
+    """The attribute of an instance that is the class another label source has at its place, None where it has none."""
+    return f"class_in_{part(other)}"

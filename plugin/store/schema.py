@@ -107,7 +107,11 @@ def declare_matches(dataset: fo.Dataset, field: str, other: str) -> None:
         DatasetError: a field of that name exists with another type.
     """
     path = f"{field}.detections"
-    marks = {field_names.iou_with(other): fo.FloatField, field_names.matched_with(other): fo.BooleanField}
+    marks: dict[str, type[fo.Field]] = {
+        field_names.iou_with(other): fo.FloatField,
+        field_names.matched_with(other): fo.BooleanField,
+        field_names.class_in(other): fo.StringField,
+    }
     _declare(dataset, {f"{path}.{name}": kind for name, kind in marks.items()})
 
 

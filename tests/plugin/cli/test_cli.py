@@ -185,6 +185,7 @@ def test_nothing_asked(capfd: pytest.CaptureFixture[str]) -> None:
         (["provenance", "no such dataset", "x"], "does not exist"),
         (["label", "d", "--source", "attention", "--classes", "car,bus=bus,coach"], "one class and its phrases"),
         (["label", "d", "--source", "attention", "--tokens", "one,"], "one comma between"),
+        (["compare", "d", "a", "b", "--confusion", "--no-mark"], "the matrix is made of the marks"),
         (["compare", "d", "a", "b", "--classes", "bus=bus"], "one comma between"),
         (["fuse", "d", "a,b", "--lone", "a=much"], "give a share such as 0.4"),
         (["fuse", "d", "a,,b"], "one comma between"),
@@ -505,7 +506,7 @@ def test_people_see_tables_and_sentences(
 ) -> None:
     labels = [labels_of(scene, 0) for scene in scenes]
     add_scenes(scenes, truth=labels, moved=labels)
-    assert run(["compare", dataset.name, "truth", "moved"]) == 0
+    assert run(["compare", dataset.name, "truth", "moved", "--confusion"]) == 0
     out, err = capfd.readouterr()
     lines = out.splitlines()
     assert lines[0].split() == ["class", "matched", "only", "truth", "only", "moved", "mean", "IoU", "AP"]

@@ -55,4 +55,8 @@ def seen(label: str, first: int, last: int, iou: float | None = None) -> Seen:
     ],
 )
 def test_kinds(a: list[Seen], b: list[Seen], kinds_a: list[set[str]], kinds_b: list[set[str]]) -> None:
-    assert kinds_of(a, b, 0.5) == (kinds_a, kinds_b)
+    differences = kinds_of(a, b, 0.5)
+    assert differences[:2] == (kinds_a, kinds_b)
+    assert len(differences.confused) == sum(WRONG_CLASS in kinds for kinds in kinds_a)
+    for i, j in differences.confused:
+        assert WRONG_CLASS in kinds_a[i] and WRONG_CLASS in kinds_b[j] and a[i].label != b[j].label
