@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.comparison.compare import Comparison, compare
     from diffucurate.plugin.curation.curate import UndoResult, curate, undo_curation
     from diffucurate.plugin.curation.rules import Rules
+    from diffucurate.plugin.evaluation.evaluate import ClassScore, Evaluation, evaluate
     from diffucurate.plugin.exporting.export import export
     from diffucurate.plugin.exporting.summary import ExportSummary
     from diffucurate.plugin.fusion.fuse import Fusion, fuse
@@ -73,6 +74,7 @@ __all__ = [
     "BlackedOutError",
     "CaptionExpansion",
     "Captions",
+    "ClassScore",
     "ClassToken",
     "Comparison",
     "ComparisonRow",
@@ -80,6 +82,7 @@ __all__ = [
     "ConfusionMatrix",
     "DatasetError",
     "DiffucurateError",
+    "Evaluation",
     "ExportError",
     "ExportSummary",
     "Fusion",
@@ -119,6 +122,7 @@ __all__ = [
     "assess",
     "compare",
     "curate",
+    "evaluate",
     "expand_captions",
     "export",
     "fuse",
@@ -142,6 +146,7 @@ _HOMES = {
     "Attribution": "generator.attention.trace.attribution",
     "CaptionExpansion": "generator.expansion.expand",
     "Captions": "generator.captions.config",
+    "ClassScore": "plugin.evaluation.evaluate",
     "ClassToken": "generator.attention.class_tokens.class_tokens",
     "Comparison": "plugin.comparison.compare",
     "ComparisonRow": "plugin.store.matches",
@@ -150,6 +155,7 @@ _HOMES = {
     "BlackedOutError": "generator.errors",
     "DatasetError": "generator.errors",
     "DiffucurateError": "generator.errors",
+    "Evaluation": "plugin.evaluation.evaluate",
     "ExportError": "generator.errors",
     "ExportSummary": "plugin.exporting.summary",
     "Fusion": "plugin.fusion.fuse",
@@ -189,6 +195,7 @@ _HOMES = {
     "assess": "plugin.quality.assess",
     "compare": "plugin.comparison.compare",
     "curate": "plugin.curation.curate",
+    "evaluate": "plugin.evaluation.evaluate",
     "expand_captions": "generator.expansion.expand",
     "export": "plugin.exporting.export",
     "fuse": "plugin.fusion.fuse",

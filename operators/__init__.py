@@ -1,6 +1,6 @@
 """The operators and panels of the App, one file each, with thin forms over the library.
 
-``OPERATORS`` and ``PANELS`` list them all.
+``OPERATORS``, ``METRICS`` and ``PANELS`` list them all.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from diffucurate.operators.assess_samples import AssessSamples
 from diffucurate.operators.cancel_run import CancelRun
 from diffucurate.operators.compare_sources import CompareSources
 from diffucurate.operators.curate_samples import CurateSamples
+from diffucurate.operators.evaluate_labels import EvaluateLabels
+from diffucurate.operators.evaluation_metrics import METRICS
 from diffucurate.operators.expand_captions import ExpandCaptions
 from diffucurate.operators.export_samples import ExportSamples
 from diffucurate.operators.fuse_sources import FuseSources
@@ -35,6 +37,7 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
     TrainToken,
     PreviewThreshold,
     CompareSources,
+    EvaluateLabels,
     FuseSources,
     AssessSamples,
     CurateSamples,
@@ -50,3 +53,5 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
 
 #: ``fiftyone.yml`` lists the same.
 PANELS: tuple[type[CurationPanel], ...] = (CurationPanel,)
+
+__all__ = ["METRICS", "OPERATORS", "PANELS"]

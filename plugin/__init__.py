@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def register(plugin: PluginContext) -> None:
-    """Register every operator and panel with FiftyOne; called by its plugin loader."""
+    """Register every operator, metric and panel with FiftyOne; called by its plugin loader."""
     _make_importable()
-    from diffucurate.operators import OPERATORS, PANELS
+    from diffucurate.operators import METRICS, OPERATORS, PANELS
 
-    for operator in (*OPERATORS, *PANELS):
+    for operator in (*OPERATORS, *METRICS, *PANELS):
         plugin.register(operator)
 
 

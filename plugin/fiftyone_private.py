@@ -21,6 +21,7 @@ __all__ = [
     "SampleView",
     "ServiceListenTimeout",
     "Stages",
+    "add_evaluation_scenarios",
     "add_fields",
     "aggregate",
     "database",
@@ -28,6 +29,7 @@ __all__ = [
     "dataset_id",
     "dataset_name_of",
     "dataset_state",
+    "evaluation_scenarios",
     "names_in_samples",
     "new_field",
     "repair_saved_views",
@@ -244,3 +246,23 @@ def add_fields(dataset: fo.Dataset, fields: Mapping[str, fo.Field]) -> None:
     few hundred classes.
     """
     dataset._merge_sample_field_schema(dict(fields))
+
+
+def add_evaluation_scenarios(dataset: fo.Dataset, scenarios: Mapping[str, Mapping[str, Any]]) -> None:
+    """Add scenarios to those that the Model Evaluation panel offers for a dataset, or replace those of the same ids.
+
+    Args:
+        dataset: whose evaluations they compare.
+        scenarios: id -> ``id``, ``name``, ``type`` (such as ``sample_field``), ``field`` and ``subsets``, its values.
+    """
+    from fiftyone.operators import ExecutionStore
+
+    store = ExecutionStore.create("model_evaluation_panel_builtin", dataset_id(dataset))
+    store.set("scenarios", {**(store.get("scenarios") or {}), **{key: dict(value) for key, value in scenarios.items()}})
+
+
+def evaluation_scenarios(dataset: fo.Dataset) -> dict[str, dict[str, Any]]:
+    """The scenarios that the Model Evaluation panel offers for a dataset, by their ids."""
+    from fiftyone.operators import ExecutionStore
+
+    return dict(ExecutionStore.create("model_evaluation_panel_builtin", dataset_id(dataset)).get("scenarios") or {})

@@ -47,6 +47,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"environment", "store"},
         {"appearance", "curation", "exporting", "provenance"},
         {"comparison", "labelling", "statistics"},
+        {"evaluation"},
         {"fusion", "generation", "quality"},
         {"tokens"},
         {"cli"},

@@ -6,8 +6,8 @@ that help and a wrong recipe answer at once.
 
 # In the order in which help lists them.
 from diffucurate.plugin.cli import generate, expand_captions, from_images, label, learn_token, train_token  # isort: skip
-from diffucurate.plugin.cli import compare, fuse, assess, curate, export, provenance, regenerate  # isort: skip
-from diffucurate.plugin.cli import demo, demo_rare, doctor  # isort: skip
+from diffucurate.plugin.cli import compare, evaluate, fuse, assess, curate, export  # isort: skip
+from diffucurate.plugin.cli import provenance, regenerate, demo, demo_rare, doctor  # isort: skip
 from diffucurate.plugin.cli.running import main, run
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "demo",
     "demo_rare",
     "doctor",
+    "evaluate",
     "expand_captions",
     "export",
     "from_images",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from diffucurate.operators import OPERATORS, PANELS
+from diffucurate.operators import METRICS, OPERATORS, PANELS
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -20,7 +20,7 @@ def test_all_register_without_errors(app) -> None:
     registry = foo.OperatorRegistry()
     assert registry.list_errors() == []
     ours = [op for op in registry.list_operators(builtin=False) if op.plugin_name == "@diffucurate/diffucurate"]
-    assert [type(op) for op in ours] == [*OPERATORS, *PANELS]
+    assert [type(op) for op in ours] == [*OPERATORS, *METRICS, *PANELS]
     panels = [op for op in registry.list_operators(builtin=False, type="panel") if op in ours]
     assert [panel.name for panel in panels] == [panel.NAME for panel in PANELS]
 
@@ -60,7 +60,7 @@ def test_without_a_dataset_the_form_says_so(app, name: str) -> None:
     assert app.problems(name, None) == {"no_dataset": "open a dataset first"}
 
 
-@pytest.mark.parametrize("name", ["compare_sources", "curate_samples", "export_samples"])
+@pytest.mark.parametrize("name", ["compare_sources", "evaluate_labels", "curate_samples", "export_samples"])
 def test_without_labels_the_form_says_what_to_do(app, dataset: fo.Dataset, name: str) -> None:
     (message,) = app.problems(name, dataset).values()
     assert "Label images" in message

@@ -267,3 +267,17 @@ def filled(dataset: fo.Dataset) -> fo.Dataset:
         [fo.Sample(filepath=f"/{i}.png", number=i, boxes=fo.Detections(detections=[box.copy()])) for i in range(3)]
     )
     return dataset
+
+
+def test_scenarios_are_those_of_the_panel(filled: fo.Dataset) -> None:
+    from plugins.utils.model_evaluation import get_scenarios
+
+    scenario = {"id": "1" * 24, "name": "By weather", "type": "sample_field", "field": "weather", "subsets": ["fog"]}
+    private.add_evaluation_scenarios(filled, {"1" * 24: scenario})
+    private.add_evaluation_scenarios(filled, {"2" * 24: {**scenario, "id": "2" * 24}})
+    assert list(private.evaluation_scenarios(filled)) == ["1" * 24, "2" * 24]
+
+    class Context:
+        dataset = filled
+
+    assert get_scenarios(Context())["1" * 24] == scenario

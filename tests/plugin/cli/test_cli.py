@@ -19,8 +19,8 @@ from diffucurate.plugin.cli import run
 
 Outcome = tuple[int, Any, str]
 COMMANDS = (
-    "generate", "expand-captions", "img2img", "inpaint", "label", "learn-token", "train-token", "compare", "fuse",
-    "assess", "curate", "undo-curation", "export", "provenance", "regenerate", "demo", "demo-rare", "doctor",
+    "generate", "expand-captions", "img2img", "inpaint", "label", "learn-token", "train-token", "compare", "evaluate",
+    "fuse", "assess", "curate", "undo-curation", "export", "provenance", "regenerate", "demo", "demo-rare", "doctor",
 )  # fmt: skip
 
 
@@ -108,6 +108,7 @@ def test_help_of_everything_without_fiftyone_or_torch() -> None:
         ("generate", ["RECIPE", "--model", "--seeds", "--count", "--batch-size", "--device"]),
         ("label", ["DATASET", "--source", "--weights", "--model", "--refiner", "--classes", "--view", "yolov8"]),
         ("compare", ["DATASET", "A", "B", "--view", "--classes", "--iou"]),
+        ("evaluate", ["DATASET", "LABELS", "TRUTH", "--view", "--iou", "--scenarios", "--across-classes", "--key"]),
         ("fuse", ["DATASET", "A,B,...", "--into", "--view", "--iou", "--lone", "--method"]),
         ("assess", ["DATASET", "--source", "--checks", "--against", "--clip-model", "--view", "masks"]),
         (
@@ -443,6 +444,11 @@ def test_compare_curate_export(
     options = ("--view", "last", "--classes", label, "--iou", 1)
     code, narrow, err = command("compare", dataset.name, "moved", "truth", *options)
     assert (code, narrow["samples"]) == (0, 3), err
+    code, evaluation, err = command(
+        "evaluate", dataset.name, "moved", "truth", "--scenarios", "prompt", "--key", "mine"
+    )
+    assert (code, evaluation["eval_key"], evaluation["masks_key"]) == (0, "mine", "mine_masks"), err
+    assert evaluation["overall"]["matched"] == comparison["overall"]["matched"]
     code, fusion, err = command("fuse", dataset.name, "truth,moved", "--into", "both", "--lone", "truth=0.1")
     assert (code, fusion["source"], fusion["samples"]) == (0, "both", 6), err
     assert fusion["instances"] == sum(fusion["found_by"].values()) == dataset.count("both_instances.detections")
@@ -506,13 +512,18 @@ def test_people_see_tables_and_sentences(
 ) -> None:
     labels = [labels_of(scene, 0) for scene in scenes]
     add_scenes(scenes, truth=labels, moved=labels)
-    assert run(["compare", dataset.name, "truth", "moved", "--confusion"]) == 0
+    assert run(["compare", dataset.name, "truth", "moved"]) == 0
     out, err = capfd.readouterr()
     lines = out.splitlines()
     assert lines[0].split() == ["class", "matched", "only", "truth", "only", "moved", "mean", "IoU", "AP"]
     assert lines[-2].split()[:2] == ["all", str(sum(len(one.instances) for one in labels))]
     assert lines[-1] == "agreement 1.000 over 6 images"
     assert "compare truth moved: 6/6" in err
+    assert run(["compare", dataset.name, "truth", "moved", "--confusion"]) == 0
+    assert any(line.split()[:3] == ["truth", "\\", "moved"] for line in capfd.readouterr().out.splitlines())
+    assert run(["evaluate", dataset.name, "moved", "truth"]) == 0
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert last.endswith("6 images in evaluate_moved_truth and evaluate_moved_truth_masks")
 
 
 def labels_of(scene: Any, shift: int) -> Any:
