@@ -45,8 +45,8 @@ FLOORS: dict[str, list[set[str]]] = {
     "plugin": [
         {"fiftyone_private"},
         {"environment", "store"},
-        {"appearance", "curation", "exporting", "provenance"},
-        {"comparison", "labelling", "statistics"},
+        {"appearance", "curation", "provenance"},
+        {"comparison", "exporting", "labelling", "statistics"},
         {"evaluation"},
         {"fusion", "generation", "quality"},
         {"tokens"},

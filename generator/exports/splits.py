@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
@@ -32,15 +32,30 @@ def parse_splits(text: str) -> dict[str, float]:
     return shares
 
 
-def assign_splits(ids: Iterable[str], fractions: Mapping[str, float]) -> dict[str, str]:
+def assign_splits(
+    ids: Iterable[str], fractions: Mapping[str, float], groups: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """A split for each id, by the order of the ids' hashes, so the order of ``ids`` does not matter.
 
     The sizes are exact: each is its fraction of the number of ids, rounded so that they add up (largest remainder).
+    Groups stay whole and are assigned the largest first, each to the split that lacks most; the sizes are then as near
+    as that comes.
+
+    Args:
+        ids: what is to be split.
+        fractions: split -> share.
+        groups: id -> a text that those have in common which belong to one split; an id that is missing stands alone.
 
     Raises:
         ExportError: as ``check_splits`` does.
     """
     check_splits(fractions)
+    ids = set(ids)
+    members: dict[str, list[str]] = {}
+    for value in sorted(ids):
+        members.setdefault((groups or {}).get(value, value), []).append(value)
+    if len(members) < len(ids):
+        return _whole_groups(list(members.values()), fractions)
     order = sorted(set(ids), key=lambda value: (sha256(value.encode()).digest(), value))
     exact = {name: Fraction(share).limit_denominator(10**6) * len(order) for name, share in fractions.items()}
     sizes = {name: int(size) for name, size in exact.items()}
@@ -49,6 +64,17 @@ def assign_splits(ids: Iterable[str], fractions: Mapping[str, float]) -> dict[st
         sizes[name] += 1
     names = [name for name, size in sizes.items() for _ in range(size)]
     return dict(zip(order, names, strict=True))
+
+
+def _whole_groups(groups: Sequence[Sequence[str]], fractions: Mapping[str, float]) -> dict[str, str]:
+    total = sum(map(len, groups))
+    lacking = {name: share * total for name, share in fractions.items()}
+    splits: dict[str, str] = {}
+    for group in sorted(groups, key=lambda each: (-len(each), sha256(each[0].encode()).digest())):
+        name = max(lacking, key=lambda each: lacking[each])
+        lacking[name] -= len(group)
+        splits |= dict.fromkeys(group, name)
+    return splits
 
 
 def check_splits(fractions: Mapping[str, float]) -> None:

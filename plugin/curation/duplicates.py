@@ -30,7 +30,7 @@ EMBEDDING_DISTANCE = 0.2
 
 
 @dataclass(frozen=True)
-class _Vectors:
+class Vectors:
     """Vectors of some samples, in the order in which these were asked for, and how their distance is measured."""
 
     ids: list[str]
@@ -85,7 +85,7 @@ def near_duplicates(
     """
     import fiftyone.brain as fob
 
-    vectors = _thumbnails(dataset, ids, progress) if embeddings is None else _stored(dataset, ids, embeddings)
+    vectors = thumbnails(dataset, ids, progress) if embeddings is None else _stored(dataset, ids, embeddings)
     if len(vectors.ids) < 2:
         return set()
     ordered = all_images(dataset).select(vectors.ids, ordered=True)
@@ -94,7 +94,8 @@ def near_duplicates(
     return set(index.duplicate_ids)
 
 
-def _thumbnails(dataset: fo.Dataset, ids: Sequence[str], progress: Listener | None) -> _Vectors:
+def thumbnails(dataset: fo.Dataset, ids: Sequence[str], progress: Listener | None = None) -> Vectors:
+    """The thumbnails of those samples whose images can be read, compared by their Euclidean distance."""
     from diffucurate.generator.files.thumbnails import LENGTH, thumbnail
 
     paths = all_images(dataset).select(ids, ordered=True).values("filepath")
@@ -109,10 +110,10 @@ def _thumbnails(dataset: fo.Dataset, ids: Sequence[str], progress: Listener | No
     if unreadable:
         logger.warning("%d images cannot be read and stay, such as %s", len(unreadable), unreadable[0])
     # Euclidean: FiftyOne's cosine distances are taken after centring, which depends on what else is there.
-    return _Vectors(read, np.stack(vectors) if vectors else np.empty((0, LENGTH), np.float32), "euclidean")
+    return Vectors(read, np.stack(vectors) if vectors else np.empty((0, LENGTH), np.float32), "euclidean")
 
 
-def _stored(dataset: fo.Dataset, ids: Sequence[str], embeddings: str) -> _Vectors:
+def _stored(dataset: fo.Dataset, ids: Sequence[str], embeddings: str) -> Vectors:
     known = embeddings_in(dataset)
     if embeddings not in known:
         there = f"there are {', '.join(known)}" if known else "there are none; leave it out to compare thumbnails"
@@ -127,7 +128,7 @@ def _stored(dataset: fo.Dataset, ids: Sequence[str], embeddings: str) -> _Vector
         pairs = [(sample_id, vector) for sample_id, vector in zip(ids, stored, strict=True) if vector is not None]
     if len({np.shape(vector) for _, vector in pairs}) > 1:
         raise InvalidSetting("embeddings", embeddings, "its vectors are of different lengths; compute them again")
-    return _Vectors([sample_id for sample_id, _ in pairs], np.array([vector for _, vector in pairs]), "cosine")
+    return Vectors([sample_id for sample_id, _ in pairs], np.array([vector for _, vector in pairs]), "cosine")
 
 
 def _covers_samples(dataset: fo.Dataset, key: str) -> bool:

@@ -38,6 +38,22 @@ def test_splits_depend_on_ids_only() -> None:
     assert len({assign_splits(IDS, fractions)[value] for value in IDS[:20]}) == 2, "not simply the first ones"
 
 
+def test_groups_stay_whole() -> None:
+    fractions = {"train": 0.8, "val": 0.2}
+    groups = {value: str(int(value, 16) // 5) for value in IDS}  # of five, and one of three
+    splits = assign_splits(IDS, fractions, groups)
+    assert all(len({splits[value] for value in IDS if groups[value] == group}) == 1 for group in groups.values())
+    assert abs(list(splits.values()).count("val") - 20.6) <= 5
+    assert assign_splits(reversed(IDS), fractions, groups) == splits
+    alone = {value: f"group of {value}" for value in IDS}
+    assert assign_splits(IDS, fractions, alone) == assign_splits(IDS, fractions)
+
+
+def test_a_group_that_is_larger_than_its_share_goes_where_most_is_lacking() -> None:
+    splits = assign_splits(IDS, {"train": 0.6, "val": 0.4}, dict.fromkeys(IDS[:70], "one"))
+    assert [list(splits.values()).count(name) for name in ("train", "val")] == [70, 33]
+
+
 @pytest.mark.parametrize(
     ("fractions", "message"),
     [
