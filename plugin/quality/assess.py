@@ -27,6 +27,7 @@ from diffucurate.plugin.quality.image_checks import (
     PromptCheck,
 )
 from diffucurate.plugin.quality.label_runs import latest_label_run
+from diffucurate.plugin.quality.noise_check import noise
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.instances import UnreadableInstanceError, read_instance
@@ -82,9 +83,10 @@ def assess(
             be a label source of your own that made the labels of its name.
         checks: ``image`` (brightness, contrast, sharpness), ``masks`` (coverage, objects, parts, compactness),
             ``prompt`` (whether the source finds what the prompt asked for, and as many), ``flip`` (whether it labels
-            the mirrored image alike), ``mistakenness`` (FiftyOne's, by a second source) and ``clip`` (whether a CLIP
+            the mirrored image alike), ``mistakenness`` (FiftyOne's, by a second source), ``noise`` (agreement
+            with what a model predicts that was trained on other images, class by class) and ``clip`` (whether a CLIP
             model sees the prompted classes). Without a source the usual ones are ``image`` alone.
-        against: the second source, for ``mistakenness``.
+        against: the second source, for ``mistakenness`` and ``noise``.
         clip_model: for ``clip``, a folder or a hub id such as ``openai/clip-vit-base-patch32``.
         device: for models; the best one there is by default.
         batch_size: images that a model looks at together.
@@ -123,6 +125,8 @@ def assess(
             unreadable = _measure(dataset, samples, path, image_checks, fields, batch_size, progress)
         if "mistakenness" in wanted and name is not None and against is not None:
             mistakenness(samples, (name, paths[name]), (against, paths[against]))
+        if "noise" in wanted and name is not None and against is not None:
+            noise(dataset, samples.values("id"), (name, paths[name]), (against, paths[against]), progress)
         means = dict(zip(fields, samples.mean(list(fields)), strict=True)) if fields else {}
         meanings = {field: described.meaning for field, described in fields.items()}
         result = Assessment(len(samples), meanings, means, tuple(dict.fromkeys(unreadable)))

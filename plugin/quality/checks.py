@@ -71,6 +71,16 @@ def _mistakenness(source: str, against: str) -> dict[str, MeasureField]:
     return {field_names.pair_measure(name, *both): field for name, field in meanings.items()}
 
 
+def _noise(source: str, against: str) -> dict[str, MeasureField]:
+    both = (source, against)
+    meanings = {
+        "noise_iou": f"IoU per class of the labels of {source} with those of {against}, 0 to 1",
+        "noise_rank": f"Share of the images of a class on which {source} and {against} agree no better, least of any "
+        "class of the image",
+    }
+    return {field_names.pair_measure(name, *both): MeasureField(text, sources=both) for name, text in meanings.items()}
+
+
 def _clip(source: str, against: str) -> dict[str, MeasureField]:
     meaning = "How sure CLIP is of the prompted class that it is least sure of, 0 to 1; 0.5 where it cannot tell"
     return {"clip_score": MeasureField(meaning)}
@@ -102,6 +112,13 @@ CHECKS: Mapping[str, Check] = {
             "Where a second source is sure of something else (FiftyOne's compute_mistakenness)",
             ("source", "against"),
             _mistakenness,
+        ),
+        Check(
+            "noise",
+            "Noise learning",
+            "How far the labels are what a model predicts that was trained on other images",
+            ("source", "against"),
+            _noise,
         ),
         Check(
             "clip",

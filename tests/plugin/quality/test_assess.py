@@ -140,6 +140,18 @@ def test_a_second_source_says_what_is_mistaken(labelled):
     assert "mistakenness_one_two" in labelled.list_indexes()
 
 
+def test_labels_are_ranked_by_what_others_predict(labelled):
+    assess(labelled, source="one", checks=["noise"], against="two")
+    labelled.reload()
+    # Of the first image the car is alike and the bus has no match; of the second no class has one.
+    assert labelled.values("noise_iou_one_two") == [0.5, 0, None]
+    # Cars have IoUs of 1 and 0, buses of 0 and 0: each is no better than both.
+    assert labelled.values("noise_rank_one_two") == [1, 0.5, None]
+    assert curate(labelled, source="one", scores={"noise_rank_one_two": (0.7, None)}).values("id") == [
+        labelled.first().id
+    ]
+
+
 def test_images_that_cannot_be_read_have_no_values(labelled, tmp_path):
     sample = labelled.first()
     sample.filepath = str(tmp_path / "gone.png")
