@@ -80,6 +80,12 @@ class CurateSamples(LibraryOperator):
             label="Most images per class",
             description="The best stay: by agreement, then by confidence. An image counts for every class it shows.",
         )
+        _number(
+            inputs,
+            "backgrounds",
+            "Share of backgrounds",
+            "Of what is kept, at most so many images in which none of the classes was found, 0 to 1",
+        )
         inputs.bool(
             "exact_duplicates",
             label="Leave out exact copies",
@@ -207,7 +213,9 @@ def _blame(inputs: types.Object, error: DiffucurateError) -> None:
 
 def _rules(ctx: ExecutionContext, source: str) -> dict[str, Any]:
     """The keyword arguments of ``curate`` that the form, or a caller from Python, has filled in."""
-    rules = {name: param(ctx, name) for name in ("min_confidence", "min_area", "max_area", "max_per_class")}
+    rules = {
+        name: param(ctx, name) for name in ("min_confidence", "min_area", "max_area", "max_per_class", "backgrounds")
+    }
     rules |= {"source": source, "classes": listed(param(ctx, "classes")), "against": param(ctx, "against")}
     # Values left in the form from another choice do not count.
     rules["min_agreement"] = param(ctx, "min_agreement") if rules["against"] else None

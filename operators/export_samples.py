@@ -15,13 +15,16 @@ from diffucurate.generator.exports.splits import check_splits, parse_splits
 from diffucurate.operators.forms.fields import (
     ask_classes,
     choose,
+    choose_several,
     choose_source,
     choose_target,
     folder_error,
+    listed,
     param,
     refuse,
 )
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.plugin.curation.relatives import KINDS, USUAL
 from diffucurate.plugin.exporting.export import export
 from diffucurate.plugin.exporting.formats import FORMATS, check_packages, format_named
 from diffucurate.plugin.exporting.size import estimate_size
@@ -54,6 +57,7 @@ class ExportSamples(LibraryOperator):
         source: str,
         classes: list[str] | None = None,
         splits: str | None = None,
+        together: list[str] | None = None,
         overwrite: bool = False,
         link_images: bool = False,
         delegate: bool = False,
@@ -65,6 +69,7 @@ class ExportSamples(LibraryOperator):
             "source": source,
             "classes": classes,
             "splits": splits,
+            "together": together,
             "overwrite": overwrite,
             "link_images": link_images,
         }
@@ -112,6 +117,16 @@ class ExportSamples(LibraryOperator):
                 check_splits(shares)
         except DiffucurateError as error:
             refuse(splits, str(error))
+        if param(ctx, "splits") is not None:
+            field = choose_several(
+                inputs,
+                "together",
+                list(KINDS),
+                label="Kept together",
+                description="What images of one split share: parent (where empty), prompt, seed; near: their looks",
+            )
+            if unknown := [name for name in listed(param(ctx, "together")) or () if name not in KINDS]:
+                refuse(field, f"{unknown[0]}: choose some of {', '.join(KINDS)}")
 
     def _folder(self, inputs: types.Object, ctx: ExecutionContext, format: str) -> Path | None:
         """Ask for the folder; returns it once the text names one that can be written."""
@@ -176,6 +191,7 @@ class ExportSamples(LibraryOperator):
             source=param(ctx, "source"),
             classes=param(ctx, "classes"),
             splits=_shares(ctx),
+            together=listed(param(ctx, "together")) or USUAL,
             overwrite=param(ctx, "overwrite", False),
             link_images=param(ctx, "link_images", False),
             progress=progress,

@@ -51,6 +51,10 @@ def curate(
         str | None,
         typer.Option(metavar="NAME", help="Field or similarity run to measure that on; thumbnails if left out."),
     ] = None,
+    backgrounds: Annotated[
+        float | None,
+        typer.Option(min=0, max=0.99, help="Greatest share of images in which none of the classes was found."),
+    ] = None,
     save_as: SaveViewAs = None,
     json: Json = False,
 ) -> None:
@@ -77,6 +81,7 @@ def curate(
             exact_duplicates=exact_duplicates,
             near_duplicates=near_duplicates or False,
             embeddings=embeddings,
+            backgrounds=backgrounds,
             save_as=save_as,
             progress=progress,
         )

@@ -43,6 +43,16 @@ def export(
     splits: Annotated[
         str | None, typer.Option(metavar="NAME=SHARE,...", help="Shares of the images, as in train=0.8,val=0.2.")
     ] = None,
+    together: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="What keeps images in one split: parent, prompt, seed, near; parent if left out (repeatable).",
+        ),
+    ] = None,
+    check_leaks: Annotated[
+        bool, typer.Option("--check-leaks", help="Count the images that nearly equal one of another split.")
+    ] = False,
     overwrite: Overwrite = False,
     link_images: Annotated[
         bool,
@@ -56,11 +66,13 @@ def export(
     """Write images and one source's labels as a dataset that other tools read, with a datasheet."""
     terminal = terminal_of(context)
     shares = None if splits is None else parse_splits(splits)
+    kinds = parse_names(together, "together")
     names = parse_names(classes, "classes")
     with terminal.progress(f"export {format.value}") as progress:
         samples = samples_of(dataset, view)
         from humanize import naturalsize
 
+        from diffucurate.plugin.curation.relatives import USUAL
         from diffucurate.plugin.exporting.export import export as run
         from diffucurate.plugin.exporting.size import estimate_size
 
@@ -72,6 +84,8 @@ def export(
             out_dir,
             **what,
             splits=shares,
+            together=USUAL if kinds is None else kinds,
+            check_leaks=check_leaks,
             overwrite=overwrite,
             progress=progress,
         )

@@ -46,6 +46,7 @@ def curate(
     exact_duplicates: bool = False,
     near_duplicates: float | bool = False,
     embeddings: str | None = None,
+    backgrounds: float | None = None,
     save_as: str | None = None,
     progress: Listener | None = None,
 ) -> fo.DatasetView:
@@ -77,6 +78,9 @@ def curate(
             On thumbnails 0 is the same and 1 black against white, on embeddings it is a cosine distance; see
             ``plugin.curation.duplicates``.
         embeddings: the field or similarity run that ``near_duplicates`` is measured on, thumbnails by default.
+        backgrounds: of what is kept, the greatest share of images in which the source found no object of ``classes`` at
+            all (hard negatives), in [0, 1). They are kept although rules on instances would drop them, and exported as
+            images without objects. Without a number, those rules drop all of them, and without such rules all stay.
         save_as: the name of both tag and saved view, ``curated`` by default.
         progress: called while images are read, which only near-duplicates need.
 
@@ -103,6 +107,7 @@ def curate(
         exact_duplicates=exact_duplicates,
         near_duplicates=near_duplicates,
         embeddings=embeddings,
+        backgrounds=backgrounds,
     )
     dataset = dataset_of(samples)
     repair_saved_views(dataset)

@@ -46,6 +46,9 @@ def split_samples(
 ) -> dict[str, str]:
     """Sample id -> its split; relatives are in one.
 
+    A mosaic is in the split of the images that it is made of, or in the first where none of these is among the samples;
+    one of images in several splits is in none.
+
     Args:
         dataset: of which the samples are.
         ids: the samples to split; the same ones are always split alike.
@@ -57,7 +60,14 @@ def split_samples(
         InvalidSetting: an unknown kind of relatives.
         ExportError: the shares make no sense.
     """
-    return assign_splits(ids, shares, relatives(dataset, ids, together, progress))
+    made_of = _mosaics(dataset, ids)
+    single = [sample_id for sample_id in ids if sample_id not in made_of]
+    splits = assign_splits(single, shares, relatives(dataset, single, together, progress))
+    for sample_id, parents in made_of.items():
+        homes = {splits[parent] for parent in parents if parent in splits} or {next(iter(shares))}
+        if len(homes) == 1:
+            splits[sample_id] = homes.pop()
+    return splits
 
 
 def relatives(
@@ -109,6 +119,14 @@ def leaks(
     crossing = [pair for pair in _near(dataset, list(splits), progress, distance) if splits[pair[0]] != splits[pair[1]]]
     leaking = {sample_id for pair in crossing for sample_id in pair}
     return [sample_id for sample_id in splits if sample_id in leaking]
+
+
+def _mosaics(dataset: fo.Dataset, ids: Sequence[str]) -> dict[str, list[str]]:
+    """The samples that are mosaics, with the ids of what each is made of."""
+    if dataset.get_field(field_names.MOSAIC_PARENTS) is None:
+        return {}
+    parents = all_images(dataset).select(list(ids), ordered=True).values(field_names.MOSAIC_PARENTS)
+    return {sample_id: list(those) for sample_id, those in zip(ids, parents, strict=True) if those}
 
 
 class _Families:

@@ -55,7 +55,8 @@ class Rules(StrictSettings):
     """The rules of one curation; what is None, empty or False is no rule.
 
     ``scores`` maps numeric sample fields to their limits. ``max_per_class`` is a number of images.
-    ``near_duplicates`` is a distance or, as True, the usual one; ``embeddings`` says what it is measured on.
+    ``backgrounds`` is a share of what is kept. ``near_duplicates`` is a distance or, as True, the usual one;
+    ``embeddings`` says what it is measured on.
 
     Raises:
         InvalidSetting: a number out of range, limits that no value meets, or a rule without one that it depends on.
@@ -77,6 +78,7 @@ class Rules(StrictSettings):
     exact_duplicates: bool = False
     near_duplicates: Annotated[bool | float, BeforeValidator(_check_nearness)] = False
     embeddings: str | None = None
+    backgrounds: Annotated[float, Field(ge=0, lt=1)] | None = None
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -111,6 +113,7 @@ class Rules(StrictSettings):
             "no exact copies": self.exact_duplicates,
             f"no near-duplicates{nearness}{measure}": self.near_duplicates is not False,
             f"at most {self.max_per_class} images per class": self.max_per_class is not None,
+            f"backgrounds at most {_number(self.backgrounds)} of all": self.backgrounds is not None,
         }
         return ", ".join(text for text, holds in texts.items() if holds)
 
@@ -169,7 +172,24 @@ class BoundRules:
             verdict = passed.if_else(verdict, rule)
         return verdict
 
+    def background(self) -> Any:
+        """One expression on a sample: it passes the rules on whole samples, and shows no object of the classes.
+
+        However unsure the source is of one: an object that it only suspects is no background.
+        """
+        found = F(f"{self.instances}.detections")
+        wanted = self.rules.classes
+        shown = found if wanted is None else found.filter(F("label").is_in(list(wanted)))
+        return F.all([passed for _, passed in self._on_whole_samples()] + [shown.length() == 0])
+
     def _on_samples(self) -> Iterator[tuple[str, Any]]:
+        yield from self._on_whole_samples()
+        found, parts = F(f"{self.instances}.detections"), []
+        for rule, part in self._on_instances():
+            parts.append(part)
+            yield rule, found.filter(F.all(parts)).length() > 0
+
+    def _on_whole_samples(self) -> Iterator[tuple[str, Any]]:
         yield UNLABELLED, F(self.instances) != None  # noqa: E711  (a database expression)
         if self.agreement is not None:
             yield "agreement", F(self.agreement) >= self.rules.min_agreement
@@ -178,10 +198,6 @@ class BoundRules:
             # The database holds null and NaN for less than any number: with a lower limit they drop out.
             within = F(name) >= (-math.inf if low is None else low)
             yield f"scores.{name}", within if high is None else within & (F(name) <= high)
-        found, parts = F(f"{self.instances}.detections"), []
-        for rule, part in self._on_instances():
-            parts.append(part)
-            yield rule, found.filter(F.all(parts)).length() > 0
 
     def _on_instances(self) -> Iterator[tuple[str, Any]]:
         rules = self.rules

@@ -6,8 +6,11 @@ duplicates go first. Tags nothing.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 import fiftyone as fo
 from fiftyone import ViewField as F
@@ -24,7 +27,7 @@ from diffucurate.plugin.store.samples import dataset_of
 _Shown = tuple[str, list[str]]
 
 #: Rules that are not about one sample alone, in the order in which they are applied, after all others.
-EXACT, NEAR, CAP = "exact duplicates", "near-duplicates", "images per class"
+EXACT, NEAR, CAP, BACKGROUNDS = "exact duplicates", "near-duplicates", "images per class", "backgrounds"
 
 #: Rule -> the words for images that it removed; a score goes by the name of its field.
 _WORDS = {
@@ -36,6 +39,7 @@ _WORDS = {
     EXACT: "exact copies",
     NEAR: "near-duplicates",
     CAP: "over the limit per class",
+    BACKGROUNDS: "over the share of backgrounds",
 }
 
 
@@ -84,11 +88,12 @@ def count(samples: fo.Dataset | fo.DatasetView, rules: Rules) -> Count:
     duplicates = _duplicate_rules(rules)
     if duplicates:
         pending = (*duplicates, CAP) if rules.max_per_class is not None else duplicates
+        counted = _with_backgrounds(bound, counted, _backgrounds(samples, bound))[1]
         return Count(counted.considered, counted.kept, counted.removed, pending)
-    if rules.max_per_class is None:
-        return counted
-    ranked, _ = _ranked(samples, bound)
-    return _without(counted, CAP, len(over_limit(ranked, rules.max_per_class)))
+    if rules.max_per_class is not None:
+        ranked, _ = _ranked(samples, bound)
+        counted = _without(counted, CAP, len(over_limit(ranked, rules.max_per_class)))
+    return _with_backgrounds(bound, counted, _backgrounds(samples, bound))[1]
 
 
 def select(samples: fo.Dataset | fo.DatasetView, bound: BoundRules, progress: Listener | None = None) -> Selection:
@@ -97,6 +102,20 @@ def select(samples: fo.Dataset | fo.DatasetView, bound: BoundRules, progress: Li
     The best is the one with the highest agreement (with the source that the rules name, else with the one that was
     compared last), then the highest mean confidence of its instances that pass; the earlier id decides the rest.
     """
+    rules = bound.rules
+    selection = _select(samples, bound, progress)
+    if rules.backgrounds is None:
+        return selection
+    empty = _backgrounds(samples, bound)
+    left = set(selection.ids)  # without copies
+    empty = {sample_id: verdict for sample_id, verdict in empty.items() if verdict != KEPT or sample_id in left}
+    kept, counted = _with_backgrounds(bound, selection.count, empty)
+    shown = [sample_id for sample_id in selection.ids if sample_id not in empty]
+    return Selection([*shown, *kept], counted, selection.ranked_by)
+
+
+def _select(samples: fo.Dataset | fo.DatasetView, bound: BoundRules, progress: Listener | None) -> Selection:
+    """``select`` without the rule on backgrounds."""
     rules = bound.rules
     counted = _count_in_database(samples, bound)
     if not _duplicate_rules(rules) and rules.max_per_class is None:
@@ -116,6 +135,36 @@ def select(samples: fo.Dataset | fo.DatasetView, bound: BoundRules, progress: Li
     if rules.max_per_class is not None:
         ranked, counted = _drop(ranked, counted, CAP, over_limit(ranked, rules.max_per_class))
     return Selection([sample_id for sample_id, _ in ranked], counted, ranked_by)
+
+
+def _backgrounds(samples: fo.Dataset | fo.DatasetView, bound: BoundRules) -> dict[str, str]:
+    """The samples in which the source found no object of the classes, in an order that says nothing of them, with the
+    verdict of the other rules on each."""
+    if bound.rules.backgrounds is None:
+        return {}
+    rows = zip(*samples.match(bound.background()).values(["id", bound.verdict()]), strict=True)
+    return dict(sorted(rows, key=lambda row: sha256(row[0].encode()).digest()))
+
+
+def _with_backgrounds(bound: BoundRules, counted: Count, empty: Mapping[str, str]) -> tuple[list[str], Count]:
+    """Those backgrounds that are kept so that they have their share, and the count with them.
+
+    Args:
+        bound: the rules.
+        counted: what the other rules keep.
+        empty: the backgrounds, each with the rule that had removed it, or ``KEPT``.
+    """
+    share = bound.rules.backgrounds
+    if share is None:
+        return [], counted
+    passed = sum(verdict == KEPT for verdict in empty.values())
+    shown = counted.kept - passed
+    kept = list(empty)[: math.floor(share / (1 - share) * shown + 1e-9)]
+    back = Counter(empty[sample_id] for sample_id in kept)
+    removed = {rule: number - back[rule] for rule, number in counted.removed.items()}
+    removed[BACKGROUNDS] = passed - back[KEPT]
+    removed = {rule: number for rule, number in removed.items() if number}
+    return kept, Count(counted.considered, shown + len(kept), removed, counted.pending)
 
 
 def _in_words(rule: str) -> str:

@@ -13,8 +13,8 @@ from pathlib import Path
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, ExportError
-from diffucurate.generator.exports.splits import assign_splits
 from diffucurate.generator.progress import Listener, Meter
+from diffucurate.plugin.curation.relatives import USUAL, leaks, split_samples
 from diffucurate.plugin.exporting.facts import datasheet, supercategories_of
 from diffucurate.plugin.exporting.formats import ONLY_SPLIT, format_named, writer_of
 from diffucurate.plugin.exporting.records import LeftOut, labelled_samples, records
@@ -37,6 +37,8 @@ def export(
     source: str,
     classes: Sequence[str] | None = None,
     splits: Mapping[str, float] | None = None,
+    together: Sequence[str] = USUAL,
+    check_leaks: bool = False,
     overwrite: bool = False,
     link_images: bool = False,
     progress: Listener | None = None,
@@ -60,6 +62,10 @@ def export(
             without any is written as one without objects.
         splits: split -> share of the images, which must add up to 1; all are ``train`` by default. An image stays
             in its split from export to export of the same samples.
+        together: which images share a split: ``parent`` (painted one from the other or from one image, the default),
+            ``prompt``, ``seed`` and ``near`` (thumbnails nearly the same). Shares are then met as nearly as they allow.
+            Mosaics go where the images are that they are made of, and are left out where these are in several splits.
+        check_leaks: whether all images are read once more, to note how many nearly equal one of another split.
         overwrite: replace an earlier export of the same format. Only files that it lists as its own, and that were
             not changed since, are replaced; never one that a sample of any dataset names.
         link_images: make hard links of images where the file system can, which take no space. Whoever writes to one in
@@ -84,13 +90,24 @@ def export(
     folder = Path(out_dir).expanduser().absolute()
     prepare_folder(folder, format, overwrite)
     ids = labelled.values("id")
-    chosen = assign_splits(ids, splits) if splits is not None else dict.fromkeys(ids, ONLY_SPLIT)
+    unlabelled = len(samples) - len(ids)
+    chosen = dict.fromkeys(ids, ONLY_SPLIT) if splits is None else split_samples(dataset, ids, splits, together)
+    strays = len(ids) - len(chosen)
+    if strays:
+        ids = [sample_id for sample_id in ids if sample_id in chosen]
+        labelled = labelled.select(ids)
     for name in splits or ():
         if name not in chosen.values():
             raise ExportError(f"split '{name}' gets none of {len(ids)} images; give it more, or leave it out")
     every, origin = exported_classes(dataset, path)
     names = every if classes is None else [name for name in every if name in classes]
-    notes = [f"class ids are those of {origin}, the same for every view of dataset '{dataset.name}'"]
+    notes = [f"{strays} mosaics of images in several splits were left out"] if strays else []
+    if check_leaks:
+        leaking = leaks(dataset, chosen)
+        notes.append(
+            f"{len(leaking)} images nearly equal one of another split" if leaking else "no image is in two splits"
+        )
+    notes += [f"class ids are those of {origin}, the same for every view of dataset '{dataset.name}'"]
 
     left_out = LeftOut()
     meter = Meter(progress, len(ids))
@@ -101,8 +118,9 @@ def export(
         "samples": len(samples),
         **({} if classes is None else {"classes": list(classes)}),
         "splits": None if splits is None else dict(splits),
+        **({} if splits is None else {"together": list(together)}),
     }
-    sheet = datasheet(labelled, path, format=format, source=source, classes=names, unlabelled=len(samples) - len(ids))
+    sheet = datasheet(labelled, path, format=format, source=source, classes=names, unlabelled=unlabelled)
     about = About(
         name=dataset.name,
         description=f"Images of dataset '{dataset.name}' with labels of '{source}', written by Diffucurate",
@@ -134,7 +152,7 @@ def export(
             source,
             dict(written.images),
             dict(written.instances),
-            len(samples) - len(ids),
+            unlabelled,
             left_out.unreadable,
             notes,
             left_out.instances,

@@ -13,7 +13,7 @@ import fiftyone as fo
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.sources.protocol import DEFAULT_BATCH
-from diffucurate.plugin.appearance.sidebar import group_fields
+from diffucurate.plugin.appearance.scheme import place_fields
 from diffucurate.plugin.labelling.label import wanted_classes
 from diffucurate.plugin.quality.brain_checks import forget_mistakenness, mistakenness
 from diffucurate.plugin.quality.checks import CHECKS, USUAL
@@ -31,7 +31,6 @@ from diffucurate.plugin.quality.noise_check import noise
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.instances import UnreadableInstanceError, read_instance
-from diffucurate.plugin.store.label_sources import sources_in
 from diffucurate.plugin.store.media_files import read_image
 from diffucurate.plugin.store.samples import all_images, dataset_of, prompt_of
 from diffucurate.plugin.store.schema import MeasureField, declare_measures, declare_shape_measures
@@ -133,7 +132,7 @@ def assess(
         run.facts |= {"means": means, "unreadable": list(result.unreadable)}
     if result.unreadable:
         logger.warning("%d images cannot be read, such as %s", len(result.unreadable), result.unreadable[0])
-    group_fields(dataset, sources_in(dataset))
+    place_fields(dataset)
     return result
 
 

@@ -29,6 +29,10 @@ CAPTION = "caption"
 PAINTED = "painted"
 PAINTED_PATHS = tuple(f"{PAINTED}.{part}" for part in ("device", "batch_size", "threads"))
 
+#: Of what a mosaic is made: the samples' ids, row by row, and how many rows and columns there are.
+MOSAIC = "mosaic"
+MOSAIC_PARENTS = f"{MOSAIC}.parents"
+
 #: The label source of what painting labels.
 PAINTING_SOURCE = "attention"
 

@@ -12,6 +12,8 @@ from pymongo.collection import Collection
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.plugin.curation.curate import UndoResult, curate, curations, undo_curation
+from diffucurate.plugin.curation.rules import Rules
+from diffucurate.plugin.curation.selection import count
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.label_sources import compared
 
@@ -362,3 +364,45 @@ def test_a_deleted_dataset_is_named(tmp_path, fill, scenes):
     for samples in (view, made):
         with pytest.raises(DatasetError, match=f"dataset '{name}' was deleted meanwhile"):
             curate(samples, source="one")
+
+
+@pytest.fixture
+def empties(dataset):
+    """Ten images: six with a sure car, one with an unsure one, one with a bus, two with nothing."""
+
+    def found(label, confidence):
+        box = [0, 0, 0.5, 0.5]
+        return fo.Detections(detections=[fo.Detection(label=label, bounding_box=box, confidence=confidence)])
+
+    rows = [found("car", 0.9)] * 6 + [found("car", 0.2), found("bus", 0.9)] + [fo.Detections()] * 2
+    dataset.add_samples([fo.Sample(f"{index}.png", truth=row.copy()) for index, row in enumerate(rows)])
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept", "removed"),
+    [
+        ({"min_confidence": 0.5}, {0, 1, 2, 3, 4, 5, 7}, {"confidence": 3}),
+        # Hard negatives: nothing was found in them, not even an unsure car.
+        ({"min_confidence": 0.5, "backgrounds": 0.3}, {0, 1, 2, 3, 4, 5, 7, 8, 9}, {"confidence": 1}),
+        ({"classes": ["car"], "backgrounds": 0.3}, {*range(10)}, {}),
+        (
+            {"min_confidence": 0.5, "classes": ["car"], "backgrounds": 0.34},
+            {0, 1, 2, 3, 4, 5, 7, 8, 9},
+            {"confidence": 1},
+        ),
+        ({"backgrounds": 0}, {*range(8)}, {"backgrounds": 2}),
+        ({}, {*range(10)}, {}),
+    ],
+)
+def test_backgrounds_are_kept_up_to_their_share(empties, rules, kept, removed):
+    view = curate(empties, source="truth", **rules)
+    assert {int(path.split("/")[-1].split(".")[0]) for path in view.values("filepath")} == kept
+    counted = count(empties, Rules(source="truth", **rules))
+    assert counted.kept == len(kept) and counted.considered == 10
+    assert counted.removed == removed
+
+
+def test_only_so_many_backgrounds_as_the_share_allows(empties):
+    assert len(curate(empties, source="truth", classes=["car"], backgrounds=0.2)) == 8  # 7 with cars, 1 of 3 without
+    assert len(curate(empties, source="truth", classes=["car"], backgrounds=0.0)) == 7

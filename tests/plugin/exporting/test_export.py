@@ -424,3 +424,28 @@ def test_bad_input_is_named(labelled, tmp_path):
         export(labelled, out, format="coco", source="odd", splits={"train": 0.5})
     assert not out.exists()
     assert labelled.list_runs() == []
+
+
+def test_relatives_share_a_split_and_mosaics_follow_their_images(dataset, add_scenes, scenes, tmp_path):
+    shape = scenes[0].image.shape[:2]
+    add_scenes(scenes, odd=[odd_labels(shape)] * 6)
+    ids = dataset.values("id")
+    dataset.add_sample_field("source_id", fo.StringField)
+    dataset.set_values("source_id", {ids[1]: ids[0], ids[2]: ids[1]}, key_field="id")
+    splits = {"train": 0.5, "val": 0.5}
+    summary = export(dataset, tmp_path / "plain", format="coco", source="odd", splits=splits, check_leaks=True)
+    assert "no image is in two splits" in summary.notes
+    of_one_parent = {f"{index}.png" for index in range(3)}
+    written = {name: set(coco_masks(tmp_path / "plain", name)) for name in splits}
+    assert of_one_parent in written.values()
+    # Two mosaics: of images of one split, and of both.
+    home = next(name for name, files in written.items() if "0.png" in files)
+    mosaics = [fo.Sample(dataset.first().filepath, odd_instances=dataset.first().odd_instances.copy()) for _ in "ab"]
+    for sample, parents in zip(mosaics, (ids[:2], ids), strict=True):
+        sample["mosaic"] = fo.DynamicEmbeddedDocument(parents=parents, rows=1, columns=2)
+    dataset.add_samples(mosaics, dynamic=True)
+    summary = export(dataset, tmp_path / "more", format="coco", source="odd", splits=splits)
+    assert summary.images == {name: 3 + (name == home) for name in splits}
+    assert any(note.startswith("1 mosaics of images in several splits") for note in summary.notes)
+    with pytest.raises(InvalidSetting, match="together: 'cousins'"):
+        export(dataset, tmp_path / "none", format="coco", source="odd", splits=splits, together=["cousins"])
