@@ -1,4 +1,4 @@
-"""Optional dependencies of label sources: what they are called and how they are installed."""
+"""Optional dependencies of label sources and of checks: what they are called and how they are installed."""
 
 from __future__ import annotations
 
@@ -22,5 +22,8 @@ class Extra(NamedTuple):
         """``YOLOv8 needs Ultralytics (AGPL-3.0): pip install 'diffucurate[yolo]'``, for a source of that title."""
         return f"{title} needs {self.title} ({self.licence}): pip install 'diffucurate[{self.extra}]'"
 
+
+#: Named here with the others; what scores labels is in ``generator.quality``.
+CLEANLAB = Extra("cleanlab", "cleanlab", "cleanlab", "Apache-2.0")
 
 ULTRALYTICS = Extra("Ultralytics", "ultralytics", "yolo", "AGPL-3.0")

@@ -23,7 +23,8 @@ def assess(
         list[str] | None,
         typer.Option(
             metavar="NAME,...",
-            help="image, masks, prompt, flip, mistakenness, noise, clip; the first two if left out (repeatable).",
+            help="image, masks, prompt, flip, mistakenness, label_quality, noise, clip; the first two if left "
+            "out (repeatable).",
         ),
     ] = None,
     against: Annotated[

@@ -142,7 +142,7 @@ class BoundRules:
                 there = f"there are {some_of(known)}" if known else "there are none yet"
                 raise InvalidSetting(f"scores.{name}", name, f"the dataset has no such field of numbers; {there}")
         has_area_rule = rules.min_area is not None or rules.max_area is not None
-        self._area = _area_of(dataset, self.instances) if has_area_rule else None
+        self._area: Any = _area_of(dataset, self.instances) if has_area_rule else None
 
     def _check_classes(self) -> None:
         if self.rules.classes is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import fiftyone as fo
 import fiftyone.operators as foo
@@ -22,7 +22,7 @@ PLUGIN = "@diffucurate/diffucurate"
 #: The attribute of FiftyOne's results that keeps what was measured of their pixels; one that is not stored.
 _PIXELS = "_diffucurate_pixels"
 
-Samples = fo.Dataset | fo.DatasetView
+Samples: TypeAlias = fo.Dataset | fo.DatasetView
 
 
 @dataclass(frozen=True)

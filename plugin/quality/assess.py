@@ -12,6 +12,7 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.progress import Listener, Meter
+from diffucurate.generator.quality.label_scores import check_installed
 from diffucurate.generator.sources.protocol import DEFAULT_BATCH
 from diffucurate.plugin.appearance.scheme import place_fields
 from diffucurate.plugin.labelling.label import wanted_classes
@@ -26,6 +27,7 @@ from diffucurate.plugin.quality.image_checks import (
     PixelCheck,
     PromptCheck,
 )
+from diffucurate.plugin.quality.label_quality import label_quality
 from diffucurate.plugin.quality.label_runs import latest_label_run
 from diffucurate.plugin.quality.noise_check import noise
 from diffucurate.plugin.store import field_names, runs
@@ -82,10 +84,11 @@ def assess(
             be a label source of your own that made the labels of its name.
         checks: ``image`` (brightness, contrast, sharpness), ``masks`` (coverage, objects, parts, compactness),
             ``prompt`` (whether the source finds what the prompt asked for, and as many), ``flip`` (whether it labels
-            the mirrored image alike), ``mistakenness`` (FiftyOne's, by a second source), ``noise`` (agreement
-            with what a model predicts that was trained on other images, class by class) and ``clip`` (whether a CLIP
-            model sees the prompted classes). Without a source the usual ones are ``image`` alone.
-        against: the second source, for ``mistakenness`` and ``noise``.
+            the mirrored image alike), ``mistakenness`` (FiftyOne's, by a second source), ``label_quality`` (cleanlab's
+            scores by a second source), ``noise`` (agreement with what a model predicts that was trained on other
+            images, class by class) and ``clip`` (whether a CLIP model sees the prompted classes). Without a source the
+            usual ones are ``image`` alone.
+        against: the second source, for ``mistakenness``, ``label_quality`` and ``noise``.
         clip_model: for ``clip``, a folder or a hub id such as ``openai/clip-vit-base-patch32``.
         device: for models; the best one there is by default.
         batch_size: images that a model looks at together.
@@ -101,6 +104,8 @@ def assess(
     dataset = dataset_of(samples)
     paths = {each: detections_field(samples, dataset, each) for each in (name, against) if each is not None}
     image_checks = _image_checks(wanted, samples, dataset, source, clip_model, device, batch_size)
+    if "label_quality" in wanted:
+        check_installed()
     if "mistakenness" in wanted:
         forget_mistakenness(dataset, str(name), str(against))
     fields: dict[str, MeasureField] = {}
@@ -126,6 +131,8 @@ def assess(
             mistakenness(samples, (name, paths[name]), (against, paths[against]))
         if "noise" in wanted and name is not None and against is not None:
             noise(dataset, samples.values("id"), (name, paths[name]), (against, paths[against]), progress)
+        if "label_quality" in wanted and name is not None and against is not None:
+            label_quality(samples, (name, paths[name]), (against, paths[against]))
         means = dict(zip(fields, samples.mean(list(fields)), strict=True)) if fields else {}
         meanings = {field: described.meaning for field, described in fields.items()}
         result = Assessment(len(samples), meanings, means, tuple(dict.fromkeys(unreadable)))

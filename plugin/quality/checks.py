@@ -81,6 +81,20 @@ def _noise(source: str, against: str) -> dict[str, MeasureField]:
     return {field_names.pair_measure(name, *both): MeasureField(text, sources=both) for name, text in meanings.items()}
 
 
+def _label_quality(source: str, against: str) -> dict[str, MeasureField]:
+    meanings = {
+        "quality": f"How likely the boxes and classes of {source} are right by {against}, 0 to 1 (ObjectLab)",
+        "overlooked": f"Low where {against} is sure of an object that {source} lacks, 0 to 1 (ObjectLab)",
+        "badloc": f"Low where a box of {source} is elsewhere by {against}, 0 to 1 (ObjectLab)",
+        "swap": f"Low where {against} is sure of another class than {source}, 0 to 1 (ObjectLab)",
+        "pixels": f"How sure {against} is of the least likely pixels of {source}, 0 to 1 (softmin)",
+    }
+    return {
+        field_names.label_quality(source, kind): MeasureField(meaning, sources=(source, against))
+        for kind, meaning in meanings.items()
+    }
+
+
 def _clip(source: str, against: str) -> dict[str, MeasureField]:
     meaning = "How sure CLIP is of the prompted class that it is least sure of, 0 to 1; 0.5 where it cannot tell"
     return {"clip_score": MeasureField(meaning)}
@@ -119,6 +133,13 @@ CHECKS: Mapping[str, Check] = {
             "How far the labels are what a model predicts that was trained on other images",
             ("source", "against"),
             _noise,
+        ),
+        Check(
+            "label_quality",
+            "Label quality",
+            "cleanlab's scores by a second source: objects overlooked, misplaced or of another class; pixels",
+            ("source", "against"),
+            _label_quality,
         ),
         Check(
             "clip",

@@ -7,7 +7,7 @@ their counts.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, TypeAlias
 
 import fiftyone as fo
 from fiftyone import ViewField as F
@@ -21,7 +21,7 @@ from diffucurate.plugin.store.classes import read_classes
 from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.matches import NOTHING, ConfusionMatrix
 
-Samples = fo.Dataset | fo.DatasetView
+Samples: TypeAlias = fo.Dataset | fo.DatasetView
 
 
 def confusion_matrix(samples: Samples, a: str, b: str) -> ConfusionMatrix:

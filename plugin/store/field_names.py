@@ -117,6 +117,11 @@ def pair_measure(name: str, a: str, b: str) -> str:
     return f"{name}_{part(a)}_{part(b)}"
 
 
+def label_quality(source_name: str, kind: str) -> str:
+    """The field of cleanlab's score of a label source's labels: all at once (``quality``), or of one kind of fault."""
+    return f"label_quality_{part(source_name)}" + ("" if kind == "quality" else f"_{kind}")
+
+
 def evaluation(a: str, b: str) -> str:
     """The key of FiftyOne's evaluation of source ``a`` with ``b`` as the reference."""
     return f"compare_{part(a)}_{part(b)}"

@@ -181,3 +181,26 @@ def test_mistakes_are_one_sentence_and_change_nothing(labelled, options, error, 
         assess(labelled, **options)
     labelled.reload()
     assert set(labelled.get_field_schema()) == before
+
+
+def test_label_quality_is_a_number_of_each_image_and_a_rule(labelled):
+    pytest.importorskip("cleanlab")
+    labelled.set_values("one_instances.detections.label", [["CAR", "Bus"], ["car", "car"], None])
+    result = assess(labelled, source="one", checks=["label_quality"], against="two")
+    names = [f"label_quality_one{kind}" for kind in ("", "_overlooked", "_badloc", "_swap", "_pixels")]
+    assert list(result.fields) == names
+    labelled.reload()
+    values = {name: labelled.values(name) for name in names}
+    assert all(column[2] is None and all(0 <= value <= 1 for value in column[:2]) for column in values.values())
+    # In the first image the bus is not seen, in the second both cars are a bus by the second source.
+    assert values["label_quality_one_pixels"][0] < 0.5
+    assert len(curate(labelled, source="one", scores={"label_quality_one_pixels": (0.99, None)})) == 0
+    label(labelled, source=_Labeller(), classes=["car"])  # new labels of either source make it void
+    assert labelled.values("label_quality_one") == [None] * 3
+
+
+class _Labeller:
+    name = "two"
+
+    def label(self, images):
+        return [bars(("car", 0, 16)) for _ in images]
