@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.generation.regenerate import regenerate
     from diffucurate.plugin.generation.repaint import RepaintResult, repaint
     from diffucurate.plugin.labelling.label import label
+    from diffucurate.plugin.mosaics.mosaic import mosaic
     from diffucurate.plugin.provenance.provenance import Provenance, provenance
     from diffucurate.plugin.quality.assess import Assessment, assess
     from diffucurate.plugin.store.matches import ComparisonRow, ConfusionMatrix
@@ -131,6 +132,7 @@ __all__ = [
     "inpaint",
     "label",
     "learn_token",
+    "mosaic",
     "provenance",
     "regenerate",
     "register_source",
@@ -204,6 +206,7 @@ _HOMES = {
     "inpaint": "plugin.generation.img2img_inpaint",
     "label": "plugin.labelling.label",
     "learn_token": "plugin.tokens.optimize",
+    "mosaic": "plugin.mosaics.mosaic",
     "provenance": "plugin.provenance.provenance",
     "regenerate": "plugin.generation.regenerate",
     "register_source": "generator.sources.registry",

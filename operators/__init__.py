@@ -17,6 +17,7 @@ from diffucurate.operators.fuse_sources import FuseSources
 from diffucurate.operators.generate_images import GenerateImages
 from diffucurate.operators.label_images import LabelImages
 from diffucurate.operators.learn_token import LearnToken
+from diffucurate.operators.make_mosaics import MakeMosaics
 from diffucurate.operators.panel.panel import CurationPanel
 from diffucurate.operators.preview_threshold import PreviewThreshold
 from diffucurate.operators.regenerate_with import RegenerateWith
@@ -42,6 +43,7 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
     AssessSamples,
     CurateSamples,
     UndoCuration,
+    MakeMosaics,
     ExportSamples,
     ShowProvenance,
     RegenerateWith,

@@ -6,7 +6,7 @@ that help and a wrong recipe answer at once.
 
 # In the order in which help lists them.
 from diffucurate.plugin.cli import generate, expand_captions, from_images, label, learn_token, train_token  # isort: skip
-from diffucurate.plugin.cli import compare, evaluate, fuse, assess, curate, export  # isort: skip
+from diffucurate.plugin.cli import compare, evaluate, fuse, assess, curate, mosaic, export  # isort: skip
 from diffucurate.plugin.cli import provenance, regenerate, demo, demo_rare, doctor  # isort: skip
 from diffucurate.plugin.cli.running import main, run
 
@@ -26,6 +26,7 @@ __all__ = [
     "label",
     "learn_token",
     "main",
+    "mosaic",
     "provenance",
     "regenerate",
     "run",

@@ -135,6 +135,20 @@ def declare_found_by(dataset: fo.Dataset, source: str) -> None:
         dataset.add_sample_field(path, fo.ListField, subfield=fo.StringField)
 
 
+def declare_mosaics(dataset: fo.Dataset) -> None:
+    """Add the fields that say what a mosaic is made of to the schema.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    plain = {field_names.RUN_KEY: fo.StringField, field_names.TASK: fo.StringField}
+    _declare(dataset, {**plain, field_names.MOSAIC: fo.DynamicEmbeddedDocument})
+    if dataset.get_field(field_names.MOSAIC_PARENTS) is None:
+        dataset.add_sample_field(field_names.MOSAIC_PARENTS, fo.ListField, subfield=fo.StringField)
+    parts = {"rows": fo.IntField, "columns": fo.IntField, "digest": fo.StringField}
+    _declare(dataset, {f"{field_names.MOSAIC}.{name}": kind for name, kind in parts.items()})
+
+
 class MeasureField(NamedTuple):
     """A field of numbers that ``assess`` writes: what the number is, in a sentence, whether it is a whole one, and the
     label sources whose new labels make it void."""

@@ -83,6 +83,8 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("curate_samples", {"min_confidence": 7}, "7|1"),
     ("curate_samples", {"against": "shifted", "min_agreement": 0.5}, "compare"),
     ("curate_samples", {"save_as": "  "}, "name"),
+    ("make_mosaics", {"grids": "2by2"}, "2x2"),
+    ("make_mosaics", {"count": 0}, "above 0"),
     ("export_samples", {"out_dir": "here"}, "full path"),
     ("export_samples", {"out_dir": "<tmp>/file"}, "is a file"),
     ("export_samples", {"out_dir": "<tmp>/file/below"}, "<tmp>/file"),

@@ -20,7 +20,8 @@ from diffucurate.plugin.cli import run
 Outcome = tuple[int, Any, str]
 COMMANDS = (
     "generate", "expand-captions", "img2img", "inpaint", "label", "learn-token", "train-token", "compare", "evaluate",
-    "fuse", "assess", "curate", "undo-curation", "export", "provenance", "regenerate", "demo", "demo-rare", "doctor",
+    "fuse", "assess", "curate", "undo-curation", "mosaic", "export", "provenance", "regenerate", "demo", "demo-rare",
+    "doctor",
 )  # fmt: skip
 
 
@@ -125,6 +126,7 @@ def test_help_of_everything_without_fiftyone_or_torch() -> None:
             ],
         ),
         ("undo-curation", ["DATASET", "NAME"]),
+        ("mosaic", ["DATASET", "--source", "--count", "--grids", "--longest", "--seed", "--view"]),
         (
             "export",
             [
@@ -191,6 +193,7 @@ def test_nothing_asked(capfd: pytest.CaptureFixture[str]) -> None:
         (["fuse", "d", "a,b", "--lone", "a=much"], "give a share such as 0.4"),
         (["fuse", "d", "a,,b"], "one comma between"),
         (["assess", "d", "--checks", "image,,masks"], "one comma between"),
+        (["mosaic", "d", "--source", "a", "--grids", "2by2"], "rows and columns, as in 2x2"),
         (["regenerate", "d", "--seeds", "2"], "either --samples or --view"),
         (["regenerate", "d", "--samples", "x", "--view", "v", "--seeds", "2"], "either --samples or --view"),
         (["regenerate", "d", "--view", "v", "--attributes", "night"], "as in time=night,dusk"),

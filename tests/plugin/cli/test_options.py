@@ -37,6 +37,7 @@ VERBS = {
     "inpaint": dc.inpaint,
     "label": dc.label,
     "learn-token": dc.learn_token,
+    "mosaic": dc.mosaic,
     "provenance": dc.provenance,
     "regenerate": dc.regenerate,
     "train-token": dc.train_token,

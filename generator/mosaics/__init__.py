@@ -1,0 +1,1 @@
+"""Several labelled images become one."""

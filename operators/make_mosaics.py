@@ -1,0 +1,93 @@
+"""Operator: splice images into mosaics. The form; ``plugin.mosaics`` does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import fiftyone as fo
+from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.generator.errors import InvalidSetting
+from diffucurate.operators.forms.fields import choose_source, choose_target, listed, param, refuse
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.plugin.mosaics.grids import GRIDS, parse_grids
+
+if TYPE_CHECKING:
+    from diffucurate.generator.progress import Listener
+
+_USUAL = ", ".join(f"{rows}x{columns}" for rows, columns in GRIDS)
+
+
+class MakeMosaics(LibraryOperator):
+    """A source and grids -> new samples, each made of several."""
+
+    NAME: ClassVar[str] = "make_mosaics"
+    LABEL: ClassVar[str] = "Make mosaics"
+    DESCRIPTION: ClassVar[str] = "Splice images into one, with their labels, as new samples"
+    ICON: ClassVar[str] = "grid_view"
+
+    def __call__(
+        self,
+        samples: fo.Dataset | fo.DatasetView,
+        *,
+        source: str,
+        count: int = 100,
+        grids: Sequence[str] | None = None,
+        longest: int | None = None,
+        seed: int = 0,
+        delegate: bool = False,
+    ) -> Any:
+        """The same from Python; ``grids`` as in ``["2x2"]``; see ``call``."""
+        params = {"source": source, "count": count, "longest": longest, "seed": seed}
+        return self.call(samples, params | {"grids": ", ".join(grids or ())}, delegate=delegate)
+
+    def resolve_input(self, ctx: ExecutionContext) -> types.Property:
+        inputs = types.Object()
+        if choose_target(inputs, ctx, "Splice"):
+            source = choose_source(inputs, ctx, "source", label="Labels", description="Whose labels are carried over")
+            if source is not None:
+                _number(inputs, ctx, "count", "How many", "Mosaics to add", default=100)
+                grids = inputs.str(
+                    "grids", label="Grids", description=f"Rows x columns, of which one is drawn; {_USUAL} where empty"
+                )
+                try:
+                    _grids(ctx)
+                except InvalidSetting as error:
+                    refuse(grids, error.remedy)
+                description = "Of the longest side; that of the first image where empty. No image is enlarged"
+                _number(inputs, ctx, "longest", "Pixels", description)
+                inputs.int("seed", label="Seed", description="Of all that is drawn by chance", default=0)
+        return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Splice"))
+
+    def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
+        from diffucurate.plugin.mosaics.mosaic import mosaic
+
+        added = mosaic(
+            ctx.target_view(),
+            source=param(ctx, "source"),
+            count=param(ctx, "count", 100),
+            grids=_grids(ctx),
+            longest=param(ctx, "longest"),
+            seed=param(ctx, "seed", 0),
+            progress=progress,
+        )
+        return Outcome(f"{len(added)} mosaics added, with the tag 'mosaic'", {"added": len(added)})
+
+    def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
+        yield ctx.ops.reload_dataset()
+
+
+def _grids(ctx: ExecutionContext) -> tuple[tuple[int, int], ...]:
+    named = listed(param(ctx, "grids"))
+    return GRIDS if named is None else parse_grids(named)
+
+
+def _number(
+    inputs: types.Object, ctx: ExecutionContext, name: str, label: str, description: str, default: int | None = None
+) -> None:
+    field = inputs.int(name, label=label, description=description, default=default)
+    value = param(ctx, name, default)
+    if value is not None and not (isinstance(value, int) and value > 0):
+        refuse(field, "give a whole number above 0")

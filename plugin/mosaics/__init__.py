@@ -1,0 +1,1 @@
+"""Mosaics of a dataset's images, with their labels, as new samples."""
