@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.mosaics.mosaic import mosaic
     from diffucurate.plugin.provenance.provenance import Provenance, provenance
     from diffucurate.plugin.quality.assess import Assessment, assess
+    from diffucurate.plugin.reporting.report import ReportSummary, report
     from diffucurate.plugin.store.matches import ComparisonRow, ConfusionMatrix
     from diffucurate.plugin.tokens.optimize import learn_token
     from diffucurate.plugin.tokens.train import train_token
@@ -111,6 +112,7 @@ __all__ = [
     "Recipe",
     "RecipeError",
     "RepaintResult",
+    "ReportSummary",
     "Rules",
     "Sample",
     "SourceSettings",
@@ -137,6 +139,7 @@ __all__ = [
     "regenerate",
     "register_source",
     "repaint",
+    "report",
     "train_token",
     "undo_curation",
 ]
@@ -185,6 +188,7 @@ _HOMES = {
     "Recipe": "generator.recipe.recipe",
     "RecipeError": "generator.errors",
     "RepaintResult": "plugin.generation.repaint",
+    "ReportSummary": "plugin.reporting.report",
     "Rules": "plugin.curation.rules",
     "Sample": "generator.recipe.amount",
     "SourceSettings": "generator.labels.settings",
@@ -211,6 +215,7 @@ _HOMES = {
     "regenerate": "plugin.generation.regenerate",
     "register_source": "generator.sources.registry",
     "repaint": "plugin.generation.repaint",
+    "report": "plugin.reporting.report",
     "train_token": "plugin.tokens.train",
     "undo_curation": "plugin.curation.curate",
 }

@@ -28,6 +28,7 @@ from diffucurate.operators.show_provenance import ShowProvenance
 from diffucurate.operators.train_token import TrainToken
 from diffucurate.operators.undo_curation import UndoCuration
 from diffucurate.operators.vary_images import VaryImages
+from diffucurate.operators.write_report import WriteReport
 
 #: In the order in which they are used; ``fiftyone.yml`` lists the same.
 OPERATORS: tuple[type[LibraryOperator], ...] = (
@@ -45,6 +46,7 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
     UndoCuration,
     MakeMosaics,
     ExportSamples,
+    WriteReport,
     ShowProvenance,
     RegenerateWith,
     VaryImages,

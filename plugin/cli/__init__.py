@@ -6,7 +6,7 @@ that help and a wrong recipe answer at once.
 
 # In the order in which help lists them.
 from diffucurate.plugin.cli import generate, expand_captions, from_images, label, learn_token, train_token  # isort: skip
-from diffucurate.plugin.cli import compare, evaluate, fuse, assess, curate, mosaic, export  # isort: skip
+from diffucurate.plugin.cli import compare, evaluate, fuse, assess, curate, mosaic, export, report  # isort: skip
 from diffucurate.plugin.cli import provenance, regenerate, demo, demo_rare, doctor  # isort: skip
 from diffucurate.plugin.cli.running import main, run
 
@@ -29,6 +29,7 @@ __all__ = [
     "mosaic",
     "provenance",
     "regenerate",
+    "report",
     "run",
     "train_token",
 ]

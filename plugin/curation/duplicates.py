@@ -85,7 +85,7 @@ def near_duplicates(
     """
     import fiftyone.brain as fob
 
-    vectors = thumbnails(dataset, ids, progress) if embeddings is None else _stored(dataset, ids, embeddings)
+    vectors = thumbnails(dataset, ids, progress) if embeddings is None else stored_vectors(dataset, ids, embeddings)
     if len(vectors.ids) < 2:
         return set()
     ordered = all_images(dataset).select(vectors.ids, ordered=True)
@@ -113,7 +113,12 @@ def thumbnails(dataset: fo.Dataset, ids: Sequence[str], progress: Listener | Non
     return Vectors(read, np.stack(vectors) if vectors else np.empty((0, LENGTH), np.float32), "euclidean")
 
 
-def _stored(dataset: fo.Dataset, ids: Sequence[str], embeddings: str) -> Vectors:
+def stored_vectors(dataset: fo.Dataset, ids: Sequence[str], embeddings: str) -> Vectors:
+    """The vectors of samples in a field or a similarity run of the dataset; samples without one are left out.
+
+    Raises:
+        InvalidSetting: no such embeddings, or vectors of different lengths.
+    """
     known = embeddings_in(dataset)
     if embeddings not in known:
         there = f"there are {', '.join(known)}" if known else "there are none; leave it out to compare thumbnails"

@@ -1,4 +1,7 @@
-"""The disk space that an export will take, from sizes that the database holds. Reads no image and writes nothing."""
+"""The disk space that an export will take, from sizes that the database holds. Reads no image.
+
+Labels that are no Detections yet become such, as when they are exported.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import fiftyone as fo
 from diffucurate.plugin.exporting.formats import format_named
 from diffucurate.plugin.exporting.records import labelled_samples
 from diffucurate.plugin.exporting.target import existing_parent
-from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.samples import dataset_of
 
 #: Where no sample says how wide its image is.
@@ -60,7 +63,7 @@ def estimate_size(
         InvalidSetting: an unknown format, or a class that the dataset does not have.
     """
     dataset = dataset_of(samples)
-    field = instances_field(dataset, source)
+    field = detections_field(samples, dataset, source)
     labelled = labelled_samples(samples, field, classes)
     size, width, instances, images = labelled.aggregate(
         [

@@ -93,6 +93,14 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("export_samples", {"out_dir": "<tmp>/new", "splits": "train=2"}, "train"),
     ("export_samples", {"out_dir": "<tmp>/new", "splits": "a,b=,=c"}, "a"),
     ("export_samples", {"out_dir": "<tmp>/new", "source": "gone"}, "gone|choose"),
+    ("write_report", {"path": "page.html"}, "full path"),
+    ("write_report", {"path": "<tmp>/file"}, "no report"),
+    ("write_report", {"path": "<tmp>/file/below"}, "<tmp>/file"),
+    ("write_report", {"path": "<tmp>/full"}, "is a folder"),
+    ("write_report", {"path": "/proc/nowhere/page.html"}, "/proc/nowhere|/proc"),
+    ("write_report", {"path": "<tmp>/new.html", "source": "gone"}, "gone"),
+    ("write_report", {"path": "<tmp>/new.html", "reference": "gone"}, "gone"),
+    ("write_report", {"path": "<tmp>/new.html", "embeddings": "gone"}, "gone"),
 ]
 
 

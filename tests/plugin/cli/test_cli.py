@@ -20,8 +20,8 @@ from diffucurate.plugin.cli import run
 Outcome = tuple[int, Any, str]
 COMMANDS = (
     "generate", "expand-captions", "img2img", "inpaint", "label", "learn-token", "train-token", "compare", "evaluate",
-    "fuse", "assess", "curate", "undo-curation", "mosaic", "export", "provenance", "regenerate", "demo", "demo-rare",
-    "doctor",
+    "fuse", "assess", "curate", "undo-curation", "mosaic", "export", "report", "provenance", "regenerate", "demo",
+    "demo-rare", "doctor",
 )  # fmt: skip
 
 
@@ -144,6 +144,10 @@ def test_help_of_everything_without_fiftyone_or_torch() -> None:
                 "--overwrite",
             ],
         ),
+        (
+            "report",
+            ["DATASET", "--to", "--view", "--source", "--against", "--reference", "--embeddings", "--overwrite"],
+        ),
         ("provenance", ["DATASET", "SAMPLE", "--repaint"]),
         ("regenerate", ["DATASET", "--samples", "--view", "--seeds", "--attributes"]),
     ],
@@ -200,6 +204,8 @@ def test_nothing_asked(capfd: pytest.CaptureFixture[str]) -> None:
         (["curate", "d", "--source", "a", "--min-confidence", "1.5"], "--min-confidence"),
         (["curate", "d", "--source", "a", "--min-agreement", "-1"], "--min-agreement"),
         (["export", "d", "out", "--format", "tfrecord", "--source", "a"], "tfrecord"),
+        (["report", "d"], "--to"),
+        (["report", "no such dataset", "--to", "x.html"], "does not exist"),
         (["export", "no such dataset", "out", "--format", "coco", "--source", "a"], "does not exist"),
         (["curate", "d", "--source", "a", "--scores", "uniqueness"], "uniqueness=0.2:"),
         (["curate", "d", "--source", "a", "--scores", "=0.2:"], "uniqueness=0.2:"),

@@ -40,6 +40,7 @@ VERBS = {
     "mosaic": dc.mosaic,
     "provenance": dc.provenance,
     "regenerate": dc.regenerate,
+    "report": dc.report,
     "train-token": dc.train_token,
     "undo-curation": undo_curation,
 }
@@ -52,6 +53,8 @@ EXCEPTIONS = {
     ("expand-captions", "recipe"): "classes and captions",
     ("expand-captions", "instances"): "captions",
     **{("fuse", word): "settings" for word in ("iou", "lone", "method")},
+    ("report", "to"): "path",
+    ("report", "reference_view"): "reference",
     ("generate", "model"): "recipe",
     ("generate", "memory"): "recipe",
     ("generate", "seeds"): "recipe",
@@ -75,6 +78,7 @@ MEANINGS = {
     "--captions": 2,  # a file of them; texts to learn a word from
     "--classes": 2,  # with phrases; names alone
     "--count": 3,  # images; captions; images before and after
+    "--embeddings": 2,  # what near-duplicates are measured on; what diversity is
     "--field": 2,  # objects to replace; objects to learn from
     "--instances": 2,  # COCO's file; objects of an image
     "--min-agreement": 2,  # of a refiner; of two sources
@@ -84,7 +88,7 @@ MEANINGS = {
     "--name": 2,  # of a class token; of a word's files
     "--prompt": 2,  # of whole images; with the new object
     "--save-as": 2,  # a view; a dataset
-    "--source": 3,  # one that labels; one whose labels are there; the same, or none
+    "--source": 4,  # one that labels; one whose labels are there; the same, or none; the same, or the one compared last
     "--steps": 2,  # of painting; of learning
     "--trust-pickle": 2,  # learned words; weights of a label source
 }

@@ -20,6 +20,8 @@ from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.plugin.cli.export import Format
 from diffucurate.plugin.exporting.export import export
 from diffucurate.plugin.exporting.formats import FORMATS, check_packages, format_named
+from diffucurate.plugin.exporting.size import estimate_size
+from diffucurate.plugin.reporting.report import report
 
 HERE = [name for name in FORMATS if name != "parquet" or importlib.util.find_spec("pyarrow")]
 MANIFEST = ".diffucurate-export.json"
@@ -219,9 +221,11 @@ def test_segmentations_of_other_tools_are_written_as_they_are(dataset: fo.Datase
     dataset.mask_targets["truth"] = {7: "car"}
     dataset.save()
     dataset.compute_metadata()
+    assert estimate_size(dataset, tmp_path / "out", format="semantic", source="truth").instances == 1
     export(dataset, tmp_path / "out", format="semantic", source="truth")
     with Image.open(tmp_path / "out/masks/train/x.png") as image:
         assert np.array_equal(np.array(image), np.where(mask == 7, 1, mask))
+    assert report(dataset, tmp_path / "page.html", source="truth").figures["classes"] == 1
 
 
 def test_the_command_line_offers_all_formats() -> None:
