@@ -25,7 +25,8 @@ from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.sources.yolov8_source import YoloSource
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
 from diffucurate.generator.tiny.train_autoencoder import HELD_OUT_SEED, image_batch, psnr
-from diffucurate.generator.tiny.train_yolo import validate_yolo, write_renders
+from diffucurate.generator.segmenters.training import validate
+from diffucurate.generator.tiny.train_yolo import IMAGE_SIZE, write_renders
 from diffucurate.generator.tiny.words import PLACES, TIMES
 
 
@@ -53,8 +54,8 @@ def recipe(count: int, guidance: float, steps: int) -> Recipe:
 def renders() -> dict[str, float]:
     """How right the segmenter is on 200 renders that no training drew."""
     with tempfile.TemporaryDirectory() as folder:
-        figures = validate_yolo(tiny.yolo_path(), write_renders(Path(folder), {"test": 200}))
-    return {f"yolo_{name}": value for name, value in figures.items()}
+        figures = validate(tiny.yolo_path(), write_renders(Path(folder), {"test": 200}), image_size=IMAGE_SIZE)
+    return {f"yolo_{name}": value for name, value in figures.overall().items()}
 
 
 def megabytes(path: Path) -> float:

@@ -22,6 +22,7 @@ from diffucurate.generator.inversion.settings import Inversion
 from diffucurate.generator.inversion.training import TrainResult, learn_word
 from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.progress import Progress
+from diffucurate.generator.segmenters.training import SegmenterFigures
 from diffucurate.generator.tiny import rare_yolo_path, yolo_path
 from diffucurate.generator.tiny.rare import EXAMPLES, FIRST_SEED, PLACEHOLDER, SETTINGS, learned_piano, rare_caption
 from diffucurate.generator.tiny.scenes import render_scene
@@ -49,11 +50,11 @@ def _records(folder: Path, split: str, count: int) -> Iterator[YoloRecord]:
 
 def train_rare_yolo(
     folder: Path, target: Path, *, scenes: int = 1_000, epochs: int = 4, device: str = "cpu"
-) -> dict[str, float]:
+) -> SegmenterFigures:
     """Train in ``folder`` and copy the stripped fp16 checkpoint to ``target``.
 
     Returns:
-        The figures of ``validate_yolo`` on 200 renders that took no part in training.
+        The figures on 200 renders that took no part in training.
     """
     data = write_rare_renders(folder, {"train": scenes, "val": 100, "test": 200})
     return fit_yolo(yolo_path(), data, folder, target, epochs=epochs, device=device, close_mosaic=1)
@@ -88,7 +89,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if options.only != "word":
             figures = train_rare_yolo(Path(folder), rare_yolo_path())
-            print(", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+            print(", ".join(f"{name} {value:.3f}" for name, value in figures.overall().items()))
         if options.only != "segmenter":
             pack_piano(learn_piano(Path(folder)))
 

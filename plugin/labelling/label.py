@@ -16,12 +16,11 @@ import fiftyone as fo
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.labels.settings import SourceSettings
 from diffucurate.generator.progress import Listener, Meter
-from diffucurate.generator.recipe.by_model import BUILT_IN
 from diffucurate.generator.sources.protocol import DEFAULT_BATCH, Labeller, LabelRequest, PixelLabeller
 from diffucurate.generator.sources.registry import keeps_maps, source_named
 from diffucurate.generator.text.class_names import name_problem, phrases_of, some_of, twin_of
-from diffucurate.plugin.labelling.images import read_images, unasked
-from diffucurate.plugin.labelling.plan import plan
+from diffucurate.plugin.labelling.images import read_images
+from diffucurate.plugin.labelling.kept_maps import check_asked, check_maps, painters
 from diffucurate.plugin.labelling.writer import LabelWriter
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import Phrases, read_classes, set_phrases
@@ -29,6 +28,7 @@ from diffucurate.plugin.store.media_folder import media_folder
 from diffucurate.plugin.store.run_files import marked_run
 from diffucurate.plugin.store.samples import all_images, dataset_of
 from diffucurate.plugin.store.schema import declare_refined
+from diffucurate.plugin.store.source_names import check_new_source
 
 if TYPE_CHECKING:
     from diffucurate.generator.sources import LabelSource
@@ -40,6 +40,7 @@ def label(
     samples: fo.Dataset | fo.DatasetView,
     *,
     source: str | LabelSource,
+    into: str | None = None,
     weights: str | os.PathLike[str] | None = None,
     model: str | None = None,
     refiner: str | os.PathLike[str] | None = None,
@@ -73,6 +74,8 @@ def label(
         samples: a dataset or view; nothing outside of the view is touched.
         source: ``attention``, ``yolov8``, ``mask2former``, ``grounding`` or another one that is registered by its name,
             or a label source of your own.
+        into: under which name the labels are stored, ``<into>_instances`` and so on, by default the source's: one
+            source with two models gives two sets of labels. Heatmaps are those of ``attention`` alone.
         weights: for ``yolov8``, a segmentation checkpoint; the built-in one by default.
         model: for ``attention``, the model that looks at images, unless they keep maps that it made. Without it kept
             maps are used, whoever made them; other images are refused, unless the built-in model painted them.
@@ -134,8 +137,11 @@ def label(
     if batch_size is not None and batch_size < 1:
         raise InvalidSetting("batch_size", batch_size, "use at least 1 image at a time")
     name = _check_source(source, options, settings)
+    stored = into or name
     only_kept = isinstance(source, str) and keeps_maps(name) and model is None and not tokens and not contrast
     dataset = dataset_of(samples)
+    if stored != name:
+        check_new_source(dataset, stored, "label", "labelled")
     wanted = wanted_classes(dataset, classes)
     labeller: Labeller
     if isinstance(source, str):
@@ -144,17 +150,18 @@ def label(
             remedy = f"dataset '{dataset.name}' has no classes yet; name them, such as ['car', 'bus']"
             raise InvalidSetting("classes", None, remedy)
         if "any" not in spec.images:
-            _check_maps(samples, name)
+            check_maps(samples, name)
         elif spec.keeps_maps and model is None and not tokens:
-            _check_asked(samples, contrast=bool(contrast))
+            check_asked(samples, contrast=bool(contrast))
         chosen = settings if settings is not None else spec.make_settings({})
-        labeller = spec.load(LabelRequest(wanted, chosen, options, device, batch_size, lambda: _painters(samples)))
+        labeller = spec.load(LabelRequest(wanted, chosen, options, device, batch_size, lambda: painters(samples)))
     else:
         labeller = PixelLabeller(source, LabelRequest(wanted, None, options, device, batch_size))
 
     request = labeller.request
     record = {
         "source": name,
+        **({} if stored == name else {"into": stored}),
         "classes": list(wanted),
         **request.options,
         "settings": None if request.settings is None else request.settings.model_dump(),
@@ -164,9 +171,9 @@ def label(
     with _deletion_named(dataset.name), runs.recorded(dataset, "label", record) as run:
         if isinstance(classes, Mapping):
             set_phrases(dataset, wanted)
-        writer = LabelWriter(dataset, name, wanted, run.key)
+        writer = LabelWriter(dataset, stored, wanted, run.key)
         if refiner is not None:
-            declare_refined(dataset, name)
+            declare_refined(dataset, stored)
         meter = Meter(progress, len(samples))
         unreadable: list[str] = []
         ids, count = samples.values("id"), max(batch_size or 0, DEFAULT_BATCH)
@@ -228,43 +235,6 @@ def _check_source(source: str | LabelSource, options: Mapping[str, Any], setting
         if value is not None:
             raise InvalidSetting(keyword, value, f"source '{source.name}' does not take it; leave it out")
     return field_names.source(source.name)
-
-
-def _check_maps(samples: fo.Dataset | fo.DatasetView, source: str) -> None:
-    """See that all images keep class maps, for a source that labels no others."""
-    counts = plan(samples, source)
-    if counts.mapped < counts.images:
-        lacking = f"{counts.images - counts.mapped} of {counts.images} images keep no heatmaps"
-        raise DatasetError(f"{lacking}, and source '{source}' labels no others; choose a view of those that do")
-
-
-def _check_asked(samples: fo.Dataset | fo.DatasetView, *, contrast: bool) -> None:
-    """See that no image is looked at by a model that did not paint it where nobody has asked for that.
-
-    With ``contrast`` the model that painted the images looks at all of them, else the built-in one at those that keep
-    no class maps.
-    """
-    painters = _painters(samples) if contrast else [BUILT_IN]
-    if len(painters) > 1:
-        return  # the source says it
-    found = unasked(samples, painters[0] if painters else BUILT_IN, kept_suffice=not contrast)
-    if found.lost:
-        raise DatasetError(
-            f"{len(found.lost)} of {len(samples)} images have lost their heatmaps, such as {found.lost[0]}; put the "
-            "files back, or name the model that is to look at them (model)"
-        )
-    if found.foreign:
-        raise DatasetError(
-            f"{len(found.foreign)} of {len(samples)} images were not painted by the model that would look at them, "
-            f"such as {found.foreign[0]}; name one (model; '{BUILT_IN}', the built-in one, knows its own drawings only)"
-        )
-
-
-def _painters(samples: fo.Dataset | fo.DatasetView) -> list[str]:
-    """The models that painted the images; none where none was painted, whatever else a field of that name may hold."""
-    if not samples.has_sample_field(field_names.JOB_ID):
-        return []
-    return list(samples.exists(field_names.JOB_ID).distinct(field_names.MODEL))
 
 
 def wanted_classes(dataset: fo.Dataset, classes: Phrases | Sequence[str] | None) -> dict[str, tuple[str, ...]]:

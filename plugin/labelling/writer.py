@@ -71,7 +71,7 @@ class LabelWriter:
         labels = with_classes(result.labels, self._classes)
         values: dict[str, Any] = dict.fromkeys(self._stale)
         replaced = list(self._own)
-        if result.heatmaps is not None:
+        if result.heatmaps is not None and keeps_maps(self._source):  # under another name the maps stay as they are
             replaced += self._maps
             values |= dict.fromkeys(self._maps)
             values |= store_heatmaps(result.heatmaps, image.shape, self._folder, stem, result.model)

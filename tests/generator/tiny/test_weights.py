@@ -64,6 +64,8 @@ def test_the_segmenter_finds_what_was_prompted() -> None:
 
 @needs_yolo
 def test_the_segmenter_finds_what_was_rendered(tmp_path: Path) -> None:
-    from diffucurate.generator.tiny.train_yolo import validate_yolo, write_renders
+    from diffucurate.generator.segmenters.training import validate
+    from diffucurate.generator.tiny.train_yolo import IMAGE_SIZE, write_renders
 
-    assert validate_yolo(tiny.yolo_path(), write_renders(tmp_path, {"test": 200}))["mask_map50"] >= 0.7
+    data = write_renders(tmp_path, {"test": 200})
+    assert validate(tiny.yolo_path(), data, image_size=IMAGE_SIZE).mask_map50 >= 0.7

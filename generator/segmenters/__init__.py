@@ -1,0 +1,1 @@
+"""Training a segmenter on labelled images: settings, files, and the training itself."""
