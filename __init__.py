@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from diffucurate.generator.recipe.init_image_config import InitImages, Objects
     from diffucurate.generator.recipe.model_options import Lora, ModelOptions, TextualInversion
     from diffucurate.generator.recipe.recipe import Recipe
+    from diffucurate.generator.segmenters.results import SegmenterFigures, TrainedSegmenter
+    from diffucurate.generator.segmenters.settings import SegmenterSettings
     from diffucurate.generator.sources.protocol import LabelSource
     from diffucurate.generator.sources.registry import register as register_source
     from diffucurate.generator.sources.spec import SourceSpec
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.provenance.provenance import Provenance, provenance
     from diffucurate.plugin.quality.assess import Assessment, assess
     from diffucurate.plugin.reporting.report import ReportSummary, report
+    from diffucurate.plugin.segmenters.train import train_segmenter
     from diffucurate.plugin.store.matches import ComparisonRow, ConfusionMatrix
     from diffucurate.plugin.tokens.optimize import learn_token
     from diffucurate.plugin.tokens.train import train_token
@@ -115,11 +118,14 @@ __all__ = [
     "ReportSummary",
     "Rules",
     "Sample",
+    "SegmenterFigures",
+    "SegmenterSettings",
     "SourceSettings",
     "SourceSpec",
     "TextualInversion",
     "TraceSettings",
     "TrainResult",
+    "TrainedSegmenter",
     "UndoResult",
     "YoloSettings",
     "assess",
@@ -140,6 +146,7 @@ __all__ = [
     "register_source",
     "repaint",
     "report",
+    "train_segmenter",
     "train_token",
     "undo_curation",
 ]
@@ -191,11 +198,14 @@ _HOMES = {
     "ReportSummary": "plugin.reporting.report",
     "Rules": "plugin.curation.rules",
     "Sample": "generator.recipe.amount",
+    "SegmenterFigures": "generator.segmenters.results",
+    "SegmenterSettings": "generator.segmenters.settings",
     "SourceSettings": "generator.labels.settings",
     "SourceSpec": "generator.sources.spec",
     "TextualInversion": "generator.recipe.model_options",
     "TraceSettings": "generator.attention.settings",
     "TrainResult": "generator.inversion.training",
+    "TrainedSegmenter": "generator.segmenters.results",
     "UndoResult": "plugin.curation.curate",
     "YoloSettings": "generator.labels.settings",
     "assess": "plugin.quality.assess",
@@ -216,6 +226,7 @@ _HOMES = {
     "register_source": "generator.sources.registry",
     "repaint": "plugin.generation.repaint",
     "report": "plugin.reporting.report",
+    "train_segmenter": "plugin.segmenters.train",
     "train_token": "plugin.tokens.train",
     "undo_curation": "plugin.curation.curate",
 }

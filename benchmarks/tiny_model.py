@@ -22,10 +22,10 @@ from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.painting.painter import paint
 from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.generator.segmenters.training import validate
 from diffucurate.generator.sources.yolov8_source import YoloSource
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
 from diffucurate.generator.tiny.train_autoencoder import HELD_OUT_SEED, image_batch, psnr
-from diffucurate.generator.segmenters.training import validate
 from diffucurate.generator.tiny.train_yolo import IMAGE_SIZE, write_renders
 from diffucurate.generator.tiny.words import PLACES, TIMES
 

@@ -1,4 +1,4 @@
-"""What is a painted, labelled and curated set worth for training? ``python benchmarks/utility.py --folder runs/utility``.
+"""What is a painted, labelled and curated set worth for training? ``python benchmarks/utility.py --images 200``.
 
 A YOLOv8n-seg is trained from random weights on N images and rated on real renders that nothing else has seen, by
 Ultralytics' mask AP at IoU 0.5 (mAP50) and over 0.5 to 0.95. Each row trains equally long, the last epoch
@@ -30,8 +30,9 @@ from typing import Any
 
 import cv2
 
+from diffucurate.generator.segmenters.results import SegmenterFigures
 from diffucurate.generator.segmenters.settings import SegmenterSettings
-from diffucurate.generator.segmenters.training import SegmenterFigures, fit
+from diffucurate.generator.segmenters.training import fit
 from diffucurate.generator.tiny.scenes import Scene, iter_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.generator.tiny.train_yolo import IMAGE_SIZE, yolo_records

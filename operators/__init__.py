@@ -25,6 +25,7 @@ from diffucurate.operators.release_models import ReleaseModels
 from diffucurate.operators.replace_objects import ReplaceObjects
 from diffucurate.operators.runtime.operator import LibraryOperator
 from diffucurate.operators.show_provenance import ShowProvenance
+from diffucurate.operators.train_segmenter import TrainSegmenter
 from diffucurate.operators.train_token import TrainToken
 from diffucurate.operators.undo_curation import UndoCuration
 from diffucurate.operators.vary_images import VaryImages
@@ -47,6 +48,7 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
     MakeMosaics,
     ExportSamples,
     WriteReport,
+    TrainSegmenter,
     ShowProvenance,
     RegenerateWith,
     VaryImages,

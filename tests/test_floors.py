@@ -39,7 +39,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"expansion", "labels"},
         {"attention", "exports", "fusion", "mosaics", "reporting"},
         {"painting", "sources"},
-        {"inversion", "quality"},
+        {"inversion", "quality", "segmenters"},
         {"tiny"},
     ],
     "plugin": [
@@ -48,7 +48,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"appearance", "curation", "provenance"},
         {"comparison", "exporting", "labelling", "statistics"},
         {"evaluation"},
-        {"fusion", "generation", "mosaics", "quality", "reporting"},
+        {"fusion", "generation", "mosaics", "quality", "reporting", "segmenters"},
         {"tokens"},
         {"cli"},
     ],

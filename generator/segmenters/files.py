@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from diffucurate.generator.errors import InvalidSetting
 
@@ -83,6 +85,14 @@ class SegmenterFiles:
             path.unlink(missing_ok=True)
         for folder in (self.data, self.run):
             shutil.rmtree(folder, ignore_errors=True)
+
+    def read_facts(self) -> dict[str, Any]:
+        """What ``facts`` holds; empty where there is none, or it is broken."""
+        try:
+            facts = json.loads(self.facts.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return facts if isinstance(facts, dict) else {}
 
     def read_curves(self) -> dict[str, list[float]]:
         """Column -> its value after each epoch, such as ``metrics/mAP50(M)`` and ``val/seg_loss``; empty before the

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,64 +19,13 @@ from diffucurate.generator.files.atomic import replacing_file, write_text
 from diffucurate.generator.models.load import checked_device
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.segmenters.files import SegmenterFiles
+from diffucurate.generator.segmenters.results import SegmenterFigures, TrainedSegmenter
 from diffucurate.generator.segmenters.settings import SegmenterSettings
 from diffucurate.generator.sources.yolov8_checkpoint import check_checkpoint
 from diffucurate.generator.sources.yolov8_source import prepare_ultralytics
 
 #: Entries of a checkpoint's own record that hold folders of the machine it was trained on.
 _FOLDERS = frozenset({"data", "model", "project", "save_dir", "resume"})
-
-
-@dataclass(frozen=True)
-class SegmenterFigures:
-    """Ultralytics' own average precision of boxes and masks, each in [0, 1]: at IoU 0.5 (``map50``), and the mean over
-    0.5 to 0.95 (``map``). ``classes`` has the masks' at IoU 0.5 of each class that occurs."""
-
-    box_map50: float
-    box_map: float
-    mask_map50: float
-    mask_map: float
-    classes: Mapping[str, float]
-
-    @classmethod
-    def of(cls, metrics: Any) -> SegmenterFigures:
-        """Those of Ultralytics' ``SegmentMetrics``."""
-        per_class = zip(metrics.seg.ap_class_index, metrics.seg.ap50, strict=True)
-        return cls(
-            float(metrics.box.map50),
-            float(metrics.box.map),
-            float(metrics.seg.map50),
-            float(metrics.seg.map),
-            {metrics.names[int(index)]: float(value) for index, value in per_class},
-        )
-
-    def overall(self) -> dict[str, float]:
-        """The figures over all classes, by name."""
-        return {name: value for name, value in asdict(self).items() if name != "classes"}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class TrainedSegmenter:
-    """A segmenter on disk, after how many epochs the best one ended training, and its figures on the images that no
-    step learned from (``SegmenterSettings.val``)."""
-
-    files: SegmenterFiles
-    epochs: int
-    figures: SegmenterFigures
-
-    @property
-    def weights(self) -> Path:
-        """For ``label(..., source="yolov8", weights=...)``."""
-        return self.files.weights
-
-    @property
-    def curves(self) -> Mapping[str, list[float]]:
-        """Column -> its value after each epoch (``SegmenterFiles.read_curves``)."""
-        return self.files.read_curves()
 
 
 def check_start(start: str, *, trust_pickle: bool = False) -> None:
@@ -135,7 +83,7 @@ def train_segmenter(
         pack_checkpoint(files.best, files.weights)
     figures = SegmenterFigures.of(metrics)
     epochs = len(next(iter(files.read_curves().values()), []))
-    record = {**read_facts(files), "epochs": epochs, "figures": figures.to_dict()}
+    record = {**files.read_facts(), "epochs": epochs, "figures": figures.to_dict()}
     write_text(files.facts, json.dumps(record, indent=2) + "\n")
     return TrainedSegmenter(files, epochs, figures)
 
@@ -238,15 +186,6 @@ def pack_checkpoint(trained: Path, target: Path) -> None:
         checkpoint["model"].pt_path = target.stem
     with replacing_file(target) as temporary:
         torch.save(checkpoint, temporary)
-
-
-def read_facts(files: SegmenterFiles) -> dict[str, Any]:
-    """What ``files.facts`` holds; empty where there is none, or it is broken."""
-    try:
-        facts = json.loads(files.facts.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return facts if isinstance(facts, dict) else {}
 
 
 def _without_scale(architecture: str) -> str:

@@ -22,7 +22,7 @@ from diffucurate.generator.inversion.settings import Inversion
 from diffucurate.generator.inversion.training import TrainResult, learn_word
 from diffucurate.generator.models.load import load_pipeline
 from diffucurate.generator.progress import Progress
-from diffucurate.generator.segmenters.training import SegmenterFigures
+from diffucurate.generator.segmenters.results import SegmenterFigures
 from diffucurate.generator.tiny import rare_yolo_path, yolo_path
 from diffucurate.generator.tiny.rare import EXAMPLES, FIRST_SEED, PLACEHOLDER, SETTINGS, learned_piano, rare_caption
 from diffucurate.generator.tiny.scenes import render_scene

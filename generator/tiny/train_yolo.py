@@ -13,8 +13,9 @@ import cv2
 
 from diffucurate.generator.exports.yolo import YoloRecord, write_yolo
 from diffucurate.generator.labels.model import Instance
+from diffucurate.generator.segmenters.results import SegmenterFigures
 from diffucurate.generator.segmenters.settings import DEFAULT_START, SegmenterSettings
-from diffucurate.generator.segmenters.training import SegmenterFigures, fit, pack_checkpoint, validate
+from diffucurate.generator.segmenters.training import fit, pack_checkpoint, validate
 from diffucurate.generator.tiny.scenes import Scene, iter_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
 from diffucurate.generator.tiny.training import Curve

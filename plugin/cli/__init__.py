@@ -7,7 +7,7 @@ that help and a wrong recipe answer at once.
 # In the order in which help lists them.
 from diffucurate.plugin.cli import generate, expand_captions, from_images, label, learn_token, train_token  # isort: skip
 from diffucurate.plugin.cli import compare, evaluate, fuse, assess, curate, mosaic, export, report  # isort: skip
-from diffucurate.plugin.cli import provenance, regenerate, demo, demo_rare, doctor  # isort: skip
+from diffucurate.plugin.cli import train_segmenter, provenance, regenerate, demo, demo_rare, doctor  # isort: skip
 from diffucurate.plugin.cli.running import main, run
 
 __all__ = [
@@ -31,5 +31,6 @@ __all__ = [
     "regenerate",
     "report",
     "run",
+    "train_segmenter",
     "train_token",
 ]

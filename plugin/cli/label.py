@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +23,9 @@ def label(
     source: str,
     view: View = None,
     samples: Samples = None,
+    into: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Store the labels under this name; the source's if left out.")
+    ] = None,
     classes: Classes = None,
     batch_size: BatchSize = None,
     device: Device = None,
@@ -42,6 +45,7 @@ def label(
         run(
             labelled,
             source=name,
+            into=into,
             classes=named,
             settings=settings,
             device=device,
@@ -49,6 +53,6 @@ def label(
             progress=progress,
             **options,
         )
-    count = labelled.count(f"{instances(name)}.detections")
-    terminal.show(f"{dataset}: {count} instances found in {len(labelled)} images by {name}")
-    terminal.result({"dataset": dataset, "source": name, "samples": len(labelled), "instances": count})
+    count = labelled.count(f"{instances(into or name)}.detections")
+    terminal.show(f"{dataset}: {count} instances found in {len(labelled)} images by {into or name}")
+    terminal.result({"dataset": dataset, "source": into or name, "samples": len(labelled), "instances": count})

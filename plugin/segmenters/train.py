@@ -8,30 +8,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import fiftyone as fo
 from PIL import Image
 
-from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.files.atomic import write_text
 from diffucurate.generator.progress import Listener, announce
 from diffucurate.generator.segmenters.files import SegmenterFiles
 from diffucurate.generator.segmenters.settings import DEFAULT_START, SegmenterSettings
 from diffucurate.plugin.exporting.export import export
 from diffucurate.plugin.labelling.label import label
+from diffucurate.plugin.segmenters.names import check_files, default_name
 from diffucurate.plugin.store import runs
-from diffucurate.plugin.store.lease import held
 from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.lease import held
 from diffucurate.plugin.store.samples import dataset_of
 from diffucurate.plugin.store.source_names import check_new_source
 
 if TYPE_CHECKING:
-    from diffucurate.generator.segmenters.training import TrainedSegmenter
+    from diffucurate.generator.segmenters.results import TrainedSegmenter
 
 #: The longer side, in pixels, to which larger images are brought where the settings leave it open.
 _LARGEST = 640
@@ -129,7 +128,7 @@ def train_segmenter(
             samples, files.data, format="yolo", source=source, classes=classes, splits=shares, overwrite=True
         )
         content = _digest(files.data)
-        resume = not overwrite and _facts(files).get("data") == content and files.last.is_file()
+        resume = not overwrite and files.read_facts().get("data") == content and files.last.is_file()
         write_text(files.facts, json.dumps({**asked, "data": content}, indent=2) + "\n")
         run.facts |= {"images": summary.images, "instances": summary.instances, "resumed": resume}
         trained = train(
@@ -144,54 +143,16 @@ def train_segmenter(
         run.facts |= {"epochs": trained.epochs, "figures": trained.figures.to_dict()}
         shutil.rmtree(files.data)
     if into is not None:
-        known = list(trained.figures.classes) if classes is None else list(classes)
         label(
             samples,
             source="yolov8",
             weights=trained.weights,
             into=into,
-            classes=known or None,
+            classes=classes,
             device=device,
             progress=progress,
         )
     return trained
-
-
-def default_name(dataset: str, source: str) -> str:
-    """The name of a segmenter's files: the dataset's and the source's, in letters that any file system takes."""
-    return re.sub(r"[^\w.-]+", "-", f"{dataset}-{source}").lstrip(".") or source
-
-
-def check_files(files: SegmenterFiles, asked: dict[str, Any], *, overwrite: bool) -> None:
-    """See that training may write there: nothing of that name is there, or what a stopped run of the same call left.
-
-    Args:
-        files: that will be written.
-        asked: dataset, source, classes and settings of the call.
-        overwrite: whether an earlier segmenter goes.
-
-    Raises:
-        InvalidSetting: the name is taken.
-    """
-    earlier = _facts(files)
-    if overwrite or not (earlier or files.weights.exists()):
-        return
-    if files.weights.exists() and "figures" in earlier:
-        remedy = f"a segmenter of that name is there ({files.weights}); choose another name, or replace it"
-        raise InvalidSetting("name", files.name, remedy)
-    changed = [key for key in asked if earlier.get(key) != asked[key]]
-    if changed:
-        remedy = (
-            f"a run of that name was stopped that had other {' and '.join(changed)}; give the same to go on, choose "
-            "another name, or replace it"
-        )
-        raise InvalidSetting("name", files.name, remedy)
-
-
-def _facts(files: SegmenterFiles) -> dict[str, Any]:
-    from diffucurate.generator.segmenters.training import read_facts
-
-    return read_facts(files)
 
 
 def _digest(data: Path) -> str:
