@@ -20,8 +20,8 @@ from diffucurate.plugin.cli import run
 Outcome = tuple[int, Any, str]
 COMMANDS = (
     "generate", "expand-captions", "img2img", "inpaint", "label", "learn-token", "train-token", "compare", "evaluate",
-    "fuse", "assess", "curate", "undo-curation", "mosaic", "export", "report", "provenance", "regenerate", "demo",
-    "demo-rare", "doctor",
+    "fuse", "assess", "curate", "undo-curation", "mosaic", "export", "report", "train-segmenter", "provenance",
+    "regenerate", "demo", "demo-rare", "doctor",
 )  # fmt: skip
 
 
@@ -125,6 +125,7 @@ def test_help_of_everything_without_fiftyone_or_torch() -> None:
                 "--save-as",
             ],
         ),
+        ("train-segmenter", ["DATASET", "--source", "--view", "--start", "--epochs", "--val", "--into", "--name"]),
         ("undo-curation", ["DATASET", "NAME"]),
         ("mosaic", ["DATASET", "--source", "--count", "--grids", "--longest", "--seed", "--view"]),
         (

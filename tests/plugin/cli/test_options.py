@@ -41,6 +41,7 @@ VERBS = {
     "provenance": dc.provenance,
     "regenerate": dc.regenerate,
     "report": dc.report,
+    "train-segmenter": dc.train_segmenter,
     "train-token": dc.train_token,
     "undo-curation": undo_curation,
 }
@@ -80,17 +81,19 @@ MEANINGS = {
     "--count": 3,  # images; captions; images before and after
     "--embeddings": 2,  # what near-duplicates are measured on; what diversity is
     "--field": 2,  # objects to replace; objects to learn from
+    "--into": 3,  # fused labels; those of a source; those of a segmenter that was just trained
     "--instances": 2,  # COCO's file; objects of an image
+    "--learning-rate": 2,  # of a segmenter; of a word
     "--min-agreement": 2,  # of a refiner; of two sources
     "--min-area": 2,  # a setting of attention; a rule
     "--min-confidence": 2,  # a setting of sources; a rule
     "--model": 3,  # a diffusion model that paints; one that looks at images; a language model
-    "--name": 2,  # of a class token; of a word's files
+    "--name": 3,  # of a class token; of a word's files; of a segmenter's
     "--prompt": 2,  # of whole images; with the new object
     "--save-as": 2,  # a view; a dataset
     "--source": 4,  # one that labels; one whose labels are there; the same, or none; the same, or the one compared last
     "--steps": 2,  # of painting; of learning
-    "--trust-pickle": 2,  # learned words; weights of a label source
+    "--trust-pickle": 3,  # learned words; weights of a label source; a start of training
 }
 
 
