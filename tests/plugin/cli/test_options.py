@@ -29,6 +29,7 @@ VERBS = {
     "demo": None,
     "demo-rare": None,
     "doctor": None,
+    "evaluate": dc.evaluate,
     "expand-captions": dc.expand_captions,
     "export": dc.export,
     "fuse": dc.fuse,
@@ -51,6 +52,7 @@ COMMON = {"view", "samples", "json"}
 
 #: Options that feed no keyword of their own name, and what they feed.
 EXCEPTIONS = {
+    ("compare", "confusion"): "what is printed",
     ("expand-captions", "recipe"): "classes and captions",
     ("expand-captions", "instances"): "captions",
     **{("fuse", word): "settings" for word in ("iou", "lone", "method")},
