@@ -28,7 +28,8 @@ class Instance:
     """One object: its class, its pixels and its source's confidence.
 
     ``mask`` is (H, W) bool and not empty, ``confidence`` in [0, 1]. ``refined`` says that a second model redrew the
-    mask, ``found_by`` from which sources' labels one was fused. Polygons and box follow from the mask.
+    mask, ``found_by`` from which sources' labels one was fused, ``boxed`` that only the box is known, all of whose
+    pixels the mask has. Polygons and box follow from the mask.
 
     Raises:
         LabelError: a mask that is empty or not (H, W) bool, or a confidence outside [0, 1].
@@ -39,6 +40,7 @@ class Instance:
     confidence: float
     refined: bool = False
     found_by: tuple[str, ...] = ()
+    boxed: bool = False
 
     def __post_init__(self) -> None:
         if self.mask.ndim != 2 or self.mask.dtype != np.bool_:
@@ -102,8 +104,11 @@ class Labels:
 
     @classmethod
     def from_instances(cls, instances: Sequence[Instance], classes: Sequence[str], shape: tuple[int, int]) -> Labels:
-        """Labels whose semantic mask is painted from the instances, the most confident on top."""
+        """Labels whose semantic mask is painted from the instances, the most confident on top.
+
+        Pixels in the box of one of which no more is known are 255, unless another covers them.
+        """
         semantic = np.zeros(shape, np.uint8)
-        for instance in sorted(instances, key=lambda instance: instance.confidence):
-            semantic[instance.mask] = 1 + list(classes).index(instance.label)
+        for instance in sorted(instances, key=lambda instance: (not instance.boxed, instance.confidence)):
+            semantic[instance.mask] = IGNORE if instance.boxed else 1 + list(classes).index(instance.label)
         return cls(semantic, tuple(instances), tuple(classes))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.model import Instance, Labels
+from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.sources.protocol import LabelSource
 from diffucurate.generator.text.class_names import phrases_of
 
@@ -41,8 +42,5 @@ class ByPhrase:
         return [self._renamed(labels) for labels in self._source.label(images)]
 
     def _renamed(self, labels: Labels) -> Labels:
-        instances = [
-            Instance(self._meanings[instance.label], instance.mask, instance.confidence)
-            for instance in labels.instances
-        ]
+        instances = [replace(instance, label=self._meanings[instance.label]) for instance in labels.instances]
         return Labels.from_instances(instances, self._classes, labels.semantic.shape)

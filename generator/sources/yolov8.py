@@ -44,7 +44,8 @@ SPEC = SourceSpec(
         SourceOption(
             "weights",
             title="Weights",
-            description="Full path of a YOLO segmentation checkpoint (.pt); the built-in one by default",
+            description="Full path of a checkpoint (.pt) of a YOLO segmenter, or of a detector, whose labels are boxes "
+            "without masks; the built-in segmenter by default",
             kind="file",
             check=_check_weights,
         ),

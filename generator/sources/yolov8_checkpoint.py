@@ -20,7 +20,7 @@ from diffucurate.generator.errors import ModelError
 #: What may be made, without its constructor being called: layers, networks and losses.
 _CLASSES = re.compile(
     r"(torch\.nn\.modules|ultralytics\.nn\.modules|ultralytics\.nn\.tasks|ultralytics(\.yolo)?\.utils\.(loss|tal))"
-    r"(\.\w+)*\.[A-Z]\w*"
+    r"(\.\w+)*\.([A-Z]|v10)\w*"
 )
 _STORAGES = re.compile(r"torch(\.storage)?\.\w*Storage")
 #: Data types, such as torch.float16.

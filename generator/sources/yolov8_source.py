@@ -1,4 +1,7 @@
-"""YOLOv8-seg as a label source: instances from the image alone.
+"""Ultralytics' segmenters and detectors as a label source: instances from the image alone.
+
+Any generation that the installed version knows will do: YOLOv8 to YOLO26 and YOLOE, as far as they are made to segment
+or to detect. Detectors find boxes, of which labels have no masks.
 
 Ultralytics is an optional extra under AGPL-3.0, so it is imported when a source is made and not before.
 
@@ -10,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import os
 import shutil
 import sys
@@ -31,6 +35,8 @@ from diffucurate.generator.sources.detector_classes import matched_classes, unma
 from diffucurate.generator.sources.extras import ULTRALYTICS
 from diffucurate.generator.sources.yolov8_checkpoint import check_checkpoint
 
+logger = logging.getLogger(__name__)
+
 #: What Ultralytics reads from the environment while it is imported, unless the user has set it.
 _ENVIRONMENT = {
     "YOLO_OFFLINE": "true",  # no look-ups, no downloads, no usage reports
@@ -41,7 +47,7 @@ _RESTRICTED = "ULTRALYTICS_SAFE_LOAD"
 
 
 class YoloSource:
-    """Labels images with a YOLOv8 segmentation model; follows the ``LabelSource`` protocol."""
+    """Labels images with a YOLO segmenter or detector; follows the ``LabelSource`` protocol."""
 
     name = "yolov8"
 
@@ -70,8 +76,8 @@ class YoloSource:
             trust_pickle: read the file even if that runs code of whoever made it.
 
         Raises:
-            ModelError: Ultralytics is not installed; there is no such device; the file is not there, is no segmentation
-                checkpoint, or reading it would run code; none of its classes is wanted.
+            ModelError: Ultralytics is not installed; there is no such device; the file is not there, is no checkpoint
+                of a segmenter or detector, or reading it would run code; none of its classes is wanted.
             InvalidSetting: an entry of ``class_map`` that the model or ``classes`` does not know, or a
                 number outside [0, 1].
         """
@@ -83,6 +89,10 @@ class YoloSource:
         self._device = None if device is None else checked_device(device)
         self._settings = settings
         self._model = _load(path, trust_pickle)
+        #: Whether it finds boxes alone.
+        self.boxes_only = self._model.task == "detect"
+        if self.boxes_only:
+            logger.warning("%s finds boxes: its labels have no masks and are compared by boxes", path.name)
         names = dict(self._model.names)
         self._targets = matched_classes(names, self.classes, class_map or {}, path.name)
         #: Those of ``classes`` that the model has no class for.
@@ -97,13 +107,14 @@ class YoloSource:
 
         Returns:
             One Labels per image, at its own resolution, instances in the model's order (most confident first).
-            Where instances overlap, the semantic mask shows the more confident one.
+            Where instances overlap, the semantic mask shows the more confident one. Those of a detector are boxes,
+            whose pixels are 255 in the semantic mask.
         """
         labels = []
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
             for image, result in zip(batch, self._predict(batch), strict=True):
-                instances = self._instances(result)
+                instances = list(self._boxes(result) if self.boxes_only else self._instances(result))
                 labels.append(Labels.from_instances(instances, self.classes, image.shape[:2]))
         return labels
 
@@ -136,6 +147,15 @@ class YoloSource:
             for mask, index, confidence in found
             if int(index) in self._targets and mask.any()
         ]
+
+    def _boxes(self, result: Any) -> Iterator[Instance]:
+        height, width = result.orig_shape
+        found = zip(result.boxes.xyxy.tolist(), result.boxes.cls.tolist(), result.boxes.conf.tolist(), strict=True)
+        for (left, top, right, bottom), index, confidence in found:
+            mask = np.zeros((height, width), np.bool_)
+            mask[round(top) : round(bottom), round(left) : round(right)] = True
+            if int(index) in self._targets and mask.any():
+                yield Instance(self._targets[int(index)], mask, min(float(confidence), 1.0), boxed=True)
 
 
 def prepare_ultralytics(*, restricted: bool = True) -> None:
@@ -194,6 +214,7 @@ def _load(path: Path, trust_pickle: bool) -> Any:
         model = YOLO(path)
     except Exception as error:  # the loader lets whatever went wrong inside the file through
         raise ModelError(f"{path} cannot be loaded as a YOLO checkpoint: {error}") from error
-    if model.task != "segment":
-        raise ModelError(f"{path} is made to {model.task}; name a checkpoint made to segment, such as yolov8n-seg.pt")
+    if model.task not in ("segment", "detect"):
+        remedy = "name a checkpoint made to segment, such as yolov8n-seg.pt, or to detect"
+        raise ModelError(f"{path} is made for '{model.task}'; {remedy}")
     return model

@@ -50,13 +50,14 @@ def label_fields(source: str, labels: Labels, mask_path: str) -> dict[str, fo.La
 
 
 def to_detection(instance: Instance) -> fo.Detection:
-    """A Detection with the tight relative box, the mask cropped to it, and its share of the image as ``area``."""
+    """A Detection with the tight relative box, the mask cropped to it unless only the box is known, and its share of
+    the image as ``area``."""
     height, width = instance.mask.shape
     x0, y0, x1, y1 = instance.box
     return fo.Detection(
         label=instance.label,
         bounding_box=[x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height],
-        mask=instance.mask[y0:y1, x0:x1],
+        mask=None if instance.boxed else instance.mask[y0:y1, x0:x1],
         confidence=float(instance.confidence),
         tags=[HUMAN] if HUMAN in instance.found_by else [],
         **{field_names.AREA: instance.area / instance.mask.size},

@@ -266,3 +266,53 @@ def test_a_device_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ModelError, match=r"^device 'cuda' is not available here; use cpu") as raised:
         YoloSource(["car"], device="cuda")
     assert "\n" not in str(raised.value)
+
+
+def untrained(folder: Path, config: str) -> Path:
+    """A model of random weights of Ultralytics' own configuration, saved as a checkpoint."""
+    prepare_ultralytics()
+    import yaml
+    from ultralytics import YOLO
+    from ultralytics.nn.tasks import guess_model_scale, yaml_model_load
+
+    values = yaml_model_load(f"{config}.yaml")
+    assert values["scale"] == guess_model_scale(f"{config}.yaml")
+    (folder / f"{config}.yaml").write_text(yaml.safe_dump({**values, "nc": len(NAMES)}))
+    torch.manual_seed(0)
+    model = YOLO(folder / f"{config}.yaml")
+    more = (f"other {index}" for index in range(len(NAMES), len(model.model.names)))  # YOLOE takes no number
+    model.model.names = dict(enumerate([*NAMES, *more]))
+    model.save(folder / f"{config}.pt")
+    return folder / f"{config}.pt"
+
+
+@pytest.mark.parametrize("config", ["yolo11n-seg", "yolo26n-seg", "yoloe-11s-seg"])
+def test_segmenters_of_later_generations(tmp_path: Path, config: str) -> None:
+    source = YoloSource(["car", "bus"], untrained(tmp_path, config), device="cpu", min_confidence=0.0)
+    assert not source.boxes_only and source.unseen == ("bus",) and source.unmapped[:3] == ("sedan", "dog", "tree")
+    for image, labels in zip(IMAGES, source.label(IMAGES), strict=True):
+        assert labels.semantic.shape == image.shape[:2]
+        assert not any(instance.boxed for instance in labels.instances)
+
+
+@pytest.mark.parametrize("config", ["yolov8n", "yolo26n", "yolov10n"])
+def test_detectors_give_boxes_without_masks(tmp_path: Path, config: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = untrained(tmp_path, config)
+    source = YoloSource(["car", "dog"], path, device="cpu", min_confidence=0.0)
+    assert source.boxes_only and f"{path.name} finds boxes: its labels have no masks" in caplog.text
+    (result,) = source._predict(IMAGES[:1])
+    (labels,) = source.label(IMAGES[:1])
+    limits = (IMAGES[0].shape[1], IMAGES[0].shape[0]) * 2
+    boxes = [
+        tuple(round(min(max(value, 0), limit)) for value, limit in zip(box, limits, strict=True))
+        for box, index in zip(result.boxes.xyxy.tolist(), result.boxes.cls.tolist(), strict=True)
+        if index in (0, 2)
+    ]
+    assert [each.box for each in labels.instances] == [(x, y, u, v) for x, y, u, v in boxes if x < u and y < v]
+    assert labels.instances and all(each.boxed for each in labels.instances)
+    assert set(np.unique(labels.semantic)) <= {0, 255}
+
+
+def test_checkpoints_for_other_work_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"yolo11n-pose.pt is made for 'pose'; name a checkpoint made to segment"):
+        YoloSource(["car"], untrained(tmp_path, "yolo11n-pose"), device="cpu")

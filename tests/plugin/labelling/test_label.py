@@ -439,3 +439,28 @@ def test_samples_and_dataset_that_are_deleted_meanwhile(photographs, scenes):
     copy = photographs.clone()
     with pytest.raises(DatasetError, match=f"dataset '{copy.name}' was deleted while it was labelled"):
         label(copy, source=source, progress=lambda report: fo.delete_dataset(copy.name))
+
+
+def test_boxes_of_a_detector_have_no_masks(dataset, add_scenes, scenes):
+    """They are stored, compared and fused as boxes; the semantic mask says that what is in them is unknown."""
+
+    class Detector:
+        name = "boxes"
+
+        def label(self, images):
+            found = []
+            for image in images:
+                mask = np.zeros(image.shape[:2], np.bool_)
+                mask[4:20, 8:40] = True
+                boxed = [Instance("car", mask, 0.5, boxed=True)]
+                found.append(Labels.from_instances(boxed, ("car",), mask.shape))
+            return found
+
+    add_scenes(scenes[:2])
+    label(dataset, source=Detector(), classes=["car"])
+    dataset.clone_sample_field("boxes_instances", "ground_truth")
+    dataset.reload()
+    (detection,) = dataset.first().boxes_instances.detections
+    assert detection.mask is None and detection.area == pytest.approx(16 * 32 / scenes[0].image[..., 0].size)
+    assert set(np.unique(dataset.first().boxes_mask.get_mask())) == {0, 255}
+    assert compare(dataset, "boxes", "ground_truth").matched_by == "boxes"
