@@ -277,10 +277,11 @@ def untrained(folder: Path, config: str) -> Path:
 
     values = yaml_model_load(f"{config}.yaml")
     assert values["scale"] == guess_model_scale(f"{config}.yaml")
-    (folder / f"{config}.yaml").write_text(yaml.safe_dump({**values, "nc": len(NAMES)}))
+    count = values["nc"] if config.startswith("yoloe") else len(NAMES)  # YOLOE compares with words, here of 80 classes
+    (folder / f"{config}.yaml").write_text(yaml.safe_dump({**values, "nc": count}))
     torch.manual_seed(0)
     model = YOLO(folder / f"{config}.yaml")
-    more = (f"other {index}" for index in range(len(NAMES), len(model.model.names)))  # YOLOE takes no number
+    more = (f"other {index}" for index in range(len(NAMES), count))
     model.model.names = dict(enumerate([*NAMES, *more]))
     model.save(folder / f"{config}.pt")
     return folder / f"{config}.pt"
