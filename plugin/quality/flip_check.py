@@ -71,11 +71,11 @@ def flip_check(
     if not isinstance(source, str):
         request = LabelRequest(wanted_classes(dataset, None), None, {}, device, batch_size)
         return FlipCheck(source.name, PixelLabeller(source, request))
-    spec = find_source(source)
+    run = latest_label_run(dataset, source)
+    spec = find_source(source if run is None else run.source)
     if spec is None:
         remedy = f"labels of '{source}' came from elsewhere and cannot be made of mirrored images; leave 'flip' out"
         raise InvalidSetting("checks", "flip", remedy)
-    run = latest_label_run(dataset, source)
     names = {option.name for option in spec.options}
     options = {name: value for name, value in run.options.items() if name in names} if run is not None else {}
     if spec.keeps_maps and options.get("model") is None:

@@ -16,8 +16,10 @@ from diffucurate.plugin.store import runs
 
 @dataclass(frozen=True)
 class LabelRun:
-    """The classes that were asked for, those of them that the source lacks, its options and its plain settings."""
+    """The source that was asked, the classes that were asked for, those of them that it lacks, its options and its plain
+    settings."""
 
+    source: str
     classes: tuple[str, ...]
     unseen: tuple[str, ...]
     options: Mapping[str, Any]
@@ -32,17 +34,21 @@ class LabelRun:
         return spec.settings.model_validate_json(json.dumps(self.settings))
 
 
-def latest_label_run(dataset: fo.Dataset, source: str) -> LabelRun | None:
-    """The latest run of ``label`` by ``source`` that ended; None where its labels came from elsewhere or painting."""
+def latest_label_run(dataset: fo.Dataset, name: str) -> LabelRun | None:
+    """The latest run of ``label`` that ended and stored its labels under ``name``, that of a source or another one; None
+    where labels of that name came from elsewhere or from painting."""
     infos = [dataset.get_run_info(key) for key in dataset.list_runs(method=runs.method("label"))]
     for info in sorted(infos, key=lambda info: info.timestamp, reverse=True):
         settings = runs.plain(getattr(info.config, "settings", None))
-        if not isinstance(settings, dict) or settings.get("source") != source or info.config.status != runs.DONE:
+        if not isinstance(settings, dict) or info.config.status != runs.DONE:
+            continue
+        if name != (settings.get("into") or settings.get("source")):
             continue
         facts = runs.plain(getattr(info.config, "facts", None) or {})
         own = settings.get("settings")
-        known = {"source", "classes", "settings", "device", "samples"}
+        known = {"source", "into", "classes", "settings", "device", "samples"}
         return LabelRun(
+            str(settings.get("source")),
             tuple(settings.get("classes") or ()),
             tuple(facts.get("unseen") or ()),
             {name: value for name, value in settings.items() if name not in known},
