@@ -30,6 +30,11 @@ def assess(
     against: Annotated[
         str | None, typer.Option(metavar="NAME", help="The source that agreement is measured against.")
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(min=2, help="Train so many segmenters, each on all but a part of the images, as second source."),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="How many times each image is seen, at most.")] = 100,
     clip_model: Annotated[
         str | None, typer.Option(metavar="MODEL", help="For clip: a folder or a hub id of a CLIP model.")
     ] = None,
@@ -46,11 +51,18 @@ def assess(
         from diffucurate.plugin.quality.assess import assess as run
         from diffucurate.plugin.quality.checks import USUAL
 
+        training = None
+        if folds is not None:
+            from diffucurate.generator.segmenters.settings import SegmenterSettings
+
+            training = SegmenterSettings(epochs=epochs)
         assessment = run(
             samples,
             source=source,
             checks=USUAL if named is None else named,
             against=against,
+            folds=folds,
+            training=training,
             clip_model=clip_model,
             device=device,
             batch_size=batch_size,

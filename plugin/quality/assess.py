@@ -17,7 +17,7 @@ from diffucurate.generator.sources.protocol import DEFAULT_BATCH
 from diffucurate.plugin.appearance.scheme import place_fields
 from diffucurate.plugin.labelling.label import wanted_classes
 from diffucurate.plugin.quality.brain_checks import forget_mistakenness, mistakenness
-from diffucurate.plugin.quality.checks import CHECKS, USUAL
+from diffucurate.plugin.quality.checks import CHECKS, USUAL, unseen_name
 from diffucurate.plugin.quality.flip_check import flip_check
 from diffucurate.plugin.quality.image_checks import (
     CheckedImage,
@@ -38,6 +38,7 @@ from diffucurate.plugin.store.samples import all_images, dataset_of, prompt_of
 from diffucurate.plugin.store.schema import MeasureField, declare_measures, declare_shape_measures
 
 if TYPE_CHECKING:
+    from diffucurate.generator.segmenters.settings import SegmenterSettings
     from diffucurate.generator.sources import LabelSource
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,8 @@ def assess(
     source: str | LabelSource | None = None,
     checks: Sequence[str] = USUAL,
     against: str | None = None,
+    folds: int | None = None,
+    training: SegmenterSettings | None = None,
     clip_model: str | None = None,
     device: str | None = None,
     batch_size: int | None = None,
@@ -89,6 +92,9 @@ def assess(
             images, class by class) and ``clip`` (whether a CLIP model sees the prompted classes). Without a source the
             usual ones are ``image`` alone.
         against: the second source, for ``mistakenness``, ``label_quality`` and ``noise``.
+        folds: makes the second source here: so many segmenters are trained, each on the source's labels of all images but
+            one part, which it then labels (DiffuMask's noise learning). Stored as ``<source>_unseen``.
+        training: how these are trained; the defaults of ``train_segmenter`` where left out.
         clip_model: for ``clip``, a folder or a hub id such as ``openai/clip-vit-base-patch32``.
         device: for models; the best one there is by default.
         batch_size: images that a model looks at together.
@@ -100,8 +106,15 @@ def assess(
         ModelError: a model cannot be loaded.
     """
     name = source if source is None or isinstance(source, str) else source.name
+    if folds is not None:
+        against = _second_source(name, against)
     wanted = _wanted(checks, name, against, clip_model)
     dataset = dataset_of(samples)
+    if folds is not None:
+        from diffucurate.plugin.quality.folds import predict_unseen
+
+        learned = str(name), detections_field(samples, dataset, str(name))
+        predict_unseen(samples, dataset, learned, folds, training, device, progress)
     paths = {each: detections_field(samples, dataset, each) for each in (name, against) if each is not None}
     image_checks = _image_checks(wanted, samples, dataset, source, clip_model, device, batch_size)
     if "label_quality" in wanted:
@@ -118,6 +131,7 @@ def assess(
         "source": name,
         "checks": list(wanted),
         "against": against,
+        "folds": folds,
         "clip_model": clip_model,
         "device": device,
         "samples": len(samples),
@@ -141,6 +155,15 @@ def assess(
         logger.warning("%d images cannot be read, such as %s", len(result.unreadable), result.unreadable[0])
     place_fields(dataset)
     return result
+
+
+def _second_source(source: str | None, against: str | None) -> str:
+    """The name of the labels that folds give."""
+    if source is None:
+        raise InvalidSetting("source", source, "name the labels that the segmenters learn from, or leave folds out")
+    if against is not None:
+        raise InvalidSetting("against", against, "folds make the second source; leave one of both out")
+    return unseen_name(source)
 
 
 def _wanted(checks: Sequence[str], source: str | None, against: str | None, clip_model: str | None) -> tuple[str, ...]:

@@ -100,6 +100,11 @@ def _clip(source: str, against: str) -> dict[str, MeasureField]:
     return {"clip_score": MeasureField(meaning)}
 
 
+def unseen_name(source: str) -> str:
+    """The name under which labels are stored of segmenters that learned from a source's labels of other images."""
+    return f"{field_names.part(source)}_unseen"
+
+
 #: In the order in which forms list them.
 CHECKS: Mapping[str, Check] = {
     check.name: check

@@ -16,8 +16,9 @@ from diffucurate.plugin.store import runs
 
 @dataclass(frozen=True)
 class LabelRun:
-    """The source that was asked, the classes that were asked for, those of them that it lacks, its options and its plain
-    settings."""
+    """The source that was asked, the classes that were asked for, those of them that it lacks, its options and
+    its plain settings.
+    """
 
     source: str
     classes: tuple[str, ...]
@@ -35,8 +36,10 @@ class LabelRun:
 
 
 def latest_label_run(dataset: fo.Dataset, name: str) -> LabelRun | None:
-    """The latest run of ``label`` that ended and stored its labels under ``name``, that of a source or another one; None
-    where labels of that name came from elsewhere or from painting."""
+    """The latest run of ``label`` that ended and stored its labels under ``name``, that of a source or another one.
+
+    None where labels of that name came from elsewhere or from painting.
+    """
     infos = [dataset.get_run_info(key) for key in dataset.list_runs(method=runs.method("label"))]
     for info in sorted(infos, key=lambda info: info.timestamp, reverse=True):
         settings = runs.plain(getattr(info.config, "settings", None))
