@@ -33,11 +33,12 @@ class AssessSamples(LibraryOperator):
         source: str | None = None,
         checks: Sequence[str] = USUAL,
         against: str | None = None,
+        folds: int | None = None,
         clip_model: str | None = None,
         delegate: bool = False,
     ) -> Any:
         """The same from Python; see ``call``."""
-        params: dict[str, Any] = {"source": source, "against": against, "clip_model": clip_model}
+        params: dict[str, Any] = {"source": source, "against": against, "folds": folds, "clip_model": clip_model}
         params |= {f"check_{name}": name in checks for name in CHECKS}
         return self.call(samples, params, delegate=delegate)
 
@@ -59,7 +60,16 @@ class AssessSamples(LibraryOperator):
             needs = {need for name in chosen for need in CHECKS[name].needs}
             if "source" in needs:
                 _ask_source(inputs, ctx, "source", present, "Labels", "Whose labels are measured")
-            if "against" in needs:
+            if "noise" in chosen:
+                field = inputs.int(
+                    "folds",
+                    label="Folds",
+                    description="Train so many segmenters as the second source, each on all but a part of the images; "
+                    "takes long, so run it in the background",
+                )
+                if (folds := param(ctx, "folds")) is not None and not (isinstance(folds, int) and folds > 1):
+                    refuse(field, "use at least 2, or leave it empty and choose a second source")
+            if "against" in needs and param(ctx, "folds") is None:
                 others = [name for name in present if name != param(ctx, "source", next(iter(present), None))]
                 _ask_source(inputs, ctx, "against", others, "Second source", "Whose labels say what is mistaken")
             if "clip_model" in needs:
@@ -79,6 +89,8 @@ class AssessSamples(LibraryOperator):
         chosen = _chosen(ctx)
         needs = {need for name in chosen for need in CHECKS[name].needs}
         named = {need: param(ctx, need) for need in needs}
+        if "noise" in chosen and (folds := param(ctx, "folds")) is not None:
+            named |= {"folds": folds, "against": None}
         if "source" in needs and named["source"] is None:
             named["source"] = next(iter(sources_and_fields(ctx.dataset)), None)
         assessment = assess(ctx.target_view(), checks=chosen, progress=progress, **named)

@@ -48,8 +48,8 @@ FLOORS: dict[str, list[set[str]]] = {
         {"appearance", "curation", "provenance"},
         {"comparison", "exporting", "labelling", "statistics"},
         {"evaluation"},
-        {"fusion", "generation", "mosaics", "quality", "reporting", "segmenters"},
-        {"tokens"},
+        {"fusion", "generation", "mosaics", "reporting", "segmenters"},
+        {"quality", "tokens"},
         {"cli"},
     ],
     "operators": [{"forms", "panel"}, {"runtime"}, {"*"}],  # *: a module for each operator

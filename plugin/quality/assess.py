@@ -92,8 +92,8 @@ def assess(
             images, class by class) and ``clip`` (whether a CLIP model sees the prompted classes). Without a source the
             usual ones are ``image`` alone.
         against: the second source, for ``mistakenness``, ``label_quality`` and ``noise``.
-        folds: makes the second source here: so many segmenters are trained, each on the source's labels of all images but
-            one part, which it then labels (DiffuMask's noise learning). Stored as ``<source>_unseen``.
+        folds: makes the second source here, ``<source>_unseen``: so many segmenters are trained, each on the source's
+            labels of all images but one part, which it then labels (DiffuMask's noise learning).
         training: how these are trained; the defaults of ``train_segmenter`` where left out.
         clip_model: for ``clip``, a folder or a hub id such as ``openai/clip-vit-base-patch32``.
         device: for models; the best one there is by default.

@@ -36,3 +36,10 @@ def test_run_leaves_numbers_that_curation_explains(app, painted: fo.Dataset) -> 
     assert all(0 < value < 1 for value in painted.values("attention_coverage"))
     form = app.form("curate_samples", painted, score_fields=["sharpness"])
     assert "low where the image is blurred" in form["least_sharpness"]["view"]["description"]
+
+
+def test_noise_learning_takes_a_second_source_or_folds(app, painted: fo.Dataset) -> None:
+    noise = {"check_noise": True}
+    assert "run 'Label images' first" in app.problems("assess_samples", painted, **noise)["no_against"]
+    assert not app.problems("assess_samples", painted, **noise, folds=3)
+    assert "at least 2" in app.problems("assess_samples", painted, **noise, folds=1)["folds"]

@@ -52,6 +52,7 @@ COMMON = {"view", "samples", "json"}
 
 #: Options that feed no keyword of their own name, and what they feed.
 EXCEPTIONS = {
+    ("assess", "epochs"): "training",
     ("compare", "confusion"): "what is printed",
     ("expand-captions", "recipe"): "classes and captions",
     ("expand-captions", "instances"): "captions",

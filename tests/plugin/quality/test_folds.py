@@ -69,9 +69,11 @@ def test_what_cannot_be_is_named(labelled, options, error, message) -> None:
 @pytest.mark.slow
 def test_labels_are_ranked_by_segmenters_of_other_images(labelled, monkeypatch, tmp_path) -> None:
     pytest.importorskip("ultralytics")
-    monkeypatch.chdir(tmp_path)
-    training = SegmenterSettings(start=yolo_path(), epochs=1, batch_size=4, learning_rate=1e-6, val=0.34)
+    monkeypatch.setenv("DIFFUCURATE_SEGMENTERS_DIR", str(tmp_path))
+    labelled.set_values("source_id", [None] * 6)
+    training = SegmenterSettings(start=str(yolo_path()), epochs=1, batch_size=4, learning_rate=1e-6, val=0.34)
     assess(labelled, source="truth", checks=["noise"], folds=2, training=training, device="cpu")
     labelled.reload()
-    assert all(value > 0.3 for value in labelled.values("noise_iou_truth_truth_unseen"))
+    found = labelled.values("noise_iou_truth_truth_unseen")
+    assert min(found) >= 0 and sum(found) / 6 > 0.3
     assert max(labelled.values("noise_rank_truth_truth_unseen")) == 1
