@@ -29,7 +29,6 @@ from diffucurate.plugin.store.label_fields import (
     labels_of,
     with_objects,
 )
-from diffucurate.plugin.store.label_objects import objects_in
 from diffucurate.plugin.store.label_sources import comparable, instances_field
 from diffucurate.plugin.store.label_values import to_detection
 from diffucurate.plugin.store.samples import all_images
@@ -151,6 +150,8 @@ def _changed(samples: fo.DatasetView, field: LabelField, made: str) -> Iterator[
 
 
 def _made(value: Any, field: LabelField, shape: tuple[int, int], digest: str, path: str) -> fo.Detections:
+    from diffucurate.plugin.store.label_objects import objects_in  # forms list fields without what reads them
+
     read = objects_in(value, shape, field)
     for reason in read.left_out.values():
         logger.warning("%s, %s: %s", path, field.name, reason)
