@@ -1,4 +1,4 @@
-"""Do filters drop what is labelled wrongly? ``python benchmarks/filters.py [--images 300] [--spoiled 0.1]``.
+"""Do filters drop what is labelled wrongly? ``python benchmarks/filters.py [--images 200] [--spoiled 0.1]``.
 
 Rendered scenes with exact masks, labelled by attention with the built-in model as it labels painted images, and by the
 built-in YOLOv8 as the second source. Each filter drops the tenth of the images that it likes least, or as near to that
@@ -172,7 +172,7 @@ def pixel_rows(chosen_on: Pixels, reported: Pixels) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--spoiled", type=float, default=0.1)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:

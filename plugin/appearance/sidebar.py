@@ -38,6 +38,7 @@ _DETAIL_FIELDS = (
     *_CAPTION_FIELDS,
     field_names.ATTENTION_MAPS,
     *field_names.PAINTED_PATHS,
+    *field_names.MOSAIC_PATHS,
 )
 
 #: FiftyOne's groups that ours follow.

@@ -81,14 +81,14 @@ def relatives(
     if isinstance(together, str) or (unknown := [kind for kind in together if kind not in KINDS]):
         wrong = together if isinstance(together, str) else unknown[0]
         raise InvalidSetting("together", wrong, f"name some of {', '.join(KINDS)}")
-    samples = all_images(dataset).select(list(ids), ordered=True)
+    samples = all_images(dataset).select(list(ids))
     families = _Families(ids)
     for kind in together:
         for path in _FIELDS[kind]:
             if dataset.get_field(path) is None:
                 continue
             first: dict[object, str] = {}
-            for sample_id, value in zip(ids, samples.values(path), strict=True):
+            for sample_id, value in zip(*samples.values(["id", path]), strict=True):
                 # A parent is a relative too, where it is one of the samples.
                 own = [value, sample_id] if path == field_names.SOURCE_ID else [value]
                 for key in own:
@@ -125,8 +125,8 @@ def _mosaics(dataset: fo.Dataset, ids: Sequence[str]) -> dict[str, list[str]]:
     """The samples that are mosaics, with the ids of what each is made of."""
     if dataset.get_field(field_names.MOSAIC_PARENTS) is None:
         return {}
-    parents = all_images(dataset).select(list(ids), ordered=True).values(field_names.MOSAIC_PARENTS)
-    return {sample_id: list(those) for sample_id, those in zip(ids, parents, strict=True) if those}
+    rows = all_images(dataset).select(list(ids)).values(["id", field_names.MOSAIC_PARENTS])
+    return {sample_id: list(parents) for sample_id, parents in zip(*rows, strict=True) if parents}
 
 
 class _Families:

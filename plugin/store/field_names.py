@@ -32,6 +32,7 @@ PAINTED_PATHS = tuple(f"{PAINTED}.{part}" for part in ("device", "batch_size", "
 #: Of what a mosaic is made: the samples' ids, row by row, and how many rows and columns there are.
 MOSAIC = "mosaic"
 MOSAIC_PARENTS = f"{MOSAIC}.parents"
+MOSAIC_PATHS = (MOSAIC_PARENTS, *(f"{MOSAIC}.{part}" for part in ("rows", "columns", "digest")))
 
 #: The label source of what painting labels.
 PAINTING_SOURCE = "attention"

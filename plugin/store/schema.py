@@ -145,8 +145,8 @@ def declare_mosaics(dataset: fo.Dataset) -> None:
     _declare(dataset, {**plain, field_names.MOSAIC: fo.DynamicEmbeddedDocument})
     if dataset.get_field(field_names.MOSAIC_PARENTS) is None:
         dataset.add_sample_field(field_names.MOSAIC_PARENTS, fo.ListField, subfield=fo.StringField)
-    parts = {"rows": fo.IntField, "columns": fo.IntField, "digest": fo.StringField}
-    _declare(dataset, {f"{field_names.MOSAIC}.{name}": kind for name, kind in parts.items()})
+    kinds = (fo.IntField, fo.IntField, fo.StringField)
+    _declare(dataset, dict(zip(field_names.MOSAIC_PATHS[1:], kinds, strict=True)))
 
 
 class MeasureField(NamedTuple):

@@ -618,3 +618,16 @@ def test_arguments_that_are_no_text_are_one_sentence(
     assert code == 1 and stderr.count("\n") == 1
     assert document["error"]["field"] == "arguments" and document["error"]["remedy"].startswith("it is not UTF-8")
     assert "?" in document["error"]["value"]
+
+
+def test_assess_and_mosaic(
+    command: Callable[..., Outcome], add_scenes: Callable[..., None], scenes: Any, dataset: Any
+) -> None:
+    add_scenes(scenes, truth=[labels_of(scene, 0) for scene in scenes])
+    code, assessment, err = command("assess", dataset.name, "--source", "truth", "--checks", "image,masks")
+    assert (code, assessment["samples"]) == (0, 6), err
+    assert 0 < assessment["means"]["truth_coverage"] < 1 and "blurred" in assessment["fields"]["sharpness"]
+    code, one, err = command("assess", dataset.name, "--folds", "2", "--checks", "noise")
+    assert code == 1 and "name the labels" in err and "error" in one
+    code, mosaics, err = command("mosaic", dataset.name, "--source", "truth", "--count", 2, "--grids", "1x2,2x1")
+    assert (code, mosaics["added"], len(dataset)) == (0, 2, 8), err
