@@ -79,25 +79,25 @@ def supercategories_of(dataset: fo.Dataset) -> dict[str, str]:
 
 
 def _figures(samples: fo.DatasetView, field: str) -> dict[str, ClassFigures]:
-    path = f"{field}.detections"
-    groups = aggregate(
+    it = f"${field}.detections"
+    measured = {"confidence": f"{it}.confidence", "area": f"{it}.{field_names.AREA}"}
+    sums: dict[str, Any] = {name: {"$sum": value} for name, value in measured.items()}
+    sums |= {f"with_{name}": {"$sum": {"$toInt": {"$isNumber": value}}} for name, value in measured.items()}
+    totals = {name: {"$sum": f"${name}"} for name in ("instances", *sums)}
+    groups = aggregate(  # per image first: a set of images per class would outgrow what the database holds in one place
         samples,
         [
-            {"$unwind": f"${path}"},
-            {
-                "$group": {
-                    "_id": f"${path}.label",
-                    "images": {"$addToSet": "$_id"},
-                    "instances": {"$sum": 1},
-                    "confidence": {"$avg": f"${path}.confidence"},
-                    "area": {"$avg": f"${path}.{field_names.AREA}"},
-                }
-            },
-            {"$set": {"images": {"$size": "$images"}}},
+            {"$unwind": it},
+            {"$group": {"_id": {"image": "$_id", "label": f"{it}.label"}, "instances": {"$sum": 1}, **sums}},
+            {"$group": {"_id": "$_id.label", "images": {"$sum": 1}, **totals}},
         ],
     )
+
+    def mean(group: dict[str, Any], name: str) -> float | None:
+        return group[name] / group[f"with_{name}"] if group[f"with_{name}"] else None
+
     return {
-        group["_id"]: ClassFigures(group["images"], group["instances"], group["confidence"], group["area"])
+        group["_id"]: ClassFigures(group["images"], group["instances"], mean(group, "confidence"), mean(group, "area"))
         for group in groups
         if isinstance(group["_id"], str)
     }
@@ -175,22 +175,27 @@ def _painted(samples: fo.DatasetView) -> PaintedImages | None:
             fo.Count(),
             *(fo.CountValues(name) for name in counted),
             *(fo.Bounds(name) for name in spans),
-            fo.Distinct(field_names.SEED),
-            fo.Distinct(field_names.PROMPT),
         ]
     )
-    images, models, tasks, seeds, steps, guidance, all_seeds, prompts = results
+    images, models, tasks, seeds, steps, guidance = results
+    prompts = _values(painted, field_names.PROMPT)
     return PaintedImages(
         images=images,
         models=_most_first(models),
         tasks=_most_first(tasks),
-        seeds=None if seeds[0] is None else (*seeds, len(all_seeds)),
+        seeds=None if seeds[0] is None else (*seeds, len(_values(painted, field_names.SEED))),
         steps=None if steps[0] is None else steps,
         guidance=None if guidance[0] is None else guidance,
         attributes=_attributes(painted),
         prompts=len(prompts),
         examples=_spread(sorted(prompts)),
     )
+
+
+def _values(samples: fo.DatasetView, name: str) -> list[Any]:
+    """The different values of a field, one document each: FiftyOne's own list of them has to fit into one."""
+    groups = aggregate(samples, [{"$group": {"_id": f"${name}"}}])
+    return [group["_id"] for group in groups if group["_id"] is not None]
 
 
 def _attributes(samples: fo.DatasetView) -> dict[str, dict[str, int]]:

@@ -16,6 +16,7 @@ from diffucurate.generator.reporting.set_measures import frechet_distance, kerne
 from diffucurate.plugin.appearance.palette import family_of, shades
 from diffucurate.plugin.reporting.scope import Scope
 from diffucurate.plugin.reporting.vectors import ImageSet, evenly_spread
+from diffucurate.plugin.statistics.aggregate import rows
 from diffucurate.plugin.statistics.coverage import attributes_in
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import classes_in
@@ -86,8 +87,8 @@ def diversity(scope: Scope, read: ImageSet) -> Section:
     )
     parts = [paragraph(text)]
     if scope.dataset.has_sample_field(field_names.PROMPT):
-        prompts = scope.samples.count_values(field_names.PROMPT)
-        named = [count for prompt, count in prompts.items() if prompt]
+        groups = rows(scope.samples, [{"$group": {"_id": f"${field_names.PROMPT}", "count": {"$sum": 1}}}])
+        named = [group["count"] for group in groups if group["_id"]]
         parts.append(paragraph(f"{len(named):,} different prompts for {sum(named):,} images."))
     if names := attributes_in(scope.dataset):
         parts.append(paragraph(f"Attributes that vary: {', '.join(names)}."))
@@ -99,17 +100,19 @@ def fidelity(read: ImageSet, reference: ImageSet | None, name: str | None) -> Se
     title = "Fidelity"
     if not len(read.contrasts):
         return Section(title, why="None of the image files can be read.")
-    rows = [("these images", read.sampled, *_spread(read.contrasts), *_spread(read.ratios))]
+    lines = [("these images", read.sampled, *_spread(read.contrasts), *_spread(read.ratios))]
     figures = [("glcm_contrast", float(read.contrasts.mean())), ("compression_ratio", float(read.ratios.mean()))]
     if reference is not None and len(reference.contrasts):
-        rows.append((name or "reference", reference.sampled, *_spread(reference.contrasts), *_spread(reference.ratios)))
+        lines.append(
+            (name or "reference", reference.sampled, *_spread(reference.contrasts), *_spread(reference.ratios))
+        )
     header = ("Images", "Measured", "GLCM contrast", "its spread", "Compression ratio", "its spread")
     parts = [
         paragraph(
             "GLCM contrast: mean squared difference of neighbouring greys. Compression ratio: plain bytes per byte of "
             "a PNG. Noise has a high contrast and a ratio near 1; flat images have the opposite."
         ),
-        table(header, rows),
+        table(header, lines),
     ]
     why = ""
     if reference is None:

@@ -76,11 +76,11 @@ def test_the_same_view_gives_the_same_bytes(labelled: fo.Dataset, tmp_path: Path
     assert str(tmp_path) not in sheet
 
 
-@pytest.mark.parametrize("format", HERE)
+@pytest.mark.parametrize("format", [name for name in HERE if name != "yolo"])  # which is a command of a shell
 def test_the_first_step_reads_it(
     labelled: fo.Dataset, tmp_path: Path, format: str, importing: list[fo.Dataset]
 ) -> None:
-    needs = {"huggingface": "datasets", "parquet": "datasets", "lvis": "lvis", "yolo": "no such package"}.get(format)
+    needs = {"huggingface": "datasets", "parquet": "datasets", "lvis": "lvis"}.get(format)
     step = export(labelled, tmp_path / "o'ut", format=format, source="odd").first_step()
     if needs is not None and importlib.util.find_spec(needs) is None:
         pytest.skip(f"{needs} is not installed")
