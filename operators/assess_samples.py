@@ -88,7 +88,7 @@ class AssessSamples(LibraryOperator):
 
         chosen = _chosen(ctx)
         needs = {need for name in chosen for need in CHECKS[name].needs}
-        named = {need: param(ctx, need) for need in needs}
+        named: dict[str, Any] = {need: param(ctx, need) for need in needs}
         if "noise" in chosen and (folds := param(ctx, "folds")) is not None:
             named |= {"folds": folds, "against": None}
         if "source" in needs and named["source"] is None:

@@ -149,6 +149,10 @@ def declare_mosaics(dataset: fo.Dataset) -> None:
     _declare(dataset, dict(zip(field_names.MOSAIC_PATHS[1:], kinds, strict=True)))
 
 
+#: A collection of MongoDB has 64 indexes at most, some of which FiftyOne and a person need.
+_MOST_INDEXES = 48
+
+
 class MeasureField(NamedTuple):
     """A field of numbers that ``assess`` writes: what the number is, in a sentence, whether it is a whole one, and the
     label sources whose new labels make it void."""
@@ -159,8 +163,9 @@ class MeasureField(NamedTuple):
 
 
 def declare_measures(dataset: fo.Dataset, fields: Mapping[str, MeasureField]) -> None:
-    """Add fields of numbers to the schema, each with an index, so that the App offers a slider for it, and with its
-    meaning as the description, which the App shows with the name.
+    """Add fields of numbers to the schema, each with its meaning as the description, which the App shows with the name.
+
+    Each has an index too, by which the App's slider is fast, while there is room for it.
 
     Raises:
         DatasetError: a field of that name exists with another type.
@@ -173,8 +178,8 @@ def declare_measures(dataset: fo.Dataset, fields: Mapping[str, MeasureField]) ->
         if field.description != described.meaning or field.info != info:
             field.description, field.info = described.meaning, info
             field.save()
-        if name not in indexed:
-            dataset.create_index(name)
+        if name not in indexed and len(indexed) < _MOST_INDEXES:
+            indexed.append(dataset.create_index(name))
 
 
 def declare_shape_measures(dataset: fo.Dataset, instances: str) -> None:

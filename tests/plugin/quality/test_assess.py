@@ -115,6 +115,22 @@ def test_labels_of_the_mirrored_image_are_turned_back(labelled):
     assert labelled.values("one_flip_iou") == [0.5, 0.5, 1.0]
 
 
+def test_the_model_that_painted_looks_at_the_mirrored_images(generated):
+    assess(generated, source="attention", checks=["flip"])
+    assert all(0 <= value <= 1 for value in generated.values("attention_flip_iou"))
+    sample = generated.last()
+    sample.job_id = None  # as one that was not painted
+    sample.save()
+    with pytest.raises(InvalidSetting, match="no single model painted these images"):
+        assess(generated, source="attention", checks=["flip"])
+
+
+def test_a_database_without_room_for_more_indexes_is_no_obstacle(labelled, monkeypatch):
+    monkeypatch.setattr("diffucurate.plugin.store.schema._MOST_INDEXES", 0)
+    assess(labelled, checks=["image"])
+    assert "brightness" not in labelled.list_indexes() and labelled.values("brightness")[0] == pytest.approx(0.5)
+
+
 def test_new_labels_clear_what_was_measured_of_the_old(labelled):
     class Detector:
         name = "one"
