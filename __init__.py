@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         GroundingSettings,
         LabelSettings,
         Mask2FormerSettings,
+        Sam3Settings,
         SourceSettings,
         YoloSettings,
     )
@@ -117,6 +118,7 @@ __all__ = [
     "RepaintResult",
     "ReportSummary",
     "Rules",
+    "Sam3Settings",
     "Sample",
     "SegmenterFigures",
     "SegmenterSettings",
@@ -197,6 +199,7 @@ _HOMES = {
     "RepaintResult": "plugin.generation.repaint",
     "ReportSummary": "plugin.reporting.report",
     "Rules": "plugin.curation.rules",
+    "Sam3Settings": "generator.labels.settings",
     "Sample": "generator.recipe.amount",
     "SegmenterFigures": "generator.segmenters.results",
     "SegmenterSettings": "generator.segmenters.settings",

@@ -207,4 +207,13 @@ class GroundingSettings(_DetectionSettings):
     """Which boxes that a detector finds by phrases become labels; two objects overlap as much as their boxes do."""
 
 
+class Sam3Settings(_DetectionSettings):
+    """Which objects that SAM 3 finds become labels; two overlap as much as their masks do."""
+
+    #: As transformers' own post-processing has it.
+    min_confidence: float = Field(
+        default=0.3, ge=0, le=1, title="Least confidence", description="Objects that are less certain are left out."
+    )
+
+
 DEFAULT_SETTINGS = LabelSettings()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ class ModelKind:
         architectures: transformers' classes of it, as ``architectures`` of a config.json has them.
         lack: what a model of another kind does not do.
         examples: hub ids of some that are published, the first of which stands in short messages.
+        contains: classes of which a part is such a model -> the class that loads this part.
     """
 
     noun: str
     architectures: tuple[str, ...]
     lack: str
     examples: tuple[str, ...]
+    contains: Mapping[str, str] = field(default_factory=dict)
 
     def locate(self, model: str) -> Place:
         """The place that a model's name means: a folder that transformers saved one to, or a hub id.
@@ -50,7 +52,7 @@ class ModelKind:
         Raises:
             ModelError: it is of another kind.
         """
-        name = _architecture(config)
+        name = self.contains.get(_architecture(config), _architecture(config))
         if name not in self.architectures:
             what = f"a {name}" if name else f"of type '{config.get('model_type')}'"
             raise ModelError(f"'{model}' is {what}, which {self.lack}; use one such as {' or '.join(self.examples)}")
@@ -58,7 +60,7 @@ class ModelKind:
 
     def downloaded(self) -> list[str]:
         """The hub ids of such models in the local Hugging Face cache, in alphabetical order."""
-        return downloaded(CONFIG, lambda path: _architecture(read_json(path)) in self.architectures)
+        return downloaded(CONFIG, lambda path: _architecture(read_json(path)) in (*self.architectures, *self.contains))
 
 
 def _architecture(config: Mapping[str, Any]) -> str:
@@ -89,4 +91,13 @@ GROUNDED_DETECTORS = ModelKind(
     ("GroundingDinoForObjectDetection", "Owlv2ForObjectDetection", "OwlViTForObjectDetection"),
     "finds no boxes by phrases",
     ("IDEA-Research/grounding-dino-tiny", "google/owlv2-base-patch16-ensemble"),
+)
+
+#: Models that find masks by phrases.
+CONCEPT_SEGMENTERS = ModelKind(
+    "segmenter",
+    ("Sam3Model",),
+    "finds no masks by phrases",
+    ("facebook/sam3",),
+    {"Sam3VideoModel": "Sam3Model"},  # as published: the model of images is the video model's detector
 )

@@ -92,7 +92,7 @@ def label(
             of the prompt, the default, or ``concepts``: the first phrase of each class, which the prompt need not
             contain; all images are looked at again.
         background: for ``attention``, concepts that compete with the classes for the pixels, such as ``["sky"]``.
-        segmenter: for ``mask2former``, the model: a folder that transformers saved it to, or a hub id such as
+        segmenter: for ``mask2former`` and ``sam3``, the model: a folder that transformers saved it to, or a hub id such as
             ``facebook/mask2former-swin-tiny-coco-instance``.
         detector: for ``grounding``, the model, likewise, such as ``IDEA-Research/grounding-dino-tiny``.
         class_map: for ``yolov8`` and ``mask2former``, what the model calls classes and what they are here,
@@ -102,8 +102,8 @@ def label(
         classes: names, or names with the phrases that mean them (a text is one phrase); all of the dataset's by
             default. New ones are added to the dataset's, and phrases that are given take the place of earlier ones.
         settings: the source's own. ``LabelSettings`` for ``attention``: how maps become labels; ``YoloSettings`` for
-            ``yolov8``, ``Mask2FormerSettings`` for ``mask2former`` and ``GroundingSettings`` for ``grounding``: which
-            detections become labels. The defaults where left out.
+            ``yolov8``, ``Mask2FormerSettings`` for ``mask2former``, ``GroundingSettings`` for ``grounding`` and
+            ``Sam3Settings`` for ``sam3``: which detections become labels. The defaults where left out.
         device: for the models; the best one there is by default.
         batch_size: images that a model looks at together; by default what usually fits the device.
         progress: called after each image.
