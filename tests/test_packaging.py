@@ -64,9 +64,9 @@ REGISTER = """
     first, second = ours(), ours()
     import diffucurate
     from diffucurate.generator.errors import RecipeError
-    from diffucurate.operators import OPERATORS, PANELS
+    from diffucurate.operators import METRICS, OPERATORS, PANELS
     from diffucurate.operators.label_images import LabelImages
-    assert [type(o) for o in first.values()] == [*OPERATORS, *PANELS], first
+    assert [type(o) for o in first.values()] == [*OPERATORS, *METRICS, *PANELS], first
     assert type(second["label_images"]) is type(first["label_images"]) is LabelImages
     assert diffucurate.Recipe.__module__ == "diffucurate.generator.recipe.recipe"
     try:
@@ -126,11 +126,11 @@ def installed(clean_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 def test_manifest_lists_exactly_what_registers() -> None:
-    from diffucurate.operators import OPERATORS, PANELS
+    from diffucurate.operators import METRICS, OPERATORS, PANELS
 
     assert MANIFEST["name"] == "@diffucurate/diffucurate"
     assert MANIFEST["py_entry"] == "plugin/__init__.py"
-    assert MANIFEST["operators"] == [operator().name for operator in OPERATORS]
+    assert MANIFEST["operators"] == [operator().name for operator in (*OPERATORS, *METRICS)]
     assert MANIFEST["panels"] == [panel().name for panel in PANELS]
 
 

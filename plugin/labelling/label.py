@@ -92,8 +92,8 @@ def label(
             of the prompt, the default, or ``concepts``: the first phrase of each class, which the prompt need not
             contain; all images are looked at again.
         background: for ``attention``, concepts that compete with the classes for the pixels, such as ``["sky"]``.
-        segmenter: for ``mask2former`` and ``sam3``, the model: a folder that transformers saved it to, or a hub id such as
-            ``facebook/mask2former-swin-tiny-coco-instance``.
+        segmenter: for ``mask2former`` and ``sam3``, the model: a folder that transformers saved it to, or a hub id such
+            as ``facebook/mask2former-swin-tiny-coco-instance``.
         detector: for ``grounding``, the model, likewise, such as ``IDEA-Research/grounding-dino-tiny``.
         class_map: for ``yolov8`` and ``mask2former``, what the model calls classes and what they are here,
             ``{"sedan": "car"}`` or ``["sedan=car"]``. Names that differ in capitals, underscores or the plural match
