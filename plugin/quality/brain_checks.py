@@ -5,7 +5,9 @@ from __future__ import annotations
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.plugin.fiftyone_private import dataset_behind
 from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.schema import declare_mistakenness
 
 #: The fields of ``compute_mistakenness``, by its keywords.
 _FIELDS = {"mistakenness_field": "mistakenness", "missing_field": "missing", "spurious_field": "spurious"}
@@ -36,6 +38,7 @@ def mistakenness(samples: fo.Dataset | fo.DatasetView, source: tuple[str, str], 
         remedy = "its labels have no confidences; use a source that gives them"
         raise InvalidSetting("against", against[0], remedy)
     names = {keyword: field_names.pair_measure(name, source[0], against[0]) for keyword, name in _FIELDS.items()}
+    declare_mistakenness(dataset_behind(samples), source[1], against[1], names)
     fob.compute_mistakenness(view, against[1], source[1], progress=False, **names)
 
 

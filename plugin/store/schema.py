@@ -192,6 +192,24 @@ def declare_shape_measures(dataset: fo.Dataset, instances: str) -> None:
     _declare(dataset, {f"{instances}.detections.{name}": kind for name, kind in kinds.items()})
 
 
+def declare_mistakenness(dataset: fo.Dataset, source: str, against: str, names: Mapping[str, str]) -> None:
+    """Add what FiftyOne's mistakenness leaves on instances to the schema, so that the App can filter by it.
+
+    Args:
+        dataset: that holds both.
+        source, against: the Detections fields that are judged, and judged by.
+        names: the keyword of ``compute_mistakenness`` that names a field -> its name.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    judged = f"{source}.detections.{names['mistakenness_field']}"
+    kinds: dict[str, type[Any]] = {judged: fo.FloatField, f"{judged}_loc": fo.FloatField}
+    kinds[f"{source}.detections.{names['spurious_field']}"] = fo.BooleanField
+    kinds[f"{against}.detections.{names['missing_field']}"] = fo.BooleanField
+    _declare(dataset, kinds)
+
+
 def measures_in(dataset: fo.Dataset, source: str | None = None) -> list[str]:
     """The fields of numbers that ``assess`` has written, or those of them that new labels of ``source`` make void."""
     found = []

@@ -153,6 +153,8 @@ def test_a_second_source_says_what_is_mistaken(labelled):
         assert labelled.values("mistakenness_one_two") == pytest.approx([0.1, 0.9, None], nan_ok=True)
         assert labelled.values("spurious_one_two") == [1, 1, None]
         assert labelled.values("missing_one_two")[:2] == [0, 0]
+        (car, _), (other, _) = labelled.values("one_instances.detections.mistakenness_one_two")[:2]
+        assert (car, other) == (pytest.approx(0.1), pytest.approx(0.9))
     assert "mistakenness_one_two" in labelled.list_indexes()
 
 
