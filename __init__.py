@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.quality.assess import Assessment, assess
     from diffucurate.plugin.reporting.report import ReportSummary, report
     from diffucurate.plugin.segmenters.train import train_segmenter
+    from diffucurate.plugin.segmenters.weaknesses import NextRound, Weakness, generate_more
     from diffucurate.plugin.store.matches import ComparisonRow, ConfusionMatrix
     from diffucurate.plugin.tokens.optimize import learn_token
     from diffucurate.plugin.tokens.train import train_token
@@ -108,6 +109,7 @@ __all__ = [
     "Mask2FormerSettings",
     "ModelError",
     "ModelOptions",
+    "NextRound",
     "Objects",
     "Progress",
     "Provenance",
@@ -129,6 +131,7 @@ __all__ = [
     "TrainResult",
     "TrainedSegmenter",
     "UndoResult",
+    "Weakness",
     "YoloSettings",
     "assess",
     "compare",
@@ -138,6 +141,7 @@ __all__ = [
     "export",
     "fuse",
     "generate",
+    "generate_more",
     "img2img",
     "inpaint",
     "label",
@@ -189,6 +193,7 @@ _HOMES = {
     "Mask2FormerSettings": "generator.labels.settings",
     "ModelError": "generator.errors",
     "ModelOptions": "generator.recipe.model_options",
+    "NextRound": "plugin.segmenters.weaknesses",
     "Objects": "generator.recipe.init_image_config",
     "Progress": "generator.progress",
     "Provenance": "plugin.provenance.provenance",
@@ -210,6 +215,7 @@ _HOMES = {
     "TrainResult": "generator.inversion.training",
     "TrainedSegmenter": "generator.segmenters.results",
     "UndoResult": "plugin.curation.curate",
+    "Weakness": "plugin.segmenters.weaknesses",
     "YoloSettings": "generator.labels.settings",
     "assess": "plugin.quality.assess",
     "compare": "plugin.comparison.compare",
@@ -219,6 +225,7 @@ _HOMES = {
     "export": "plugin.exporting.export",
     "fuse": "plugin.fusion.fuse",
     "generate": "plugin.generation.generate",
+    "generate_more": "plugin.segmenters.weaknesses",
     "img2img": "plugin.generation.img2img_inpaint",
     "inpaint": "plugin.generation.img2img_inpaint",
     "label": "plugin.labelling.label",

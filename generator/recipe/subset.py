@@ -44,7 +44,7 @@ def recipe_for_missing(recipe: Recipe, missing: Sequence[Combination], *, one_ea
         "attributes": {name: list(values) for name, values in recipe.attributes.items() if name in used},
         "sample": {"count": len(templates), "seed": 0} if one_each else "all",
     }
-    reduced["classes"] = _mentioned(recipe.classes, reduced["templates"], reduced["attributes"])
+    reduced["classes"] = mentioned(recipe.classes, reduced["templates"], reduced["attributes"])
     return Recipe.from_mapping(reduced)
 
 
@@ -56,7 +56,7 @@ def _can_have(recipe: Recipe, template: str, combination: Combination) -> bool:
     )
 
 
-def _mentioned(classes: Lists, templates: Sequence[str], attributes: Lists) -> dict[str, list[str]]:
+def mentioned(classes: Lists, templates: Sequence[str], attributes: Lists) -> dict[str, list[str]]:
     """The classes that some prompt mentions: a recipe must not hold others."""
     left = {label: list(phrases) for label, phrases in classes.items()}
     while left:

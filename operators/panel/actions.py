@@ -34,6 +34,9 @@ class PanelActions(Protocol):
     def generate_missing(self, ctx: ExecutionContext) -> None:
         """Open the form of ``generate_images`` with a recipe for the missing combinations."""
 
+    def generate_more(self, ctx: ExecutionContext) -> None:
+        """Open the form of ``generate_images`` with a recipe for more of what a compared source finds badly."""
+
     def pick_class(self, ctx: ExecutionContext) -> None:
         """Show the images behind a cell (``row``, ``column``) of the table of classes."""
 

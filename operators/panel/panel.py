@@ -15,6 +15,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError
 from diffucurate.generator.recipe.files import recipe_text
+from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.recipe.subset import recipe_for_missing
 from diffucurate.operators.panel import widgets
 from diffucurate.operators.panel.clicks import ClickablePanel
@@ -124,7 +125,7 @@ class CurationPanel(ClickablePanel):
         if (advice := advice_on_tab(snapshot, settings)) is not None:
             self._advise(panel, advice)
         elif settings.tab == COVERAGE:
-            coverage.draw(panel, snapshot, settings.axes, self)
+            coverage.draw(panel, snapshot, settings.axes, comparison and comparison.pair, self)
         elif settings.tab == AGREEMENT and comparison is not None:
             agreement.draw(panel, snapshot, comparison, self)
         elif settings.tab == DISAGREEMENTS and comparison is not None:
@@ -174,10 +175,23 @@ class CurationPanel(ClickablePanel):
             wanted = [{x: first, y: second} for first, second in missing if (first, second) in possible]
             if wanted:
                 reduced = recipe_for_missing(recipe, wanted, one_each=True)
-                addition = reduced.model_copy(update={"dataset": ctx.dataset.name})
-                form = {"recipe_from": "pasted", "recipe": recipe_text(addition)}
-                ctx.prompt(f"{self.plugin_name}/generate_images", params=form)
+                self._open_generate(ctx, reduced.model_copy(update={"dataset": ctx.dataset.name}))
                 return
+
+    def generate_more(self, ctx: ExecutionContext) -> None:
+        """Open the form of ``generate_images`` with a recipe for more of what the first of two compared sources finds
+        badly, the second being the reference."""
+        from diffucurate.plugin.segmenters.weaknesses import generate_more
+
+        _, settings = self.now(ctx)
+        if settings.comparison is not None:
+            prediction, reference = settings.comparison.pair
+            more = generate_more(ctx.view, reference, prediction)
+            self._open_generate(ctx, more.recipe)
+
+    def _open_generate(self, ctx: ExecutionContext, recipe: Recipe) -> None:
+        form = {"recipe_from": "pasted", "recipe": recipe_text(recipe)}
+        ctx.prompt(f"{self.plugin_name}/generate_images", params=form)
 
     def turn(self, ctx: ExecutionContext) -> None:
         """Another page of disagreements."""

@@ -7,7 +7,7 @@ that help and a wrong recipe answer at once.
 # In the order in which help lists them.
 from diffucurate.plugin.cli import generate, expand_captions, from_images, label, learn_token, train_token  # isort: skip
 from diffucurate.plugin.cli import compare, evaluate, fuse, assess, curate, mosaic, export, report  # isort: skip
-from diffucurate.plugin.cli import train_segmenter, provenance, regenerate, demo, demo_rare, doctor  # isort: skip
+from diffucurate.plugin.cli import train_segmenter, generate_more, provenance, regenerate, demo, demo_rare, doctor  # isort: skip
 from diffucurate.plugin.cli.running import main, run
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "from_images",
     "fuse",
     "generate",
+    "generate_more",
     "label",
     "learn_token",
     "main",

@@ -6,14 +6,17 @@ from fiftyone.operators import types
 
 from diffucurate.operators.panel import charts, widgets
 from diffucurate.operators.panel.actions import PanelActions
-from diffucurate.plugin.statistics.snapshot import Snapshot
+from diffucurate.plugin.statistics.snapshot import Pair, Snapshot
 
 #: Missing combinations that are named in words; the table shows all.
 NAMED = 8
 
 
-def draw(panel: types.Object, snapshot: Snapshot, axes: tuple[str, str] | None, actions: PanelActions) -> None:
-    """Images per value of every attribute, then a table of two of them with what is missing."""
+def draw(
+    panel: types.Object, snapshot: Snapshot, axes: tuple[str, str] | None, pair: Pair | None, actions: PanelActions
+) -> None:
+    """Images per value of every attribute, a table of two of them with what is missing, and what a compared source is
+    weak at."""
     for name, counts in snapshot.images_per_value().items():
         figure = charts.images_per_value(counts)
         widgets.chart(
@@ -28,6 +31,17 @@ def draw(panel: types.Object, snapshot: Snapshot, axes: tuple[str, str] | None, 
         )
     if axes is not None:
         _combinations(panel, snapshot, axes, actions)
+    if pair is not None and snapshot.recipes:
+        prediction, reference = pair
+        widgets.text(
+            panel,
+            "weak",
+            f"### What {prediction} finds badly\nA recipe with more of the classes and attribute values in which "
+            f"{prediction} finds what {reference} has least well.",
+        )
+        widgets.button(
+            panel, "generate_more", "Generate what is found badly", actions.generate_more, icon="auto_awesome"
+        )
 
 
 def _combinations(panel: types.Object, snapshot: Snapshot, axes: tuple[str, str], actions: PanelActions) -> None:

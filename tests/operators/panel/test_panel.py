@@ -338,6 +338,18 @@ def test_missing_combinations_go_to_the_form_as_a_recipe(event, compared: fo.Dat
     assert _shown(value, compared) == [compared.first().id]
 
 
+def test_more_of_what_is_found_badly_goes_to_the_form_as_a_recipe(event, compared: fo.Dataset) -> None:
+    from diffucurate.generator.jobs.jobs import jobs
+    from diffucurate.generator.recipe.recipe import Recipe
+
+    answer = event(compared, tab="coverage")
+    assert "attention finds what shifted has least well" in answer.text("weak")
+    told = event(compared, "generate_more", **answer.state).told["prompt_user_for_operation"]
+    assert told["operator_uri"] == "@diffucurate/diffucurate/generate_images"
+    made = jobs(Recipe.parse(told["params"]["recipe"]))
+    assert {job.attributes["colour"] for job in made} == {"red", "blue"}
+
+
 def test_choices_that_are_gone_give_way(event, compared: fo.Dataset) -> None:
     answer = event(compared, tab="gone", pair="a and b", source="c", x="weather", y="colour", page=-3)
     chosen = {name: answer.state[name] for name in ("tab", "pair", "source", "x", "y", "page")}

@@ -20,8 +20,8 @@ from diffucurate.plugin.cli import run
 Outcome = tuple[int, Any, str]
 COMMANDS = (
     "generate", "expand-captions", "img2img", "inpaint", "label", "learn-token", "train-token", "compare", "evaluate",
-    "fuse", "assess", "curate", "undo-curation", "mosaic", "export", "report", "train-segmenter", "provenance",
-    "regenerate", "demo", "demo-rare", "doctor",
+    "fuse", "assess", "curate", "undo-curation", "mosaic", "export", "report", "train-segmenter", "generate-more",
+    "provenance", "regenerate", "demo", "demo-rare", "doctor",
 )  # fmt: skip
 
 
@@ -126,6 +126,7 @@ def test_help_of_everything_without_fiftyone_or_torch() -> None:
             ],
         ),
         ("train-segmenter", ["DATASET", "--source", "--view", "--start", "--epochs", "--val", "--into", "--name"]),
+        ("generate-more", ["DATASET", "TRUTH", "LABELS", "--count", "--cap", "--to", "--recipe", "--view"]),
         ("undo-curation", ["DATASET", "NAME"]),
         ("mosaic", ["DATASET", "--source", "--count", "--grids", "--longest", "--seed", "--view"]),
         (

@@ -34,6 +34,7 @@ VERBS = {
     "export": dc.export,
     "fuse": dc.fuse,
     "generate": dc.generate,
+    "generate-more": dc.generate_more,
     "img2img": dc.img2img,
     "inpaint": dc.inpaint,
     "label": dc.label,
@@ -72,6 +73,7 @@ EXCEPTIONS = {
         for word, meaning in spec.command_options().items()
         if meaning.is_setting
     },
+    ("generate-more", "to"): "a file",
     ("provenance", "repaint"): "whether repaint is called too",
     ("train-token", "lora_rank"): "lora",
     ("train-token", "lora_learning_rate"): "lora",
@@ -81,7 +83,7 @@ EXCEPTIONS = {
 MEANINGS = {
     "--captions": 2,  # a file of them; texts to learn a word from
     "--classes": 2,  # with phrases; names alone
-    "--count": 3,  # images; captions; images before and after
+    "--count": 4,  # images; captions; images before and after; of the next round
     "--embeddings": 2,  # what near-duplicates are measured on; what diversity is
     "--field": 2,  # objects to replace; objects to learn from
     "--into": 3,  # fused labels; those of a source; those of a segmenter that was just trained
@@ -93,9 +95,11 @@ MEANINGS = {
     "--model": 3,  # a diffusion model that paints; one that looks at images; a language model
     "--name": 3,  # of a class token; of a word's files; of a segmenter's
     "--prompt": 2,  # of whole images; with the new object
+    "--recipe": 2,  # whose classes captions have; that prompts are drawn from
     "--save-as": 2,  # a view; a dataset
     "--source": 4,  # one that labels; one whose labels are there; the same, or none; the same, or the one compared last
     "--steps": 2,  # of painting; of learning
+    "--to": 2,  # a report; a recipe
     "--trust-pickle": 3,  # learned words; weights of a label source; a start of training
 }
 
