@@ -125,7 +125,8 @@ class CurationPanel(ClickablePanel):
         if (advice := advice_on_tab(snapshot, settings)) is not None:
             self._advise(panel, advice)
         elif settings.tab == COVERAGE:
-            coverage.draw(panel, snapshot, settings.axes, comparison and comparison.pair, self)
+            pair = None if comparison is None else comparison.pair
+            coverage.draw(panel, snapshot, settings.axes, pair, self)
         elif settings.tab == AGREEMENT and comparison is not None:
             agreement.draw(panel, snapshot, comparison, self)
         elif settings.tab == DISAGREEMENTS and comparison is not None:
