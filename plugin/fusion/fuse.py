@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import fiftyone as fo
@@ -18,7 +18,7 @@ import numpy as np
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.fusion.fuse import fuse as fuse_instances
 from diffucurate.generator.fusion.settings import FusionSettings
-from diffucurate.generator.labels.model import HUMAN, IGNORE, Instance
+from diffucurate.generator.labels.model import HUMAN, IGNORE, Instance, Labels
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.sources import LabelResult
 from diffucurate.generator.text.class_names import folded
@@ -140,6 +140,9 @@ def fuse(
                             found[name].append(instance)
                     asked = {each.name: [name for name in wanted if folded(name) not in each.unseen] for each in known}
                     labels = fuse_instances(found, tuple(wanted), shape, settings, asked)
+                    if by_boxes:
+                        boxes = [replace(each, boxed=True) for each in labels.instances]
+                        labels = Labels.from_instances(boxes, labels.classes, shape)
                     writer.save(_image(sample, shape), LabelResult(labels))
                     counts.update(" + ".join(one.found_by) for one in labels.instances)
                     pixels += labels.semantic.size

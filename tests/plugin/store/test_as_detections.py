@@ -101,7 +101,8 @@ def test_boxes_are_fused_with_boxes(imported):
     imported.set_values("predictions", boxes)
     result = fuse(imported, ["predictions", "single"])
     assert dict(result.found_by) == {"predictions + single": 2} and not result.left_out
-    assert imported.first().fused_instances.detections[0].bounding_box == pytest.approx(BOX)
+    detection = imported.first().fused_instances.detections[0]
+    assert detection.bounding_box == pytest.approx(BOX) and detection.mask is None
 
 
 def test_detections_follow_their_field_and_keep_their_marks_where_it_stays(imported):
