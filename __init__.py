@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from diffucurate.plugin.provenance.provenance import Provenance, provenance
     from diffucurate.plugin.quality.assess import Assessment, assess
     from diffucurate.plugin.reporting.report import ReportSummary, report
+    from diffucurate.plugin.review.items import ReviewItem
+    from diffucurate.plugin.review.review import ReviewCounts, ReviewQueue, review
     from diffucurate.plugin.segmenters.train import train_segmenter
     from diffucurate.plugin.segmenters.weaknesses import NextRound, Weakness, generate_more
     from diffucurate.plugin.store.matches import ComparisonRow, ConfusionMatrix
@@ -119,6 +121,9 @@ __all__ = [
     "RecipeError",
     "RepaintResult",
     "ReportSummary",
+    "ReviewCounts",
+    "ReviewItem",
+    "ReviewQueue",
     "Rules",
     "Sam3Settings",
     "Sample",
@@ -152,6 +157,7 @@ __all__ = [
     "register_source",
     "repaint",
     "report",
+    "review",
     "train_segmenter",
     "train_token",
     "undo_curation",
@@ -203,6 +209,9 @@ _HOMES = {
     "RecipeError": "generator.errors",
     "RepaintResult": "plugin.generation.repaint",
     "ReportSummary": "plugin.reporting.report",
+    "ReviewCounts": "plugin.review.review",
+    "ReviewItem": "plugin.review.items",
+    "ReviewQueue": "plugin.review.review",
     "Rules": "plugin.curation.rules",
     "Sam3Settings": "generator.labels.settings",
     "Sample": "generator.recipe.amount",
@@ -236,6 +245,7 @@ _HOMES = {
     "register_source": "generator.sources.registry",
     "repaint": "plugin.generation.repaint",
     "report": "plugin.reporting.report",
+    "review": "plugin.review.review",
     "train_segmenter": "plugin.segmenters.train",
     "train_token": "plugin.tokens.train",
     "undo_curation": "plugin.curation.curate",

@@ -72,6 +72,14 @@ class CurateSamples(LibraryOperator):
         self._agreement(inputs, ctx, source)
         names = classes_in(ctx.dataset, instances_field(ctx.dataset, source))
         ask_classes(inputs, ctx, names)
+        choose(
+            inputs,
+            "reviewed",
+            {"accepted": "Accepted: what a person called right", "not rejected": "All but what a person called wrong"},
+            label="Reviewed",
+            description="By the decisions of the panel 'Review'",
+            required=False,
+        )
         _number(inputs, "min_area", "Minimum area", "Of an object, as a share of the image, 0 to 1", space=_HALF)
         _number(inputs, "max_area", "Maximum area", "Of an object, as a share of the image, 0 to 1", space=_HALF)
         self._scores(inputs, ctx)
@@ -213,9 +221,8 @@ def _blame(inputs: types.Object, error: DiffucurateError) -> None:
 
 def _rules(ctx: ExecutionContext, source: str) -> dict[str, Any]:
     """The keyword arguments of ``curate`` that the form, or a caller from Python, has filled in."""
-    rules = {
-        name: param(ctx, name) for name in ("min_confidence", "min_area", "max_area", "max_per_class", "backgrounds")
-    }
+    names = ("min_confidence", "min_area", "max_area", "max_per_class", "backgrounds", "reviewed")
+    rules = {name: param(ctx, name) for name in names}
     rules |= {"source": source, "classes": listed(param(ctx, "classes")), "against": param(ctx, "against")}
     # Values left in the form from another choice do not count.
     rules["min_agreement"] = param(ctx, "min_agreement") if rules["against"] else None

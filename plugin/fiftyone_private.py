@@ -110,6 +110,21 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
+def update_run(dataset: fo.Dataset, key: str, change: Mapping[str, Any]) -> None:
+    """Apply an update of MongoDB, such as ``{"$push": {"config.facts.x": 1}}``, to a custom run.
+
+    FiftyOne itself writes a run's whole record each time. What this process holds of the run is not changed.
+    """
+    database().runs.update_one({"_dataset_id": dataset_id(dataset), "key": key}, dict(change))
+
+
+def run_facts(dataset: fo.Dataset, key: str) -> dict[str, Any]:
+    """The facts of a custom run as the database has them now, which other processes may have changed."""
+    query = {"_dataset_id": dataset_id(dataset), "key": key}
+    document = database().runs.find_one(query, {"config.facts": True}) or {}
+    return dict(document.get("config", {}).get("facts") or {})
+
+
 def slug(name: str) -> str:
     """The part of the App's address that stands for a dataset of this name; two names can share one.
 

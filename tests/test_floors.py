@@ -47,7 +47,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"environment", "store"},
         {"appearance", "curation", "provenance"},
         {"comparison", "exporting", "labelling", "statistics"},
-        {"evaluation"},
+        {"evaluation", "review"},
         {"fusion", "generation", "mosaics", "reporting", "segmenters"},
         {"quality", "tokens"},
         {"cli"},

@@ -2,7 +2,8 @@
 
 Objects of a class that overlap are one: their outlines become one (``outlines``), their confidences too. An object that
 every source has is more certain than what one alone has. What a person drew is right: it stays as it is, and what is
-fused gives way to it.
+fused gives way to it. What a person has confirmed is certain: it is fused with other confirmed objects alone, and what
+nobody confirmed gives way to it.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def fuse(
     shape: tuple[int, int],
     settings: FusionSettings | None = None,
     asked: Mapping[str, Sequence[str]] | None = None,
+    confirmed: Mapping[str, Sequence[Instance]] | None = None,
 ) -> Labels:
     """Fuse the instances that several sources found in one image.
 
@@ -67,6 +69,7 @@ def fuse(
         shape: (height, width) of the image.
         settings: see ``FusionSettings``.
         asked: source -> the classes that it looked for; by default every source looked for all of them.
+        confirmed: source -> those of its instances that a person called right, which are not in ``sources``.
 
     Returns:
         Labels whose instances say which sources they were ``found_by``.
@@ -75,7 +78,8 @@ def fuse(
         LabelError: an instance of another size, or of a class that is none of ``classes``.
     """
     settings = settings or FusionSettings()
-    for name, instances in sources.items():
+    confirmed = confirmed or {}
+    for name, instances in [*sources.items(), *confirmed.items()]:
         for instance in instances:
             if instance.mask.shape != shape or instance.label not in classes:
                 raise LabelError(
@@ -87,21 +91,43 @@ def fuse(
     objects = [each for label in classes for each in _objects(machines, label, settings)]
     for each in objects:
         each.confidence = _confidence(each, machines, asked)
-    drawn = np.logical_or.reduce([each.mask for each in human]) if human else np.zeros(shape, np.bool_)
+    certain = [*human, *_confirmed(confirmed, human, classes, settings)]
+    taken = _union(certain, shape)
     outlined = [(each, each.mask(settings)) for each in objects if _is_kept(each, settings)]
-    outlined = [(each, mask) for each, mask in outlined if all(_iou(mask, one.mask) < settings.iou for one in human)]
-    kept, masks = [each for each, _ in outlined], [mask & ~drawn for _, mask in outlined]
+    outlined = [(each, mask) for each, mask in outlined if all(_iou(mask, one.mask) < settings.iou for one in certain)]
+    kept, masks = [each for each, _ in outlined], [mask & ~taken for _, mask in outlined]
     chosen, undecided = _without_rivals(kept, masks, shape, settings)
 
     instances = [
-        *human,
+        *certain,
         *(Instance(kept[i].label, masks[i], kept[i].confidence, found_by=tuple(kept[i].members)) for i in chosen),
     ]
     semantic = Labels.from_instances(instances, classes, shape).semantic.copy()
-    semantic[undecided & ~drawn] = IGNORE
-    for instance in human:
+    semantic[undecided & ~taken] = IGNORE
+    for instance in certain:
         semantic[instance.mask] = 1 + list(classes).index(instance.label)
     return Labels(semantic, tuple(instances), tuple(classes))
+
+
+def _confirmed(
+    sources: Mapping[str, Sequence[Instance]],
+    human: Sequence[Instance],
+    classes: Sequence[str],
+    settings: FusionSettings,
+) -> list[Instance]:
+    """What a person has confirmed, certain, less the pixels and the objects that a person drew."""
+    objects = [(each, each.mask(settings)) for label in classes for each in _objects(sources, label, settings)]
+    instances = []
+    for each, mask in objects:
+        free = mask & ~_union(human, mask.shape)
+        if free.any() and all(_iou(mask, one.mask) < settings.iou for one in human):
+            instances.append(Instance(each.label, free, 1.0, found_by=tuple(each.members)))
+    return instances
+
+
+def _union(instances: Sequence[Instance], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The pixels of any of them."""
+    return np.logical_or.reduce([each.mask for each in instances]) if instances else np.zeros(shape, np.bool_)
 
 
 def _objects(sources: Mapping[str, Sequence[Instance]], label: str, settings: FusionSettings) -> list[_Object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -55,6 +55,10 @@ def curate(
         float | None,
         typer.Option(min=0, max=0.99, help="Greatest share of images in which none of the classes was found."),
     ] = None,
+    reviewed: Annotated[
+        Literal["accepted", "not rejected"] | None,
+        typer.Option(help="Keep objects that a person called right, or all that nobody called wrong."),
+    ] = None,
     save_as: SaveViewAs = None,
     json: Json = False,
 ) -> None:
@@ -82,6 +86,7 @@ def curate(
             near_duplicates=near_duplicates or False,
             embeddings=embeddings,
             backgrounds=backgrounds,
+            reviewed=reviewed,
             save_as=save_as,
             progress=progress,
         )

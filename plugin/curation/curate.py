@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import fiftyone as fo
 from bson import json_util
@@ -47,6 +47,7 @@ def curate(
     near_duplicates: float | bool = False,
     embeddings: str | None = None,
     backgrounds: float | None = None,
+    reviewed: Literal["accepted", "not rejected"] | None = None,
     save_as: str | None = None,
     progress: Listener | None = None,
 ) -> fo.DatasetView:
@@ -81,6 +82,8 @@ def curate(
         backgrounds: of what is kept, the greatest share of images in which the source found no object of ``classes`` at
             all (hard negatives), in [0, 1). They are kept although rules on instances would drop them, and exported as
             images without objects. Without a number, those rules drop all of them, and without such rules all stay.
+        reviewed: ``accepted`` keeps the instances that a person called right in a ``review``, drew or mended,
+            ``not rejected`` all but those that a person called wrong.
         save_as: the name of both tag and saved view, ``curated`` by default.
         progress: called while images are read, which only near-duplicates need.
 
@@ -108,6 +111,7 @@ def curate(
         near_duplicates=near_duplicates,
         embeddings=embeddings,
         backgrounds=backgrounds,
+        reviewed=reviewed,
     )
     dataset = dataset_of(samples)
     repair_saved_views(dataset)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import fiftyone as fo
 from fiftyone import ViewField as F
@@ -18,6 +18,7 @@ from diffucurate.generator.text.class_names import some_of
 from diffucurate.generator.validation import StrictSettings
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import classes_in
+from diffucurate.plugin.store.decisions import accepted_rule, rejected_rule
 from diffucurate.plugin.store.label_sources import instances_field
 
 #: Least and greatest value of a score; None leaves that side open.
@@ -79,6 +80,7 @@ class Rules(StrictSettings):
     near_duplicates: Annotated[bool | float, BeforeValidator(_check_nearness)] = False
     embeddings: str | None = None
     backgrounds: Annotated[float, Field(ge=0, lt=1)] | None = None
+    reviewed: Literal["accepted", "not rejected"] | None = None
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -114,6 +116,7 @@ class Rules(StrictSettings):
             f"no near-duplicates{nearness}{measure}": self.near_duplicates is not False,
             f"at most {self.max_per_class} images per class": self.max_per_class is not None,
             f"backgrounds at most {_number(self.backgrounds)} of all": self.backgrounds is not None,
+            f"{self.reviewed} by a person": self.reviewed is not None,
         }
         return ", ".join(text for text, holds in texts.items() if holds)
 
@@ -201,6 +204,9 @@ class BoundRules:
 
     def _on_instances(self) -> Iterator[tuple[str, Any]]:
         rules = self.rules
+        if rules.reviewed is not None:
+            accepted = rules.reviewed == "accepted"
+            yield "reviewed", accepted_rule(rules.source) if accepted else ~rejected_rule(rules.source)
         if rules.min_confidence is not None:
             # Without a confidence, as ground truth is, an instance counts as certain.
             yield "confidence", F("confidence").exists(False) | (F("confidence") >= rules.min_confidence)

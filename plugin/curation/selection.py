@@ -33,6 +33,7 @@ EXACT, NEAR, CAP, BACKGROUNDS = "exact duplicates", "near-duplicates", "images p
 _WORDS = {
     UNLABELLED: "without labels of this source",
     "agreement": "by agreement",
+    "reviewed": "by review",
     "confidence": "by confidence",
     "classes": "by class",
     "area": "by area",

@@ -2,7 +2,8 @@
 
 What is fused is stored as any source's labels are, so that it is compared, curated and exported like them; each
 instance lists the sources that have it. Instances with the label tag ``human``, and a source of that name, are kept as
-they are.
+they are. What a person called right in a review wins over what nobody looked at; what a person called wrong is left
+out.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from diffucurate.plugin.labelling.writer import LabelWriter
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.classes import classes_in
+from diffucurate.plugin.store.decisions import is_accepted, is_rejected
 from diffucurate.plugin.store.image_size import image_size
 from diffucurate.plugin.store.instances import UnreadableInstanceError, described, read_instance
 from diffucurate.plugin.store.label_sources import count_masks
@@ -135,11 +137,12 @@ def fuse(
                     if shape is None:
                         continue
                     found: dict[str, list[Instance]] = {name: [] for name in (*sources, HUMAN)}
+                    confirmed: dict[str, list[Instance]] = {name: [] for name in sources}
                     for each in known:
-                        for name, instance in _read(sample, each, shape, names, left_out, by_boxes):
-                            found[name].append(instance)
+                        for name, instance, certain in _read(sample, each, shape, names, left_out, by_boxes):
+                            (confirmed if certain else found)[name].append(instance)
                     asked = {each.name: [name for name in wanted if folded(name) not in each.unseen] for each in known}
-                    labels = fuse_instances(found, tuple(wanted), shape, settings, asked)
+                    labels = fuse_instances(found, tuple(wanted), shape, settings, asked, confirmed)
                     if by_boxes:
                         boxes = [replace(each, boxed=True) for each in labels.instances]
                         labels = Labels.from_instances(boxes, labels.classes, shape)
@@ -197,20 +200,23 @@ def _names(dataset: fo.Dataset, sources: Sequence[_Source]) -> dict[str, str]:
 
 def _read(
     sample: Any, source: _Source, shape: tuple[int, int], names: Mapping[str, str], left_out: list[str], by_boxes: bool
-) -> Iterator[tuple[str, Instance]]:
-    """The instances of a sample by one source, each with the source that it counts for."""
+) -> Iterator[tuple[str, Instance, bool]]:
+    """The instances of a sample by one source but those that a person rejected, each with the source that it counts for
+    and whether a person accepted it."""
     for detection in sample[source.field].detections or ():
+        tags = detection.tags or ()
+        if is_rejected(tags, sample.tags, source.name):
+            continue
         try:
             instance = read_instance(detection, shape, box_suffices=by_boxes)
         except UnreadableInstanceError as reason:
             left_out.append(f"{sample.filepath}, {source.field}: {described(detection, reason)}")
             continue
-        human = HUMAN in (detection.tags or ()) or source.name == HUMAN
-        confidence = 1.0 if human else instance.confidence
-        yield (
-            HUMAN if human else source.name,
-            Instance(names[folded(instance.label)], instance.mask, confidence),
-        )
+        human = HUMAN in tags or source.name == HUMAN
+        accepted = not human and is_accepted(tags, sample.tags, source.name)
+        confidence = 1.0 if human or accepted else instance.confidence
+        fused = Instance(names[folded(instance.label)], instance.mask, confidence)
+        yield HUMAN if human else source.name, fused, accepted
 
 
 def _image(sample: Any, shape: tuple[int, int]) -> SampleImage:

@@ -109,6 +109,15 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def register(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any], key: str, status: str) -> Any:
+    """Begin the record of a run, in place of an earlier one of that key; FiftyOne's config of it."""
+    config = dataset.init_run(
+        method=method(verb), status=status, settings=dict(settings), versions=versions(), started=now()
+    )
+    dataset.register_run(key, config, overwrite=True)
+    return config
+
+
 @contextmanager
 def recorded(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any], *, key: str | None = None) -> Iterator[Run]:
     """Record a run: ``running`` meanwhile, then ``done``, or ``stopped`` when an error or Ctrl-C ends it.
@@ -117,10 +126,7 @@ def recorded(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any], *, key
     continued.
     """
     run = Run(key or new_key(verb))
-    config = dataset.init_run(
-        method=method(verb), status=RUNNING, settings=dict(settings), versions=versions(), started=_now()
-    )
-    dataset.register_run(run.key, config, overwrite=True)
+    config = register(dataset, verb, settings, run.key, RUNNING)
     status = STOPPED
     try:
         yield run
@@ -128,7 +134,7 @@ def recorded(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any], *, key
     finally:
         # The driver waits long for a server that is gone; that has been waited for already where it ended the run.
         with suppress(ConnectionFailure) if status == STOPPED else nullcontext(), pymongo.timeout(_LAST_WAIT):
-            config.status, config.ended, config.facts = status, _now(), run.facts
+            config.status, config.ended, config.facts = status, now(), run.facts
             dataset.update_run_config(run.key, config)
 
 
@@ -157,5 +163,6 @@ def unfinished(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any]) -> s
     return max(open_runs, default=None)
 
 
-def _now() -> str:
+def now() -> str:
+    """The time as records have it: ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -47,6 +47,8 @@ def test_form_discloses_agreement_step_by_step(app, twice_labelled: fo.Dataset) 
             "0 of 4 images kept",
             "Dropped: 1 by agreement, 3 by confidence",
         ),
+        ({"reviewed": "accepted"}, "0 of 4 images kept", "Dropped: 4 by review"),
+        ({"reviewed": "not rejected"}, "4 of 4 images kept", ""),
         ({"near_duplicates": True}, "At most 4 of 4 images kept", "Found when it runs: near-duplicates."),
     ],
 )

@@ -84,6 +84,15 @@ def test_what_a_person_drew_stays_and_the_rest_gives_way() -> None:
     assert (fused.semantic[10, 10:30] == 2).all() and (fused.semantic[10, 30:48] == 1).all()
 
 
+def test_what_a_person_has_confirmed_is_certain_and_gives_way_to_what_a_person_drew() -> None:
+    human, machine = [bar("bus", 0, 10, 1.0)], [bar("car", 11, 30, 0.99), bar("car", 28, 48, 0.9)]
+    confirmed = {"a": [bar("bus", 10, 30, 1.0), bar("car", 1, 10, 1.0)], "b": [bar("bus", 8, 30, 1.0)]}
+    fused = fuse({"b": machine, "human": human}, CLASSES, SHAPE, confirmed=confirmed)
+    assert spans(fused) == [("bus", 0, 10, ("human",)), ("bus", 10, 30, ("a", "b")), ("car", 30, 48, ("b",))]
+    assert [each.confidence for each in fused.instances][:2] == [1.0, 1.0]
+    assert (fused.semantic[10, :30] == 2).all() and (fused.semantic[10, 30:48] == 1).all()
+
+
 def test_instances_are_matched_one_to_one_for_the_greatest_overlap_in_all() -> None:
     sources = {"a": [bar("car", 0, 10), bar("car", 12, 22)], "b": [bar("car", 11, 22), bar("car", 0, 11)]}
     assert [span[3] for span in spans(fuse(sources, CLASSES, SHAPE))] == [("a", "b"), ("a", "b")]
