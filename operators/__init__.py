@@ -23,6 +23,7 @@ from diffucurate.operators.preview_threshold import PreviewThreshold
 from diffucurate.operators.regenerate_with import RegenerateWith
 from diffucurate.operators.release_models import ReleaseModels
 from diffucurate.operators.replace_objects import ReplaceObjects
+from diffucurate.operators.review.panel import ReviewPanel
 from diffucurate.operators.runtime.operator import LibraryOperator
 from diffucurate.operators.show_provenance import ShowProvenance
 from diffucurate.operators.train_segmenter import TrainSegmenter
@@ -58,6 +59,6 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
 )
 
 #: ``fiftyone.yml`` lists the same.
-PANELS: tuple[type[CurationPanel], ...] = (CurationPanel,)
+PANELS: tuple[type[CurationPanel | ReviewPanel], ...] = (CurationPanel, ReviewPanel)
 
 __all__ = ["METRICS", "OPERATORS", "PANELS"]

@@ -52,7 +52,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"quality", "tokens"},
         {"cli"},
     ],
-    "operators": [{"forms", "panel"}, {"runtime"}, {"*"}],  # *: a module for each operator
+    "operators": [{"forms", "panel"}, {"review", "runtime"}, {"*"}],  # *: a module for each operator
     "operators.panel": [
         {"charts", "state", "widgets"},
         {"actions", "clicks", "empty_states"},

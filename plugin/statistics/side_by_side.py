@@ -51,7 +51,7 @@ def side_by_side(
         canvas = Image.new("RGBA", (halves[0].width * 2 + GAP, HEIGHT))
         canvas.paste(halves[0], (0, 0))
         canvas.paste(halves[1], (halves[0].width + GAP, 0))
-        uris[sample.id] = _as_uri(canvas)
+        uris[sample.id] = as_uri(canvas)
     return uris
 
 
@@ -67,7 +67,8 @@ def _drawn(pixels: NDArray[np.uint8], detections: fo.Detections | None, key: str
     return Image.fromarray(overlaid(np.asarray(image), layers, _OUTLINE_PX))
 
 
-def _as_uri(image: Image.Image) -> str:
+def as_uri(image: Image.Image) -> str:
+    """A PNG as a data URI."""
     content = io.BytesIO()
     image.save(content, format="PNG")
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()

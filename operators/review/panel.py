@@ -1,0 +1,231 @@
+"""Panel: one object or image at a time, the worst first, and a key for each decision.
+
+``plugin.review`` holds the queue and writes decisions. FiftyOne's panels have no keys of their own: each button names
+one (``data-review-key``), and ``assets/review-keys.js``, which the App loads with the plugin, clicks it. Handlers of
+decisions write no panel state, which would cost a request and the sidebar's filters.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import fiftyone.operators as foo
+from fiftyone.operators import types
+from fiftyone.operators.executor import ExecutionContext
+
+from diffucurate.generator.errors import DatasetError, DiffucurateError
+from diffucurate.operators.panel import widgets
+from diffucurate.operators.panel.empty_states import open_dataset
+from diffucurate.operators.panel.widgets import OperatorButton
+from diffucurate.operators.review.choices import ALONE, Choices, read_choices
+from diffucurate.operators.review.session import ReviewSession, item_key, keep, session_of
+from diffucurate.plugin.appearance.source_colours import source_colours
+from diffucurate.plugin.review.drawing import draw_item
+from diffucurate.plugin.review.items import ReviewItem
+from diffucurate.plugin.review.review import ReviewQueue
+from diffucurate.plugin.store.label_sources import comparable
+
+
+class ReviewPanel(foo.Panel):
+    """A choice of sources and order, then one item after the other."""
+
+    NAME: ClassVar[str] = "review"
+    LABEL: ClassVar[str] = "Review"
+    ICON: ClassVar[str] = "rule"
+
+    @property
+    def config(self) -> foo.PanelConfig:
+        return foo.PanelConfig(
+            name=self.NAME,
+            label=self.LABEL,
+            icon=self.ICON,
+            category=foo.categories.Categories.CURATE,
+            help_markdown="Say which source is right, object by object or image by image, the worst first. "
+            "Each button shows the key that presses it. Decisions are tags, and can be taken back.",
+        )
+
+    def execute(self, ctx: ExecutionContext) -> Any:
+        """As every panel; an error is shown, and the panel drawn as it then stands."""
+        try:
+            return super().execute(ctx)
+        except DiffucurateError as error:
+            ctx.ops.notify(str(error), variant="error")
+            ctx.ops.show_panel_output(self.render(ctx))
+            return None
+
+    # What is drawn
+
+    def render(self, ctx: ExecutionContext) -> types.Property:
+        panel, view = widgets.page()
+        dataset, settings = open_dataset(ctx), ctx.panel.state.get("settings")
+        if dataset is None or not len(dataset):
+            widgets.advice(panel, "advice", "Nothing to review", "Open a dataset with images and labels.")
+        elif settings:
+            try:
+                self._item(panel, session_of(dataset, settings))
+            except DiffucurateError as error:
+                widgets.advice(panel, "advice", "This review cannot go on", str(error))
+                widgets.button(panel, "leave", "Another review", self.leave, icon="arrow_back", main=True)
+        elif (choices := read_choices(dataset, ctx.panel.state.get)) is None:
+            widgets.advice(panel, "advice", "No labels yet", "Let a label source find objects in these images first.")
+            button = OperatorButton("Label images", "label_images", "label")
+            widgets.operator_button(panel, "label", button, self.ask, main=True)
+        else:
+            self._form(panel, choices)
+        return types.Property(panel, view=view)
+
+    def _form(self, panel: types.Object, choices: Choices) -> None:
+        sentence = "Decide which source is right, one after the other, of the current view."
+        widgets.text(panel, "heading", f"### Review\n\n{sentence}")
+        widgets.choice(panel, "a", "Source A", choices.sources, self.choose)
+        widgets.choice(panel, "b", "Source B, compared with it", choices.partners, self.choose)
+        widgets.choice(panel, "by", "Order", choices.orders, self.choose)
+        widgets.choice(panel, "of", "What", choices.kinds, self.choose)
+        widgets.new_row(panel, "row_of_begin")
+        widgets.button(panel, "begin", "Begin", self.begin, icon="play_arrow", main=True)
+
+    def _item(self, panel: types.Object, session: ReviewSession) -> None:
+        queue, item = session.queue, session.queue.next()
+        widgets.text(panel, "progress", _progress(session))
+        if item is None:
+            self._end(panel, session)
+            return
+        colours = source_colours(queue.dataset, comparable(queue.dataset))
+        try:
+            image = draw_item(queue.dataset, queue.sides, item, colours, session.shown)
+            view = types.ImageView(
+                alt="What is to be decided", componentsProps={"image": {"style": {"maxWidth": "100%"}}}
+            )
+            panel.str("image", default=image, view=view)
+        except DatasetError as error:
+            widgets.text(panel, "image", str(error))
+        widgets.text(panel, "words", _words(session, item, colours))
+        for key, decision, label, icon in _DECISIONS:
+            if decision in queue.decisions:
+                label = label.format(*session.sources, *session.sources)
+                if len(session.sources) == 1:
+                    label = {"a": "Right", "neither": "Wrong"}.get(decision, label)
+                asked = {"decision": decision, "item": item_key(item)}
+                _button(panel, f"decide_{decision}", key, label, self.decide, icon, main=True, **asked)
+        widgets.new_row(panel, "row_of_others")
+        self._others(panel, item)
+
+    def _others(self, panel: types.Object, item: ReviewItem) -> None:
+        _button(panel, "back", "Backspace", "Back", self.back, "undo")
+        _button(panel, "switch", "s", "Switch outlines", self.switch, "layers")
+        _button(panel, "open", "o", "Open the image", self.open_sample, "open_in_full", id=item.sample_id)
+        widgets.button(panel, "leave", "Another review", self.leave, icon="arrow_back")
+
+    def _end(self, panel: types.Object, session: ReviewSession) -> None:
+        widgets.text(panel, "end", "### All is decided")
+        _button(panel, "back", "Backspace", "Back", self.back, "undo")
+        form = {"source": session.sources[0], "reviewed": "not rejected"}
+        curate = OperatorButton("Curate by these decisions", "curate_samples", "filter_alt", form)
+        widgets.operator_button(panel, "curate", curate, self.ask)
+        widgets.button(panel, "leave", "Another review", self.leave, icon="arrow_back", main=True)
+
+    # What can be pressed
+
+    def on_load(self, ctx: ExecutionContext) -> None:
+        """The drop-downs show what is chosen."""
+        self._fill(ctx)
+
+    def on_change_dataset(self, ctx: ExecutionContext) -> None:
+        """Another dataset has other sources."""
+        self.leave(ctx)
+
+    def choose(self, ctx: ExecutionContext) -> None:
+        """A drop-down: what depends on it is chosen anew."""
+        self._fill(ctx)
+
+    def begin(self, ctx: ExecutionContext) -> None:
+        """Queue what the App shows."""
+        choices = read_choices(ctx.dataset, ctx.panel.state.get)
+        if choices is None:
+            raise DatasetError("the dataset has no labels any more")
+        b = None if choices.b == ALONE else choices.b
+        queue = ReviewQueue(ctx.view, choices.a, b, by=choices.by, of=choices.of)
+        ctx.panel.state.settings = keep(ReviewSession(queue))
+
+    def decide(self, ctx: ExecutionContext) -> None:
+        """A decision on ``item``."""
+        self._session(ctx).decide(ctx.params["decision"], ctx.params["item"])
+
+    def back(self, ctx: ExecutionContext) -> None:
+        """Take the latest decision back."""
+        self._session(ctx).back()
+
+    def switch(self, ctx: ExecutionContext) -> None:
+        """Show the outlines of other sources."""
+        self._session(ctx).switch()
+
+    def open_sample(self, ctx: ExecutionContext) -> None:
+        """Show an image large."""
+        ctx.ops.open_sample(id=ctx.params["id"])
+
+    def ask(self, ctx: ExecutionContext) -> None:
+        """Open the form of an operator."""
+        ctx.prompt(f"{self.plugin_name}/{ctx.params['operator']}", params=ctx.params.get("form") or {})
+
+    def leave(self, ctx: ExecutionContext) -> None:
+        """Back to the choice; the App shows the tags that were set."""
+        if ctx.panel.state.get("settings"):
+            ctx.panel.state.settings = None
+            ctx.ops.reload_dataset()
+        self._fill(ctx)
+
+    def _session(self, ctx: ExecutionContext) -> ReviewSession:
+        return session_of(ctx.dataset, ctx.panel.state.settings)
+
+    def _fill(self, ctx: ExecutionContext) -> None:
+        dataset, get = open_dataset(ctx), ctx.panel.state.get
+        choices = None if dataset is None else read_choices(dataset, get)
+        if choices is not None:
+            ctx.panel.state.set({name: value for name, value in choices.chosen().items() if get(name) != value})
+
+
+#: Key, decision, the button's label (the two sources stand for {0} and {1}) and icon.
+_DECISIONS = (
+    ("1", "a", "{0}", "check"),
+    ("2", "b", "{1}", "check"),
+    ("3", "both", "Both right", "done_all"),
+    ("4", "neither", "Neither", "close"),
+    ("5", "later", "Fix later", "schedule"),
+)
+
+
+def _button(
+    panel: types.Object, name: str, key: str, label: str, on_click: Any, icon: str, *, main: bool = False, **params: Any
+) -> None:
+    """A button that a key presses, which stands before its label."""
+    panel.btn(
+        name,
+        f"{key}  {label}",
+        icon=icon,
+        on_click=on_click,
+        params=params,
+        variant="contained" if main else "outlined",
+        componentsProps={
+            "item": {"sx": {"width": "auto"}},
+            "button": {"data-review-key": key.lower(), "sx": {"whiteSpace": "pre"}},
+        },
+    )
+
+
+def _progress(session: ReviewSession) -> str:
+    counts = session.queue.counts
+    done = sum(counts.decided.values()) + counts.before
+    words = dict(zip(("a", "b"), session.sources, strict=False)) | {"later": "fix later"}
+    parts = [f"{words.get(decision, decision)} {number:,}" for decision, number in counts.decided.items()]
+    if counts.before:
+        parts.append(f"decided before {counts.before:,}")
+    return f"**{done:,} of {counts.total:,}** decided" + (f" · {' · '.join(parts)}" if parts else "")
+
+
+def _words(session: ReviewSession, item: ReviewItem, colours: dict[str, str]) -> str:
+    """What is to be decided, in which colours."""
+    has = dict(zip(session.sources, (item.a, item.b), strict=False))
+    names = [f"{name} ({colours[name]})" + ("" if item.is_image or has[name] else ": nothing there") for name in has]
+    score = "" if item.score is None else f" · {session.queue.settings['by']} {item.score:.2f}"
+    shown = " and ".join(session.shown) or "no outlines"
+    return f"**{item.label or 'Image'}**{score} · {', '.join(names)} · shown: {shown}"

@@ -1,0 +1,98 @@
+"""The reviews that are open in this process: a queue each, and which outlines it shows.
+
+They are kept here, not in the panel's state: the App fetches its page anew whenever a panel's state changes, and the
+queue of a large dataset takes seconds to read. A review that is not here any more is read again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import fiftyone as fo
+from bson import json_util
+
+from diffucurate.plugin.fiftyone_private import dataset_id
+from diffucurate.plugin.review.items import ReviewItem
+from diffucurate.plugin.review.review import ReviewQueue, continued_review
+
+#: Reviews that are kept.
+_KEPT = 4
+
+_sessions: OrderedDict[str, ReviewSession] = OrderedDict()
+_lock = threading.Lock()
+
+
+class ReviewSession:
+    """One review: its queue, and how it is shown."""
+
+    def __init__(self, queue: ReviewQueue) -> None:
+        self.queue = queue
+        self._shown = 0
+        self._lock = threading.Lock()
+
+    @property
+    def sources(self) -> list[str]:
+        """The names of the one or two sources."""
+        return [side.name for side in self.queue.sides]
+
+    @property
+    def shown(self) -> list[str]:
+        """The sources whose outlines are shown."""
+        return self._views()[self._shown]
+
+    def switch(self) -> None:
+        """Show the next of: both, either alone, none."""
+        self._shown = (self._shown + 1) % len(self._views())
+
+    def decide(self, decision: str, asked: str) -> None:
+        """Decide on the item that the person saw (``item_key``); a key pressed twice is not a second decision."""
+        with self._lock:
+            item = self.queue.next()
+            if item is not None and item_key(item) == asked:
+                self.queue.decide(decision)
+
+    def back(self) -> None:
+        """Take the latest decision back."""
+        with self._lock:
+            self.queue.back()
+
+    def _views(self) -> list[list[str]]:
+        names = self.sources
+        return [names, *([name] for name in names if len(names) > 1), []]
+
+
+def item_key(item: ReviewItem) -> str:
+    """Tells an item from all others, as plain text."""
+    return " ".join(part or "-" for part in item.key)
+
+
+def keep(session: ReviewSession) -> str:
+    """Keep a review; what ``session_of`` finds it by."""
+    settings = json_util.dumps(session.queue.settings)
+    with _lock:
+        _sessions[_key(session.queue.dataset, settings)] = session
+        while len(_sessions) > _KEPT:
+            _sessions.popitem(last=False)
+    return settings
+
+
+def session_of(dataset: fo.Dataset, settings: str) -> ReviewSession:
+    """The review of these settings, read again where it is not kept.
+
+    Raises:
+        InvalidSetting, DatasetError: the dataset no longer has what is reviewed.
+    """
+    key = _key(dataset, settings)
+    with _lock:
+        session = _sessions.get(key)
+    if session is None:
+        values: dict[str, Any] = json_util.loads(settings)
+        session = ReviewSession(continued_review(dataset, values))
+        keep(session)
+    return session
+
+
+def _key(dataset: fo.Dataset, settings: str) -> str:
+    return f"{dataset_id(dataset)} {settings}"
