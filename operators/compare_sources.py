@@ -10,6 +10,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.operators.forms.fields import ask_classes, choose_source, choose_target, param, refuse
+from diffucurate.operators.panel.choices import choose_in_open_panels
 from diffucurate.operators.panel.panel import CurationPanel
 from diffucurate.operators.panel.state import AGREEMENT
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
@@ -100,6 +101,7 @@ class CompareSources(LibraryOperator):
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         """Show the result in the panel, which opens on the latest comparison."""
+        choose_in_open_panels(ctx, CurationPanel.NAME, tab=AGREEMENT, pair=None, picked=None)
         yield from super().finish(ctx, outcome)
         # A Python panel finds what it reads as its state below this key of what the App keeps for a panel.
         state = {"state": {"tab": AGREEMENT}}

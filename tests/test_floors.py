@@ -54,7 +54,7 @@ FLOORS: dict[str, list[set[str]]] = {
     ],
     "operators": [{"forms", "panel"}, {"review", "runtime"}, {"*"}],  # *: a module for each operator
     "operators.panel": [
-        {"charts", "state", "widgets"},
+        {"charts", "choices", "state", "widgets"},
         {"actions", "clicks", "empty_states"},
         {"tabs"},
         {"panel"},

@@ -1,6 +1,6 @@
 """The Curation panel.
 
-Lowest ``state`` (what is chosen), ``widgets`` and ``charts`` (how it is drawn) and ``actions`` (what a tab may call);
-above them ``tabs``, which turn numbers of ``plugin.statistics`` into tables and charts; on top ``panel``, which draws
-them and, with ``clicks``, answers what is clicked.
+Lowest ``choices`` (where choices are kept) and ``state`` (which are in force), ``widgets`` and ``charts`` (how it is
+drawn) and ``actions`` (what a tab may call); above them ``tabs``, which turn numbers of ``plugin.statistics`` into
+tables and charts; on top ``panel``, which draws them and, with ``clicks``, answers what is clicked.
 """

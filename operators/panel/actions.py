@@ -20,7 +20,7 @@ class PanelActions(Protocol):
         """Draw the buttons that open operators' forms."""
 
     def choose(self, ctx: ExecutionContext) -> None:
-        """A drop-down, a slider or a tab was changed."""
+        """Choose ``value`` for ``name``: a tab, a pair, a source, an attribute or a threshold."""
 
     def ask(self, ctx: ExecutionContext) -> None:
         """Open the form of ``operator``, filled in with ``form``."""

@@ -14,6 +14,7 @@ from bson import json_util
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError
+from diffucurate.operators.panel.choices import choices_of
 from diffucurate.operators.panel.state import Settings
 from diffucurate.plugin.fiftyone_private import stages_of, view_of
 from diffucurate.plugin.statistics import drilldown
@@ -88,7 +89,7 @@ class ClickablePanel(foo.Panel):
 
     def back(self, ctx: ExecutionContext) -> None:
         """Return to the view before the first click."""
-        before = json_util.loads(ctx.panel.state.before)
+        before = json_util.loads(choices_of(ctx).get("before") or "[]")
         self.forget(ctx)
         if before:
             ctx.ops.set_view(view=view_of(ctx.dataset, before))
@@ -104,7 +105,7 @@ class ClickablePanel(foo.Panel):
     def now(self, ctx: ExecutionContext) -> tuple[Snapshot, Settings]:
         """The numbers of the App's view, and what is chosen in the panel."""
         snapshot = take_snapshot(ctx.view)
-        return snapshot, Settings.read(ctx.panel.state.get, snapshot)
+        return snapshot, Settings.read(choices_of(ctx).get, snapshot)
 
     def _pair(self, ctx: ExecutionContext) -> tuple[Snapshot, Pair]:
         snapshot, settings = self.now(ctx)
@@ -117,16 +118,15 @@ class ClickablePanel(foo.Panel):
 
         ``label`` names in the panel what the grid then shows.
         """
-        state, current = ctx.panel.state, _stages(ctx)
-        if not state.picked or state.clicked != _digest(current):
-            state.before = json_util.dumps(current)
-        state.clicked = _digest(stages_of(view))
-        state.picked = label
+        choices, current = choices_of(ctx), _stages(ctx)
+        if not choices.get("picked") or choices.get("clicked") != _digest(current):
+            choices.set(before=json_util.dumps(current))
+        choices.set(clicked=_digest(stages_of(view)), picked=label)
         ctx.ops.set_view(view=view)
 
     def forget(self, ctx: ExecutionContext) -> None:
         """Forget the earlier view: ``back`` has none to return to."""
-        ctx.panel.state.set({"picked": None, "before": None, "clicked": None})
+        choices_of(ctx).set(picked=None, before=None, clicked=None)
 
 
 def _stages(ctx: ExecutionContext) -> list[dict[str, Any]]:

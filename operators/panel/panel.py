@@ -18,6 +18,7 @@ from diffucurate.generator.recipe.files import recipe_text
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.recipe.subset import recipe_for_missing
 from diffucurate.operators.panel import widgets
+from diffucurate.operators.panel.choices import choices_of, opened
 from diffucurate.operators.panel.clicks import ClickablePanel
 from diffucurate.operators.panel.empty_states import (
     Advice,
@@ -40,7 +41,7 @@ from diffucurate.plugin.statistics.coverage import combinations_of
 from diffucurate.plugin.statistics.snapshot import Snapshot, take_snapshot
 
 #: Events that the App also sends where nothing has changed.
-_REPEATED = ("on_change", "on_change_view", "on_change_dataset", "choose")
+_REPEATED = ("on_change_view", "on_change_dataset")
 
 
 class CurationPanel(ClickablePanel):
@@ -63,7 +64,7 @@ class CurationPanel(ClickablePanel):
 
     def execute(self, ctx: ExecutionContext) -> Any:
         """As every panel, but an event that changes nothing in what is shown draws nothing."""
-        if ctx.params.get("__method__") in _REPEATED and _stamp(ctx) == ctx.panel.state.stamp:
+        if ctx.params.get("__method__") in _REPEATED and _stamp(ctx) == choices_of(ctx).get("stamp"):
             return None
         try:
             return super().execute(ctx)
@@ -71,8 +72,9 @@ class CurationPanel(ClickablePanel):
             ctx.ops.notify(str(error), variant="error")
             return None
 
-    def on_change(self, ctx: ExecutionContext) -> None:
-        """The state has changed: the panel is drawn for the new state."""
+    def on_load(self, ctx: ExecutionContext) -> None:
+        """The panel was opened, or its page was loaded again."""
+        opened(ctx)
 
     def on_change_view(self, ctx: ExecutionContext) -> None:
         """Another view, other filters, or the dataset was loaded again: all is drawn anew."""
@@ -82,8 +84,8 @@ class CurationPanel(ClickablePanel):
         self.forget(ctx)
 
     def choose(self, ctx: ExecutionContext) -> None:
-        """A tab, a drop-down or a slider: its value is in the state already, so all is drawn anew."""
-        ctx.panel.state.page = 0
+        """A tab or another choice: all is drawn anew with ``value`` for ``name``."""
+        choices_of(ctx).set(**{ctx.params["name"]: ctx.params["value"]}, page=0)
 
     # What is drawn
 
@@ -94,31 +96,27 @@ class CurationPanel(ClickablePanel):
             self._draw(panel, ctx)
         else:
             self._advise(panel, advice)
-        ctx.panel.state.stamp = _stamp(ctx)
+        choices_of(ctx).set(stamp=_stamp(ctx))
         return types.Property(panel, view=view)
 
     def _draw(self, panel: types.Object, ctx: ExecutionContext) -> None:
         snapshot = take_snapshot(ctx.view)
-        settings = Settings.read(ctx.panel.state.get, snapshot)
+        settings = Settings.read(choices_of(ctx).get, snapshot)
         self._header(panel, ctx, snapshot, settings)
         self._tab(panel, snapshot, settings)
-        # Only what differs: a choice that the person makes meanwhile must not be overwritten.
-        chosen, get = settings.chosen(), ctx.panel.state.get
-        ctx.panel.state.set({name: value for name, value in chosen.items() if get(name) != value})
 
     def _header(self, panel: types.Object, ctx: ExecutionContext, snapshot: Snapshot, settings: Settings) -> None:
-        tabs = types.TabsView()
         for value, label in TABS.items():
-            tabs.add_choice(value, label=label)
-        # No default: the App would put it over the tab that the panel was opened on.
-        panel.enum("tab", tabs.values(), view=tabs, on_change=self.choose)
-        picked = ctx.panel.state.picked
+            widgets.tab(panel, value, label, self.choose, chosen=value == settings.tab)
+        widgets.new_row(panel, "row_of_tabs")
+        picked = choices_of(ctx).get("picked")
         if picked:
             widgets.text(panel, "now_shown", f"The grid shows **{picked}**.", width=200, alignSelf="center")
             widgets.button(panel, "back", "Back to the view before", self.back, icon="undo")
         if settings.tab in (AGREEMENT, DISAGREEMENTS) and len(snapshot.pairs) > 1:
             pairs = {BETWEEN.join(pair): BETWEEN.join(pair) for pair in snapshot.pairs}
-            widgets.choice(panel, "pair", "Compare", pairs, self.choose)
+            shown = BETWEEN.join(settings.comparison.pair) if settings.comparison else None
+            widgets.choice(panel, "pair", "Compare", pairs, shown, self.choose)
 
     def _tab(self, panel: types.Object, snapshot: Snapshot, settings: Settings) -> None:
         comparison = settings.comparison
@@ -196,7 +194,8 @@ class CurationPanel(ClickablePanel):
 
     def turn(self, ctx: ExecutionContext) -> None:
         """Another page of disagreements."""
-        ctx.panel.state.page = max(0, int(ctx.panel.state.get("page", 0) or 0) + ctx.params["by"])
+        choices = choices_of(ctx)
+        choices.set(page=max(0, int(choices.get("page") or 0) + ctx.params["by"]))
 
     def open_sample(self, ctx: ExecutionContext) -> None:
         """Show an image large."""
@@ -207,5 +206,5 @@ def _stamp(ctx: ExecutionContext) -> str | None:
     """Changes whenever the panel has to be drawn anew; None without a dataset."""
     if open_dataset(ctx) is None:
         return None
-    get = ctx.panel.state.get
+    get = choices_of(ctx).get
     return f"{take_snapshot(ctx.view).key} {json.dumps([get(name) for name in (*NAMES, 'picked')])}"

@@ -1,4 +1,4 @@
-"""What is chosen in the panel, read from its state; a choice that the dataset no longer offers is replaced."""
+"""What is chosen in the panel; a choice that the dataset no longer offers is replaced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TABS = {OVERVIEW: "Overview", AGREEMENT: "Agreement", DISAGREEMENTS: "Disagreeme
 #: Between the two names of a pair in a drop-down; no source has a space in its name.
 BETWEEN = " and "
 
-#: The names of everything that is chosen, in the panel's state.
+#: The names of everything that is chosen.
 NAMES = ("tab", "pair", "source", "x", "y", "page", "min_confidence", "min_agreement")
 
 
@@ -61,16 +61,6 @@ class Settings:
             comparison=_comparison(state, snapshot.pairs),
             axes=_axes(state, snapshot.attributes),
         )
-
-    def chosen(self) -> dict[str, Any]:
-        """The values of the drop-downs, sliders and tabs, by their names in the panel's state."""
-        values: dict[str, Any] = {"tab": self.tab, "page": self.page}
-        if (comparison := self.comparison) is not None:
-            values |= {"pair": BETWEEN.join(comparison.pair), "source": comparison.source}
-            values |= {"min_confidence": comparison.min_confidence, "min_agreement": comparison.min_agreement}
-        if self.axes is not None:
-            values |= {"x": self.axes[0], "y": self.axes[1]}
-        return values
 
 
 def _comparison(state: Callable[..., Any], pairs: list[Pair]) -> Comparison | None:

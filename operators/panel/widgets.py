@@ -1,6 +1,6 @@
 """The widgets that all tabs are built of: text, tables, charts, choices and buttons, in rows that wrap.
 
-Every widget lies directly in the panel, so that a choice is found in its state under its own name. A widget takes the
+Every widget lies directly in the panel, and none is an input of FiftyOne's (``choices`` says why). A widget takes the
 whole width unless it names a least width.
 """
 
@@ -84,17 +84,53 @@ def new_row(panel: types.Object, name: str) -> None:
     panel.str(name, default="", view=view)
 
 
-def choice(panel: types.Object, name: str, label: str, values: Mapping[str, str], on_change: Handler) -> None:
-    """A drop-down of ``values`` (value -> label); the chosen value stands in the panel's state.
+def tab(panel: types.Object, value: str, label: str, on_click: Handler, *, chosen: bool) -> None:
+    """One of the tabs, which stand in a row; the handler is called with ``name`` "tab" and ``value``."""
+    colour = "primary.main" if chosen else "text.secondary"
+    line = {"borderBottom": "2px solid" if chosen else "2px solid transparent !important", "borderRadius": 0}
+    panel.btn(
+        f"tab_{value}",
+        label,
+        on_click=on_click,
+        params={"name": "tab", "value": value},
+        variant="text",
+        componentsProps={
+            "item": {"sx": {"width": "auto"}},
+            "button": {"role": "tab", "aria-selected": chosen, "sx": {**line, "color": colour, "px": 1.5}},
+        },
+    )
 
-    It has no default: the App would take a new default for a choice of the person.
+
+def choice(
+    panel: types.Object,
+    name: str,
+    label: str,
+    values: Mapping[Any, str],
+    chosen: Any,
+    on_click: Handler,
+    *,
+    steps: Mapping[Any, str] | None = None,
+) -> None:
+    """``label``, then a button for each of ``values`` (value -> caption), the chosen one filled.
+
+    ``steps`` are further values that are never shown as chosen, such as one a little above. The handler is called with
+    ``name`` and ``value``.
     """
-    # The App would put the focus on the first of these and scroll down to it.
-    unfocused = {"select": {"autoFocus": False}}
-    menu = types.DropdownView(label=label, componentsProps=item(200, maxWidth="320px") | unfocused)
-    for value, caption in values.items():
-        menu.add_choice(value, label=caption)
-    panel.enum(name, menu.values(), view=menu, on_change=on_change)
+    new_row(panel, f"{name}_row")
+    text(panel, f"{name}_label", label, width=130, flex="0 0 auto", alignSelf="center")
+    for index, (value, caption) in enumerate([*values.items(), *(steps or {}).items()]):
+        panel.btn(
+            f"{name}_{index}",
+            caption,
+            on_click=on_click,
+            params={"name": name, "value": value},
+            variant="contained" if value == chosen and index < len(values) else "outlined",
+            componentsProps={
+                "item": {"sx": {"width": "auto", "ml": -1}},
+                "button": {"sx": {"minWidth": 0, "px": 1.25, "py": 0.25, "whiteSpace": "nowrap"}},
+            },
+        )
+    new_row(panel, f"{name}_end")
 
 
 def table(

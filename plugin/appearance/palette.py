@@ -22,11 +22,12 @@ FAMILIES = {
     "cool": ("#2E91F2", "#59D6DD", "#3F9296", "#5A1ACE", "#9CB0FB", "#006071", "#076FB8", "#1D57F3"),
     "magenta": ("#E63BBC", "#660697", "#DCC0F7", "#AF0F6F", "#C175FC", "#9931DA", "#FC7BB9", "#7B1B4F"),
     "green": ("#28BD47", "#414E17", "#B9E11F", "#1F855D", "#40EFAB", "#738C12", "#45C992", "#0FA974"),
-    "grey": ("#B8B8B8", "#5C5C5C", "#E8E8E8", "#8A8A8A", "#3D3D3D", "#A1A1A1", "#737373", "#D0D0D0"),
+    "grey": ("#BABABA", "#838383", "#E1E1E1", "#A8A8A8", "#717171", "#CECECE", "#959595", "#F5F5F5"),
 }
 
 #: Classes beyond a family's shades get them again, mixed with white or black by so much; then all over again.
 _TINTS = ((0, 0.0), (255, 0.45), (0, 0.45))
+_TINTS_OF_GREY = ((0, 0.0), (255, 0.2), (255, 0.45))  # a dark grey would not be seen
 
 #: Heat, 0 to 1 -> colour: dark to light and even to the eye, as matplotlib's inferno is. It begins where heat is
 #: first shown (``FAINT_HEAT``), not at 0, so that the faintest heat is a violet that stands out from most images.
@@ -51,8 +52,8 @@ def family_of(source: str, taken: Iterable[str] = ()) -> str:
 
 def shades(family: str, count: int) -> list[str]:
     """``count`` colours (``#RRGGBB``) of a family; the first ones stay the same however many there are."""
-    colours = FAMILIES[family]
-    return [_mixed(colours[i % len(colours)], *_TINTS[i // len(colours) % len(_TINTS)]) for i in range(count)]
+    colours, tints = FAMILIES[family], _TINTS_OF_GREY if family == "grey" else _TINTS
+    return [_mixed(colours[i % len(colours)], *tints[i // len(colours) % len(tints)]) for i in range(count)]
 
 
 def heat_table(steps: int = 256) -> list[list[int]]:

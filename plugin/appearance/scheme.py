@@ -1,8 +1,8 @@
 """How a dataset looks when the App opens: which fields are on, and the colours of each label source.
 
-Touches only what nobody has set: fields are switched on when they first appear, and a colour scheme that is
-not ours stays. All of it is kept in the dataset. Which colours there are is for ``appearance.palette``, where fields
-stand in the sidebar for ``appearance.sidebar``.
+Touches only what nobody has set: fields are switched on when they first appear, a colour scheme that is not ours stays,
+and so do the colours that a person gave to other fields in ours. All of it is kept in the dataset. Which colours there
+are is for ``appearance.palette``, where fields stand in the sidebar for ``appearance.sidebar``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import fiftyone as fo
 from diffucurate.generator.sources.registry import keeps_maps
 from diffucurate.plugin.appearance.palette import FAMILIES, HEAT_SCALE, family_of, heat_table, shades
 from diffucurate.plugin.appearance.sidebar import group_fields
-from diffucurate.plugin.appearance.source_colours import families_of
+from diffucurate.plugin.appearance.source_colours import LABEL_LISTS, families_of, own_families
 from diffucurate.plugin.fiftyone_private import set_info
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import read_classes
@@ -66,18 +66,24 @@ def show_fields(dataset: fo.Dataset, names: Iterable[str], *, hidden: Iterable[s
 def colour_classes(dataset: fo.Dataset, classes: Sequence[str], sources: Iterable[str]) -> None:
     """Give each source, old and new, its colour family, and each class one shade of it in all the source's fields.
 
-    A source keeps its family once it has one, and a class its shade as long as ``classes`` only grows.
+    A source keeps its family once it has one, and a class its shade as long as ``classes`` only grows. A label field of
+    a person's own has one colour, as the App gives it without a scheme: that which it has in charts.
     """
     families = families_of(dataset)
     for source in sources:
         families.setdefault(source, family_of(source, families.values()))
-    facts: dict[str, Any] = {"colour_families": families}
+    own = own_families(dataset, families)
+    facts: dict[str, Any] = {"colour_families": families, "own_colours": own}
     scheme = dataset.app_config.color_scheme
     if scheme is None or scheme.id == read_facts(dataset).get("colour_scheme"):
         new = fo.ColorScheme(
             color_by="value",
             opacity=OPACITY,
-            fields=[setting for source in families for setting in _of_source(source, families[source], classes)],
+            fields=_merged(
+                [entry for source in families for entry in _of_source(source, families[source], classes)],
+                [] if scheme is None else scheme.fields or [],
+                [_of_own_field(dataset, name, FAMILIES[family][0]) for name, family in own.items()],
+            ),
             # FiftyOne makes "rgb" of "list", but only when a dataset is chosen in an open App: one that is opened
             # with the dataset takes the scheme as it is stored, and without "rgb" keeps to viridis.
             default_colorscale={
@@ -106,6 +112,31 @@ def colours_in_app(dataset: fo.Dataset) -> dict[str, Any] | None:
         "fields": scheme.fields,
         "defaultColorscale": scheme.default_colorscale,
     }
+
+
+#: Classes of a label field of a person's own that are coloured; those of more come in the App's colours.
+_MOST_CLASSES = 200
+
+
+def _of_own_field(dataset: fo.Dataset, name: str, colour: str) -> Mapping[str, Any]:
+    """The scheme's entry for a label field of a person's own, whose classes the App would colour from its pool."""
+    objects = LABEL_LISTS.get(getattr(dataset.get_field(name), "document_type", None))
+    labels = [] if objects is None else sorted(filter(None, dataset.distinct(f"{name}{objects}.label")))
+    by_label = [{"value": label, "color": colour} for label in labels[:_MOST_CLASSES]]
+    return {"path": name, "fieldColor": colour, "colorByAttribute": "label", "valueColors": by_label}
+
+
+def _merged(
+    ours: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """``ours`` and ``others``; an entry of ``before`` that a person changed stands in place of one of ``others``."""
+    paths = {entry["path"] for entry in ours}
+    own = {entry["path"]: entry for entry in others}
+    kept = {entry["path"]: entry for entry in before if entry.get("path") and entry["path"] not in paths}
+    for path, entry in own.items():
+        if path not in kept or kept[path].get("fieldColor") == entry["fieldColor"]:  # new labels may have come
+            kept[path] = entry
+    return [*ours, *kept.values()]
 
 
 def _of_source(source: str, family: str, classes: Sequence[str]) -> list[Mapping[str, Any]]:

@@ -26,6 +26,7 @@ from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.classes import only_classes, read_classes
 from diffucurate.plugin.store.matches import ComparisonRow, ConfusionMatrix
 from diffucurate.plugin.store.samples import dataset_of
+from diffucurate.plugin.store.schema import declare_agreement, index_instances
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,9 @@ def compare(
         matching = match_fields(labelled, field_a, field_b, key=key, iou=iou, progress=progress)
         labelled = matching.samples
         scores = _agreements(labelled, field_a, field_b, key)
-        name = field_names.agreement(a, b)
-        dataset.add_sample_field(name, fo.FloatField)
+        name = declare_agreement(dataset, a, b)
+        for compared_field in (field_a, field_b):
+            index_instances(dataset, compared_field)
         labelled.set_values(name, scores)
 
         order = list(read_classes(dataset))

@@ -5,7 +5,7 @@ FiftyOne would add a field with the first value, but with types that it guesses 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import fiftyone as fo
@@ -14,6 +14,7 @@ from diffucurate.generator.errors import DatasetError
 from diffucurate.plugin.fiftyone_private import add_fields, new_field, set_mask_targets
 from diffucurate.plugin.store import caption_document, field_names
 from diffucurate.plugin.store.classes import mask_targets
+from diffucurate.plugin.store.indexes import add_indexes
 from diffucurate.plugin.store.init_document import PARTS
 
 _JOB_FIELDS: dict[str, type[fo.Field]] = {
@@ -25,7 +26,7 @@ _JOB_FIELDS: dict[str, type[fo.Field]] = {
 _CONDITIONS = dict(zip(field_names.PAINTED_PATHS, (fo.StringField, fo.IntField, fo.IntField), strict=True))
 
 
-def declare_job_fields(dataset: fo.Dataset, attributes: Iterable[str], classes: Iterable[str]) -> None:
+def declare_job_fields(dataset: fo.Dataset, attributes: Collection[str], classes: Iterable[str]) -> None:
     """Add the fields of painted samples to the schema, with the unique index that makes jobs addable once only.
 
     Raises:
@@ -38,6 +39,7 @@ def declare_job_fields(dataset: fo.Dataset, attributes: Iterable[str], classes: 
     # Partial: images that users add have no job id, and a plain unique index would allow only one such image.
     only_strings = {field_names.JOB_ID: {"$type": "string"}}
     dataset.create_index(field_names.JOB_ID, unique=True, partialFilterExpression=only_strings)
+    add_indexes(dataset, [f"{field_names.ATTRIBUTES}.{name}" for name in attributes])
 
 
 def declare_init_fields(dataset: fo.Dataset) -> None:
@@ -69,7 +71,7 @@ def declare_heatmaps(dataset: fo.Dataset, classes: Iterable[str]) -> None:
 
 
 def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str]) -> None:
-    """Add a label source's three fields to the schema and name its mask's ids.
+    """Add a label source's three fields to the schema, index what instances are filtered by, and name its mask's ids.
 
     Raises:
         DatasetError: a field of that name exists with another type.
@@ -84,6 +86,7 @@ def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str
             f"{instances}.detections.{field_names.AREA}": fo.FloatField,
         },
     )
+    index_instances(dataset, instances)
     targets = mask_targets(classes)
     if dataset.mask_targets.get(mask) != targets:
         set_mask_targets(dataset, mask, targets)
@@ -97,6 +100,24 @@ def declare_instances(dataset: fo.Dataset, field: str) -> None:
     """
     _declare(dataset, {field: fo.Detections})
     _declare(dataset, {f"{field}.detections.{field_names.AREA}": fo.FloatField})
+    index_instances(dataset, field)
+
+
+def index_instances(dataset: fo.Dataset, field: str) -> None:
+    """Index that by which instances of Detections ``field`` are filtered in the App: class and confidence."""
+    add_indexes(dataset, [f"{field}.detections.confidence", f"{field}.detections.label"])
+
+
+def declare_agreement(dataset: fo.Dataset, a: str, b: str) -> str:
+    """Add the field of how far two sources agree on a sample to the schema, with an index; returns its name.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    name = field_names.agreement(a, b)
+    _declare(dataset, {name: fo.FloatField})
+    add_indexes(dataset, [name])
+    return name
 
 
 def declare_matches(dataset: fo.Dataset, field: str, other: str) -> None:
@@ -149,10 +170,6 @@ def declare_mosaics(dataset: fo.Dataset) -> None:
     _declare(dataset, dict(zip(field_names.MOSAIC_PATHS[1:], kinds, strict=True)))
 
 
-#: A collection of MongoDB has 64 indexes at most, some of which FiftyOne and a person need.
-_MOST_INDEXES = 48
-
-
 class MeasureField(NamedTuple):
     """A field of numbers that ``assess`` writes: what the number is, in a sentence, whether it is a whole one, and the
     label sources whose new labels make it void."""
@@ -171,15 +188,13 @@ def declare_measures(dataset: fo.Dataset, fields: Mapping[str, MeasureField]) ->
         DatasetError: a field of that name exists with another type.
     """
     _declare(dataset, {name: fo.IntField if field.whole else fo.FloatField for name, field in fields.items()})
-    indexed = dataset.list_indexes()
     for name, described in fields.items():
         field = dataset.get_field(name)
         info = {field_names.INFO: {"sources": list(described.sources)}}
         if field.description != described.meaning or field.info != info:
             field.description, field.info = described.meaning, info
             field.save()
-        if name not in indexed and len(indexed) < _MOST_INDEXES:
-            indexed.append(dataset.create_index(name))
+    add_indexes(dataset, fields)
 
 
 def declare_shape_measures(dataset: fo.Dataset, instances: str) -> None:

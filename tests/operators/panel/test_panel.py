@@ -16,7 +16,7 @@ URI = "@diffucurate/diffucurate/curation"
 
 
 class Answer(NamedTuple):
-    """What the App is told: what to draw (None: nothing new), the panel's state, and all else it shall do."""
+    """What the App is told: what to draw (None: nothing new), what is chosen then, and all else it shall do."""
 
     drawn: dict[str, Any] | None
     state: dict[str, Any]
@@ -31,6 +31,10 @@ def event(app):
     """``event(dataset, "on_load", tab="agreement")``: one event of the panel, as the App sends it."""
     from fiftyone.operators.executor import execute_or_delegate_operator
 
+    from diffucurate.operators.panel import choices
+
+    choices._panels.clear()
+
     def send(
         dataset: fo.Dataset | None,
         method: str = "on_load",
@@ -39,6 +43,7 @@ def event(app):
         params: dict[str, Any] | None = None,
         **state: Any,
     ) -> Answer:
+        choices._panels.pop("p", None)
         request = {
             "dataset_name": None if dataset is None else dataset.name,
             "filters": {},
@@ -51,10 +56,10 @@ def event(app):
         for one in result.to_json()["executor"]["requests"]:
             if one["operator_uri"] == "show_panel_output":
                 drawn = one["params"]["output"]["type"]["properties"]
-            elif one["operator_uri"] == "patch_panel_state":
-                state |= one["params"]["state"]
             else:
+                assert "panel_state" not in one["operator_uri"]  # such a write would drop the sidebar's filters
                 told[one["operator_uri"]] = one["params"]
+        state = dict(choices._panels[request["params"]["panel_id"]])
         json.dumps(state)
         return Answer(drawn, state, told)
 
@@ -266,9 +271,10 @@ def test_everything_follows_the_view(event, compared: fo.Dataset) -> None:
 
 def test_nothing_is_drawn_anew_until_something_changes(event, changed: fo.Dataset) -> None:
     answer = event(changed)
-    for method in ("on_change_view", "on_change_dataset", "choose"):
+    for method in ("on_change_view", "on_change_dataset"):
         assert event(changed, method, **answer.state).drawn is None
-    assert event(changed, "choose", **{**answer.state, "tab": "coverage"}).drawn is not None
+    params = {"name": "tab", "value": "coverage"}
+    assert event(changed, "choose", params=params, **answer.state).drawn is not None
     sample = changed.first()
     sample["shifted_instances"] = None
     sample.save()
@@ -351,13 +357,37 @@ def test_more_of_what_is_found_badly_goes_to_the_form_as_a_recipe(event, compare
 
 
 def test_choices_that_are_gone_give_way(event, compared: fo.Dataset) -> None:
-    answer = event(compared, tab="gone", pair="a and b", source="c", x="weather", y="colour", page=-3)
-    chosen = {name: answer.state[name] for name in ("tab", "pair", "source", "x", "y", "page")}
-    assert chosen == {
-        "tab": "overview",
-        "pair": "attention and shifted",
-        "source": "attention",
-        "x": "colour",
-        "y": "time",
-        "page": 0,
-    }
+    gone = {"pair": "a and b", "source": "c", "x": "weather", "y": "colour", "page": -3}
+    assert _chosen(event(compared, tab="gone", **gone)) == {"overview"}
+    assert _chosen(event(compared, tab="agreement", **gone)) == {"agreement", "attention", "0.5"}
+    assert _chosen(event(compared, tab="coverage", **gone)) == {"coverage", "colour", "time"}
+    first = event(compared, tab="disagreements", **gone).text("shown")
+    assert "1 to 4 of 4 images" in first and "attention and shifted" in first
+
+
+def _chosen(answer: Answer) -> set[str]:
+    """The tab, and the captions of all buttons that are shown as chosen."""
+    buttons = {name: one["view"] for name, one in answer.drawn.items() if one["view"]["name"] == "Button"}
+    selected = {n for n in buttons if buttons[n]["componentsProps"]["button"].get("aria-selected")}
+    tabs = {name.removeprefix("tab_") for name in selected}
+    choices = {name for name in buttons if name.rpartition("_")[2].isdigit()}
+    return tabs | {buttons[name]["label"] for name in choices if buttons[name].get("variant") == "contained"}
+
+
+def test_choices_are_buttons(event, compared: fo.Dataset) -> None:
+    answer = event(compared, tab="agreement")
+    higher = next(one["view"] for one in answer.drawn.values() if one["view"].get("label") == "0.7")
+    assert higher["params"] == {"name": "min_confidence", "value": 0.7}
+    again = event(compared, "choose", params=higher["params"], **answer.state)
+    assert again.drawn["curate"]["view"]["params"]["form"]["min_confidence"] == 0.7
+    assert not any(one.get("on_change") or one["view"].get("on_change") for one in again.drawn.values())
+
+
+def test_what_was_chosen_outlives_events_but_not_the_panel(event, compared: fo.Dataset) -> None:
+    from diffucurate.operators.panel import choices
+
+    event(compared, params={"panel_id": "open"}, tab="coverage")
+    assert event(compared, params={"panel_id": "open"}).state["tab"] == "coverage"  # the page was loaded again
+    for index in range(choices.KEPT):
+        choices.Choices(f"other {index}", {})
+    assert "open" not in choices._panels and len(choices._panels) == choices.KEPT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fiftyone as fo
 import pytest
 
-from diffucurate.plugin.appearance.palette import FAMILIES
+from diffucurate.plugin.appearance.palette import FAMILIES, shades
 from diffucurate.plugin.appearance.scheme import apply_default_appearance, colour_classes, show_fields
 from diffucurate.plugin.store.classes import extend_classes
 from diffucurate.plugin.store.schema import declare_heatmaps, declare_label_fields
@@ -99,3 +99,40 @@ def test_a_colour_scheme_of_the_users_own_stays(dataset):
     dataset.reload()
     assert dataset.app_config.color_scheme.color_pool == ["#ff0000"]
     assert not dataset.app_config.color_scheme.fields
+
+
+def test_a_label_field_of_a_persons_own_has_one_colour_the_same_everywhere(dataset):
+    from diffucurate.plugin.appearance.source_colours import source_colours
+
+    objects = [fo.Detection(label=name, bounding_box=[0, 0, 0.5, 0.5]) for name in ("car", "bus")]
+    dataset.add_sample(fo.Sample("image.png", ground_truth=fo.Detections(detections=objects)))
+    label(dataset, "attention", "car", "bus")
+    green = source_colours(dataset, ["attention", "ground_truth"])["ground_truth"]
+    assert set(colours(dataset)["ground_truth"].values()) == {green} and set(colours(dataset)["ground_truth"]) == {
+        "car",
+        "bus",
+    }
+    assert green not in (*WARM, *COOL)
+    label(dataset, "yolov8", "car")
+    assert source_colours(dataset, ["ground_truth", "yolov8"])["ground_truth"] == green
+    assert set(colours(dataset)["ground_truth"].values()) == {green}
+
+
+def test_what_a_person_coloured_in_our_scheme_stays(dataset):
+    dataset.add_sample(fo.Sample("image.png", ground_truth=fo.Detections()))
+    label(dataset, "attention", "car")
+    scheme = dataset.app_config.color_scheme
+    mine = {"path": "ground_truth", "fieldColor": "#123456", "colorByAttribute": "label", "valueColors": []}
+    scheme.fields = [entry for entry in scheme.fields if entry["path"] != "ground_truth"]
+    scheme.fields = [*scheme.fields, mine, {"path": "prompt", "fieldColor": "#654321"}]
+    dataset.save()
+    label(dataset, "yolov8", "car", "bus")
+    dataset.reload()
+    entries = {entry["path"]: entry for entry in dataset.app_config.color_scheme.fields}
+    assert entries["ground_truth"]["fieldColor"] == "#123456" and entries["prompt"]["fieldColor"] == "#654321"
+    assert len(entries["attention_instances"]["valueColors"]) == 2
+
+
+def test_no_colour_of_a_family_is_too_dark_to_be_seen(dataset):
+    for shade in shades("grey", 50):
+        assert int(shade[1:3], 16) >= 0x70

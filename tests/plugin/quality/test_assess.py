@@ -126,7 +126,7 @@ def test_the_model_that_painted_looks_at_the_mirrored_images(generated):
 
 
 def test_a_database_without_room_for_more_indexes_is_no_obstacle(labelled, monkeypatch):
-    monkeypatch.setattr("diffucurate.plugin.store.schema._MOST_INDEXES", 0)
+    monkeypatch.setattr("diffucurate.plugin.store.indexes.MOST", 0)
     assess(labelled, checks=["image"])
     assert "brightness" not in labelled.list_indexes() and labelled.values("brightness")[0] == pytest.approx(0.5)
 
