@@ -27,6 +27,7 @@ from diffucurate.operators.forms.label_settings import (
     settings_problem,
     titled,
 )
+from diffucurate.operators.forms.model import labels_of_another_world
 from diffucurate.operators.forms.source_options import ask_options, option_problems, read_options
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.labelling.plan import plan
@@ -134,6 +135,8 @@ class LabelImages(LibraryOperator):
                 sentence += f" {counts.labelled} {have} labels from {spec.title} already, which are replaced."
                 box = types.Warning
             inputs.view(f"{spec.name}_plan", box(label=sentence))
+            if warning := labels_of_another_world(samples, spec.name, workload.options):
+                inputs.view(f"{spec.name}_world", types.Warning(label=warning))
 
     def _classes(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         known = list(read_classes(ctx.dataset))

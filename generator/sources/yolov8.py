@@ -45,7 +45,7 @@ SPEC = SourceSpec(
             "weights",
             title="Weights",
             description="Full path of a checkpoint (.pt) of a YOLO segmenter, or of a detector, whose labels are boxes "
-            "without masks; the built-in segmenter by default",
+            "without masks; by default the built-in segmenter, which knows simple drawn street scenes only",
             kind="file",
             check=_check_weights,
         ),

@@ -16,7 +16,7 @@ from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.generator.recipe.by_model import BUILT_IN
 from diffucurate.generator.text.parsing import parse_attributes, parse_strength
 from diffucurate.operators.forms.fields import listed, param, refuse
-from diffucurate.operators.forms.model import model_warning
+from diffucurate.operators.forms.model import WORLD, model_warning
 from diffucurate.operators.forms.model_numbers import placeholders
 from diffucurate.operators.forms.recipe_fields import BY_MODEL
 from diffucurate.plugin.generation.img2img_inpaint import recipe_from
@@ -71,12 +71,15 @@ def ask_rest(inputs: types.Object, ctx: ExecutionContext, *, strength: str, endi
         label="Classes to label",
         description="Such as car, bus; where empty, those of this dataset that the prompt mentions",
     )
-    model = inputs.str("model", label="Model", description="tiny is built in; a hub id or a full path", default="tiny")
+    model = inputs.str("model", label="Model", description=_MODEL, default="tiny")
     if warning := model_warning(str(param(ctx, "model", "tiny"))):
         inputs.view("model_warning", types.Warning(label=warning))
         model.view = types.TextFieldView()
     inputs.str("save_as", label="Dataset to add to", default=f"{ctx.dataset.name}-{ending}")
     inputs.int("count", label="Stop after", description="Only the first so many images; a later run goes on from there")
+
+
+_MODEL = f"A hub id or a full path; tiny is built in and knows {WORLD} only"
 
 
 def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Recipe:

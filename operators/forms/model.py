@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import fiftyone as fo
+from fiftyone import ViewField as F
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
@@ -12,10 +14,14 @@ from diffucurate.generator.errors import ModelError
 from diffucurate.generator.models.names import downloaded_models, locate
 from diffucurate.operators.forms.fields import param, refuse
 from diffucurate.operators.forms.recipe_params import BUILTIN, HUB, LOCAL
+from diffucurate.plugin.fiftyone_private import dataset_behind
+from diffucurate.plugin.store import field_names
+
+#: All that the built-in models know, in a sentence.
+WORLD = "simple drawn street scenes of cars, trucks, buses, people, trees, houses, signs and cones"
 
 _WHAT = {
-    BUILTIN: "Small and quick, nothing to download. It paints simple street scenes of "
-    "cars, trucks, buses, people, trees, houses, signs and cones.",
+    BUILTIN: f"Small and quick, nothing to download. It paints {WORLD}, and nothing else.",
     HUB: "Any text-to-image pipeline on huggingface.co that diffusers can load",
     LOCAL: "Full path of a folder that diffusers saved, or of one .safetensors file",
 }
@@ -52,11 +58,30 @@ def choose_model(inputs: types.Object, defaults: Mapping[str, Any], values: Mapp
 def ask_model(inputs: types.Object, ctx: ExecutionContext, which: str) -> None:
     """A model by its name or path, the built-in one where empty; ``which`` says what it must be. Refused if wrong."""
     models = [types.Choice(model, label=model) for model in downloaded_models()]
-    places = "'owner/name' on Hugging Face, or the full path of a folder or .safetensors file; else the built-in one"
+    places = "'owner/name' on Hugging Face, or the full path of a folder or .safetensors file; else the built-in one, "
+    places += f"which knows {WORLD} only"
     view = types.AutocompleteView(choices=models)
     field = inputs.str("model", label="Model", description=f"{which}: {places}", view=view)
     if (name := param(ctx, "model")) and (problem := _problem(name)):
         refuse(field, problem)
+
+
+def labels_of_another_world(
+    samples: fo.Dataset | fo.DatasetView, source: str, options: Mapping[str, Any]
+) -> str | None:
+    """That a built-in model will label images that it did not paint; None where it labels none of those."""
+    built_in = {"yolov8": not options.get("weights"), "attention": options.get("model") == "tiny"}
+    if not built_in.get(source):
+        return None
+    dataset = dataset_behind(samples)
+    own = samples.match(F(field_names.MODEL) == "tiny") if dataset.has_sample_field(field_names.MODEL) else ()
+    if not (foreign := len(samples) - len(own)):
+        return None
+    images = "1 image was" if foreign == 1 else f"{foreign:,} images were"
+    return (
+        f"The built-in model knows {WORLD} only. {images} not painted by it: on photographs it is sure of objects that "
+        "are not there. Name a model of your own in the settings."
+    )
 
 
 def model_warning(model: str) -> str | None:

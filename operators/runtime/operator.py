@@ -31,6 +31,9 @@ ICONS = "/assets/icons/{name}-{theme}.svg"
 
 NOT_DONE = "Not done"
 
+#: The button that leads from an error back to the form as it was sent off.
+BACK = "Back to the form"
+
 logger = logging.getLogger(__name__)
 
 
@@ -127,20 +130,31 @@ class LibraryOperator(foo.Operator):
         execution = foo.execute_operator(self.uri, **kwargs)
         return execution.result if isinstance(execution, foo.executor.ExecutionResult) else execution
 
+    def _form_again(self, ctx: ExecutionContext, label: str) -> types.Object:
+        """A button that opens the form as it was sent off; a run with the same settings goes on where it stopped."""
+        outputs = types.Object()
+        outputs.btn("again", label, on_click=self.uri, prompt=True, params=dict(ctx.params), variant="outlined")
+        return outputs
+
     def _stream(self, ctx: ExecutionContext) -> Messages:
         try:
             colours = _colours(ctx)
             outcome = yield from streamed(ctx, lambda progress: self.run(ctx, progress), title=self.LABEL)
         except Abandoned:
             yield from _ended_early(
-                ctx, self.filled(ctx), types.Warning(label=f"{self.LABEL}: cancelled", description=self.KEPT)
+                ctx,
+                self.filled(ctx),
+                types.Warning(label=f"{self.LABEL}: cancelled", description=self.KEPT),
+                self._form_again(ctx, "Continue"),
             )
         except DiffucurateError as error:
-            yield from _ended_early(ctx, ctx.dataset_name, types.Error(label=NOT_DONE, description=str(error)))
+            headline = types.Error(label=NOT_DONE, description=str(error))
+            yield from _ended_early(ctx, ctx.dataset_name, headline, self._form_again(ctx, BACK))
         except Exception as error:
             logger.exception("%s failed", self.uri)
             words = machine_problem(error) or f"{type(error).__name__}: {error}. The server's log says more."
-            yield from _ended_early(ctx, ctx.dataset_name, types.Error(label=NOT_DONE, description=words))
+            headline = types.Error(label=NOT_DONE, description=words)
+            yield from _ended_early(ctx, ctx.dataset_name, headline, self._form_again(ctx, BACK))
         else:
             yield from self.finish(ctx, outcome)
             if (changed := _colours(ctx)) != colours:  # the App reads them only when it opens a dataset
@@ -149,11 +163,11 @@ class LibraryOperator(foo.Operator):
             yield dialog(ctx, headline(label=outcome.message), self.output(outcome.result), outcome.result)
 
 
-def _ended_early(ctx: ExecutionContext, dataset: str | None, headline: types.View) -> Messages:
+def _ended_early(ctx: ExecutionContext, dataset: str | None, headline: types.View, outputs: types.Object) -> Messages:
     """Show ``dataset``, which may hold what the run added before it ended, and the dialog."""
     if dataset and fo.dataset_exists(dataset):
         yield ctx.ops.reload_dataset() if dataset == ctx.dataset_name else ctx.ops.open_dataset(dataset)
-    yield dialog(ctx, headline)
+    yield dialog(ctx, headline, outputs)
 
 
 def _colours(ctx: ExecutionContext) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""A run that takes too long is cancelled beside its progress bar, and what it made is there."""
+"""A run that takes too long is cancelled beside its progress bar; what it made is there, and it can be continued."""
 
 from __future__ import annotations
 
@@ -45,8 +45,13 @@ def test_cancel_beside_the_progress_bar(
     form.get_by_role("button", name="Generate", exact=True).click()
     expect(page.get_by_text(re.compile(r"[1-9]\d* of 800, .* images/s, .* left"))).to_be_visible()
     screenshot("cancel-progress")
+    page.get_by_role("button", name="Done").click()  # hides the bar, which comes back
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.get_by_text("Generate images: cancelled")).to_be_visible()
     expect(page).to_have_url(re.compile(NAME))
     screenshot("cancelled")
     assert 0 < len(fo.load_dataset(NAME)) < 800
+    page.get_by_role("button", name="Continue").click()
+    expect(form.get_by_role("textbox").first).to_have_value(str(recipe))
+    expect(form.get_by_text("only what is missing is painted")).to_be_visible()
+    screenshot("continue")

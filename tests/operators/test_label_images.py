@@ -270,3 +270,17 @@ def test_delegated_run(app, painted: fo.Dataset) -> None:
     assert (result.result["source"], result.result["images"]) == ("attention", len(painted))
     assert service.get(operation.id).run_state == "completed"
     assert painted.count("attention_instances.detections") == result.result["instances"] > 0
+
+
+def test_the_world_of_a_built_in_model_is_said_before_it_labels_other_images(app, painted: fo.Dataset) -> None:
+    form = app.form("label_images", painted, use_attention=False, use_yolov8=True)
+    foreign = painted.match({"model": {"$ne": "tiny"}})
+    assert ("yolov8_world" in form) == bool(len(foreign))
+    painted.set_values("model", ["tiny"] * len(painted))
+    assert "yolov8_world" not in app.form("label_images", painted, use_attention=False, use_yolov8=True)
+    painted.set_values("model", ["someone/else"] * len(painted))
+    form = app.form("label_images", painted, use_attention=False, use_yolov8=True)
+    assert "street scenes of cars" in form["yolov8_world"]["view"]["label"]
+    assert f"{len(painted)} images were not painted by it" in form["yolov8_world"]["view"]["label"]
+    form = app.form("label_images", painted, use_attention=False, use_yolov8=True, weights="/my/own.pt")
+    assert "yolov8_world" not in form

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
 
-from diffucurate.generator.errors import LabelError
+from diffucurate.generator.errors import InvalidSetting, LabelError
 from diffucurate.generator.progress import Progress
 from diffucurate.operators.runtime.operator import LibraryOperator, Outcome
 from diffucurate.operators.runtime.streaming import in_words
@@ -106,6 +106,32 @@ def test_cancelling_stops_the_work_and_says_so(app, by: str) -> None:
     headline = told[-1][1]["outputs"]["type"]["properties"]["headline"]["view"]
     assert (headline["name"], headline["label"]) == ("Warning", "Count up: cancelled")
     assert list(app.form("cancel_run", None)) == ["idle"]
+
+
+def test_cancel_answers_at_once_and_what_was_hidden_comes_back(app, monkeypatch: pytest.MonkeyPatch) -> None:
+    from diffucurate.operators.runtime import streaming
+
+    monkeypatch.setattr(streaming, "SHOWN_AGAIN", 0.3)
+    stream = Counting(pause=1.5).execute(context(filters={}))
+    first = next(stream).body.params["outputs"]["type"]["properties"]
+    again = next(stream).body.params["outputs"]["type"]["properties"]  # no report has come yet
+    assert again["progress"]["view"]["label"] == first["progress"]["view"]["label"] == "Count up: starting"
+    start = time.monotonic()
+    app.stream("cancel_run", None)
+    stopping = next(stream).body.params["outputs"]["type"]["properties"]
+    assert time.monotonic() - start < 1
+    assert stopping["progress"]["view"]["label"] == "Count up: stopping after this batch"
+    assert "cancel" not in stopping
+    *_, last = stream
+    again = last.body.params["outputs"]["type"]["properties"]["again"]["view"]
+    assert (again["label"], again["operator"], again["prompt"]) == ("Continue", "@test/test/count_up", True)
+
+
+def test_an_error_leads_back_to_the_form_as_it_was_sent_off() -> None:
+    operator = Counting(InvalidSetting("count", 0, "give a number"))
+    *_, last = operator.execute(context(filters={}, params={"count": 0}))
+    again = last.body.params["outputs"]["type"]["properties"]["again"]["view"]
+    assert (again["label"], again["params"]) == ("Back to the form", {"count": 0})
 
 
 def test_cancelling_what_is_over_does_nothing(app) -> None:
