@@ -116,7 +116,7 @@ class CurationPanel(ClickablePanel):
         if settings.tab in (AGREEMENT, DISAGREEMENTS) and len(snapshot.pairs) > 1:
             pairs = {BETWEEN.join(pair): BETWEEN.join(pair) for pair in snapshot.pairs}
             shown = BETWEEN.join(settings.comparison.pair) if settings.comparison else None
-            widgets.choice(panel, "pair", "Compare", pairs, shown, self.choose)
+            widgets.pick_one(panel, "pair", "Compare", pairs, shown, self.choose)
 
     def _tab(self, panel: types.Object, snapshot: Snapshot, settings: Settings) -> None:
         comparison = settings.comparison

@@ -1,7 +1,7 @@
 """The widgets that all tabs are built of: text, tables, charts, choices and buttons, in rows that wrap.
 
-Every widget lies directly in the panel, and none is an input of FiftyOne's (``choices`` says why). A widget takes the
-whole width unless it names a least width.
+Every widget lies directly in the panel. ``pick_one`` takes the place of FiftyOne's inputs (``choices`` says why). A
+widget takes the whole width unless it names a least width.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def tab(panel: types.Object, value: str, label: str, on_click: Handler, *, chose
     )
 
 
-def choice(
+def pick_one(
     panel: types.Object,
     name: str,
     label: str,
@@ -131,6 +131,20 @@ def choice(
             },
         )
     new_row(panel, f"{name}_end")
+
+
+def choice(panel: types.Object, name: str, label: str, values: Mapping[str, str], on_change: Handler) -> None:
+    """A drop-down of ``values`` (value -> label); the chosen value stands in the panel's state, whose change drops the
+    sidebar's filters: for a panel that needs none.
+
+    It has no default: the App would take a new default for a choice of the person.
+    """
+    # The App would put the focus on the first of these and scroll down to it.
+    unfocused = {"select": {"autoFocus": False}}
+    menu = types.DropdownView(label=label, componentsProps=item(200, maxWidth="320px") | unfocused)
+    for value, caption in values.items():
+        menu.add_choice(value, label=caption)
+    panel.enum(name, menu.values(), view=menu, on_change=on_change)
 
 
 def table(

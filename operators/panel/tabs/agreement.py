@@ -85,14 +85,14 @@ def _scatter(panel: types.Object, snapshot: Snapshot, comparison: Comparison, ac
 def _thresholds(panel: types.Object, snapshot: Snapshot, comparison: Comparison, actions: PanelActions) -> None:
     widgets.text(panel, "rules_title", "### Keep the good ones")
     names = {source: source for source in comparison.pair}
-    widgets.choice(panel, "source", "Labels to judge", names, comparison.source, actions.choose)
+    widgets.pick_one(panel, "source", "Labels to judge", names, comparison.source, actions.choose)
     for name, label, value in (
         ("min_confidence", "Minimum confidence", comparison.min_confidence),
         ("min_agreement", "Minimum agreement", comparison.min_agreement),
     ):
         tenths = {tenth / 10: f"{tenth / 10:g}" for tenth in range(10)}
         finer = {max(0.0, round(value - 0.01, 2)): "- 0.01", min(1.0, round(value + 0.01, 2)): "+ 0.01"}
-        widgets.choice(panel, name, f"{label}: **{value:.2f}**", tenths, value, actions.choose, steps=finer)
+        widgets.pick_one(panel, name, f"{label}: **{value:.2f}**", tenths, value, actions.choose, steps=finer)
     rules = comparison.rules
     kept = snapshot.kept(rules)
     widgets.text(panel, "kept", f"**{kept.headline()}.** {kept.reasons()}")

@@ -48,8 +48,8 @@ def _combinations(panel: types.Object, snapshot: Snapshot, axes: tuple[str, str]
     x, y = axes
     widgets.text(panel, "combinations", "### Combinations of two attributes")
     names = {name: name for name in snapshot.attributes}
-    widgets.choice(panel, "x", "Across", names, x, actions.choose)
-    widgets.choice(panel, "y", "Down", {name: name for name in names if name != x}, y, actions.choose)
+    widgets.pick_one(panel, "x", "Across", names, x, actions.choose)
+    widgets.pick_one(panel, "y", "Down", {name: name for name in names if name != x}, y, actions.choose)
     table = snapshot.cross_table(x, y)
     figure = charts.cross_table(table)
     widgets.chart(
