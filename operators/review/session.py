@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import fiftyone as fo
 from bson import json_util
 
+from diffucurate.plugin.appearance.source_colours import source_colours
 from diffucurate.plugin.fiftyone_private import dataset_id
+from diffucurate.plugin.review.drawing import draw_item
 from diffucurate.plugin.review.items import ReviewItem
 from diffucurate.plugin.review.review import ReviewQueue, continued_review
+from diffucurate.plugin.store.label_sources import comparable
 
 #: Reviews that are kept.
 _KEPT = 4
 
-_sessions: OrderedDict[str, ReviewSession] = OrderedDict()
+open_reviews: OrderedDict[str, ReviewSession] = OrderedDict()
 _lock = threading.Lock()
+
+
+#: Draws what comes next while the person looks at what is there.
+_drawing = ThreadPoolExecutor(1, thread_name_prefix="review")
 
 
 class ReviewSession:
@@ -29,13 +37,20 @@ class ReviewSession:
 
     def __init__(self, queue: ReviewQueue) -> None:
         self.queue = queue
+        self.colours = source_colours(queue.dataset, comparable(queue.dataset))
         self._shown = 0
         self._lock = threading.Lock()
+        self._ahead: tuple[str, Future[str]] | None = None
 
     @property
     def sources(self) -> list[str]:
         """The names of the one or two sources."""
         return [side.name for side in self.queue.sides]
+
+    @property
+    def colours_of_sources(self) -> list[str]:
+        """Their colours, ``#RRGGBB``, in that order."""
+        return [self.colours[name] for name in self.sources]
 
     @property
     def shown(self) -> list[str]:
@@ -45,6 +60,22 @@ class ReviewSession:
     def switch(self) -> None:
         """Show the next of: both, either alone, none."""
         self._shown = (self._shown + 1) % len(self._views())
+
+    def image(self, item: ReviewItem) -> str:
+        """The item as a PNG in a data URI; that of the item after it is begun.
+
+        Raises:
+            DatasetError: its image is gone.
+        """
+        name, ahead = f"{item_key(item)} {self._shown}", self._ahead
+        image = ahead[1].result() if ahead is not None and ahead[0] == name else self._draw(item, self.shown)
+        following = self.queue.after_next()
+        if following is not None:
+            self._ahead = f"{item_key(following)} {self._shown}", _drawing.submit(self._draw, following, self.shown)
+        return image
+
+    def _draw(self, item: ReviewItem, shown: list[str]) -> str:
+        return draw_item(self.queue.dataset, self.queue.sides, item, self.colours, shown)
 
     def decide(self, decision: str, asked: str) -> None:
         """Decide on the item that the person saw (``item_key``); a key pressed twice is not a second decision."""
@@ -72,9 +103,9 @@ def keep(session: ReviewSession) -> str:
     """Keep a review; what ``session_of`` finds it by."""
     settings = json_util.dumps(session.queue.settings)
     with _lock:
-        _sessions[_key(session.queue.dataset, settings)] = session
-        while len(_sessions) > _KEPT:
-            _sessions.popitem(last=False)
+        open_reviews[_key(session.queue.dataset, settings)] = session
+        while len(open_reviews) > _KEPT:
+            open_reviews.popitem(last=False)
     return settings
 
 
@@ -86,7 +117,7 @@ def session_of(dataset: fo.Dataset, settings: str) -> ReviewSession:
     """
     key = _key(dataset, settings)
     with _lock:
-        session = _sessions.get(key)
+        session = open_reviews.get(key)
     if session is None:
         values: dict[str, Any] = json_util.loads(settings)
         session = ReviewSession(continued_review(dataset, values))

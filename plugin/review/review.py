@@ -87,7 +87,7 @@ class ReviewQueue:
         self.dataset = dataset_of(samples)
         self.sides: tuple[Side, ...] = sides_of(self.dataset, a, b)
         self.of = of
-        order = order_of(self.dataset, self.sides, by)
+        self.order = order = order_of(self.dataset, self.sides, by)
         view = samples if isinstance(samples, fo.DatasetView) else None
         self.settings: dict[str, Any] = {
             "a": a, "b": b, "by": by, "of": of, "view": stages_of(view) if view is not None else []
@@ -118,6 +118,10 @@ class ReviewQueue:
     def next(self) -> ReviewItem | None:
         """The item that is to be decided now; None where all are."""
         return self._left[0] if self._left else None
+
+    def after_next(self) -> ReviewItem | None:
+        """The item after that, so that what is shown of it can be prepared."""
+        return self._left[1] if len(self._left) > 1 else None
 
     def decide(self, decision: str) -> ReviewItem | None:
         """Store a decision on the item that ``next`` gives; the one after it.

@@ -1,4 +1,4 @@
-"""The tags of decisions on the labels or the image of one item: read and written as columns, no mask is loaded."""
+"""The tags of decisions on the labels or the image of one item: one query and one write, no mask is loaded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
+from diffucurate.plugin.fiftyone_private import set_on_labels
 from diffucurate.plugin.review.items import ReviewItem, Side
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.decisions import DECIDED, image_tag
@@ -35,50 +36,49 @@ def restore_tags(dataset: fo.Dataset, sides: Sequence[Side], item: ReviewItem, t
     Raises:
         DatasetError: the sample or one of its labels is gone.
     """
-    view = all_images(dataset).select([item.sample_id])
-    if item.is_image:
-        return _tag_image(view, sides, item.sample_id, tags.get(item.sample_id, []))
-    changes: dict[str, list[list[str]]] = {}
+    ids = [item.a, item.b][: len(sides)]
+    paths = ["tags"]
+    for side, identifier in zip(sides, ids, strict=True):
+        paths += _paths(dataset, side) if identifier is not None else []
+    columns = all_images(dataset).select([item.sample_id]).values(paths)
+    if not columns[0]:
+        raise DatasetError(f"sample {item.sample_id} was deleted meanwhile; go on with the next")
+    present = dict(zip(paths, (column[0] or [] for column in columns), strict=True))
+    labels: dict[str, str] = {}
+    values: Tags = {}
     earlier: Tags = {}
-    for side, identifier in zip(sides, (item.a, item.b), strict=False):
-        if identifier is not None:
-            changes |= _changes(dataset, view, side, identifier, tags.get(identifier, []), earlier)
-    for path, column in changes.items():
-        view.set_values(path, [column])
+    if item.is_image:
+        own = {image_tag(name, side.name) for side in sides for name in DECIDED}
+        kept, earlier[item.sample_id] = _parted(present["tags"], own)
+        values["tags"] = [*kept, *tags.get(item.sample_id, [])]
+    for side, identifier in zip(sides, ids, strict=True):
+        if identifier is None:
+            continue
+        detections, *tagged = _paths(dataset, side)
+        if identifier not in present[detections]:
+            raise _made_again(side.name)
+        index = present[detections].index(identifier)
+        labels[f"{side.field}.detections.{index}"] = identifier
+        for path in tagged:
+            if len(present[path]) != len(present[detections]):
+                continue  # somebody drew or deleted outlines: which is whose is unknown
+            kept, before = _parted(present[path][index], set(DECIDED))
+            earlier.setdefault(identifier, before)
+            values[f"{path.removesuffix('.tags')}.{index}.tags"] = [*kept, *tags.get(identifier, [])]
+    if not set_on_labels(dataset, item.sample_id, labels, values):
+        raise _made_again(" and ".join(side.name for side in sides))
     return earlier
 
 
-def _tag_image(view: fo.DatasetView, sides: Sequence[Side], sample_id: str, tags: Sequence[str]) -> Tags:
-    present = view.values("tags")
-    if not present:
-        raise DatasetError(f"sample {sample_id} was deleted meanwhile; go on with the next")
-    own = {image_tag(name, side.name) for side in sides for name in DECIDED}
-    kept, earlier = _parted(present[0], own)
-    view.set_values("tags", [[*kept, *tags]])
-    return {sample_id: earlier}
-
-
-def _changes(
-    dataset: fo.Dataset, view: fo.DatasetView, side: Side, identifier: str, tags: Sequence[str], earlier: Tags
-) -> dict[str, list[list[str]]]:
-    """Path -> the tags of all labels there, of the Detections and of the Polylines of the same objects."""
-    paths = [f"{side.field}.detections.tags"]
+def _paths(dataset: fo.Dataset, side: Side) -> list[str]:
+    """The ids of a source's Detections, their tags, and those of the Polylines of the same objects."""
+    paths = [f"{side.field}.detections.id", f"{side.field}.detections.tags"]
     outlines = field_names.polygons(field_names.part(side.name))
-    if dataset.has_sample_field(outlines):
-        paths.append(f"{outlines}.polylines.tags")
-    values = view.values([f"{side.field}.detections.id", *paths])
-    ids, *columns = [(column[0] if column else None) or [] for column in values]
-    if identifier not in ids:
-        raise DatasetError(f"the labels of '{side.name}' were made again meanwhile; go on with the next")
-    index, changes = ids.index(identifier), {}
-    for path, column in zip(paths, columns, strict=True):
-        if len(column) != len(ids):
-            continue  # somebody drew or deleted outlines: which is whose is unknown
-        kept, before = _parted(column[index], set(DECIDED))
-        earlier.setdefault(identifier, before)
-        changes[path] = [each or [] for each in column]
-        changes[path][index] = [*kept, *tags]
-    return changes
+    return [*paths, f"{outlines}.polylines.tags"] if dataset.has_sample_field(outlines) else paths
+
+
+def _made_again(name: str) -> DatasetError:
+    return DatasetError(f"the labels of '{name}' were made again meanwhile; go on with the next")
 
 
 def _parted(tags: Sequence[str] | None, own: set[str]) -> tuple[list[str], list[str]]:

@@ -281,3 +281,25 @@ def test_scenarios_are_those_of_the_panel(filled: fo.Dataset) -> None:
         dataset = filled
 
     assert get_scenarios(Context())["1" * 24] == scenario
+
+
+def test_a_run_is_changed_in_the_database_alone(filled: fo.Dataset) -> None:
+    filled.register_run("one", filled.init_run(method="x", facts={"counts": {}}))
+    private.update_run(filled, "one", {"$push": {"config.facts.steps": 1}, "$set": {"config.status": "done"}})
+    assert private.run_facts(filled, "one") == {"counts": {}, "steps": [1]}
+    assert private.run_facts(filled, "none") == {}
+    filled.reload()
+    assert filled.get_run_info("one").config.status == "done"
+
+
+def test_labels_are_set_where_they_are_still_there(filled: fo.Dataset) -> None:
+    sample = filled.first()
+    path, (label,) = "boxes.detections.0", sample.boxes.detections
+    before = filled.last().last_modified_at
+    values = {f"{path}.tags": ["x"], "tags": ["y"]}
+    assert private.set_on_labels(filled, sample.id, {path: label.id}, values)
+    assert not private.set_on_labels(filled, sample.id, {path: sample.id}, values)
+    assert not private.set_on_labels(filled, label.id, {}, values)
+    sample.reload()
+    assert (sample.boxes.detections[0].tags, sample.tags) == (["x"], ["y"])
+    assert sample.last_modified_at > before

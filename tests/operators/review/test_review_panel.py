@@ -135,7 +135,7 @@ def test_a_review_is_read_again_by_another_process(panel: Panel) -> None:
 
     panel.send("begin")
     panel.press("5")
-    session._sessions.clear()
+    session.open_reviews.clear()
     assert panel.press("5").text("progress").endswith("fix later 2")
 
 
@@ -158,7 +158,7 @@ def test_what_went_away_is_said(panel: Panel) -> None:
     assert "made again" in answer.told["notify"]["message"]
     from diffucurate.operators.review import session
 
-    session._sessions.clear()
+    session.open_reviews.clear()
     panel.dataset.delete_sample_field("attention_instances")
     panel.dataset.reload()
     assert "attention_instances" in panel.send("switch").text("advice")
