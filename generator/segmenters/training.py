@@ -19,6 +19,7 @@ from diffucurate.generator.files.atomic import replacing_file, write_text
 from diffucurate.generator.models.load import checked_device
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.segmenters.files import SegmenterFiles
+from diffucurate.generator.segmenters.known_classes import keep_known_classes
 from diffucurate.generator.segmenters.results import SegmenterFigures, TrainedSegmenter
 from diffucurate.generator.segmenters.settings import SegmenterSettings
 from diffucurate.generator.sources.yolov8_checkpoint import check_checkpoint
@@ -119,6 +120,8 @@ def fit(
     if model.task != "segment":
         raise ModelError(f"'{settings.start}' is made to {model.task}; name one made to segment, such as yolov8n-seg")
     _report(model, progress, settings.batch_size)
+    if from_weights and not begun:
+        keep_known_classes(model)
     with _quiet(), _threads_kept(model):
         return model.train(
             data=str(data),
@@ -141,7 +144,7 @@ def fit(
             close_mosaic=max(1, settings.epochs // 10) if close_mosaic is None else close_mosaic,
             mosaic=settings.mosaic,
             seed=settings.seed,
-            **({} if settings.learning_rate is None else {"lr0": settings.learning_rate, "optimizer": "AdamW"}),
+            **({} if settings.learning_rate is None else _fixed_rate(settings.learning_rate)),
         )
 
 
@@ -204,6 +207,12 @@ def _ended(last: Path, epochs: int) -> bool:
 def _workers(device: str) -> int:
     """Processes that read images; on a CPU they would take cores from the training."""
     return 0 if device == "cpu" else 4
+
+
+def _fixed_rate(rate: float) -> dict[str, Any]:
+    """Ultralytics' arguments for a rate of one's own; by its own default biases begin at 0.1, which undoes what a
+    checkpoint knows."""
+    return {"optimizer": "AdamW", "lr0": rate, "warmup_bias_lr": 0.0}
 
 
 def _best_device() -> str:

@@ -14,10 +14,12 @@ from diffucurate.generator.inversion.settings import Inversion
 from diffucurate.generator.jobs.jobs import jobs
 from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps
 from diffucurate.generator.painting.painter import paint
+from diffucurate.generator.segmenters.files import SEGMENTERS_DIR_VARIABLE
 from diffucurate.generator.sources.yolov8_source import YoloSource
 from diffucurate.generator.tiny import rare_yolo_path
 from diffucurate.generator.tiny.rare import EXAMPLES, PLACEHOLDER, SETTINGS, learned_piano, rare_caption
-from diffucurate.plugin.cli import run
+from diffucurate.plugin.cli import retrain_rare, run
+from diffucurate.plugin.cli.retrain_rare import LESSONS, SEGMENTER, TEST_RENDERS
 from diffucurate.plugin.cli.run_demo_rare import DATASET, EXAMPLES_DATASET, learn_piano_word, prompt_of, rare_recipe
 
 
@@ -32,11 +34,20 @@ def test_what_it_ships_with_was_learned_as_it_says() -> None:
 
 
 @pytest.mark.slow
-def test_the_command(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_command(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SEGMENTERS_DIR_VARIABLE, str(tmp_path))
+    for name, few in {"PIANOS": 3, "SCENES": 3, "TESTED": 4, "TRAINING": {"epochs": 1, "learning_rate": 1e-6}}.items():
+        monkeypatch.setattr(retrain_rare, name, few)
     assert run(["demo-rare", "--count", "1", "--no-app", "--json"]) == 0
     told = json.loads(capfd.readouterr().out)
     assert told["before"] == {"images": 1, "pianos": 0, "mean_iou": None, "share": 0.0}
     assert told["after"]["images"] == 1 and told["recipe"] == learned_piano().recipe_parts()
+    before, after = (told["detector"][name] for name in ("before", "after"))
+    # One epoch at next to no learning rate: what it knew it still knows, and a piano is no class of it before.
+    assert before["piano"] == 0 and after["others"] > 0.5 * before["others"] > 0.2
+    assert (tmp_path / SEGMENTER / f"{SEGMENTER}.pt").is_file()
+    for name in (LESSONS, TEST_RENDERS):
+        fo.delete_dataset(name)
     dataset = fo.load_dataset(DATASET)
     assert sorted(dataset.values("prompt")) == ["a <piano> on a road", "a piano on a road"]
     assert None not in dataset.values("attention_mask") + dataset.values("yolov8_mask")
