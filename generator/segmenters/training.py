@@ -19,7 +19,6 @@ from diffucurate.generator.files.atomic import replacing_file, write_text
 from diffucurate.generator.models.load import checked_device
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.segmenters.files import SegmenterFiles
-from diffucurate.generator.segmenters.known_classes import keep_known_classes
 from diffucurate.generator.segmenters.results import SegmenterFigures, TrainedSegmenter
 from diffucurate.generator.segmenters.settings import SegmenterSettings
 from diffucurate.generator.sources.yolov8_checkpoint import check_checkpoint
@@ -120,8 +119,6 @@ def fit(
     if model.task != "segment":
         raise ModelError(f"'{settings.start}' is made to {model.task}; name one made to segment, such as yolov8n-seg")
     _report(model, progress, settings.batch_size)
-    if from_weights and not begun:
-        keep_known_classes(model)
     with _quiet(), _threads_kept(model):
         return model.train(
             data=str(data),

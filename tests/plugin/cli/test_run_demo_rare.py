@@ -36,7 +36,12 @@ def test_what_it_ships_with_was_learned_as_it_says() -> None:
 @pytest.mark.slow
 def test_the_command(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SEGMENTERS_DIR_VARIABLE, str(tmp_path))
-    for name, few in {"PIANOS": 3, "SCENES": 3, "TESTED": 4, "TRAINING": {"epochs": 1, "learning_rate": 1e-6}}.items():
+    for name, few in {
+        "PIANOS": 3,
+        "RENDERS": 12,
+        "TESTED": 4,
+        "TRAINING": {"epochs": 1, "learning_rate": 1e-6},
+    }.items():
         monkeypatch.setattr(retrain_rare, name, few)
     assert run(["demo-rare", "--count", "1", "--no-app", "--json"]) == 0
     told = json.loads(capfd.readouterr().out)
