@@ -50,6 +50,7 @@ class GenerateImages(LibraryOperator):
     LABEL: ClassVar[str] = "Generate images"
     DESCRIPTION: ClassVar[str] = "Paint the images of a recipe and label them from the model's attention"
     ICON: ClassVar[str] = "auto_awesome"
+    REMEMBERS: ClassVar[bool] = True
     KEPT: ClassVar[str] = "What was painted until then is kept. Generate again to paint the rest."
 
     def __call__(

@@ -21,6 +21,7 @@ class FromImages(LibraryOperator):
 
     KEPT: ClassVar[str] = "What was painted until then is kept. Run it again to paint the rest."
     TASK: ClassVar[str]
+    REMEMBERS: ClassVar[bool] = True
 
     @abstractmethod
     def more(self, ctx: ExecutionContext) -> dict[str, Any]:

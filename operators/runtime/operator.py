@@ -19,6 +19,7 @@ from fiftyone.operators.message import GeneratedMessage
 
 from diffucurate.generator.errors import DiffucurateError
 from diffucurate.operators.runtime.dialogs import dialog
+from diffucurate.operators.runtime.form_memory import fill_in, recall, remember
 from diffucurate.operators.runtime.streaming import Abandoned, delegated_progress, streamed
 from diffucurate.plugin.appearance.scheme import colours_in_app
 from diffucurate.plugin.environment.machine_problems import machine_problem
@@ -61,6 +62,9 @@ class LibraryOperator(foo.Operator):
     #: What the dialog says after the run was cancelled.
     KEPT: ClassVar[str] = "What was made until then is kept."
 
+    #: Whether the form is filled in as it was last sent off on the dataset.
+    REMEMBERS: ClassVar[bool] = False
+
     @property
     def config(self) -> foo.OperatorConfig:
         return foo.OperatorConfig(
@@ -97,6 +101,16 @@ class LibraryOperator(foo.Operator):
         """What the App does after a run: by default it shows the new data."""
         yield ctx.ops.reload_dataset()
 
+    def resolve_type(self, ctx: ExecutionContext, type: str) -> types.Property | None:
+        """As FiftyOne's; a form that the App opens empty is filled in as it was last sent off on the dataset."""
+        empty = type == "inputs" and not ctx.params and self.REMEMBERS and is_from_app(ctx)
+        last = recall(_open_dataset(ctx), self.NAME) if empty else {}
+        ctx.params.update(last)
+        form = super().resolve_type(ctx, type)
+        if form is not None:
+            fill_in(form, last)
+        return form
+
     def execute(self, ctx: ExecutionContext) -> Messages | dict[str, Any]:
         if is_from_app(ctx) and not ctx.delegated:
             return self._stream(ctx)
@@ -130,6 +144,10 @@ class LibraryOperator(foo.Operator):
         execution = foo.execute_operator(self.uri, **kwargs)
         return execution.result if isinstance(execution, foo.executor.ExecutionResult) else execution
 
+    def _remember(self, ctx: ExecutionContext, dataset: str | None) -> None:
+        if self.REMEMBERS and dataset and fo.dataset_exists(dataset):
+            remember(fo.load_dataset(dataset), self.NAME, dict(ctx.params))
+
     def _form_again(self, ctx: ExecutionContext, label: str) -> types.Object:
         """A button that opens the form as it was sent off; a run with the same settings goes on where it stopped."""
         outputs = types.Object()
@@ -139,8 +157,10 @@ class LibraryOperator(foo.Operator):
     def _stream(self, ctx: ExecutionContext) -> Messages:
         try:
             colours = _colours(ctx)
+            self._remember(ctx, ctx.dataset_name)
             outcome = yield from streamed(ctx, lambda progress: self.run(ctx, progress), title=self.LABEL)
         except Abandoned:
+            self._remember(ctx, self.filled(ctx))
             yield from _ended_early(
                 ctx,
                 self.filled(ctx),
@@ -156,6 +176,7 @@ class LibraryOperator(foo.Operator):
             headline = types.Error(label=NOT_DONE, description=words)
             yield from _ended_early(ctx, ctx.dataset_name, headline, self._form_again(ctx, BACK))
         else:
+            self._remember(ctx, self.filled(ctx))  # the App opens it, if it did not before
             yield from self.finish(ctx, outcome)
             if (changed := _colours(ctx)) != colours:  # the App reads them only when it opens a dataset
                 yield ctx.trigger("set_color_scheme", changed)
@@ -172,6 +193,11 @@ def _ended_early(ctx: ExecutionContext, dataset: str | None, headline: types.Vie
 
 def _colours(ctx: ExecutionContext) -> dict[str, Any] | None:
     return None if ctx.dataset is None else colours_in_app(ctx.dataset)
+
+
+def _open_dataset(ctx: ExecutionContext) -> fo.Dataset | None:
+    name = ctx.dataset_name
+    return fo.load_dataset(name) if name and fo.dataset_exists(name) else None
 
 
 def is_from_app(ctx: ExecutionContext) -> bool:
