@@ -1,4 +1,4 @@
-"""The review queue in the real App: decided by keys alone, fast, and without losing the sidebar's filters."""
+"""The review queue in the real App: decided by keys alone, fast, and gone on with where it stopped."""
 
 from __future__ import annotations
 
