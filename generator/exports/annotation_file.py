@@ -1,10 +1,12 @@
-"""A JSON file of COCO's family that grows: annotations go to disk as they come, only the list of images is kept."""
+"""A JSON file of COCO's family that grows on disk: neither its annotations nor its images are kept in memory."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -15,30 +17,43 @@ from diffucurate.generator.labels.model import Instance
 
 
 class AnnotationFile:
-    """One file. Annotation ids count from 1."""
+    """One file. Annotation ids count from 1.
+
+    The images come after the annotations; until then they wait in a file of their own beside it, one a line.
+    """
 
     def __init__(self, path: Path, files: ExitStack) -> None:
         """Open ``path``, which must be new; ``files`` closes it."""
         path.parent.mkdir(exist_ok=True)
         self._stream = files.enter_context(path.open("x", encoding="utf-8"))
         self._stream.write('{"annotations": [')
-        self.images: list[dict[str, Any]] = []
-        self.annotations = 0
+        self._waiting = files.enter_context(TemporaryFile("w+", encoding="utf-8", dir=path.parent))  # noqa: SIM115
+        self._image_id = 0
+        self.images = self.annotations = 0
 
     def add_image(self, image_id: int, path: Path, size: tuple[int, int], **more: Any) -> None:
         """List an image of (width, height) ``size``."""
-        self.images.append({"id": image_id, "file_name": path.name, "width": size[0], "height": size[1], **more})
+        image = {"id": image_id, "file_name": path.name, "width": size[0], "height": size[1], **more}
+        self._waiting.write(json.dumps(image) + "\n")
+        self._image_id = image_id
+        self.images += 1
 
     def add(self, **annotation: Any) -> None:
         """Write an annotation of the image that was listed last."""
         self.annotations += 1
-        whole = {"id": self.annotations, "image_id": self.images[-1]["id"], **annotation}
+        whole = {"id": self.annotations, "image_id": self._image_id, **annotation}
         self._stream.write(("\n" if self.annotations == 1 else ",\n") + json.dumps(whole))
 
-    def finish(self, **rest: Any) -> None:
-        """Write the images and the ``rest`` of the file."""
-        parts = {"images": self.images, **rest}
-        self._stream.write("\n]" + "".join(f",\n{json.dumps(key)}: {json.dumps(parts[key])}" for key in parts) + "}\n")
+    def finish(self, *, change: Callable[[dict[str, Any]], object] | None = None, **rest: Any) -> None:
+        """Write the images, each after ``change`` was called with it, and the ``rest`` of the file."""
+        self._stream.write('\n],\n"images": [')
+        self._waiting.seek(0)
+        for index, line in enumerate(self._waiting):
+            image = json.loads(line)
+            if change is not None:
+                change(image)
+            self._stream.write((", " if index else "") + json.dumps(image))
+        self._stream.write("]" + "".join(f",\n{json.dumps(key)}: {json.dumps(rest[key])}" for key in rest) + "}\n")
 
 
 def run_length(instance: Instance) -> dict[str, Any]:

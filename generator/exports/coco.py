@@ -64,7 +64,7 @@ def write_coco(
             size = checked_size(path, record.instances, classes)
             if split not in instances:
                 instances[split] = AnnotationFile(fresh / "annotations" / f"{split}.json", open_files)
-            image_id = len(instances[split].images) + 1
+            image_id = instances[split].images + 1
             instances[split].add_image(image_id, path, size, **licensed)
             for index, instance in enumerate(record.instances):
                 crowd = int(index in record.crowds)

@@ -104,8 +104,7 @@ class ImageFolder:
 
     def __init__(self, folder: Path, *, links: bool = False, shared: str | None = None) -> None:
         self._folder, self._links, self._shared = folder, links, shared
-        self._taken: set[tuple[str, str]] = set()
-        self._numbers: dict[tuple[str, str], int] = {}  # the last number that a name was given
+        self._numbers: dict[str, int] = {}  # folder and name -> the last number that the name was given
 
     def add(self, record: ExportRecord) -> Path:
         """The image's new path. A name that is taken gets a number: images of several folders may share one.
@@ -139,12 +138,13 @@ class ImageFolder:
         # Readers skip files that are hidden, so no name may begin with a dot.
         stem = record.image_path.stem.lstrip(".") or "image"
         place = f"images/{record.split}" if self._shared is None else self._shared
-        name, number = stem, self._numbers.get((place, stem.casefold()), 1)
-        while (place, name.casefold()) in self._taken:  # labels go by stem; some systems ignore case
+        name, key = stem, f"{place}/{stem.casefold()}"  # labels go by stem; some systems ignore case
+        number = self._numbers.get(key, 1)
+        while f"{place}/{name.casefold()}" in self._numbers:
             number += 1
             name = f"{stem}-{number}"
-        self._numbers[place, stem.casefold()] = number
-        self._taken.add((place, name.casefold()))
+        self._numbers[key] = number
+        self._numbers.setdefault(f"{place}/{name.casefold()}", 1)
         return self._folder / place / f"{name}{suffix}"
 
 

@@ -56,7 +56,7 @@ def write_lvis(
             unclear = sorted({ids[record.instances[index].label] for index in record.crowds})
             # Until the end ``neg_category_ids`` holds what is present: which classes occur at all is known then.
             files[split].add_image(
-                len(files[split].images) + 1,
+                files[split].images + 1,
                 path,
                 size,
                 neg_category_ids=present,
@@ -70,10 +70,12 @@ def write_lvis(
         written.require_images()
         everywhere = {category for counts in shown.values() for category in counts}
         categories = _categories(classes, about, written, shown)
+
+        def name_absent(image: dict[str, Any]) -> None:
+            image["neg_category_ids"] = sorted(everywhere.difference(image["neg_category_ids"]))
+
         for split, file in files.items():
-            for image in file.images:
-                image["neg_category_ids"] = sorted(everywhere.difference(image["neg_category_ids"]))
-            file.finish(categories=categories, info=info_of(about), licenses=licences)
+            file.finish(change=name_absent, categories=categories, info=info_of(about), licenses=licences)
             written.annotations[split] = folder / "annotations" / f"{split}.json"
         write_readme(fresh, about, written)
     return written

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from diffucurate.generator.errors import ExportError
-from diffucurate.generator.files.atomic import write_text
+from diffucurate.generator.files.atomic import replacing_file
 
 #: The name of the list in the folder of an export.
 MANIFEST = ".diffucurate-export.json"
@@ -29,17 +29,19 @@ _NUMPY = b"\x93NUMPY"
 
 def begin(folder: Path, format: str) -> None:
     """Mark a folder as one of ours that is not complete yet."""
-    _write(folder, format, complete=False, files={})
+    _write(folder, format, complete=False, files=())
 
 
 def complete(folder: Path, format: str) -> None:
     """List all files of a folder, whose export is complete with this."""
-    files = {}
-    for path, _ in _files(folder):
-        if path.name != MANIFEST or path.parent != folder:
-            status = path.lstat()
-            files[path.relative_to(folder).as_posix()] = [status.st_size, status.st_mtime]
-    _write(folder, format, complete=True, files=files)
+
+    def own() -> Iterator[tuple[str, list[float]]]:
+        for path, _ in _files(folder):
+            if path.name not in (MANIFEST, f"{MANIFEST}.part") or path.parent != folder:
+                status = path.lstat()
+                yield path.relative_to(folder).as_posix(), [status.st_size, status.st_mtime]
+
+    _write(folder, format, complete=True, files=own())
 
 
 def is_unfinished(folder: Path) -> bool:
@@ -122,9 +124,15 @@ def _files(folder: Path) -> Iterator[tuple[Path, bool]]:
             yield path, path.is_symlink()
 
 
-def _write(folder: Path, format: str, *, complete: bool, files: dict[str, Any]) -> None:
-    content = {"diffucurate": _VERSION, "format": format, "complete": complete, "files": files}
-    write_text(folder / MANIFEST, json.dumps(content, indent=0))
+def _write(folder: Path, format: str, *, complete: bool, files: Iterable[tuple[str, list[float]]]) -> None:
+    """Write the list file by file: that of an export of many images is long."""
+    head = {"diffucurate": _VERSION, "format": format, "complete": complete}
+    with replacing_file(folder / MANIFEST) as part, part.open("w", encoding="utf-8") as stream:
+        stream.write("{\n" + "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()))
+        stream.write('"files": {')
+        for index, (name, facts) in enumerate(files):
+            stream.write((",\n" if index else "\n") + f"{json.dumps(name)}: {json.dumps(facts)}")
+        stream.write("}\n}")
 
 
 def _read(folder: Path) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ reference, so ``a`` is evaluated with ``b`` as the reference; only the average p
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,7 +26,7 @@ from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.classes import only_classes, read_classes
 from diffucurate.plugin.store.matches import ComparisonRow, ConfusionMatrix
-from diffucurate.plugin.store.samples import dataset_of
+from diffucurate.plugin.store.samples import dataset_of, parts_of
 from diffucurate.plugin.store.schema import declare_agreement, index_instances
 
 
@@ -132,11 +133,14 @@ def compare(
     with runs.recorded(dataset, "compare", settings) as run:
         matching = match_fields(labelled, field_a, field_b, key=key, iou=iou, progress=progress)
         labelled = matching.samples
-        scores = _agreements(labelled, field_a, field_b, key)
         name = declare_agreement(dataset, a, b)
         for compared_field in (field_a, field_b):
             index_instances(dataset, compared_field)
-        labelled.set_values(name, scores)
+        scores = array("d")
+        for part in parts_of(labelled):
+            of_part = _agreements(part, field_a, field_b, key)
+            part.set_values(name, of_part)
+            scores.extend(of_part)
 
         order = list(read_classes(dataset))
         rows = _rows(matching, order)

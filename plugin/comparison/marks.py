@@ -14,10 +14,8 @@ from diffucurate.plugin.fiftyone_private import dataset_behind
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.instances import UnreadableInstanceError, read_mask
 from diffucurate.plugin.store.matches import ConfusionMatrix
+from diffucurate.plugin.store.samples import parts_of
 from diffucurate.plugin.store.schema import declare_matches
-
-#: Samples whose marks are held in memory and written at once.
-_AT_ONCE = 500
 
 #: (height, width) at which the masks of an image of unknown size are looked at.
 ANY_SIZE = (1024, 1024)
@@ -58,9 +56,8 @@ def mark_instances(samples: fo.DatasetView, a: Side, b: Side, key: str, least: f
     pairs: Counter[tuple[str | None, str | None]] = Counter()
     for side, other in ((a, b), (b, a)):
         declare_matches(dataset_behind(samples), side.field, other.name)
-    ids = samples.values("id")
-    for start in range(0, len(ids), _AT_ONCE):
-        _mark(samples.select(ids[start : start + _AT_ONCE]), (a, b), key, least, kinds, pairs)
+    for part in parts_of(samples):  # of which the marks are held in memory and written at once
+        _mark(part, (a, b), key, least, kinds, pairs)
     return Marks({kind: kinds[kind] for kind in KINDS if kinds[kind]}, ConfusionMatrix.of(a.name, b.name, pairs, order))
 
 

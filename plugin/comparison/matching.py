@@ -45,6 +45,9 @@ def match_fields(
 ) -> Matching:
     """Evaluate a field of Detections with another as the reference, under a key; an earlier evaluation is replaced.
 
+    The samples are read once and not held in memory; what grows with them are FiftyOne's results, which list all
+    matches.
+
     Args:
         samples: all have both fields.
         field, reference: of Detections.
@@ -53,21 +56,22 @@ def match_fields(
         classwise: whether only instances of one class can match.
         progress: called with the share that is done.
     """
-    dataset, count = dataset_behind(samples), len(samples)
+
+    from diffucurate.plugin.comparison.fiftyone_coco import evaluate_as_coco
+
+    dataset = dataset_behind(samples)
     without_masks = tuple(path for path in (field, reference) if not _has_masks(samples, path))
     if key in dataset.list_evaluations():
         dataset.delete_evaluation(key)
     # Average precision needs an order of the instances; ground truth, say, has none.
     ranked = samples.count(f"{field}.detections") == samples.count(f"{field}.detections.confidence")
-    arguments = {"gt_field": reference, "eval_key": key, "method": "coco", "iou": iou, "classwise": classwise}
-    arguments |= {"use_masks": not without_masks, "compute_mAP": ranked}
-    bar = _two_passes(Meter(progress, count), count) if progress else None
-    results, left_out = _evaluated(samples, field, arguments, bar)
+    settings = {"iou": iou, "classwise": classwise, "use_masks": not without_masks, "compute_mAP": ranked}
+    results, left_out = _evaluated(samples, field, reference, key, settings, Meter(progress, len(samples)))
     if left_out:
         samples = _without(samples, (field, reference), {identifier for _, identifier in left_out})
         if key in dataset.list_evaluations():
             dataset.delete_evaluation(key)
-        results = samples.evaluate_detections(field, **arguments, progress=False)
+        results = evaluate_as_coco(samples, field, reference, key=key, **settings)
     return Matching(results, samples, ranked, without_masks, tuple(reason for reason, _ in left_out))
 
 
@@ -83,27 +87,26 @@ def _has_masks(samples: fo.DatasetView, field: str) -> bool:
 
 
 def _evaluated(
-    samples: fo.DatasetView, field: str, arguments: dict[str, Any], bar: Any
+    samples: fo.DatasetView, field: str, reference: str, key: str, settings: dict[str, Any], meter: Meter
 ) -> tuple[Any, list[tuple[str, str]]]:
     """The results of FiftyOne's evaluation; or why instances cannot be read, and their ids, where that spoils it.
 
     Looking at every instance takes as long as comparing, so it is done only where FiftyOne fails or measures no number.
     """
+    from diffucurate.plugin.comparison.fiftyone_coco import evaluate_as_coco
+
     results, failure = None, None
     try:
-        results = samples.evaluate_detections(field, **arguments, progress=bar)
+        results = evaluate_as_coco(samples, field, reference, key=key, meter=meter, **settings)
     except Exception as error:  # FiftyOne has many for labels that it cannot use
         failure = error
     named = all(
-        samples.count(f"{path}.detections") == samples.count(f"{path}.detections.label")
-        for path in (field, arguments["gt_field"])
+        samples.count(f"{path}.detections") == samples.count(f"{path}.detections.label") for path in (field, reference)
     )
     if results is not None and named and all(_is_number(iou) for iou in results.ious.tolist()):
         return results, []
     left_out = [
-        item
-        for name in (field, arguments["gt_field"])
-        for item in _unreadable(samples, name, with_masks=arguments["use_masks"])
+        item for name in (field, reference) for item in _unreadable(samples, name, with_masks=settings["use_masks"])
     ]
     if failure is not None and not left_out:
         raise failure
@@ -135,15 +138,3 @@ def _without(samples: fo.DatasetView, fields: Sequence[str], identifiers: set[st
     for path in fields:
         samples = samples.filter_labels(path, ~F("_id").is_in(unwanted), only_matches=False)
     return samples
-
-
-def _two_passes(meter: Meter, count: int) -> Any:
-    """FiftyOne goes over the samples twice, for the matches and for the average precision, with a bar each."""
-    passes: list[Any] = []
-
-    def report(bar: Any) -> None:
-        if not any(bar is known for known in passes):
-            passes.append(bar)
-        meter.reach((count * (len(passes) - 1) + int(bar.iteration)) // 2)
-
-    return report

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.progress import Listener, Meter
-from diffucurate.plugin.store.samples import all_images
+from diffucurate.plugin.store.samples import all_images, values_by
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +57,10 @@ def exact_duplicates(dataset: fo.Dataset, ids: Sequence[str]) -> set[str]:
     """Those of ``ids`` whose files equal the file of an earlier one; files that cannot be read equal none."""
     import fiftyone.brain as fob
 
-    ordered = all_images(dataset).select(ids, ordered=True)
-    copies_of = fob.compute_exact_duplicates(ordered, skip_failures=True, progress=False)
-    return {copy for copies in copies_of.values() for copy in copies}
+    rank = {identifier: place for place, identifier in enumerate(ids)}
+    copies_of = fob.compute_exact_duplicates(all_images(dataset).select(list(ids)), skip_failures=True, progress=False)
+    groups = ([first, *copies] for first, copies in copies_of.items())
+    return {copy for group in groups for copy in sorted(group, key=rank.__getitem__)[1:]}
 
 
 def near_duplicates(
@@ -98,7 +99,7 @@ def thumbnails(dataset: fo.Dataset, ids: Sequence[str], progress: Listener | Non
     """The thumbnails of those samples whose images can be read, compared by their Euclidean distance."""
     from diffucurate.generator.files.thumbnails import LENGTH, thumbnail
 
-    paths = all_images(dataset).select(ids, ordered=True).values("filepath")
+    paths = values_by(ids, all_images(dataset), "filepath")
     meter, read, vectors, unreadable = Meter(progress, len(ids)), [], [], []
     for sample_id, path in zip(ids, paths, strict=True):
         try:
@@ -129,7 +130,7 @@ def stored_vectors(dataset: fo.Dataset, ids: Sequence[str], embeddings: str) -> 
         vectors = dict(zip(owners.tolist(), values, strict=True))
         pairs = [(sample_id, vectors[sample_id]) for sample_id in ids if sample_id in vectors]
     else:
-        stored = all_images(dataset).select(ids, ordered=True).values(embeddings)
+        stored = values_by(ids, all_images(dataset), embeddings)
         pairs = [(sample_id, vector) for sample_id, vector in zip(ids, stored, strict=True) if vector is not None]
     if len({np.shape(vector) for _, vector in pairs}) > 1:
         raise InvalidSetting("embeddings", embeddings, "its vectors are of different lengths; compute them again")

@@ -89,28 +89,29 @@ def export(
         raise DatasetError(f"no sample has labels of '{source}'; label them first or choose another view")
     folder = Path(out_dir).expanduser().absolute()
     prepare_folder(folder, format, overwrite)
-    ids = labelled.values("id")
-    unlabelled = len(samples) - len(ids)
-    chosen = dict.fromkeys(ids, ONLY_SPLIT) if splits is None else split_samples(dataset, ids, splits, together)
-    strays = len(ids) - len(chosen)
-    if strays:
-        ids = [sample_id for sample_id in ids if sample_id in chosen]
-        labelled = labelled.select(ids)
-    for name in splits or ():
-        if name not in chosen.values():
-            raise ExportError(f"split '{name}' gets none of {len(ids)} images; give it more, or leave it out")
+    count, strays, chosen = len(labelled), 0, None
+    unlabelled = len(samples) - count
+    if splits is not None:
+        ids = labelled.values("id")
+        chosen = split_samples(dataset, ids, splits, together)
+        strays, count = count - len(chosen), len(chosen)
+        if strays:
+            labelled = labelled.select([sample_id for sample_id in ids if sample_id in chosen])
+        for name in splits:
+            if name not in chosen.values():
+                raise ExportError(f"split '{name}' gets none of {count} images; give it more, or leave it out")
     every, origin = exported_classes(dataset, path)
     names = every if classes is None else [name for name in every if name in classes]
     notes = [f"{strays} mosaics of images in several splits were left out"] if strays else []
     if check_leaks:
-        leaking = leaks(dataset, chosen)
+        leaking = leaks(dataset, chosen or dict.fromkeys(labelled.values("id"), ONLY_SPLIT))
         notes.append(
             f"{len(leaking)} images nearly equal one of another split" if leaking else "no image is in two splits"
         )
     notes += [f"class ids are those of {origin}, the same for every view of dataset '{dataset.name}'"]
 
     left_out = LeftOut()
-    meter = Meter(progress, len(ids))
+    meter = Meter(progress, count)
     settings = {
         "folder": str(folder),
         "format": format,
@@ -136,9 +137,9 @@ def export(
             taken = records(labelled, path, chosen, left_out, meter, masks)
             written = write(taken, folder, names, overwrite=overwrite, link_images=link_images, about=about)
         except ExportError as error:
-            if len(left_out.unreadable) == len(ids):
+            if len(left_out.unreadable) == count:
                 raise ExportError(
-                    f"none of the {len(ids)} images can be read, such as {left_out.unreadable[0]}"
+                    f"none of the {count} images can be read, such as {left_out.unreadable[0]}"
                 ) from error
             raise
         if isinstance(written, YoloWritten) and written.note:

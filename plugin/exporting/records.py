@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,12 @@ from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, ExportError
 from diffucurate.generator.progress import Meter
+from diffucurate.plugin.exporting.formats import ONLY_SPLIT
 from diffucurate.plugin.exporting.semantic_masks import SemanticMasks
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import only_classes
 from diffucurate.plugin.store.instances import read_instances
-from diffucurate.plugin.store.samples import dataset_of, prompt_of
+from diffucurate.plugin.store.samples import dataset_of, parts_of, prompt_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.exports.images import ExportRecord
@@ -45,7 +47,7 @@ def labelled_samples(
 def records(
     samples: fo.DatasetView,
     field: str,
-    splits: Mapping[str, str],
+    splits: Mapping[str, str] | None,
     left_out: LeftOut,
     meter: Meter,
     masks: SemanticMasks | None = None,
@@ -55,7 +57,7 @@ def records(
     Args:
         samples: a view.
         field: the Detections field of their instances.
-        splits: sample id -> split.
+        splits: sample id -> split; None where all are in one.
         left_out: to add to.
         meter: advanced with each sample.
         masks: reads semantic masks, for formats that hold them.
@@ -68,21 +70,22 @@ def records(
 
     readable, count = set(), 0
     own = [name for name in (field_names.PROMPT, masks and masks.field) if name and samples.has_sample_field(name)]
-    for sample in samples.select_fields([field, *own]).iter_samples():
+    for sample in chain.from_iterable(parts_of(samples.select_fields([field, *own]))):
+        split = ONLY_SPLIT if splits is None else splits[sample.id]
         try:
             width, height = upright_size(sample.filepath)
         except OSError:
             left_out.unreadable.append(sample.filepath)
             meter.advance(note=f"left out {sample.filepath}: it cannot be read")
             continue
-        readable.add(splits[sample.id])
+        readable.add(split)
         read = read_instances(sample[field], (height, width))
         left_out.instances += [f"{sample.filepath}, {field}: {reason}" for reason in read.left_out.values()]
         count += len(read.instances)
         yield ExportRecord(
             Path(sample.filepath),
             read.instances,
-            splits[sample.id],
+            split,
             read.crowds,
             prompt_of(sample) or "",
             None if masks is None else masks.read(sample, read.instances, (height, width)),
@@ -90,5 +93,5 @@ def records(
         meter.advance()
     if left_out.instances and not count:
         raise DatasetError(f"none of {len(left_out.instances)} instances can be read: {left_out.instances[0]}")
-    for name in sorted(set(splits.values()) - readable):
+    for name in sorted(({ONLY_SPLIT} if splits is None else set(splits.values())) - readable):
         raise ExportError(f"none of the images of split '{name}' can be read; export others, or leave it out")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import fiftyone as fo
@@ -38,7 +39,7 @@ from diffucurate.plugin.store.instances import UnreadableInstanceError, describe
 from diffucurate.plugin.store.label_sources import count_masks
 from diffucurate.plugin.store.media_folder import media_folder
 from diffucurate.plugin.store.run_files import marked_run
-from diffucurate.plugin.store.samples import all_images, dataset_of
+from diffucurate.plugin.store.samples import all_images, dataset_of, parts_of
 from diffucurate.plugin.store.schema import declare_found_by
 
 
@@ -131,7 +132,7 @@ def fuse(
         meter = Meter(progress, len(ids))
         with marked_run(media_folder(dataset), run.key):
             try:
-                for sample in all_images(dataset).select(ids, ordered=True).iter_samples():
+                for sample in chain.from_iterable(parts_of(all_images(dataset), ids)):
                     meter.advance()
                     shape = image_size(sample)
                     if shape is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from random import Random
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ from diffucurate.plugin.provenance.provenance import ProvenanceReader
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.label_fields import label_field
 from diffucurate.plugin.store.label_objects import labels_in
-from diffucurate.plugin.store.samples import all_images, dataset_of
+from diffucurate.plugin.store.samples import all_images, dataset_of, parts_of
 
 #: What is counted while a plan is made.
 READ = "init images read"
@@ -202,7 +203,7 @@ def _own_templates(recipe: Recipe, dataset: fo.Dataset, items: Sequence[_Item], 
     starts_of_each: list[list[_Start]] = []
     used: set[str] = set()
     variants = [(seed, size) for seed in recipe.seed_list for size in recipe.sizes or (None,)]
-    wholes = all_images(dataset).select([item.sample_id for item in items], ordered=True)
+    wholes = chain.from_iterable(parts_of(all_images(dataset), [item.sample_id for item in items]))
     for index, sample in enumerate(wholes):
         try:
             job, origin = _painted_from(sample, recipe, dataset.name, reader)

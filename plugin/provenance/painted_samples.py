@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import TypeAlias
 
 import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.plugin.fiftyone_private import SampleView, dataset_name_of
-from diffucurate.plugin.store.samples import dataset_of
+from diffucurate.plugin.store.samples import dataset_of, parts_of
 
 #: One sample, several of one dataset, a dataset, or a view of whole images.
 Samples: TypeAlias = fo.Sample | Iterable[fo.Sample] | fo.Dataset | fo.DatasetView
@@ -45,4 +46,4 @@ def painted_samples(samples: Samples) -> tuple[fo.Dataset, list[fo.Sample]]:
         dataset, ids = dataset_with(listed[0]), [sample.id for sample in listed]
         if any(dataset_with(sample).name != dataset.name for sample in listed):
             raise DatasetError("the samples are of several datasets; pass those of one at a time")
-    return dataset, list(dataset.select(ids, ordered=True))
+    return dataset, list(chain.from_iterable(parts_of(dataset, ids)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ from diffucurate.generator.errors import DatasetError
 from diffucurate.plugin.fiftyone_private import shows_patches_or_frames
 from diffucurate.plugin.store import caption_document, field_names
 from diffucurate.plugin.store.init_document import init_document
+
+#: Samples of a part.
+_PART = 500
 
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
@@ -50,6 +54,24 @@ def dataset_of(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
 def all_images(dataset: fo.Dataset) -> fo.Dataset | fo.DatasetView:
     """All images of a dataset: of a grouped one those of all slices, of which the dataset itself shows one alone."""
     return dataset.select_group_slices(media_type="image") if dataset.media_type == "group" else dataset
+
+
+def parts_of(samples: fo.Dataset | fo.DatasetView, ids: Sequence[str] | None = None) -> Iterator[fo.DatasetView]:
+    """The samples in parts of a fixed size, for what must not hold the values of all of them.
+
+    With ``ids`` those samples, once each, in the order of these; to order all at once, as
+    ``select(ids, ordered=True)`` does, takes the database time with the square of their number. FiftyOne's own
+    iteration holds as many samples as a reply of the database has, and ``values()`` all.
+    """
+    wanted = samples.values("id") if ids is None else list(dict.fromkeys(ids))
+    for start in range(0, len(wanted), _PART):
+        yield samples.select(wanted[start : start + _PART], ordered=ids is not None)
+
+
+def values_by(ids: Sequence[str], samples: fo.Dataset | fo.DatasetView, path: str) -> list[Any]:
+    """A value of each of the samples with these ids, in the order of the ids, which are all in ``samples``."""
+    known = dict(zip(*samples.select(list(ids)).values(["id", path]), strict=True))
+    return [known[identifier] for identifier in ids]
 
 
 def job_fields(

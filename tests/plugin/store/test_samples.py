@@ -16,7 +16,7 @@ from diffucurate.plugin.store.label_values import (
     to_polyline,
     with_classes,
 )
-from diffucurate.plugin.store.samples import dataset_of
+from diffucurate.plugin.store.samples import dataset_of, parts_of, values_by
 from diffucurate.plugin.store.schema import declare_job_fields, declare_label_fields
 
 
@@ -160,3 +160,22 @@ def test_what_is_no_collection_of_images_is_refused(dataset):
         dataset_of(dataset.to_patches("found"))
     with pytest.raises(DatasetError, match="view of dataset"):
         dataset_of(dataset.limit(1).match_tags("none"))
+
+
+def test_parts_are_the_samples_in_their_order(dataset: fo.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diffucurate.plugin.store.samples._PART", 3)
+    ids = dataset.add_samples([fo.Sample(filepath=f"/{index}.png") for index in range(7)])
+    whole = [[sample.id for sample in part] for part in parts_of(dataset)]
+    assert whole == [ids[:3], ids[3:6], ids[6:]]
+    backwards = dataset.sort_by("filepath", reverse=True)
+    assert [sample.id for part in parts_of(backwards) for sample in part] == ids[::-1]
+    asked = [ids[5], ids[0], ids[5], ids[3], ids[1]]
+    assert [[sample.id for sample in part] for part in parts_of(dataset, asked)] == [[ids[5], ids[0], ids[3]], [ids[1]]]
+    assert list(parts_of(dataset.match_tags("none"))) == []
+
+
+def test_values_are_in_the_order_of_the_ids(dataset: fo.Dataset) -> None:
+    ids = dataset.add_samples([fo.Sample(filepath=f"/{index}.png") for index in range(4)])
+    assert values_by([ids[2], ids[0]], dataset, "filepath") == ["/2.png", "/0.png"]
+    with pytest.raises(KeyError):
+        values_by(["0" * 24], dataset, "filepath")
