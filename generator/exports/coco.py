@@ -76,7 +76,7 @@ def write_coco(
                 captions[split].add(caption=record.prompt)
             written.add(split, (instance.label for instance in record.instances))
         written.require_images()
-        rest = {"info": info_of(about), "licenses": licences}
+        rest: dict[str, Any] = {"info": info_of(about), "licenses": licences}
         for file in instances.values():
             file.finish(categories=categories_of(classes, about), **rest)
         for file in captions.values():

@@ -125,7 +125,7 @@ def _evaluate_part(part: fo.DatasetView, config: Any, key: str, sweep: Precision
     for document in documents:
         for path in paths:
             objects[path].append([_Object(each) for each in document[path].get("detections") or ()])
-        of_sample = _matched(*(objects[path][-1] for path in paths), config, key, sweep)
+        of_sample = _matched(objects[paths[0]][-1], objects[paths[1]][-1], config, key, sweep)
         counts.append(foud._tally_matches(of_sample))
         matches += of_sample
     for path, of_samples in objects.items():
@@ -145,7 +145,9 @@ def _matched(
     groups, ious, is_crowd = fouc._coco_evaluation_setup(
         _Labels(detections=truths), _Labels(detections=predictions), [keys["id_key"]], keys["iou_key"], config
     )
-    for group in groups.values() if sweep is not None else ():
+    for group in groups.values():
+        if sweep is None:
+            break
         known = {each.id: Truth(each.label, is_crowd(each)) for each in group["gts"]}
         surest = group["preds"][: config.max_preds]
         sweep.add(known, [Predicted(each.label, each.confidence, ious[each.id]) for each in surest])
