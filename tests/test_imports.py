@@ -120,7 +120,9 @@ FORMS = """
             if drawn is None:  # a measure of FiftyOne's evaluations has no form
                 continue
             for name, field in drawn.to_json()["type"]["properties"].items():
-                for choice in choices(field):
+                button = (field["view"] or {}).get("params") or {}
+                picks = [(button["name"], button["value"])] if {"name", "value"} <= set(button) else []
+                for name, choice in [(name, choice) for choice in choices(field)] + picks:
                     if (name, str(choice)) not in met:
                         met.add((name, str(choice)))
                         waiting.append({**params, name: choice})
