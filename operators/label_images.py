@@ -136,7 +136,7 @@ class LabelImages(LibraryOperator):
                 sentence += f" {counts.labelled} {have} labels from {spec.title} already, which are replaced."
                 box = types.Warning
             inputs.view(f"{spec.name}_plan", box(label=sentence))
-            if warning := labels_of_another_world(samples, spec.name, workload.options):
+            if warning := labels_of_another_world(samples, spec, workload.options):
                 inputs.view(f"{spec.name}_world", types.Warning(label=warning))
 
     def _classes(self, inputs: types.Object, ctx: ExecutionContext) -> None:

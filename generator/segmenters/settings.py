@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from diffucurate.generator.validation import StrictSettings
 
@@ -12,8 +12,8 @@ from diffucurate.generator.validation import StrictSettings
 DEFAULT_START = "yolov8n-seg"
 
 
-def _whole_grid(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool) and value % 32:
+def _whole_grid(value: int) -> int:
+    if value % 32:
         raise ValueError("give a multiple of 32, the step of the network's coarsest grid, such as 640")
     return value
 
@@ -32,7 +32,7 @@ class SegmenterSettings(StrictSettings):
     """How many times each image is seen, at most."""
     patience: Annotated[int, Field(ge=0, le=10_000)] = 30
     """Training ends after so many epochs without a better one; 0: never before the last epoch."""
-    image_size: Annotated[int, Field(ge=32, le=4096), BeforeValidator(_whole_grid)] | None = None
+    image_size: Annotated[int, Field(ge=32, le=4096), AfterValidator(_whole_grid)] | None = None
     """Longer side in pixels at which images are seen; by default that of the largest image, at most 640."""
     batch_size: Annotated[int, Field(ge=1, le=1024)] = 16
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None

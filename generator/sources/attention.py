@@ -10,6 +10,7 @@ from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.models.names import downloaded_models, downloaded_segmenters, locate, locate_segmenter
 from diffucurate.generator.models.token_files import existing_token, token_names
+from diffucurate.generator.recipe.by_model import BUILT_IN
 from diffucurate.generator.sources.protocol import Labeller, LabelRequest
 from diffucurate.generator.sources.spec import SourceOption, SourceSpec, Workload, images_read
 
@@ -109,4 +110,5 @@ SPEC = SourceSpec(
     sliders=("floor", "min_confidence"),
     command_names={"floor": "threshold"},
     workload=_workload,
+    built_in=lambda options: options.get("model") == BUILT_IN,
 )

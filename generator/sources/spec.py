@@ -107,6 +107,8 @@ class SourceSpec(Generic[S]):
         command_names: setting -> how it is called on the command line, where that is not its name.
         extra: what must be installed for it.
         workload: what labelling will do, in a sentence or several; that all images are looked at by default.
+        built_in: whether, with these options, a model that comes with this package looks at images; it knows the world
+            of that model only.
     """
 
     name: str
@@ -122,6 +124,7 @@ class SourceSpec(Generic[S]):
     command_names: Mapping[str, str] | None = None
     extra: Extra | None = None
     workload: Callable[[Workload], str] | None = None
+    built_in: Callable[[Mapping[str, Any]], bool] | None = None
 
     def command_options(self) -> dict[str, CommandOption]:
         """All that can be set on the command line, by its name there."""

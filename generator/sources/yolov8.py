@@ -60,4 +60,5 @@ SPEC = SourceSpec(
     family="cool",
     sliders=("min_confidence", "max_overlap"),
     extra=ULTRALYTICS,
+    built_in=lambda options: not options.get("weights"),
 )

@@ -12,6 +12,8 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import ModelError
 from diffucurate.generator.models.names import downloaded_models, locate
+from diffucurate.generator.recipe.by_model import BUILT_IN
+from diffucurate.generator.sources.spec import SourceSpec
 from diffucurate.operators.forms.fields import param, refuse
 from diffucurate.operators.forms.recipe_params import BUILTIN, HUB, LOCAL
 from diffucurate.plugin.fiftyone_private import dataset_behind
@@ -67,14 +69,13 @@ def ask_model(inputs: types.Object, ctx: ExecutionContext, which: str) -> None:
 
 
 def labels_of_another_world(
-    samples: fo.Dataset | fo.DatasetView, source: str, options: Mapping[str, Any]
+    samples: fo.Dataset | fo.DatasetView, source: SourceSpec[Any], options: Mapping[str, Any]
 ) -> str | None:
     """That a built-in model will label images that it did not paint; None where it labels none of those."""
-    built_in = {"yolov8": not options.get("weights"), "attention": options.get("model") == "tiny"}
-    if not built_in.get(source):
+    if source.built_in is None or not source.built_in(options):
         return None
     dataset = dataset_behind(samples)
-    own = samples.match(F(field_names.MODEL) == "tiny") if dataset.has_sample_field(field_names.MODEL) else ()
+    own = samples.match(F(field_names.MODEL) == BUILT_IN) if dataset.has_sample_field(field_names.MODEL) else ()
     if not (foreign := len(samples) - len(own)):
         return None
     images = "1 image was" if foreign == 1 else f"{foreign:,} images were"
