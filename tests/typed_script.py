@@ -37,6 +37,15 @@ tokens: dict[str, dc.ClassToken] = dc.learn_token(view, "ground_truth", "car", n
 expanded: dc.CaptionExpansion = dc.expand_captions(
     "captions.txt", "more.json", model="Qwen/Qwen3-0.6B", classes={"car": ["car"]}
 )
+scores: dc.Evaluation = dc.evaluate(dataset, "yolov8", "ground_truth", classes=["car"], scenarios=["attributes.time"])
+measures: dc.Assessment = dc.assess(dataset, source="attention", checks=["image", "masks"], batch_size=8)
+queue: dc.ReviewQueue = dc.review(dataset, "attention", "yolov8", by="iou")
+mosaics = dc.mosaic(view, source="attention", count=20, grids=[(2, 2)])
+page: dc.ReportSummary = dc.report(view, "report.html", source="attention", reference=mosaics)
+trained: dc.TrainedSegmenter = dc.train_segmenter(view, "fused", start="yolov8n-seg", epochs=50, into="student")
+figures: dc.SegmenterFigures = trained.figures
+more: dc.NextRound = dc.generate_more(dataset, "fused", "student", 200, cap=4)
+print(scores.overall, measures.means, queue.counts, page.figures, figures.mask_map50, more.recipe, more.weaknesses[0])
 word: dc.TrainResult = dc.train_token(view, "<piano>", vectors=4, lora={"layers": "all"}, steps=300)
 made_by: dc.Provenance = dc.provenance(view.first())
 again: list[dc.RepaintResult] = dc.repaint(view)
