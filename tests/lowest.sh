@@ -4,7 +4,7 @@ set -eu
 folder=build/lowest
 resolve="$VENV/bin/uv pip compile --quiet --resolution lowest-direct --python $VENV/bin/python pyproject.toml"
 mkdir -p build
-$resolve --extra lora --extra prompts --output-file build/lowest.txt >/dev/null
+$resolve --extra lora --extra parquet --extra prompts --output-file build/lowest.txt >/dev/null
 # What only torch brings comes with it from the main environment.
 grep -vE '^(torch|torchvision|triton|nvidia-[a-z0-9-]+)==' build/lowest.txt > build/lowest-without-torch.txt
 
