@@ -91,8 +91,8 @@ test-lowest: setup
 docs: setup
 	$(BIN)/python docs/make_api.py
 
-# Those that need a folder of images, and what they share.
-NO_BENCHMARK = confidence_fit photographs quality voc
+# Those that need a folder of images or hours, and what they share.
+NO_BENCHMARK = confidence_fit photographs quality utility voc
 
 bench: setup
 	@set -e; for script in $(filter-out $(NO_BENCHMARK:%=benchmarks/%.py),$(wildcard benchmarks/*.py)); \
