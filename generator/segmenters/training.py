@@ -16,7 +16,7 @@ import torch
 
 from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.files.atomic import replacing_file, write_text
-from diffucurate.generator.models.load import checked_device
+from diffucurate.generator.models.load import checked_device, default_device
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.segmenters.files import SegmenterFiles
 from diffucurate.generator.segmenters.results import SegmenterFigures, TrainedSegmenter
@@ -105,7 +105,7 @@ def fit(
     ``close_mosaic`` is the number of last epochs without mosaics, a tenth by default. Without ``choose_epoch`` the last
     epoch counts, and none before it is rated.
     """
-    device = checked_device(device) if device is not None else _best_device()
+    device = checked_device(device or default_device()[0])
     prepare_ultralytics()
     from ultralytics import YOLO
 
@@ -210,10 +210,6 @@ def _fixed_rate(rate: float) -> dict[str, Any]:
     """Ultralytics' arguments for a rate of one's own; by its own default biases begin at 0.1, which undoes what a
     checkpoint knows."""
     return {"optimizer": "AdamW", "lr0": rate, "warmup_bias_lr": 0.0}
-
-
-def _best_device() -> str:
-    return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
 def _report(model: Any, progress: Listener | None, batch_size: int) -> None:

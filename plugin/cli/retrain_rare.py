@@ -18,6 +18,7 @@ from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.tiny.rare import PLACEHOLDER
 from diffucurate.generator.tiny.shapes import CLASSES, RARE_CLASSES
 from diffucurate.generator.tiny.words import PLACES, TIMES
+from diffucurate.plugin.cli.demo_dataset import fresh_dataset
 from diffucurate.plugin.cli.terminal import Terminal
 from diffucurate.plugin.store.media_files import write_png
 from diffucurate.plugin.store.media_folder import media_folder
@@ -120,9 +121,7 @@ def rendered_test(count: int, seed: int) -> fo.Dataset:
     """Rendered scenes of all classes, pianos more often, with their exact instances in ``ground_truth``."""
     from diffucurate.plugin.store.classes import extend_classes
 
-    if fo.dataset_exists(TEST_RENDERS):
-        fo.delete_dataset(TEST_RENDERS)
-    dataset = fo.Dataset(TEST_RENDERS, persistent=True)
+    dataset = fresh_dataset(TEST_RENDERS)
     extend_classes(dataset, {name: [name] for name in (*CLASSES, *RARE_CLASSES)})
     add_renders(dataset, "ground_truth", count, seed, (*CLASSES, *RARE_CLASSES * 4))
     return dataset

@@ -13,7 +13,6 @@ import fiftyone as fo
 import numpy as np
 from fiftyone import ViewField as F
 
-from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.models.built_in import rare_yolo_path
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.tiny.rare import (
@@ -24,12 +23,13 @@ from diffucurate.generator.tiny.rare import (
     learned_piano,
     rare_caption,
 )
+from diffucurate.plugin.cli.demo_dataset import fresh_dataset
 from diffucurate.plugin.cli.retrain_rare import retrain_on_pianos
 from diffucurate.plugin.cli.run_demo import serve_app
 from diffucurate.plugin.cli.terminal import Terminal
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.media_files import write_png
-from diffucurate.plugin.store.media_folder import is_inside, media_folder
+from diffucurate.plugin.store.media_folder import media_folder
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -152,15 +152,7 @@ def rendered_pianos(count: int = EXAMPLES) -> fo.Dataset:
     """
     from diffucurate.generator.tiny.scenes import render_scene
 
-    if fo.dataset_exists(EXAMPLES_DATASET):
-        earlier = fo.load_dataset(EXAMPLES_DATASET)
-        folder = media_folder(earlier)
-        if not all(is_inside(path, folder) for path in earlier.values("filepath")):
-            raise DatasetError(
-                f"dataset '{EXAMPLES_DATASET}' holds images that the demo did not make; rename it, then start again"
-            )
-        earlier.delete()
-    dataset = fo.Dataset(EXAMPLES_DATASET, persistent=True)
+    dataset = fresh_dataset(EXAMPLES_DATASET)
     folder, samples = media_folder(dataset), []
     for index in range(count):
         scene = render_scene(FIRST_SEED + index, labels=["piano"])

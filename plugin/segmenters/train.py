@@ -129,6 +129,8 @@ def train_segmenter(
         )
         content = _digest(files.data)
         resume = not overwrite and files.read_facts().get("data") == content and files.last.is_file()
+        if not resume:  # else a run that stops before its first epoch would be taken for the earlier one
+            shutil.rmtree(files.run, ignore_errors=True)
         write_text(files.facts, json.dumps({**asked, "data": content}, indent=2) + "\n")
         run.facts |= {"images": summary.images, "instances": summary.instances, "resumed": resume}
         trained = train(

@@ -70,6 +70,22 @@ def test_a_stopped_run_goes_on_only_as_itself(labelled, tmp_path: Path) -> None:
     assert [labelled.get_run_info(run).config.facts["resumed"] for run in runs] == [False, True]
 
 
+def test_a_new_run_that_stops_at_once_is_not_taken_for_the_earlier_one(labelled, tmp_path: Path) -> None:
+    def stop(report: Progress) -> None:
+        if report.done:
+            raise KeyboardInterrupt
+
+    settings = {**QUICK, "name": "one", "folder": tmp_path}
+    earlier = train_segmenter(labelled, "truth", **settings).weights.read_bytes()
+    anew = {**settings, "seed": 5}
+    with pytest.raises(KeyboardInterrupt):
+        train_segmenter(labelled, "truth", overwrite=True, progress=stop, **anew)
+    assert (tmp_path / "one" / "one.pt").read_bytes() == earlier  # until there is a better one
+    train_segmenter(labelled, "truth", **anew)
+    run = max(labelled.list_runs(method="diffucurate/train_segmenter"))
+    assert labelled.get_run_info(run).config.facts["resumed"] is False
+
+
 def test_labels_that_changed_are_learned_from_the_beginning(labelled, tmp_path: Path) -> None:
     def stop(report: Progress) -> None:
         if report.note.startswith("epoch 1 "):
