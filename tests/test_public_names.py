@@ -60,7 +60,7 @@ def test_verbs_are_those_of_the_command_line() -> None:
 
     commands = {name.replace("-", "_") for name in get_command(app).commands}
     assert commands - {"demo", "demo_rare", "doctor"} <= set(VERBS)
-    assert set(VERBS) - commands <= {"repaint", "register_source", "review"}  # `provenance --repaint`; for programs
+    assert set(VERBS) - commands <= {"repaint", "register_source"}  # `provenance --repaint`; for programs
 
 
 @pytest.mark.parametrize("verb", VERBS)

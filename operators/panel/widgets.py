@@ -133,20 +133,6 @@ def pick_one(
     new_row(panel, f"{name}_end")
 
 
-def choice(panel: types.Object, name: str, label: str, values: Mapping[str, str], on_change: Handler) -> None:
-    """A drop-down of ``values`` (value -> label); the chosen value stands in the panel's state, whose change drops the
-    sidebar's filters: for a panel that needs none.
-
-    It has no default: the App would take a new default for a choice of the person.
-    """
-    # The App would put the focus on the first of these and scroll down to it.
-    unfocused = {"select": {"autoFocus": False}}
-    menu = types.DropdownView(label=label, componentsProps=item(200, maxWidth="320px") | unfocused)
-    for value, caption in values.items():
-        menu.add_choice(value, label=caption)
-    panel.enum(name, menu.values(), view=menu, on_change=on_change)
-
-
 def table(
     panel: types.Object,
     name: str,

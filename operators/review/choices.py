@@ -34,10 +34,6 @@ class Choices:
     orders: dict[str, str]
     kinds: dict[str, str]
 
-    def chosen(self) -> dict[str, str]:
-        """By their names in the panel's state."""
-        return {"a": self.a, "b": self.b, "by": self.by, "of": self.of}
-
 
 def read_choices(dataset: fo.Dataset, state: Callable[[str], Any]) -> Choices | None:
     """From ``state(name)``; a choice that there is not is replaced by the first. None without labels."""

@@ -1,8 +1,9 @@
 """Panel: one object or image at a time, the worst first, and a key for each decision.
 
 ``plugin.review`` holds the queue and writes decisions. FiftyOne's panels have no keys of their own: each button names
-one (``data-review-key``), and ``assets/review-keys.js``, which the App loads with the plugin, clicks it. Handlers of
-decisions write no panel state, which would cost a request and the sidebar's filters.
+one (``data-review-key``), and ``assets/review-keys.js``, which the App loads with the plugin, clicks it. What is chosen
+and which review is open stands in ``operators.panel.choices``: a write of panel state would drop the sidebar's filters.
+A decision does not touch ``ctx.dataset``, which FiftyOne reads from the database anew for every event.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DatasetError, DiffucurateError
 from diffucurate.operators.panel import widgets
+from diffucurate.operators.panel.choices import choices_of, opened
 from diffucurate.operators.panel.empty_states import open_dataset
 from diffucurate.operators.panel.widgets import OperatorButton
 from diffucurate.operators.review.choices import ALONE, Choices, read_choices
@@ -54,16 +56,17 @@ class ReviewPanel(foo.Panel):
 
     def render(self, ctx: ExecutionContext) -> types.Property:
         panel, view = widgets.page()
-        dataset, settings = open_dataset(ctx), ctx.panel.state.get("settings")
-        if dataset is None or not len(dataset):
-            widgets.advice(panel, "advice", "Nothing to review", "Open a dataset with images and labels.")
-        elif settings:
+        if choices_of(ctx).get("settings"):
             try:
-                self._item(panel, session_of(dataset, settings))
+                self._item(panel, self._session(ctx))
             except DiffucurateError as error:
                 widgets.advice(panel, "advice", "This review cannot go on", str(error))
                 widgets.button(panel, "leave", "Another review", self.leave, icon="arrow_back", main=True)
-        elif (choices := read_choices(dataset, ctx.panel.state.get)) is None:
+            return types.Property(panel, view=view)
+        dataset = open_dataset(ctx)
+        if dataset is None or not len(dataset):
+            widgets.advice(panel, "advice", "Nothing to review", "Open a dataset with images and labels.")
+        elif (choices := read_choices(dataset, choices_of(ctx).get)) is None:
             widgets.advice(panel, "advice", "No labels yet", "Let a label source find objects in these images first.")
             button = OperatorButton("Label images", "label_images", "label")
             widgets.operator_button(panel, "label", button, self.ask, main=True)
@@ -74,10 +77,10 @@ class ReviewPanel(foo.Panel):
     def _form(self, panel: types.Object, choices: Choices) -> None:
         sentence = "Decide which source is right, one after the other, of the current view."
         widgets.text(panel, "heading", f"### Review\n\n{sentence}")
-        widgets.choice(panel, "a", "Source A", choices.sources, self.choose)
-        widgets.choice(panel, "b", "Source B, compared with it", choices.partners, self.choose)
-        widgets.choice(panel, "by", "Order", choices.orders, self.choose)
-        widgets.choice(panel, "of", "What", choices.kinds, self.choose)
+        widgets.pick_one(panel, "a", "Source A", choices.sources, choices.a, self.choose)
+        widgets.pick_one(panel, "b", "Source B", choices.partners, choices.b, self.choose)
+        widgets.pick_one(panel, "by", "Order", choices.orders, choices.by, self.choose)
+        widgets.pick_one(panel, "of", "What", choices.kinds, choices.of, self.choose)
         widgets.new_row(panel, "row_of_begin")
         widgets.button(panel, "begin", "Begin", self.begin, icon="play_arrow", main=True)
 
@@ -124,25 +127,25 @@ class ReviewPanel(foo.Panel):
     # What can be pressed
 
     def on_load(self, ctx: ExecutionContext) -> None:
-        """The drop-downs show what is chosen."""
-        self._fill(ctx)
+        """The panel was opened, or its page was loaded again."""
+        opened(ctx)
 
     def on_change_dataset(self, ctx: ExecutionContext) -> None:
         """Another dataset has other sources."""
-        self.leave(ctx)
+        choices_of(ctx).set(settings=None)
 
     def choose(self, ctx: ExecutionContext) -> None:
-        """A drop-down: what depends on it is chosen anew."""
-        self._fill(ctx)
+        """Choose ``value`` for ``name``; ``read_choices`` replaces what no longer goes with it."""
+        choices_of(ctx).set(**{ctx.params["name"]: ctx.params["value"]})
 
     def begin(self, ctx: ExecutionContext) -> None:
         """Queue what the App shows."""
-        choices = read_choices(ctx.dataset, ctx.panel.state.get)
+        choices = read_choices(ctx.dataset, choices_of(ctx).get)
         if choices is None:
             raise DatasetError("the dataset has no labels any more")
         b = None if choices.b == ALONE else choices.b
         queue = ReviewQueue(ctx.view, choices.a, b, by=choices.by, of=choices.of)
-        ctx.panel.state.settings = keep(ReviewSession(queue))
+        choices_of(ctx).set(settings=keep(_dataset_key(ctx), ReviewSession(queue)))
 
     def decide(self, ctx: ExecutionContext) -> None:
         """A decision on ``item``."""
@@ -166,19 +169,20 @@ class ReviewPanel(foo.Panel):
 
     def leave(self, ctx: ExecutionContext) -> None:
         """Back to the choice; the App shows the tags that were set."""
-        if ctx.panel.state.get("settings"):
-            ctx.panel.state.settings = None
-            ctx.ops.reload_dataset()
-        self._fill(ctx)
+        if choices_of(ctx).get("settings"):
+            choices_of(ctx).set(settings=None)
+            ctx.ops.reload_samples()
 
     def _session(self, ctx: ExecutionContext) -> ReviewSession:
-        return session_of(ctx.dataset, ctx.panel.state.settings)
+        settings = choices_of(ctx).get("settings")
+        if not settings:
+            raise DatasetError("this review was left; begin it again")
+        return session_of(_dataset_key(ctx), settings, lambda: ctx.dataset)
 
-    def _fill(self, ctx: ExecutionContext) -> None:
-        dataset, get = open_dataset(ctx), ctx.panel.state.get
-        choices = None if dataset is None else read_choices(dataset, get)
-        if choices is not None:
-            ctx.panel.state.set({name: value for name, value in choices.chosen().items() if get(name) != value})
+
+def _dataset_key(ctx: ExecutionContext) -> str:
+    """Tells the App's dataset from others without loading it."""
+    return str(ctx.dataset_id or ctx.dataset_name)
 
 
 #: Key, decision, the button's label (the two sources stand for {0} and {1}) and icon.

@@ -1,13 +1,14 @@
 """The reviews that are open in this process: a queue each, and which outlines it shows.
 
-They are kept here, not in the panel's state: the App fetches its page anew whenever a panel's state changes, and the
-queue of a large dataset takes seconds to read. A review that is not here any more is read again.
+The queue of a large dataset takes seconds to read, so it is kept from one decision to the next. A review that is not
+here any more is read again.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +16,6 @@ import fiftyone as fo
 from bson import json_util
 
 from diffucurate.plugin.appearance.source_colours import source_colours
-from diffucurate.plugin.fiftyone_private import dataset_id
 from diffucurate.plugin.review.drawing import draw_item
 from diffucurate.plugin.review.items import ReviewItem
 from diffucurate.plugin.review.review import ReviewQueue, continued_review
@@ -24,7 +24,7 @@ from diffucurate.plugin.store.label_sources import comparable
 #: Reviews that are kept.
 _KEPT = 4
 
-open_reviews: OrderedDict[str, ReviewSession] = OrderedDict()
+open_reviews: OrderedDict[tuple[str, str], ReviewSession] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -99,31 +99,26 @@ def item_key(item: ReviewItem) -> str:
     return " ".join(part or "-" for part in item.key)
 
 
-def keep(session: ReviewSession) -> str:
-    """Keep a review; what ``session_of`` finds it by."""
+def keep(dataset: str, session: ReviewSession) -> str:
+    """Keep a review of the dataset that has the key ``dataset``; what ``session_of`` finds it by."""
     settings = json_util.dumps(session.queue.settings)
     with _lock:
-        open_reviews[_key(session.queue.dataset, settings)] = session
+        open_reviews[dataset, settings] = session
         while len(open_reviews) > _KEPT:
             open_reviews.popitem(last=False)
     return settings
 
 
-def session_of(dataset: fo.Dataset, settings: str) -> ReviewSession:
-    """The review of these settings, read again where it is not kept.
+def session_of(dataset: str, settings: str, load: Callable[[], fo.Dataset]) -> ReviewSession:
+    """The review of these settings, read again where it is not kept: only then is the dataset loaded.
 
     Raises:
         InvalidSetting, DatasetError: the dataset no longer has what is reviewed.
     """
-    key = _key(dataset, settings)
     with _lock:
-        session = open_reviews.get(key)
+        session = open_reviews.get((dataset, settings))
     if session is None:
         values: dict[str, Any] = json_util.loads(settings)
-        session = ReviewSession(continued_review(dataset, values))
-        keep(session)
+        session = ReviewSession(continued_review(load(), values))
+        keep(dataset, session)
     return session
-
-
-def _key(dataset: fo.Dataset, settings: str) -> str:
-    return f"{dataset_id(dataset)} {settings}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import fiftyone as fo
@@ -52,6 +52,10 @@ class ReviewItem:
     def is_image(self) -> bool:
         """Whether it is a whole image."""
         return self.a is None and self.b is None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)

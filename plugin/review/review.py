@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import fiftyone as fo
@@ -90,7 +91,7 @@ class ReviewQueue:
         self.order = order = order_of(self.dataset, self.sides, by)
         view = samples if isinstance(samples, fo.DatasetView) else None
         self.settings: dict[str, Any] = {
-            "a": a, "b": b, "by": by, "of": of, "view": stages_of(view) if view is not None else []
+            "a": a, "b": b, "by": order.name, "of": of, "view": stages_of(view) if view is not None else []
         }  # fmt: skip
         self._history = History(self.dataset, self.settings)
         items = read_items(samples, self.sides, order, of)
@@ -122,6 +123,10 @@ class ReviewQueue:
     def after_next(self) -> ReviewItem | None:
         """The item after that, so that what is shown of it can be prepared."""
         return self._left[1] if len(self._left) > 1 else None
+
+    def upcoming(self, count: int) -> list[ReviewItem]:
+        """The items that come next, at most ``count`` of them."""
+        return list(islice(self._left, count))
 
     def decide(self, decision: str) -> ReviewItem | None:
         """Store a decision on the item that ``next`` gives; the one after it.

@@ -60,7 +60,7 @@ def test_decisions_by_keys_alone(
 
     page.locator('[data-cy="new-panel-btn"]').click()
     page.locator('[data-cy="new-panel-option-review"]').click()
-    expect(panel.get_by_text("Source B, compared with it")).to_be_visible()
+    expect(panel.get_by_text("Source B")).to_be_visible()
     panel.get_by_role("button", name="Begin").click()
     expect_decided(0)
     image = panel.locator("img").first

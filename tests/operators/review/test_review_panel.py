@@ -1,4 +1,4 @@
-"""The panel "Review" without a browser: what it offers, what a button writes, and that decisions write no state."""
+"""The panel "Review" without a browser: what it offers, what a button writes, and that nothing writes panel state."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ URI = "@diffucurate/diffucurate/review"
 
 
 class Answer(NamedTuple):
-    """What the App is told: what to draw, what of the panel's state is changed, and all else it shall do."""
+    """What the App is told: what to draw, and all else it shall do."""
 
     drawn: dict[str, Any]
-    changed: dict[str, Any]
     told: dict[str, dict[str, Any]]
 
     def text(self, name: str) -> str:
@@ -36,30 +35,50 @@ class Answer(NamedTuple):
 
 
 class Panel:
-    """The panel as the App keeps it: its state, and what it was drawn with last."""
+    """The panel as the App keeps it: what it was drawn with last."""
 
     def __init__(self, dataset: fo.Dataset) -> None:
-        self.dataset, self.state = dataset, {}
+        from diffucurate.operators.panel import choices
+
+        choices._panels.clear()
+        self.dataset = dataset
         self.answer = self.send("on_load")
 
     def send(self, method: str, **params: Any) -> Answer:
         from fiftyone.operators.executor import execute_or_delegate_operator
 
-        params |= {"__method__": method, "panel_id": "p", "panel_state": self.state}
+        params |= {"__method__": method, "panel_id": "p", "panel_state": {}}
         request = {"dataset_name": self.dataset.name, "filters": {}, "view": [], "params": params}
         result = asyncio.run(execute_or_delegate_operator(URI, request))
         assert result.error is None, result.error
-        drawn, changed, told = {}, {}, {}
+        drawn, told = {}, {}
         for each in result.to_json()["executor"]["requests"]:
             if each["operator_uri"] == "show_panel_output":
                 drawn = each["params"]["output"]["type"]["properties"]
-            elif each["operator_uri"] in ("patch_panel_state", "set_panel_state"):
-                changed |= each["params"]["state"]
             else:
+                assert "panel_state" not in each["operator_uri"]  # such a write would drop the sidebar's filters
                 told[each["operator_uri"]] = each["params"]
-        self.state |= changed
-        self.answer = Answer(drawn, changed, told)
+        self.answer = Answer(drawn, told)
         return self.answer
+
+    def choose(self, name: str, value: str) -> Answer:
+        """Press the button that chooses ``value`` for ``name``."""
+        asked = {"name": name, "value": value}
+        (view,) = (view for view in self.views() if view.get("params") == asked)
+        return self.send(view["operator"].partition("#")[2], **view["params"])
+
+    def chosen(self) -> dict[str, str]:
+        """Name -> value of the buttons that are drawn as chosen."""
+        filled = [view["params"] for view in self.views() if view.get("variant") == "contained" and view.get("params")]
+        return {params["name"]: params["value"] for params in filled}
+
+    def offered(self, name: str) -> set[str]:
+        """The values that can be chosen for ``name``."""
+        asked = [view["params"] for view in self.views() if view.get("params")]
+        return {params["value"] for params in asked if params.get("name") == name}
+
+    def views(self) -> list[dict[str, Any]]:
+        return [each["view"] for each in self.answer.drawn.values() if each["view"]]
 
     def press(self, key: str) -> Answer:
         """Press the key of a button, as it was drawn last."""
@@ -81,13 +100,10 @@ def pixels(uri: str) -> np.ndarray:
 
 
 def test_what_it_asks_first(panel: Panel) -> None:
-    assert panel.state == {"a": "attention", "b": "shifted", "by": "agreement", "of": "objects"}
-    orders = panel.answer.drawn["by"]["type"]["values"]
-    assert {"agreement", "iou", "confidence", "wrong class"} <= set(orders)
-    panel.state |= {"b": "(none)"}
-    answer = panel.send("choose")
-    assert panel.state["by"] == "confidence" and "iou" not in answer.drawn["by"]["type"]["values"]
-    assert answer.changed == {"by": "confidence"}
+    assert panel.chosen() == {"a": "attention", "b": "shifted", "by": "agreement", "of": "objects"}
+    assert {"agreement", "iou", "confidence", "wrong class"} <= panel.offered("by")
+    panel.choose("b", "(none)")
+    assert panel.chosen()["by"] == "confidence" and "iou" not in panel.offered("by")
 
 
 def test_keys_decide_one_after_the_other_and_take_back(panel: Panel) -> None:
@@ -97,7 +113,7 @@ def test_keys_decide_one_after_the_other_and_take_back(panel: Panel) -> None:
     assert {"1", "2", "3", "4", "5", "backspace", "s", "o"} == set(first.keys)
     assert first.drawn["decide_a"]["view"]["label"] == "1  attention"
     second = panel.press("1")
-    assert second.changed == {} and second.text("progress") == f"**1 of {objects:,}** decided · attention 1"
+    assert second.text("progress") == f"**1 of {objects:,}** decided · attention 1"
     assert second.text("image") != first.text("image")
     panel.dataset.reload()
     assert panel.dataset.count_label_tags()["accepted"] in (1, 2)  # with an outline where there is one
@@ -105,10 +121,19 @@ def test_keys_decide_one_after_the_other_and_take_back(panel: Panel) -> None:
     assert (again.text("progress"), again.text("words")) == (first.text("progress"), first.text("words"))
     for _ in range(objects):
         last = panel.press("4")
-    assert "All is decided" in last.text("end") and last.changed == {}
+    assert "All is decided" in last.text("end")
     assert panel.send("ask", operator="curate_samples", form={}).told
     panel.send("leave")
-    assert panel.state["settings"] is None and "begin" in panel.answer.drawn
+    assert "begin" in panel.answer.drawn
+
+
+def test_decisions_do_not_load_the_dataset(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fiftyone.operators.executor import ExecutionContext
+
+    panel.send("begin")
+    monkeypatch.setattr(ExecutionContext, "dataset", property(lambda ctx: pytest.fail("FiftyOne reads it anew")))
+    assert panel.press("1").text("progress").startswith("**1 of ")
+    assert panel.press("backspace").text("progress").startswith("**0 of ")
 
 
 def test_a_key_pressed_twice_is_one_decision(panel: Panel) -> None:
@@ -140,8 +165,8 @@ def test_a_review_is_read_again_by_another_process(panel: Panel) -> None:
 
 
 def test_whole_images_of_one_source(panel: Panel) -> None:
-    panel.state |= {"b": "(none)", "of": "images"}
-    panel.send("choose")
+    panel.choose("b", "(none)")
+    panel.choose("of", "images")
     answer = panel.send("begin")
     assert [answer.drawn[name]["view"]["label"] for name in ("decide_a", "decide_neither")] == ["1  Right", "4  Wrong"]
     assert "decide_b" not in answer.drawn

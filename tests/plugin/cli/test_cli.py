@@ -20,8 +20,8 @@ from diffucurate.plugin.cli import run
 Outcome = tuple[int, Any, str]
 COMMANDS = (
     "generate", "expand-captions", "img2img", "inpaint", "label", "learn-token", "train-token", "compare", "evaluate",
-    "fuse", "assess", "curate", "undo-curation", "mosaic", "export", "report", "train-segmenter", "generate-more",
-    "provenance", "regenerate", "demo", "demo-rare", "doctor",
+    "review", "fuse", "assess", "curate", "undo-curation", "mosaic", "export", "report", "train-segmenter",
+    "generate-more", "provenance", "regenerate", "demo", "demo-rare", "doctor",
 )  # fmt: skip
 
 
@@ -110,6 +110,7 @@ def test_help_of_everything_without_fiftyone_or_torch() -> None:
         ("label", ["DATASET", "--source", "--weights", "--model", "--refiner", "--classes", "--view", "yolov8"]),
         ("compare", ["DATASET", "A", "B", "--view", "--classes", "--iou"]),
         ("evaluate", ["DATASET", "LABELS", "TRUTH", "--view", "--iou", "--scenarios", "--across-classes", "--key"]),
+        ("review", ["DATASET", "A", "[B]", "--view", "--by", "--of", "--limit"]),
         ("fuse", ["DATASET", "A,B,...", "--into", "--view", "--iou", "--lone", "--method"]),
         ("assess", ["DATASET", "--source", "--checks", "--against", "--clip-model", "--view", "masks"]),
         (
@@ -619,6 +620,30 @@ def test_arguments_that_are_no_text_are_one_sentence(
     assert code == 1 and stderr.count("\n") == 1
     assert document["error"]["field"] == "arguments" and document["error"]["remedy"].startswith("it is not UTF-8")
     assert "?" in document["error"]["value"]
+
+
+def test_review_shows_the_queue_of_the_panel(
+    command: Callable[..., Outcome], add_scenes: Callable[..., None], scenes: Any, dataset: Any
+) -> None:
+    from diffucurate.plugin.review.review import review
+
+    add_scenes(scenes, truth=[labels_of(scene, 0) for scene in scenes], moved=[labels_of(scene, 2) for scene in scenes])
+    assert command("compare", dataset.name, "truth", "moved")[0] == 0
+    queue = review(dataset, "truth", "moved", by="iou")
+    total = queue.counts.total
+    queue.decide("b")
+    code, shown, err = command("review", dataset.name, "truth", "moved", "--by", "iou", "--limit", 2)
+    assert (code, shown["by"], shown["of"]) == (0, "iou", "objects"), err
+    assert shown["counts"] == {"decided": {"b": 1}, "before": 0, "left": total - 1, "total": total}
+    assert [item["a"] for item in shown["next"]] == [item.a for item in queue.upcoming(2)]
+    assert f"and {total - 3} more" in err
+    review(dataset, "truth", "moved").decide("a")
+    code, shown, err = command("review", dataset.name, "truth", "moved", "--by", "agreement")
+    assert shown["counts"]["decided"] == {"a": 1}  # the order that is the usual one, named or not
+    code, shown, err = command("review", dataset.name, "truth", "--of", "images", "--limit", 0)
+    assert (code, shown["counts"]["total"], shown["by"], shown["next"]) == (0, 6, "confidence", []), err
+    code, shown, err = command("review", dataset.name, "truth", "--by", "iou")
+    assert code == 1 and "takes two compared sources" in err
 
 
 def test_assess_and_mosaic(
