@@ -5,7 +5,8 @@
     annotations/captions_<split>.json     the images' prompts, of those that have one
 
 Each annotation has the true area of its mask in pixels, the tight box [x, y, width, height], ``iscrowd`` and the
-confidence as ``score``, which COCO defines for results and readers of annotations ignore.
+confidence as ``score``, which COCO defines for results and readers of annotations ignore. An instance of which only the
+box is known has no ``segmentation``.
 """
 
 from __future__ import annotations
@@ -88,9 +89,9 @@ def write_coco(
 
 
 def shape_of(instance: Instance) -> dict[str, Any]:
-    """An instance's mask, area in pixels, box and confidence, by COCO's names."""
+    """An instance's mask (unless only its box is known), area in pixels, box and confidence, by COCO's names."""
     return {
-        "segmentation": run_length(instance),
+        **({} if instance.boxed else {"segmentation": run_length(instance)}),
         "area": instance.area,
         "bbox": box_xywh(instance),
         "score": round(instance.confidence, 6),

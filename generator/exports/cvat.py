@@ -96,14 +96,19 @@ def _image(index: int, path: Path, size: tuple[int, int], record: ExportRecord) 
     image = ElementTree.Element("image", id=str(index), name=path.name, width=str(width), height=str(height))
     order = sorted(range(len(record.instances)), key=lambda index: record.instances[index].confidence)
     for position, instance in enumerate(record.instances):
-        points = ";".join(f"{x:.2f},{y:.2f}" for x, y in bridge(instance.polygons, prune=True))
+        if instance.boxed:
+            corners = zip(("xtl", "ytl", "xbr", "ybr"), instance.box, strict=True)
+            shape, place = "box", {name: f"{value:.2f}" for name, value in corners}
+        else:
+            points = bridge(instance.polygons, prune=True)
+            shape, place = "polygon", {"points": ";".join(f"{x:.2f},{y:.2f}" for x, y in points)}
         depth = str(order.index(position))
-        polygon = ElementTree.SubElement(
-            image, "polygon", label=instance.label, source="auto", occluded="0", points=points, z_order=depth
+        element = ElementTree.SubElement(
+            image, shape, label=instance.label, source="auto", occluded="0", **place, z_order=depth
         )
         values = {"confidence": f"{instance.confidence:.6f}", "iscrowd": str(int(position in record.crowds))}
         for name, value in values.items():
-            ElementTree.SubElement(polygon, "attribute", name=name).text = value
+            ElementTree.SubElement(element, "attribute", name=name).text = value
     return image
 
 

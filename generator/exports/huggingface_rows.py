@@ -10,7 +10,10 @@ from diffucurate.generator.exports.images import ExportRecord
 
 
 def row_of(record: ExportRecord, classes: Sequence[str], size: tuple[int, int]) -> dict[str, Any]:
-    """The columns of an image of (width, height) ``size``, but the image itself."""
+    """The columns of an image of (width, height) ``size``, but the image itself.
+
+    ``segmentation`` is None for an instance of which only the box is known.
+    """
     instances = record.instances
     return {
         "text": record.prompt,
@@ -23,7 +26,7 @@ def row_of(record: ExportRecord, classes: Sequence[str], size: tuple[int, int]) 
             "area": [instance.area for instance in instances],
             "confidence": [round(instance.confidence, 6) for instance in instances],
             "iscrowd": [int(index in record.crowds) for index in range(len(instances))],
-            "segmentation": [run_length(instance) for instance in instances],
+            "segmentation": [None if instance.boxed else run_length(instance) for instance in instances],
         },
     }
 

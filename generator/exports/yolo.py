@@ -1,8 +1,9 @@
-"""The YOLO segmentation format: one text file per image, one row per instance.
+"""The YOLO formats of segmentation and of boxes: one text file per image, one row per instance.
 
     data.yaml                      splits, relative to the file itself, and class names
     images/<split>/<name>.png      copies, upright
-    labels/<split>/<name>.txt      ``class x1 y1 x2 y2 ...`` in units of width and height; empty without objects
+    labels/<split>/<name>.txt      ``class x1 y1 x2 y2 ...`` in units of width and height; empty without objects.
+                                   Of instances that are boxes: ``class x y width height``, of the box's centre
     scores.csv                     split, image, row, class and confidence of every instance
 
 A row holds one closed ring, so parts and holes are joined by bridges of zero width (``polygons.bridge``). Readers
@@ -10,7 +11,7 @@ that draw the outline paint the pixels under a bridge: an instance in two parts 
 area / (area + gap), both in pixels, which is the best that one ring can do. Holes and gaps of a few percent of
 the area cost next to nothing; where a wide gap matters, export COCO. Rows have no place for a confidence: a reader
 would take it for a coordinate. It is kept in ``scores.csv``. Nor is there one for regions of many objects, which are
-left out.
+left out. Of a folder with rows of both kinds readers drop the outlines, so all instances must have masks, or none.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from diffucurate.generator.errors import ExportError
@@ -60,9 +62,11 @@ def write_yolo(
 
     Raises:
         ExportError: the folder is not empty and ``overwrite`` is not set, or holds more than an earlier export; there
-            are no records; an image is missing or unreadable; an instance's class is not in ``classes``.
+            are no records; an image is missing or unreadable; an instance's class is not in ``classes``; there are
+            boxes beside masks.
     """
     written = YoloWritten(data_yaml=folder / "data.yaml")
+    kinds: set[bool] = set()
     with replacing_folder(folder, "yolo", overwrite=overwrite) as fresh:
         images = ImageFolder(fresh, links=link_images)
         with (fresh / "scores.csv").open("w", newline="", encoding="utf-8") as scores_file:
@@ -73,6 +77,9 @@ def write_yolo(
                 label = fresh / "labels" / record.split / f"{image.stem}.txt"
                 label.parent.mkdir(parents=True, exist_ok=True)
                 objects = [item for index, item in enumerate(record.instances) if index not in record.crowds]
+                kinds |= {instance.boxed for instance in objects}
+                if len(kinds) > 1:
+                    raise ExportError("some instances have masks and some boxes only, and YOLO has no place for both")
                 label.write_text("".join(_row(instance, classes) + "\n" for instance in objects), "utf-8")
                 for row, instance in enumerate(objects):
                     scores.writerow([record.split, image.name, row, instance.label, f"{instance.confidence:.6f}"])
@@ -92,8 +99,12 @@ def _row(instance: Instance, classes: Sequence[str]) -> str:
     if instance.label not in classes:
         raise ExportError(f"instance of class '{instance.label}', expected one of {some_of(classes)}")
     height, width = instance.mask.shape
-    ring = bridge(instance.polygons, prune=True) / (width, height)
-    return " ".join([str(list(classes).index(instance.label)), *(f"{value:.6f}" for value in ring.ravel())])
+    if instance.boxed:
+        x0, y0, x1, y1 = instance.box
+        values = np.array([(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0]) / (width, height, width, height)
+    else:
+        values = (bridge(instance.polygons, prune=True) / (width, height)).ravel()
+    return " ".join([str(list(classes).index(instance.label)), *(f"{value:.6f}" for value in values)])
 
 
 def _named_splits(splits: Sequence[str]) -> dict[str, str]:

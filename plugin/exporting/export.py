@@ -24,6 +24,7 @@ from diffucurate.plugin.exporting.target import prepare_folder
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.classes import exported_classes
+from diffucurate.plugin.store.label_sources import count_masks
 from diffucurate.plugin.store.samples import dataset_of
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,8 @@ def export(
     Only the samples of ``samples`` and the instances that its filters show are written. A sample that ``source``
     labelled without finding anything is written as an image without objects. In masks of classes the pixels of
     instances that the view hides are 255, unknown. The folder appears complete or not at all, and the same view gives
-    the same bytes.
+    the same bytes. Instances of which only the box is known are written as boxes where the format has a place for them
+    (``ExportFormat.boxes``), else left out.
 
     Args:
         samples: a dataset or view.
@@ -74,7 +76,7 @@ def export(
 
     Raises:
         InvalidSetting: an unknown format, or a class that the dataset does not have.
-        DatasetError: no labels of ``source``, or instances without masks.
+        DatasetError: no labels of ``source``, or none of its instances can be written.
         ExportError: the folder is not empty, holds more than an earlier export, or files that samples name; the splits
             make no sense; no image can be read; the format needs a package that is not installed.
     """
@@ -110,7 +112,7 @@ def export(
         )
     notes += [f"class ids are those of {origin}, the same for every view of dataset '{dataset.name}'"]
 
-    left_out = LeftOut()
+    left_out, boxes = LeftOut(), described.takes_boxes(count_masks(labelled, path)[1])
     meter = Meter(progress, count)
     settings = {
         "folder": str(folder),
@@ -134,7 +136,7 @@ def export(
     with runs.recorded(dataset, "export", settings) as run:
         try:
             masks = SemanticMasks(labelled, source, path, names) if described.semantic else None
-            taken = records(labelled, path, chosen, left_out, meter, masks)
+            taken = records(labelled, path, chosen, left_out, meter, masks, boxes=boxes)
             written = write(taken, folder, names, overwrite=overwrite, link_images=link_images, about=about)
         except ExportError as error:
             if len(left_out.unreadable) == count:
@@ -144,6 +146,8 @@ def export(
             raise
         if isinstance(written, YoloWritten) and written.note:
             notes.append(written.note)
+        if left_out.boxes:
+            notes.append(f"instances that are boxes without masks: {left_out.boxes}")
         if masks is not None and masks.unreadable:
             broken = f"{len(masks.unreadable)} semantic masks cannot be read or have another size, such as that of"
             notes.append(f"{broken} {masks.unreadable[0]}; they were painted from the instances")
@@ -157,6 +161,7 @@ def export(
             left_out.unreadable,
             notes,
             left_out.instances,
+            left_out.boxes,
         )
         run.facts |= summary.to_dict()
     if left_out.instances:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from diffucurate.generator.errors import ExportError, InvalidSetting
 
@@ -29,7 +29,8 @@ class ExportFormat:
     on objects of a tenth of an image of 128 to 1024 px; outlines grow with the width, and rough ones take more.
     ``fixed`` are the bytes of what describes the whole export, its datasheet among it.
     ``semantic`` says that it holds masks of class ids, ``embeds`` that it holds the images in files of its own, so that
-    links save nothing.
+    links save nothing. ``boxes`` says whether it takes instances of which only the box is known: ``beside`` those with
+    masks, and alone; ``alone``; ``with masks`` only, as pixels of unknown class; ``never``.
     """
 
     title: str
@@ -38,19 +39,26 @@ class ExportFormat:
     fixed: int = 2000
     semantic: bool = False
     embeds: bool = False
+    boxes: Literal["beside", "alone", "with masks", "never"] = "beside"
+
+    def takes_boxes(self, masks: int) -> bool:
+        """Whether it takes instances of which only the box is known, beside ``masks`` others."""
+        return {"beside": True, "alone": not masks, "with masks": masks > 0, "never": False}[self.boxes]
 
 
 #: Name -> format, in the order in which forms offer them.
 FORMATS: Mapping[str, ExportFormat] = {
     "coco": ExportFormat("COCO - exact masks (RLE), scores and captions", (80, 1.8), (250, 0.0)),
-    "yolo": ExportFormat("YOLO segmentation - one polygon per object, data.yaml", (40, 18.0)),
+    "yolo": ExportFormat("YOLO - one polygon (or box) per object, data.yaml", (40, 18.0), boxes="alone"),
     "voc": ExportFormat("Pascal VOC - boxes, masks of classes and objects", (330, 0.0), (2200, 2.0), semantic=True),
-    "semantic": ExportFormat("Semantic masks - PNG with a palette", (0, 0.0), (900, 1.0), semantic=True),
+    "semantic": ExportFormat(
+        "Semantic masks - PNG with a palette", (0, 0.0), (900, 1.0), semantic=True, boxes="with masks"
+    ),
     "huggingface": ExportFormat("Hugging Face - image folder, metadata.jsonl, Croissant", (140, 1.8), (200, 0.0), 8000),
     "parquet": ExportFormat(
         "Parquet - images and labels in one file, Croissant", (100, 1.8), (200, 0.0), 8000, embeds=True
     ),
-    "lvis": ExportFormat("LVIS - COCO with absent classes and frequencies", (80, 1.8), (200, 0.0)),
+    "lvis": ExportFormat("LVIS - COCO with absent classes and frequencies", (80, 1.8), (200, 0.0), boxes="never"),
     "cvat": ExportFormat("CVAT for images - one polygon per object", (200, 18.0), (150, 0.0)),
 }
 
@@ -106,13 +114,14 @@ def check_packages(name: str) -> None:
         )
 
 
-def first_step(name: str, folder: str, splits: Mapping[str, int]) -> str:
-    """One line that trains from an export, or reads it: for YOLO a shell command, else Python."""
+def first_step(name: str, folder: str, splits: Mapping[str, int], *, boxes: bool = False) -> str:
+    """One line that trains from an export, or reads it: for YOLO a shell command, of ``boxes`` alone another."""
     split = ONLY_SPLIT if ONLY_SPLIT in splits else next(iter(splits))
     here = Path(folder)
     match name:
         case "yolo":
-            return f"yolo segment train model=yolov8n-seg.pt data={shlex.quote(str(here / 'data.yaml'))}"
+            task, weights = ("detect", "yolov8n.pt") if boxes else ("segment", "yolov8n-seg.pt")
+            return f"yolo {task} train model={weights} data={shlex.quote(str(here / 'data.yaml'))}"
         case "coco":
             return f"from pycocotools.coco import COCO; coco = COCO({str(here / 'annotations' / f'{split}.json')!r})"
         case "lvis":

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class LeftOut:
-    """What cannot be exported: paths of images, and a sentence for each instance."""
+    """What is not exported: paths of images, a sentence for each instance, and of how many the mask."""
 
     unreadable: list[str] = field(default_factory=list)
     instances: list[str] = field(default_factory=list)
+    boxes: int = 0
 
 
 def labelled_samples(
@@ -51,6 +52,8 @@ def records(
     left_out: LeftOut,
     meter: Meter,
     masks: SemanticMasks | None = None,
+    *,
+    boxes: bool = False,
 ) -> Iterator[ExportRecord]:
     """The samples in turn, with their class ids where ``masks`` reads them; ``left_out`` collects what cannot be read.
 
@@ -61,6 +64,7 @@ def records(
         left_out: to add to.
         meter: advanced with each sample.
         masks: reads semantic masks, for formats that hold them.
+        boxes: whether instances of which only the box is known are taken too.
 
     Raises:
         DatasetError: there are instances, and none can be read.
@@ -79,9 +83,10 @@ def records(
             meter.advance(note=f"left out {sample.filepath}: it cannot be read")
             continue
         readable.add(split)
-        read = read_instances(sample[field], (height, width))
+        read = read_instances(sample[field], (height, width), box_suffices=boxes)
         left_out.instances += [f"{sample.filepath}, {field}: {reason}" for reason in read.left_out.values()]
         count += len(read.instances)
+        left_out.boxes += sum(instance.boxed for instance in read.instances)
         yield ExportRecord(
             Path(sample.filepath),
             read.instances,

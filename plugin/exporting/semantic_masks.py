@@ -81,7 +81,9 @@ class SemanticMasks:
     def _hidden(self, sample: fo.Sample, shape: tuple[int, int]) -> list[Instance]:
         """The instances of exported classes that the view hides, and those that it shows."""
         whole = self._dataset[sample.id][self._path]
-        return [each for each in read_instances(whole, shape).instances if each.label in self._classes]
+        return [
+            each for each in read_instances(whole, shape, box_suffices=True).instances if each.label in self._classes
+        ]
 
 
 def _mask_field(dataset: fo.Dataset, source: str) -> str | None:

@@ -14,7 +14,7 @@ class ExportSummary:
 
     ``unlabelled`` counts the samples that the source has not labelled, and ``unreadable`` names the images that
     are missing or broken; both were left out. ``left_out`` names instances that were, each with its sample and why.
-    ``notes`` are sentences on what a person may not expect.
+    ``boxes`` counts instances of which only the box is known. ``notes`` are sentences on what a person may not expect.
     """
 
     folder: str
@@ -26,6 +26,7 @@ class ExportSummary:
     unreadable: list[str]
     notes: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    boxes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -33,4 +34,4 @@ class ExportSummary:
 
     def first_step(self) -> str:
         """One line that trains from the folder or reads it: for YOLO a shell command, else Python."""
-        return first_step(self.format, self.folder, self.images)
+        return first_step(self.format, self.folder, self.images, boxes=self.boxes > 0)

@@ -39,12 +39,14 @@ class ReadInstances:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-def read_instances(detections: fo.Detections | None, shape: tuple[int, int]) -> ReadInstances:
-    """All instances of a Detections field in an image of (height, width) ``shape``."""
+def read_instances(
+    detections: fo.Detections | None, shape: tuple[int, int], *, box_suffices: bool = False
+) -> ReadInstances:
+    """All instances of a Detections field in an image of (height, width) ``shape``; see ``read_instance``."""
     read = ReadInstances()
     for detection in (detections.detections or []) if detections is not None else []:
         try:
-            instance = read_instance(detection, shape)
+            instance = read_instance(detection, shape, box_suffices=box_suffices)
         except UnreadableInstanceError as reason:
             read.left_out[str(detection.id)] = described(detection, reason)
             continue
@@ -58,14 +60,15 @@ def read_instance(detection: fo.Detection, shape: tuple[int, int], *, box_suffic
     """The Instance of a Detection in an image of (height, width) ``shape``.
 
     One without confidence, such as ground truth, or whose confidence is no number, counts as certain; with
-    ``box_suffices`` one that has no mask has all the pixels of its box.
+    ``box_suffices`` one that has no mask is ``boxed``, with all the pixels of its box.
 
     Raises:
         UnreadableInstanceError: it has no label, no mask, a box that is none, or no pixels in the image.
     """
     confidence = read_confidence(detection.confidence)
     mask = read_mask(detection, shape, box_suffices=box_suffices)
-    return Instance(read_label(detection), mask, 1.0 if confidence is None else confidence)
+    boxed = box_suffices and not detection.has_mask
+    return Instance(read_label(detection), mask, 1.0 if confidence is None else confidence, boxed=boxed)
 
 
 def read_drawn(detections: fo.Detections | None, shape: tuple[int, int]) -> list[Instance]:

@@ -145,7 +145,6 @@ NAN = float("nan")
 
 BAD_INSTANCES = {
     "it has no label": {"label": None},
-    "it has no mask, only a box": {"mask": None},
     "its box is [0.1, 0.1, 0.5], not four numbers": {"bounding_box": [0.1, 0.1, 0.5]},
     "its box is [], not four numbers": {"bounding_box": None},
     "its box holds a value that is no finite number": {"bounding_box": [NAN, 0.1, 0.5, 0.5]},
@@ -185,13 +184,17 @@ def test_instances_that_cannot_be_read_are_named_and_the_rest_goes_on(hostile, t
     assert list(run.facts["left_out"]) == summary.left_out
 
 
-def test_an_export_of_nothing_but_unreadable_instances_is_an_error(hostile, tmp_path):
+@pytest.mark.parametrize(
+    ("box", "format", "reason"),
+    [([0, 0, 1, 1], "lvis", "it has no mask, only a box"), ([2, 0, 1, 1], "coco", "it has no pixels in the image")],
+)
+def test_an_export_of_nothing_but_unreadable_instances_is_an_error(hostile, tmp_path, box, format, reason):
     hostile.set_values("truth", [None] * len(hostile))
     sample = hostile.first()
-    sample["truth"] = fo.Detections(detections=[fo.Detection(label="car", bounding_box=[0, 0, 1, 1])])
+    sample["truth"] = fo.Detections(detections=[fo.Detection(label="car", bounding_box=box)])
     sample.save()
-    with pytest.raises(DatasetError, match=r"none of 1 instances can be read: .*it has no mask, only a box"):
-        export(hostile, tmp_path / "out", format="coco", source="truth")
+    with pytest.raises(DatasetError, match=f"none of 1 instances can be read: .*{reason}"):
+        export(hostile, tmp_path / "out", format=format, source="truth")
     assert not (tmp_path / "out").exists()
 
 
