@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Sam3Settings,
         SourceSettings,
         YoloSettings,
+        ZooSettings,
     )
     from diffucurate.generator.progress import Progress
     from diffucurate.generator.recipe.amount import RandomSeeds, Sample
@@ -138,6 +139,7 @@ __all__ = [
     "UndoResult",
     "Weakness",
     "YoloSettings",
+    "ZooSettings",
     "assess",
     "compare",
     "curate",
@@ -226,6 +228,7 @@ _HOMES = {
     "UndoResult": "plugin.curation.curate",
     "Weakness": "plugin.segmenters.weaknesses",
     "YoloSettings": "generator.labels.settings",
+    "ZooSettings": "generator.labels.settings",
     "assess": "plugin.quality.assess",
     "compare": "plugin.comparison.compare",
     "curate": "plugin.curation.curate",

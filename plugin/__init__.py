@@ -41,3 +41,10 @@ def _make_importable() -> None:
     package = module_from_spec(spec)
     sys.modules["diffucurate"] = package
     spec.loader.exec_module(package)
+
+
+if __name__ == "diffucurate.plugin":  # not under FiftyOne's name of it
+    from diffucurate.generator.sources.registry import register as _register_source
+    from diffucurate.plugin.zoo.spec import SPEC as _ZOO
+
+    _register_source(_ZOO)

@@ -45,6 +45,7 @@ FLOORS: dict[str, list[set[str]]] = {
     "plugin": [
         {"fiftyone_private"},
         {"environment", "store"},
+        {"zoo"},
         {"appearance", "curation", "provenance"},
         {"comparison", "exporting", "labelling", "statistics"},
         {"evaluation", "review"},

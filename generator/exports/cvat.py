@@ -102,10 +102,8 @@ def _image(index: int, path: Path, size: tuple[int, int], record: ExportRecord) 
         else:
             points = bridge(instance.polygons, prune=True)
             shape, place = "polygon", {"points": ";".join(f"{x:.2f},{y:.2f}" for x, y in points)}
-        depth = str(order.index(position))
-        element = ElementTree.SubElement(
-            image, shape, label=instance.label, source="auto", occluded="0", **place, z_order=depth
-        )
+        described = {"label": instance.label, "source": "auto", "occluded": "0", **place}
+        element = ElementTree.SubElement(image, shape, {**described, "z_order": str(order.index(position))})
         values = {"confidence": f"{instance.confidence:.6f}", "iscrowd": str(int(position in record.crowds))}
         for name, value in values.items():
             ElementTree.SubElement(element, "attribute", name=name).text = value

@@ -157,13 +157,18 @@ class LabelSettings(SourceSettings):
         return self
 
 
-class _DetectionSettings(SourceSettings):
+class _ScoredSettings(SourceSettings):
     """Which objects that a trained model finds become labels; the base of such sources' settings."""
 
     #: Objects of lower confidence are left out.
     min_confidence: float = Field(
         default=0.25, ge=0, le=1, title="Least confidence", description="Objects that are less certain are left out."
     )
+
+
+class _DetectionSettings(_ScoredSettings):
+    """The same for models that find an object more than once."""
+
     #: Of two objects of a class that overlap by more (IoU), the less confident is left out.
     max_overlap: float = Field(
         default=0.7,
@@ -176,6 +181,10 @@ class _DetectionSettings(SourceSettings):
 
 class YoloSettings(_DetectionSettings):
     """Which of YOLOv8's detections become labels; two overlap as much as their boxes do."""
+
+
+class ZooSettings(_ScoredSettings):
+    """Which objects of a model of FiftyOne's zoo become labels."""
 
 
 class Mask2FormerSettings(_DetectionSettings):

@@ -50,6 +50,7 @@ def label(
     background: Sequence[str] | None = None,
     segmenter: str | os.PathLike[str] | None = None,
     detector: str | os.PathLike[str] | None = None,
+    zoo_model: str | None = None,
     class_map: Mapping[str, str] | Sequence[str] | None = None,
     trust_pickle: bool = False,
     classes: Phrases | Sequence[str] | None = None,
@@ -63,7 +64,7 @@ def label(
     ``attention`` makes labels again from the maps kept with painted images, without loading a model. Other
     images, photographs included, are looked at by ``model``, with their ``prompt`` where they have one, else
     with the class names. ``yolov8`` and ``mask2former`` look at the images alone, ``grounding``
-    is asked for the phrases of the classes.
+    is asked for the phrases of the classes, ``zoo`` is a detector or segmenter of FiftyOne's zoo.
 
     Images are turned as their EXIF data say, and labels, masks and heatmaps are of what is then shown.
 
@@ -95,15 +96,18 @@ def label(
         segmenter: for ``mask2former`` and ``sam3``, the model: a folder that transformers saved it to, or a hub id such
             as ``facebook/mask2former-swin-tiny-coco-instance``.
         detector: for ``grounding``, the model, likewise, such as ``IDEA-Research/grounding-dino-tiny``.
-        class_map: for ``yolov8`` and ``mask2former``, what the model calls classes and what they are here,
+        zoo_model: for ``zoo``, the name of a model of FiftyOne's zoo, such as ``yolo11n-seg-coco-torch``; FiftyOne
+            downloads it where it is not there yet.
+        class_map: for ``yolov8``, ``mask2former`` and ``zoo``, what the model calls classes and what they are here,
             ``{"sedan": "car"}`` or ``["sedan=car"]``. Names that differ in capitals, underscores or the plural match
             anyway.
         trust_pickle: for ``yolov8``, whether weights are read too that hold more than a network, which runs their code.
         classes: names, or names with the phrases that mean them (a text is one phrase); all of the dataset's by
             default. New ones are added to the dataset's, and phrases that are given take the place of earlier ones.
         settings: the source's own. ``LabelSettings`` for ``attention``: how maps become labels; ``YoloSettings`` for
-            ``yolov8``, ``Mask2FormerSettings`` for ``mask2former``, ``GroundingSettings`` for ``grounding`` and
-            ``Sam3Settings`` for ``sam3``: which detections become labels. The defaults where left out.
+            ``yolov8``, ``Mask2FormerSettings`` for ``mask2former``, ``GroundingSettings`` for ``grounding``,
+            ``Sam3Settings`` for ``sam3`` and ``ZooSettings`` for ``zoo``: which detections become labels. The
+            defaults where left out.
         device: for the models; the best one there is by default.
         batch_size: images that a model looks at together; by default what usually fits the device.
         progress: called after each image.
@@ -129,6 +133,7 @@ def label(
         "background": list(background) if background else None,
         "segmenter": None if segmenter is None else os.fspath(segmenter),
         "detector": None if detector is None else os.fspath(detector),
+        "zoo_model": zoo_model,
         "class_map": [f"{name}={label}" for name, label in class_map.items()]
         if isinstance(class_map, Mapping)
         else class_map and list(class_map),

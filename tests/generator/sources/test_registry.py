@@ -46,7 +46,7 @@ def test_sources_are_found_by_name() -> None:
     assert [registry.keeps_maps(name) for name in ("attention", "yolov8", "truth")] == [True, False, False]
     assert [registry.title_of(name) for name in ("yolov8", "truth")] == ["YOLOv8", "Truth"]
     with pytest.raises(
-        InvalidSetting, match="source: 'yolo' - use one of attention, yolov8, mask2former, grounding, sam3, or"
+        InvalidSetting, match=r"source: 'yolo' - use one of attention, yolov8, mask2former, grounding, sam3(, zoo)?, or"
     ):
         registry.source_named("yolo")
     registry.register(brightness.SPEC)

@@ -1,0 +1,1 @@
+"""Models of FiftyOne's zoo as a label source."""
