@@ -29,7 +29,7 @@ from diffucurate.generator.inversion.objective import error, noise_schedule
 from diffucurate.generator.inversion.settings import Inversion
 from diffucurate.generator.inversion.vocabulary import NewWord, check_room, learning
 from diffucurate.generator.models.load import native_size
-from diffucurate.generator.painting.painter import without_progress_bar
+from diffucurate.generator.painting.pipeline_call import without_progress_bar
 from diffucurate.generator.progress import Listener, Meter
 
 #: Steps and guidance of preview images.

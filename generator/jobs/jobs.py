@@ -18,9 +18,11 @@ from typing import Any, NamedTuple
 from diffucurate.generator.captions.prompts import CaptionPrompt, balanced, caption_prompts
 from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.jobs.canvases import canvases, count_canvases
 from diffucurate.generator.jobs.sampling import balanced_rows, even_targets, shares
 from diffucurate.generator.recipe.amount import MAX_JOBS, Sample
 from diffucurate.generator.recipe.by_model import BY_MODEL
+from diffucurate.generator.recipe.canvas import Canvas
 from diffucurate.generator.recipe.init_image import InitImage
 from diffucurate.generator.recipe.model_options import ModelOptions
 from diffucurate.generator.recipe.recipe import Recipe
@@ -38,8 +40,8 @@ class Job:
     ``job_id`` is 16 hex digits over all the other fields. ``phrases`` holds the classes that occur in this very
     prompt with the phrases of each that do, ``attributes`` the values this prompt was filled with; ``size`` is
     (width, height) in pixels, ``model_options`` what is changed about the model, ``source`` the init image,
-    ``caption`` the caption that the prompt was made of. With a class prompt, ``phrases`` are those in that and in the
-    caption.
+    ``caption`` the caption that the prompt was made of, ``canvas`` the regions that it is painted in. With a class
+    prompt, ``phrases`` are those in that and in the caption.
     """
 
     job_id: str
@@ -56,6 +58,7 @@ class Job:
     model_options: ModelOptions = field(default_factory=ModelOptions)
     source: InitImage | None = None
     caption: CaptionSource | None = None
+    canvas: Canvas | None = None
 
     @property
     def class_prompt(self) -> str | None:
@@ -72,8 +75,10 @@ class Job:
         setup = {"setup": options} if options else {}
         source = {"source": content["source"].content()} if content.get("source") else {}
         caption = content["caption"].content() if content.get("caption") else {}
-        plain = {name: value for name, value in content.items() if name not in ("model_options", "source", "caption")}
-        whole = {**plain, **setup, **source, **caption, "phrases": phrases}
+        canvas = content["canvas"].content() if content.get("canvas") else {}
+        parts = ("model_options", "source", "caption", "canvas")
+        plain = {name: value for name, value in content.items() if name not in parts}
+        whole = {**plain, **setup, **source, **caption, **canvas, "phrases": phrases}
         text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
         return cls(job_id=hashlib.sha256(text.encode()).hexdigest()[:16], **content)
 
@@ -82,7 +87,7 @@ class Job:
         phrases = {label: list(phrases) for label, phrases in self.phrases.items()}
         own = {"setup" if name == "model_options" else name: value for name, value in vars(self).items()}
         plain = {**own, "phrases": phrases, "size": list(self.size), "setup": self.model_options.to_dict()}
-        origins = {"source": self.source, "caption": self.caption}
+        origins = {"source": self.source, "caption": self.caption, "canvas": self.canvas}
         return {**plain, **{name: None if origin is None else origin.to_dict() for name, origin in origins.items()}}
 
     @classmethod
@@ -92,9 +97,10 @@ class Job:
         own = {"phrases": phrases, "attributes": dict(data["attributes"]), "size": tuple(data["size"])}
         source = None if data.get("source") is None else InitImage.from_dict(data["source"])
         caption = None if data.get("caption") is None else CaptionSource.from_dict(data["caption"])
+        canvas = None if data.get("canvas") is None else Canvas.from_dict(data["canvas"])
         options = ModelOptions.from_dict(data.get("setup", {}))
         kept = {name: value for name, value in data.items() if name != "setup"}
-        return cls(**{**kept, **own, "model_options": options, "source": source, "caption": caption})
+        return cls(**{**kept, **own, "model_options": options, "source": source, "caption": caption, "canvas": canvas})
 
 
 def jobs(recipe: Recipe, count: int | None = None) -> list[Job]:
@@ -111,6 +117,8 @@ def jobs(recipe: Recipe, count: int | None = None) -> list[Job]:
     _check_complete(recipe, BY_MODEL)
     if recipe.strengths:
         return []
+    if recipe.canvas is not None:
+        return list(islice(_canvas_jobs(recipe), count))
     sized = ((choice, choice.size) for choice in choices(recipe) if choice.size is not None)
     return [job_of(recipe, choice, size) for choice, size in islice(sized, count)]
 
@@ -119,7 +127,7 @@ class Choice(NamedTuple):
     """One image of a recipe: its prompt, the values in that, and what else it is painted with.
 
     ``size`` is None where it is the init image's; ``init_image`` is the index of that. ``caption`` is what the prompt
-    was made of.
+    was made of, ``canvas`` where it is painted.
     """
 
     prompt: str
@@ -128,6 +136,7 @@ class Choice(NamedTuple):
     size: Size | None = None
     init_image: int = 0
     caption: CaptionSource | None = None
+    canvas: Canvas | None = None
 
 
 def job_of(recipe: Recipe, choice: Choice, size: Size, source: InitImage | None = None) -> Job:
@@ -151,7 +160,14 @@ def job_of(recipe: Recipe, choice: Choice, size: Size, source: InitImage | None 
         model_options=recipe.model_options,
         source=source,
         caption=choice.caption,
+        canvas=choice.canvas,
     )
+
+
+def _canvas_jobs(recipe: Recipe) -> Iterator[Job]:
+    for planned in canvases(recipe):
+        choice = Choice(planned.prompt, planned.values, planned.seed, canvas=planned.canvas)
+        yield job_of(recipe, choice, planned.size)
 
 
 def _check_complete(recipe: Recipe, names: Iterable[str]) -> None:
@@ -179,6 +195,8 @@ def negative_prompt(recipe: Recipe, values: Mapping[str, str]) -> str:
 
 def count_jobs(recipe: Recipe) -> int:
     """How many jobs a recipe makes, for each init image where it has those; fills templates, but builds no job."""
+    if recipe.canvas is not None:
+        return count_canvases(recipe)
     return sum(1 for _ in choices(recipe))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from diffucurate.generator.errors import ModelError
 from diffucurate.generator.models.defaults import ModelDefaults, defaults_of
 from diffucurate.generator.models.few_steps import few_steps
+from diffucurate.generator.recipe.canvas_config import SIDES
 from diffucurate.generator.recipe.recipe import Recipe
 
 
@@ -23,11 +24,17 @@ def completed(recipe: Recipe, *, local_only: bool = False) -> Recipe:
         RecipeError: a value of the model's does not go with the others, such as a strength that leaves no step.
     """
     missing = [name for name in recipe.left_to_model if getattr(recipe, name) is None]
-    if not missing:
+    unplaced = recipe.canvas is not None and recipe.canvas.region is None
+    if not missing and not unplaced:
         return recipe
     defaults = defaults_of(recipe.model, recipe.model_options, local_only=local_only)
     values = {"size": list(defaults.size), "steps": defaults.steps, "guidance": defaults.guidance}
-    return Recipe.from_mapping({**recipe.model_dump(mode="json"), **{name: values[name] for name in missing}})
+    content = recipe.model_dump(mode="json")
+    if recipe.canvas is not None:
+        values["size"] = [8 * round(SIDES * side / 8) for side in defaults.size]
+        region = list(recipe.canvas.region or defaults.size)
+        content["canvas"] = {**content["canvas"], "region": region}
+    return Recipe.from_mapping({**content, **{name: values[name] for name in missing}})
 
 
 def values_used(recipe: Recipe, complete: Recipe) -> str | None:

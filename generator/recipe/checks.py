@@ -127,8 +127,8 @@ def _check_attribute(field: str, name: str) -> None:
         raise RecipeError(field, name, remedy)
 
 
-def check_templates(templates: Sequence[str], attributes: Lists) -> None:
-    """Templates use exactly the attributes there are, and do nothing else."""
+def check_templates(templates: Sequence[str], attributes: Lists, others: Sequence[str] = ()) -> None:
+    """Templates use exactly the attributes there are, some of which only ``others`` may use, and do nothing else."""
     if not templates:
         raise RecipeError("templates", [], "list at least one prompt, as in 'a photo of a {colour} car'")
     for index, template in enumerate(templates):
@@ -146,7 +146,7 @@ def check_templates(templates: Sequence[str], attributes: Lists) -> None:
                 hint = suggestion(name, attributes) or "; add it under attributes or remove it from the template"
                 raise RecipeError(field, template, f"'{{{name}}}' is not an attribute{hint}")
     refuse_repeats("templates", templates)
-    used_anywhere = {name for template in templates for name in attributes_of(template)}
+    used_anywhere = {name for text in (*templates, *others) for name in attributes_of(text)}
     for name in attributes:
         if name not in used_anywhere:
             raise RecipeError("attributes", name, f"no template uses it; write {{{name}}} in one or remove it")

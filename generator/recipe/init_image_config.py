@@ -94,8 +94,8 @@ def check_init_images(recipe: Any) -> None:
         RecipeError: it is not so.
     """
     takes = {
-        "source": recipe.task != TEXT,
-        "strength": recipe.task != TEXT,
+        "source": recipe.task in (VARY, REPLACE),
+        "strength": recipe.task in (VARY, REPLACE),
         "objects": recipe.task == REPLACE,
         "carry": recipe.task == VARY,
     }
@@ -104,7 +104,7 @@ def check_init_images(recipe: Any) -> None:
         if getattr(recipe, field) is not None and not allowed:
             remedy = f"task '{recipe.task}' does not take it; use task: {tasks.get(field, VARY)} or remove it"
             raise RecipeError(field, _plain(getattr(recipe, field)), remedy)
-    if recipe.task == TEXT:
+    if recipe.task not in (VARY, REPLACE):
         if recipe.size == "source":
             raise RecipeError("size", "source", "images from text have no source; give width and height in pixels")
         return

@@ -21,6 +21,7 @@ from diffucurate.generator.files.strict_yaml import read_text, read_yaml
 from diffucurate.generator.recipe import checks
 from diffucurate.generator.recipe.amount import MAX_JOBS, SampleOrAll, Seeds, seed_count, seeds_of
 from diffucurate.generator.recipe.by_model import BUILT_IN, BY_MODEL, of_built_in
+from diffucurate.generator.recipe.canvas_config import CanvasConfig, check_canvas, with_canvas_defaults
 from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
 from diffucurate.generator.recipe.init_image_config import (
     DEFAULT_STRENGTH,
@@ -53,7 +54,8 @@ Guidance: TypeAlias = Annotated[float, Field(ge=0, le=MAX_GUIDANCE)]
 
 #: Fields that recipes did not always have -> what they are where they are left out.
 _ADDED: dict[str, Any] = {
-    **dict.fromkeys(("source", "objects", "strength", "carry", "captions", "karras", "spacing", "safety_checker")),
+    **dict.fromkeys(("source", "objects", "strength", "carry", "canvas", "captions")),
+    **dict.fromkeys(("karras", "spacing", "safety_checker")),
     **dict.fromkeys(("prompt_weights", "look_again"), False),
     "retries": 0,
 }
@@ -81,8 +83,9 @@ class Recipe(StrictSettings):
     """Name of the FiftyOne dataset."""
     model: Annotated[str, Field(min_length=1)] = BUILT_IN
     """Built-in name, hub id, local folder or single .safetensors file."""
-    task: Literal["txt2img", "img2img", "inpaint"] = "txt2img"
-    """From text alone, from whole init images, or with objects of init images replaced."""
+    task: Literal["txt2img", "img2img", "inpaint", "canvas"] = "txt2img"
+    """From text alone, from whole init images, with objects of init images replaced, or several objects from text, each
+    in a region of its own."""
     source: InitImages | None = None
     """The init images of img2img and inpaint."""
     objects: Objects | None = None
@@ -92,6 +95,8 @@ class Recipe(StrictSettings):
     inpaint by default."""
     carry: Annotated[str, Field(min_length=1)] | None = None
     """A label source or field of the init images whose instances img2img keeps beside the new ones."""
+    canvas: CanvasConfig | None = None
+    """The regions of canvases."""
     size: Annotated[Sizes, BeforeValidator(of_built_in), Field(validate_default=True)] = None
     """Width and height in pixels, each a multiple of 8; or several such pairs, at each of which prompts are painted.
     ``source``, the default of img2img and inpaint, is that of each init image, as near as the model comes to it.
@@ -240,7 +245,7 @@ class Recipe(StrictSettings):
     @classmethod
     def _with_defaults(cls, data: Any) -> Any:
         checks.check_texts(data)
-        return with_caption_defaults(with_init_defaults(data))
+        return with_caption_defaults(with_init_defaults(with_canvas_defaults(data)))
 
     @model_validator(mode="after")
     def _check_content(self) -> Self:
@@ -248,9 +253,11 @@ class Recipe(StrictSettings):
         checks.check_classes(self.classes)
         checks.check_attributes(self.attributes)
         check_captions(self)
+        check_canvas(self)
         # Init images may have templates of their own, and captions are prompts.
         if self.templates or (self.task != "img2img" and self.captions is None):
-            checks.check_templates(self.templates, self.attributes)
+            background = [] if self.canvas is None else [self.canvas.background]
+            checks.check_templates(self.templates, self.attributes, background)
         checks.check_negative_prompt(self.negative_prompt, self.templates)
         check_init_images(self)
         check_model_options(self.model_options)

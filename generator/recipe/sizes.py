@@ -20,21 +20,26 @@ def _plain_sizes(value: Any) -> Any:
     if value is None or value == "source":
         return value
     if not isinstance(value, list | tuple) or not value or not isinstance(value[0], list | tuple):
-        return _plain_size(value)
-    sizes = [_plain_size(size) for size in value]
+        return plain_size("size", value)
+    sizes = [plain_size("size", size) for size in value]
     refuse_repeats("size", sizes)
     return sizes
 
 
-def _plain_size(value: Any) -> Any:
+def plain_size(field: str, value: Any) -> Size:
+    """Check one size, which stands in ``field``.
+
+    Raises:
+        RecipeError: it is not two multiples of 8.
+    """
     if not isinstance(value, list | tuple) or len(value) != 2 or any(type(side) is not int for side in value):
-        raise RecipeError("size", value, "give width and height in pixels as two whole numbers, as in [128, 128]")
+        raise RecipeError(field, value, "give width and height in pixels as two whole numbers, as in [128, 128]")
     if any(side < 8 or side % 8 or side > MAX_SIDE for side in value):
         near = [min(max(8 * round(side / 8), 8), MAX_SIDE) for side in value]
         raise RecipeError(
-            "size", list(value), f"width and height must be multiples of 8 from 8 to {MAX_SIDE}; try {near}"
+            field, list(value), f"width and height must be multiples of 8 from 8 to {MAX_SIDE}; try {near}"
         )
-    return tuple(value)
+    return value[0], value[1]
 
 
 #: One size, several, or that of each init image; None for the model's own.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.labels.from_maps import labels_from_maps
+from diffucurate.generator.labels.maps.canvas_maps import region_maps, whole_maps
 from diffucurate.generator.labels.maps.stored_maps import Heatmaps, as_stored
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import LabelSettings
@@ -100,9 +101,10 @@ class AttentionLabeller:
 
     def _labels(self, maps: Heatmaps, image: ImageToLabel, calibrated: Sequence[str] = ()) -> Labels:
         classes, settings = self.request.classes, self.request.settings
-        chosen = {name: heat for name, heat in maps.items() if name in classes}
+        regions = region_maps(maps)
+        chosen = {name: heat for name, heat in maps.items() if name in classes or name in regions}
         labels = labels_from_maps(chosen, image.pixels, classes, image.prompt, settings, calibrated)
-        return labels if self._refiner is None else self._refiner.refine(image.pixels, labels, chosen)
+        return labels if self._refiner is None else self._refiner.refine(image.pixels, labels, whole_maps(chosen))
 
 
 def _source(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import fiftyone as fo
 
 from diffucurate.generator.sources.registry import keeps_maps, title_of
-from diffucurate.plugin.store import caption_document, field_names
+from diffucurate.plugin.store import canvas_document, caption_document, field_names
 from diffucurate.plugin.store.classes import read_classes
 from diffucurate.plugin.store.init_document import PARTS
 from diffucurate.plugin.store.label_sources import compared
@@ -30,12 +30,14 @@ _PROMPT_FIELDS = (
 )
 _SOURCE_FIELDS = tuple(f"{field_names.SOURCE}.{part}" for part in PARTS)
 _CAPTION_FIELDS = tuple(f"{field_names.CAPTION}.{part}" for part in caption_document.PARTS)
+_CANVAS_FIELDS = tuple(f"{field_names.CANVAS}.{part}" for part in canvas_document.PARTS)
 _DETAIL_FIELDS = (
     field_names.JOB_ID,
     field_names.RUN_KEY,
     field_names.SOURCE_ID,
     *_SOURCE_FIELDS,
     *_CAPTION_FIELDS,
+    *_CANVAS_FIELDS,
     field_names.ATTENTION_MAPS,
     *field_names.PAINTED_PATHS,
     *field_names.MOSAIC_PATHS,

@@ -44,7 +44,7 @@ def generate(
         list[str] | None,
         typer.Option(
             metavar="NAME,...",
-            help="txt2img, img2img or inpaint, of a config that has several; all if left out (repeatable).",
+            help="txt2img, img2img or inpaint, of a DiffuGen config that has several; all if left out (repeatable).",
         ),
     ] = None,
     trust_pickle: Annotated[

@@ -206,5 +206,6 @@ class _Writer:
             conditions=painting.conditions,
             source_id=self._source_ids.get(job.job_id),
             planned_seed=self._planned[job.job_id],
+            lost_regions=painting.lost_regions,
         )
         return fo.Sample(filepath=str(path), metadata=metadata, **own, **values)

@@ -43,13 +43,17 @@ def painting_session(recipe: Recipe, device: str | None = None) -> Iterator[Pain
     from diffucurate.generator.models.adapters import adapted
     from diffucurate.generator.models.load import check_size, load_pipeline
     from diffucurate.generator.models.safety_checker import safety_checked
+    from diffucurate.generator.painting.canvas import check_canvases
     from diffucurate.generator.painting.img2img import for_task
     from diffucurate.generator.painting.second_look import check_second_look
     from diffucurate.plugin.generation.init_reader import InitImageReader
 
     pipe = load_pipeline(recipe.model, device, memory=recipe.memory)
-    for size in recipe.sizes:
+    region = None if recipe.canvas is None else recipe.canvas.region
+    for size in recipe.sizes if region is None else (region,):
         check_size(pipe, size)
+    if recipe.canvas is not None:
+        check_canvases(pipe)
     if recipe.look_again:
         check_second_look(pipe)
     with adapted(pipe, recipe.model_options), safety_checked(pipe, recipe.safety_checker):

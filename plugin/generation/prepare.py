@@ -14,6 +14,7 @@ from diffucurate.plugin.generation.init_sources import label_sources
 from diffucurate.plugin.store import field_names, lease
 from diffucurate.plugin.store.classes import Phrases, extend_classes
 from diffucurate.plugin.store.schema import (
+    declare_canvas_fields,
     declare_caption_fields,
     declare_init_fields,
     declare_job_fields,
@@ -88,4 +89,6 @@ def prepare(dataset: fo.Dataset, recipe: Recipe, jobs: Sequence[Job], kept_class
         declare_init_fields(dataset)
     if recipe.captions is not None:
         declare_caption_fields(dataset)
+    if recipe.canvas is not None:
+        declare_canvas_fields(dataset)
     return classes

@@ -8,6 +8,7 @@ from typing import Any
 
 from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.painting.conditions import Conditions
+from diffucurate.generator.recipe.canvas import Canvas
 from diffucurate.plugin.provenance.provenance import Provenance
 from diffucurate.plugin.store.runs import DONE, RUNNING, Record
 
@@ -15,6 +16,7 @@ _TASKS = {
     "txt2img": "Image from text",
     "img2img": "Image from an image",
     "inpaint": "Object replaced in an image",
+    "canvas": "Several objects, each in a region of its own",
 }
 _BUILT_IN = "tiny"
 
@@ -25,6 +27,7 @@ def of_image(origin: Provenance) -> dict[str, str]:
     lines = {
         "Prompt": job.prompt,
         **_caption(job.caption),
+        **_regions(job.canvas),
         "Negative prompt": job.negative_prompt,
         "Attributes": ", ".join(f"{name}: {value}" for name, value in job.attributes.items()),
         "Looked for": "; ".join(_phrases(label, phrases) for label, phrases in job.phrases.items()) or "no class",
@@ -48,6 +51,14 @@ def _caption(caption: CaptionSource | None) -> dict[str, str]:
     wrote = f", written by {caption.model}" if caption.model is not None else ""
     lines = {"Caption": f"{caption.text} ({caption.id}{image}, {place}{wrote})"}
     return lines if caption.class_prompt is None else {**lines, "Class prompt": caption.class_prompt}
+
+
+def _regions(canvas: Canvas | None) -> dict[str, str]:
+    """The prompts of a canvas's regions and where they are."""
+    if canvas is None:
+        return {}
+    places = (f"{each.prompt} ({each.box[0]}, {each.box[1]})" for each in canvas.regions)
+    return {"Background": canvas.background, "Regions": "; ".join(places)}
 
 
 def _source(origin: Provenance) -> dict[str, str]:

@@ -18,6 +18,7 @@ from diffucurate.generator.jobs.retries import retry_seeds
 from diffucurate.generator.jobs.variations import altered
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.canvas_document import canvas_in
 from diffucurate.plugin.store.caption_document import caption_in
 from diffucurate.plugin.store.init_document import init_image_in
 from diffucurate.plugin.store.media_files import read_image
@@ -99,6 +100,7 @@ def _job_in_fields(sample: fo.Sample, recipe: Recipe) -> Job:
         model_options=recipe.model_options,
         source=init_image_in(sample),
         caption=caption,
+        canvas=canvas_in(sample, recipe.classes),
     )
 
 

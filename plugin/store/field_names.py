@@ -25,6 +25,9 @@ SOURCE = "source"
 #: The caption that the prompt was made of, and where that came from (``plugin.store.caption_document``).
 CAPTION = "caption"
 
+#: The regions of a canvas (``plugin.store.canvas_document``).
+CANVAS = "canvas"
+
 #: Device, batch size and threads of the painting: with the job, all that decides every bit of the image.
 PAINTED = "painted"
 PAINTED_PATHS = tuple(f"{PAINTED}.{part}" for part in ("device", "batch_size", "threads"))

@@ -30,10 +30,11 @@ def store_heatmaps(
     """Write raw maps ((h, w), >= 0), with the model that made them, and one image of each at the image's (height,
     width) ``shape``."""
     from diffucurate.generator.labels.from_heatmaps import normalised_heatmaps
+    from diffucurate.generator.labels.maps.canvas_maps import whole_maps
 
     maps = write_maps(folder / "maps" / f"{stem}.safetensors", heatmaps, model)
     values: dict[str, Any] = {field_names.ATTENTION_MAPS: str(maps)}
-    for name, heatmap in normalised_heatmaps(heatmaps, shape).items():
+    for name, heatmap in normalised_heatmaps(whole_maps(heatmaps), shape).items():
         field = field_names.heatmap(name)
         path = write_png(folder / field / f"{stem}.png", heatmap_pixels(heatmap))
         values[field] = fo.Heatmap(map_path=str(path), range=list(HEATMAP_RANGE))

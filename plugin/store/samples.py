@@ -10,7 +10,7 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.plugin.fiftyone_private import shows_patches_or_frames
-from diffucurate.plugin.store import caption_document, field_names
+from diffucurate.plugin.store import canvas_document, caption_document, field_names
 from diffucurate.plugin.store.init_document import init_document
 
 #: Samples of a part.
@@ -81,15 +81,17 @@ def job_fields(
     conditions: Conditions | None = None,
     source_id: str | None = None,
     planned_seed: int | None = None,
+    lost_regions: int | None = None,
 ) -> dict[str, Any]:
     """The values of a painted sample's own fields: all that is needed to make the image again.
 
     ``source_id`` is the sample of which this one is a variation, ``planned_seed`` the seed by which the job has its id,
-    where another one made the image.
+    where another one made the image; ``lost_regions`` of a canvas have no object.
     """
     painted = None if conditions is None else fo.DynamicEmbeddedDocument(**asdict(conditions))
     if painted is not None and planned_seed not in (None, job.seed):
         painted[field_names.PLANNED_SEED] = planned_seed
+    regions = None if job.canvas is None else canvas_document.canvas_document(job.canvas, lost_regions)
     return {
         field_names.JOB_ID: job.job_id,
         field_names.RUN_KEY: run_key,
@@ -105,6 +107,7 @@ def job_fields(
         field_names.SOURCE_ID: source_id,
         **({} if job.source is None else {field_names.SOURCE: init_document(job.source)}),
         **({} if job.caption is None else {field_names.CAPTION: caption_document.caption_document(job.caption)}),
+        **({} if regions is None else {field_names.CANVAS: regions}),
     }
 
 
