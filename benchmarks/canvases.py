@@ -3,9 +3,9 @@
     python benchmarks/canvases.py [--canvases 40] [--pictures FOLDER]
 
 Canvases of two to four objects; and pairs of one class whose regions overlap by half. The built-in YOLOv8, which knows
-nothing of regions, is the witness: AP50 of the labels of attention, with its objects as the truth; and of the pairs that
-it sees as two objects, how many have two labels that match one each (IoU 0.5), made region by region, and made from the
-class map of the same canvas as of any other image.
+nothing of regions, is the witness: AP50 of the labels of attention, with its objects as the truth; and of the pairs
+that it sees as two objects, how many have two labels that match one each (IoU 0.5), made region by region, and made
+from the class map of the same canvas as of any other image.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
+from math import prod
 from random import Random
 from typing import NamedTuple
 
@@ -57,15 +58,24 @@ def canvases(recipe: Recipe) -> Iterator[PlannedCanvas]:
         check_room(config, size)
     asked = recipe.sample if isinstance(recipe.sample, Sample) else None
     variants = list(product(recipe.seed_list, recipe.sizes))
-    rng = Random(asked.seed if asked is not None else 0)
+    rng = Random(_seed(recipe))
     deal = _Deal(recipe, rng)
     planned = _planned(recipe, config, deal, rng, variants, endless=asked is not None)
     yield from islice(planned, asked.count if asked is not None else None)
 
 
 def count_canvases(recipe: Recipe) -> int:
-    """How many canvases a recipe makes."""
-    return sum(1 for _ in canvases(recipe))
+    """How many canvases a recipe makes; it need not be complete."""
+    if isinstance(recipe.sample, Sample):
+        return recipe.sample.count
+    shared = attributes_of(_config(recipe).background)
+    names = [[name for name in attributes_of(text) if name not in shared] for text in recipe.templates]
+    left = min(sum(prod(len(recipe.attributes[name]) for name in each) for each in names), _MOST_PROMPTS)
+    numbers, count = _numbers(recipe), 0
+    while left > 0:
+        left -= next(numbers)
+        count += 1
+    return count * recipe.variants
 
 
 def _planned(
@@ -79,9 +89,9 @@ def _planned(
 ) -> Iterator[PlannedCanvas]:
     shared = attributes_of(config.background)
     turns = {name: _Turns(recipe.attributes[name], rng) for name in shared}
+    numbers = _numbers(recipe)
     while endless or deal.left > 0:
-        count = rng.randint(*config.regions)
-        prompts = list(islice(deal, count))
+        prompts = list(islice(deal, next(numbers)))
         values = {name: next(turns[name]) for name in shared}
         texts = [fill(template, {**own, **values}) for template, own in prompts]
         layout = rng.random()
@@ -154,6 +164,17 @@ def _prompts(recipe: Recipe, rng: Random) -> list[tuple[str, dict[str, str]]]:
             for values in islice(product(*(recipe.attributes[name] for name in names)), 10 * _MOST_PROMPTS)
         ]
     return prompts if len(prompts) <= _MOST_PROMPTS else rng.sample(prompts, _MOST_PROMPTS)
+
+
+def _numbers(recipe: Recipe) -> Iterator[int]:
+    """How many objects each canvas has."""
+    rng = Random(f"{_seed(recipe)} regions")
+    while True:
+        yield rng.randint(*_config(recipe).regions)
+
+
+def _seed(recipe: Recipe) -> int:
+    return recipe.sample.seed if isinstance(recipe.sample, Sample) else 0
 
 
 def _config(recipe: Recipe) -> CanvasConfig:

@@ -10,6 +10,7 @@ from math import gcd, prod
 from typing import NamedTuple
 
 from diffucurate.generator.captions.prompts import caption_prompts
+from diffucurate.generator.jobs.canvases import count_canvases
 from diffucurate.generator.jobs.jobs import count_jobs
 from diffucurate.generator.recipe.amount import Sample
 from diffucurate.generator.recipe.recipe import Recipe
@@ -32,6 +33,8 @@ def images_of(recipe: Recipe) -> ImageCount:
     Raises:
         InvalidSetting: what is wrong with its captions.
     """
+    if recipe.canvas is not None:
+        return ImageCount(count_canvases(recipe), True)
     if recipe.captions is not None:
         images = len(caption_prompts(recipe.captions, recipe.classes).prompts) * recipe.variants
         return ImageCount(min(recipe.sample.count, images) if isinstance(recipe.sample, Sample) else images, True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from diffucurate.generator.errors import ModelError
 from diffucurate.generator.models.defaults import ModelDefaults, defaults_of
 from diffucurate.generator.models.few_steps import few_steps
-from diffucurate.generator.recipe.canvas_config import SIDES
+from diffucurate.generator.recipe.canvas_config import usual_size
 from diffucurate.generator.recipe.recipe import Recipe
 
 
@@ -31,8 +31,8 @@ def completed(recipe: Recipe, *, local_only: bool = False) -> Recipe:
     values = {"size": list(defaults.size), "steps": defaults.steps, "guidance": defaults.guidance}
     content = recipe.model_dump(mode="json")
     if recipe.canvas is not None:
-        values["size"] = [8 * round(SIDES * side / 8) for side in defaults.size]
         region = list(recipe.canvas.region or defaults.size)
+        values["size"] = usual_size(region)
         content["canvas"] = {**content["canvas"], "region": region}
     return Recipe.from_mapping({**content, **{name: values[name] for name in missing}})
 

@@ -6,13 +6,13 @@ construction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
 from diffucurate.generator.errors import InvalidSetting, RecipeError
-from diffucurate.generator.recipe.by_model import BUILT_IN
+from diffucurate.generator.recipe.by_model import BUILT_IN, BUILT_IN_VALUES
 from diffucurate.generator.recipe.sizes import Size, plain_size
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.text.templates import attributes_of, fill
@@ -24,7 +24,7 @@ CANVAS = "canvas"
 MOST_REGIONS = 16
 
 #: Sides of a canvas, in sides of a region, where a recipe names no size: room for four that overlap a little.
-SIDES = 1.875
+_SIDES = 1.875
 
 
 def _plain_regions(value: Any) -> Any:
@@ -62,11 +62,35 @@ class CanvasConfig(StrictSettings):
 
 
 def with_canvas_defaults(data: Any) -> Any:
-    """A recipe's content with what follows from its task: the size that the built-in model paints canvases at."""
+    """A recipe's content with what follows from its task: the sizes that the built-in model paints canvases at."""
     if not isinstance(data, Mapping) or data.get("task") != CANVAS:
         return data
-    built_in = data.get("model", BUILT_IN) == BUILT_IN and data.get("size") is None
-    return {**data, "canvas": data.get("canvas", {}), **({"size": [240, 240]} if built_in else {})}
+    content = dict(data)
+    content.setdefault("canvas", {})
+    if data.get("model", BUILT_IN) == BUILT_IN:
+        if isinstance(content["canvas"], Mapping) and content["canvas"].get("region") is None:
+            content["canvas"] = {**content["canvas"], "region": BUILT_IN_VALUES["size"]}
+        if content.get("size") is None:
+            content["size"] = usual_size(BUILT_IN_VALUES["size"])
+    return content
+
+
+def for_any_model(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's plain content without the sizes that a canvas has because its model is the built-in one."""
+    if content.get("task") != CANVAS or content.get("model", BUILT_IN) != BUILT_IN:
+        return dict(content)
+    region = list(BUILT_IN_VALUES["size"])
+    others = {**content, "canvas": {**content["canvas"]}}
+    if others["canvas"].get("region") == region:
+        del others["canvas"]["region"]
+    if others.get("size") == usual_size(region):
+        del others["size"]
+    return others
+
+
+def usual_size(region: Sequence[int]) -> list[int]:
+    """The width and height of a canvas whose size nobody named, of those of its regions."""
+    return [8 * round(_SIDES * side / 8) for side in region]
 
 
 def check_canvas(recipe: Any) -> None:

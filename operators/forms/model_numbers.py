@@ -12,6 +12,7 @@ from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.models.completed import completed, remarks, values_used
 from diffucurate.generator.models.defaults import defaults_of
 from diffucurate.generator.recipe.by_model import BUILT_IN, BUILT_IN_VALUES
+from diffucurate.generator.recipe.canvas_config import CANVAS, usual_size
 from diffucurate.generator.recipe.model_options import Lora, ModelOptions
 from diffucurate.generator.recipe.recipe import Recipe
 
@@ -29,6 +30,8 @@ def placeholders(mapping: Mapping[str, Any]) -> dict[str, str]:
         except ModelError:
             return {}
         (width, height), steps, guidance = defaults.size, defaults.steps, defaults.guidance
+    if mapping.get("task") == CANVAS:
+        width, height = usual_size((width, height))
     return {"width": f"{width}", "height": f"{height}", "steps": f"{steps}", "guidance": f"{guidance:g}"}
 
 

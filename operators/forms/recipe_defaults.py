@@ -10,6 +10,7 @@ from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.parsing import join_values, split_lines, split_values
 from diffucurate.generator.tiny import words
 from diffucurate.generator.tiny.shapes import CLASSES, COLOURS
+from diffucurate.operators.forms.canvas import background_in
 from diffucurate.operators.forms.class_tags import names_classes, tags_of
 from diffucurate.operators.forms.recipe_params import (
     EXAMPLE,
@@ -55,7 +56,8 @@ def fields_of(params: Mapping[str, Any]) -> Fields:
     templates = split_lines(values["templates"])
     before, entered = defaults["attributes"], params.get("attributes") or {}
     defaults["attributes"] = {
-        name: before.get(name) or join_values(tuple(_SUGGESTED.get(name, ()))) for name in used_attributes(templates)
+        name: before.get(name) or join_values(tuple(_SUGGESTED.get(name, ())))
+        for name in used_attributes([*templates, *background_in(values)])
     }
     values["attributes"] = {name: entered.get(name, text) for name, text in defaults["attributes"].items()}
     if "classes" not in defaults:

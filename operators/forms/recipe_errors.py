@@ -19,6 +19,8 @@ def field_and_message(error: InvalidSetting, mapping: Mapping[str, Any]) -> tupl
     message = str(error).removeprefix(f"{error.field}: ").removesuffix(" without quotes")
     root, _, rest = error.field.partition(".")
     root = re.sub(r"^(tokens|loras)\[\d+\]$", r"\1", root)
+    if root == "canvas" and (field := {"regions": "regions_most", "background": "background"}.get(rest)):
+        return field, message
     if root.partition("[")[0] not in SHOWN:  # a key that goes through the form, which has no field for it
         return root, str(error)
     if root == "captions" and mapping.get("captions") == {}:

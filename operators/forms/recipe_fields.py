@@ -15,6 +15,7 @@ from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.jobs.image_count import images_of, some_prompts
 from diffucurate.generator.recipe.model_options import SCHEDULERS, Spacing
 from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.operators.forms.canvas import ask_layout
 from diffucurate.operators.forms.captions import ask_captions, ask_class_prompt
 from diffucurate.operators.forms.fields import choose, plain, refuse
 from diffucurate.operators.forms.recipe_defaults import Fields
@@ -104,6 +105,7 @@ def ask_prompts(inputs: types.Object, fields: Fields, mapping: Mapping[str, Any]
         ask_class_prompt(inputs, default=fields.defaults.get("class_prompt"))
     else:
         _templates(inputs, fields, mapping)
+        ask_layout(inputs, fields.defaults, fields.values)
     inputs.list(
         "classes",
         types.String(),
@@ -118,7 +120,9 @@ def ask_prompts(inputs: types.Object, fields: Fields, mapping: Mapping[str, Any]
         prompts = some_prompts(mapping["templates"], mapping["attributes"], PREVIEWED)
     if prompts:
         text = "\n".join(f"- {plain(prompt)}" for prompt in prompts)
-        label = f"{images_of(recipe).images:,} images, such as" if recipe is not None else "Images such as"
+        apart = recipe is not None and recipe.canvas is not None
+        shown = "images with objects such as" if apart else "images, such as"
+        label = f"{images_of(recipe).images:,} {shown}" if recipe is not None else "Images such as"
         inputs.str("preview", label=label, default=text, view=types.MarkdownView(read_only=True))
 
 

@@ -13,6 +13,7 @@ from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.generator.recipe.checks import check_templates
 from diffucurate.generator.recipe.files import recipe_text
 from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.operators.forms.canvas import background_in
 from diffucurate.operators.forms.class_tags import CLASSES_FOUND, remembered
 from diffucurate.operators.forms.fields import plain, refuse
 from diffucurate.operators.forms.model import choose_model
@@ -49,7 +50,7 @@ def build_recipe(inputs: types.Object, fields: Fields, current: str | None) -> R
     try:
         # Templates first: classes and attributes are taken from them.
         if mapping["templates"]:
-            check_templates(mapping["templates"], mapping["attributes"])
+            check_templates(mapping["templates"], mapping["attributes"], background_in(fields.values))
         recipe = Recipe.from_mapping(mapping)
         if recipe.captions is not None:
             images_of(recipe)  # reads them

@@ -18,6 +18,7 @@ from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.parsing import join_values, parse_seeds, parse_sizes, split_lines, split_values
 from diffucurate.generator.text.suggest_classes import likely_classes
 from diffucurate.generator.text.templates import attributes_of
+from diffucurate.operators.forms.canvas import background_in, canvas_in, canvas_params, fields_suffice
 from diffucurate.operators.forms.caption_params import caption_params, captions_in
 from diffucurate.operators.forms.class_tags import Lists, classes_of, names_classes, tags_of
 from diffucurate.operators.forms.model_numbers import own_size
@@ -92,11 +93,14 @@ def mapping_of(params: Mapping[str, Any], current: str | None = None) -> dict[st
     """
     captioned = params.get("prompts_from") == CAPTIONS
     templates = [] if captioned else split_lines(params.get("templates"))
-    attributes = {name: split_values(params.get("attributes", {}).get(name)) for name in used_attributes(templates)}
+    used = used_attributes([*templates, *background_in(params)])
+    attributes = {name: split_values(params.get("attributes", {}).get(name)) for name in used}
     dataset = current if current and params.get("dataset_from") == CURRENT else params.get("dataset")
     mapping: dict[str, Any] = {"dataset": dataset or "", "model": _model(params)}
     kept = carried(params.get("recipe"))
     mapping |= {name: value for name, value in kept.items() if name != "attributes"}
+    if chosen := canvas_in(params):
+        mapping |= {**chosen, "canvas": {**kept.get("canvas", {}), **chosen["canvas"]}}
     sides, others = [params.get("width"), params.get("height")], parse_sizes(params.get("more_sizes"))
     if sides != [None, None] or others:  # an empty field stands for what is shown in it
         size = [own if side is None else side for side, own in zip(sides, own_size(mapping), strict=True)]
@@ -139,7 +143,8 @@ def carried(text: Any) -> dict[str, Any]:
     if recipe is None:
         return {}
     defaults = {name: field.get_default(call_default_factory=True) for name, field in Recipe.model_fields.items()}
-    names = [name for name in defaults if name not in SHOWN and getattr(recipe, name) != defaults[name]]
+    shown = SHOWN | ({"task", "canvas"} if recipe.canvas is not None and fields_suffice(recipe.canvas) else set())
+    names = [name for name in defaults if name not in shown and getattr(recipe, name) != defaults[name]]
     if recipe.captions is not None and caption_params(recipe.captions) is None:
         names.append("captions")
     if not recipe.templates and recipe.attributes:
@@ -173,6 +178,7 @@ def params_of(recipe: Recipe) -> dict[str, Any]:
         "model_from": model_from(recipe.model),
         "seeds": seeds_as_text(recipe.seeds),
     }
+    params |= canvas_params(recipe)
     params |= {name: getattr(recipe, name) for name in ("steps", "guidance") if name not in recipe.left_to_model}
     if recipe.sizes and "size" not in recipe.left_to_model:
         params |= dict(zip(("width", "height"), recipe.sizes[0], strict=True))

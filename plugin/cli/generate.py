@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diffucurate.generator.errors import InvalidSetting
+from diffucurate.generator.recipe.canvas_config import for_any_model
 from diffucurate.generator.text.parsing import parse_names, parse_seeds
 from diffucurate.plugin.cli.app import command, terminal_of
 from diffucurate.plugin.cli.options import (
@@ -99,7 +100,7 @@ def _changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """The recipe with the values that are not None in the place of its own; what it leaves to the model stays so."""
     values = {name: value for name, value in changes.items() if value is not None}
     own = {name: value for name, value in recipe.model_dump(mode="json").items() if name not in recipe.left_to_model}
-    return recipe.from_mapping({**own, **values}) if values else recipe
+    return recipe.from_mapping({**for_any_model(own), **values}) if values else recipe
 
 
 def _with_captions(recipe: Recipe, path: str | None, instances: str | None, class_prompt: str | None) -> Recipe:

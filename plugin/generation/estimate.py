@@ -51,7 +51,7 @@ def pace(recipe: Recipe, device: str | None = None) -> Pace | None:
     if not recipe.sizes or recipe.steps is None or recipe.guidance is None:
         return None
     share = sum(recipe.strengths) / len(recipe.strengths) if recipe.strengths else 1.0  # of the steps
-    work, scaled = share * _work(recipe.sizes, recipe.steps, recipe.guidance), None
+    work, scaled = share * _work(recipe.sizes, recipe.steps, recipe.guidance) * _overlap(recipe), None
     for config in _finished(recipe.model):
         facts, earlier = config["facts"], config["settings"]["recipe"]
         if device is not None and not str(facts["device"]).startswith(device):
@@ -64,6 +64,17 @@ def pace(recipe: Recipe, device: str | None = None) -> Pace | None:
     if scaled is None and recipe.model == BUILT_IN and device in (None, "cpu"):
         return Pace(_BUILT_IN_SECONDS * work / _BUILT_IN_WORK, None, "assumed")
     return scaled
+
+
+def _overlap(recipe: Recipe) -> float:
+    """How many pixels are painted of each pixel: those of a canvas by several regions, and by the background."""
+    if recipe.canvas is None or recipe.canvas.region is None:
+        return 1.0
+    from diffucurate.generator.labels.maps.canvas_maps import tiles
+
+    region, (width, height) = recipe.canvas.region, recipe.sizes[0]
+    rows = len(tiles((width, height), region, 8)) + sum(recipe.canvas.regions) / 2
+    return rows * region[0] * region[1] / (width * height)
 
 
 def _work(size: Any, steps: int, guidance: float) -> float:

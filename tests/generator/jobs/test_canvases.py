@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.generator.jobs.jobs import Job, count_jobs, jobs
 from diffucurate.generator.models.completed import completed
 from diffucurate.generator.recipe.recipe import Recipe
@@ -42,6 +43,9 @@ def test_without_a_sample_as_many_prompts_are_dealt_as_there_are() -> None:
     everything = planned(canvas={"regions": 2, "background": "a {place}"})
     assert len(everything) == 3  # 3 objects x 2 colours, two on each; the place is the canvas's
     assert len(planned(canvas={"regions": 2, "background": "a {place}"}, seeds=2)) == 6
+    for regions in ([1, 4], [3, 3], [2, 4]):
+        whole = completed(Recipe.from_mapping({**CONTENT, "canvas": {"regions": regions}}))
+        assert count_jobs(whole) == len(jobs(whole)) == images_of(whole).images
 
 
 def test_regions_lie_within_and_overlap_no_more_than_asked() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.models.completed import completed
-from diffucurate.generator.recipe.canvas_config import CanvasConfig, places
+from diffucurate.generator.recipe.canvas_config import CanvasConfig, for_any_model, places
 from diffucurate.generator.recipe.recipe import Recipe
 
 CONTENT: dict[str, Any] = {
@@ -31,6 +31,15 @@ def test_the_rest_follows_from_the_model() -> None:
     named = completed(recipe(size=[512, 256], canvas={"region": [64, 64], "regions": 3}))
     assert named.size == (512, 256) and named.canvas is not None
     assert (named.canvas.region, named.canvas.regions) == ((64, 64), (3, 3))
+
+
+def test_what_followed_from_the_built_in_model_goes_with_it() -> None:
+    content = recipe().model_dump(mode="json")
+    assert content["size"] == [240, 240] and content["canvas"]["region"] == [128, 128]
+    freed = for_any_model(content)
+    assert "size" not in freed and "region" not in freed["canvas"]
+    named = recipe(size=[512, 512], canvas={"region": [256, 256]}).model_dump(mode="json")
+    assert for_any_model(named) == named
 
 
 def test_other_recipes_are_as_they_were() -> None:
