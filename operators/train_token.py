@@ -13,10 +13,13 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import InvalidSetting
-from diffucurate.generator.inversion.files import WordFiles, word_name
+from diffucurate.generator.inversion.files import WordFiles, preview_prompt, word_name
+from diffucurate.generator.inversion.loss_plot import recent_loss
 from diffucurate.generator.inversion.settings import LAYERS, Inversion
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import choose, choose_target, param, refuse
 from diffucurate.operators.forms.model import ask_model
+from diffucurate.operators.panel import charts, widgets
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.store.label_fields import label_field, labels_of, with_objects
 
@@ -190,7 +193,7 @@ class TrainToken(LibraryOperator):
         elif done:
             notice = types.Notice(label=f"Goes on after step {done}, with the same settings and images")
         inputs.view("summary", notice)
-        _show_progress(inputs, files.plot if done else None, files.latest_previews())
+        _show_progress(inputs, files, files.latest_previews())
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.tokens.train import train_token
@@ -229,8 +232,9 @@ class TrainToken(LibraryOperator):
 
     def output(self, result: dict[str, Any]) -> types.Object:
         outputs = super().output({name: value for name, value in result.items() if name != "plot"})
-        if "plot" in result:
-            _show_progress(outputs, Path(result["plot"]), [Path(path) for path in result["previews"]])
+        if "file" in result:
+            word = Path(result["file"])
+            _show_progress(outputs, WordFiles(word.parent, word.stem), [Path(path) for path in result["previews"]])
         return outputs
 
 
@@ -246,18 +250,19 @@ def _settings(ctx: ExecutionContext) -> dict[str, Any]:
     return settings
 
 
-def _show_progress(form: types.Object, plot: Path | None, previews: list[Path]) -> None:
-    """The loss and the latest preview images, as far as there are any."""
+def _show_progress(form: types.Object, files: WordFiles, previews: list[Path]) -> None:
+    """The loss and the latest preview images with their prompts, as far as there are any."""
     from diffucurate.plugin.labelling.preview import data_uri
     from diffucurate.plugin.store.media_files import read_image
 
-    if plot is not None and plot.is_file():
-        view = types.ImageView(width="480px")
-        form.str("loss_plot", label="Loss", default=data_uri(read_image(plot), 640), view=view)
+    losses = files.read_losses()
+    if losses:
+        reached = f"{recent_loss(losses):.4f}, the mean of the last tenth of {counted(len(losses), 'step')}"
+        widgets.chart(form, "loss_plot", charts.loss_curve(losses), label="Loss", description=reached)
     shown = [path for path in previews if path.is_file()][:4]
     if shown:
         row = form.h_stack("preview_row", gap=2, align_y="start")
         for index, path in enumerate(shown):
             view = types.ImageView(width=f"{_SIDE}px")
-            label = f"Step {int(path.stem.split('-')[0])}"
+            label = ": ".join(filter(None, (f"Step {int(path.stem.split('-')[0])}", preview_prompt(path))))
             row.str(f"preview_{index}", label=label, default=data_uri(read_image(path), _SIDE * 2), view=view)

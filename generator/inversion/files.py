@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.files.atomic import replacing_file, write_text
@@ -23,6 +24,9 @@ from diffucurate.generator.inversion.loss_plot import loss_plot
 
 #: Overrides the folder in which learned words go by name.
 WORDS_DIR_VARIABLE = "DIFFUCURATE_WORDS_DIR"
+
+#: The text in a preview's file that holds its prompt.
+_PROMPT = "prompt"
 
 _NAME = re.compile(r"[\w-][\w. -]*")
 
@@ -104,11 +108,14 @@ class WordFiles:
             return []
         return [float(json.loads(line)["loss"]) for line in self.losses.read_text().splitlines()]
 
-    def write_previews(self, step: int, images: Sequence[NDArray[np.uint8]]) -> list[Path]:
-        """Write preview images, each (H, W, 3) uint8 RGB; a file of a step is never written twice with other pixels."""
+    def write_previews(self, step: int, images: Sequence[NDArray[np.uint8]], prompt: str = "") -> list[Path]:
+        """Write preview images, each (H, W, 3) uint8 RGB, with the prompt that they were painted from in the file.
+
+        A file of a step is never written twice with other pixels.
+        """
         paths = [self.previews / f"{step:06d}-{index}.png" for index in range(len(images))]
         for path, image in zip(paths, images, strict=True):
-            _write_image(path, image)
+            _write_image(path, image, prompt)
         return paths
 
     def latest_previews(self) -> list[Path]:
@@ -117,6 +124,19 @@ class WordFiles:
         return [path for path in paths if path.stem.split("-")[0] == paths[-1].stem.split("-")[0]]
 
 
-def _write_image(path: Path, pixels: NDArray[np.uint8]) -> None:
+def preview_prompt(path: Path) -> str:
+    """The prompt that a preview image was painted from; empty where the file does not say.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with Image.open(path) as image:
+        return str(image.info.get(_PROMPT, ""))
+
+
+def _write_image(path: Path, pixels: NDArray[np.uint8], prompt: str = "") -> None:
+    about = PngInfo()
+    if prompt:
+        about.add_itxt(_PROMPT, prompt)
     with replacing_file(path) as part:
-        Image.fromarray(pixels).save(part, format="PNG")
+        Image.fromarray(pixels).save(part, format="PNG", pnginfo=about)

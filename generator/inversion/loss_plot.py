@@ -1,4 +1,4 @@
-"""A loss curve as an image: each step faintly, and their running mean. Knows numbers only."""
+"""A loss curve as an image: each step faintly, and their mean over the tenth before. Knows numbers only."""
 
 from __future__ import annotations
 
@@ -16,6 +16,20 @@ SIZE = (640, 320)
 
 _DPI = 100
 _STEP_COLOUR, _MEAN_COLOUR = "#bed4f0", "#0b63c4"
+
+
+def recent_loss(losses: Sequence[float]) -> float:
+    """The mean of the last tenth of the steps: what a run is said to have come to, and where its curve ends."""
+    return float(running_mean(losses)[-1])
+
+
+def running_mean(losses: Sequence[float]) -> NDArray[np.float64]:
+    """At each step the mean over a tenth of all steps, up to that one; of as many as there are at the beginning."""
+    sums = np.cumsum([0.0, *losses])
+    ends = np.arange(1, len(losses) + 1)
+    starts = np.maximum(0, ends - max(1, len(losses) // 10))
+    mean: NDArray[np.float64] = (sums[ends] - sums[starts]) / (ends - starts)
+    return mean
 
 
 def loss_plot(losses: Sequence[float]) -> NDArray[np.uint8]:
@@ -38,7 +52,7 @@ def loss_figure(losses: Sequence[float]) -> Figure:
     figure = Figure(figsize=(SIZE[0] / _DPI, SIZE[1] / _DPI), dpi=_DPI, layout="constrained")
     axes = figure.add_subplot()
     axes.plot(steps, values, color=_STEP_COLOUR, linewidth=1)
-    axes.plot(steps, _running_mean(values), color=_MEAN_COLOUR, linewidth=2)
+    axes.plot(steps, running_mean(losses), color=_MEAN_COLOUR, linewidth=2)
     axes.set(xlabel="step", ylabel="loss", ylim=_shown_range(values))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", alpha=0.5)
@@ -52,13 +66,3 @@ def _shown_range(values: NDArray[np.float64]) -> tuple[float, float]:
     low, high = np.quantile(values, (0.01, 0.99))
     room = 0.05 * (high - low) or 0.05
     return float(low - room), float(high + room)
-
-
-def _running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean over a twentieth of the curve around each step."""
-    width = max(1, len(values) // 20)
-    sums = np.cumsum(np.concatenate([[0.0], values]))
-    index = np.arange(len(values))
-    low, high = np.maximum(0, index - width // 2), np.minimum(len(values), index + width // 2 + 1)
-    mean: NDArray[np.float64] = (sums[high] - sums[low]) / (high - low)
-    return mean

@@ -24,6 +24,7 @@ from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.inversion.checkpoints import load_checkpoint, read_about, save_checkpoint, save_tensors
 from diffucurate.generator.inversion.examples import Example, Prepared, check_examples, prepare, with_word
 from diffucurate.generator.inversion.files import WordFiles
+from diffucurate.generator.inversion.loss_plot import recent_loss
 from diffucurate.generator.inversion.low_rank import frozen, low_rank, save_low_rank
 from diffucurate.generator.inversion.objective import error, noise_schedule
 from diffucurate.generator.inversion.settings import Inversion
@@ -51,7 +52,7 @@ class TrainResult:
     @property
     def loss(self) -> float:
         """The mean of the last tenth of the steps."""
-        return float(np.mean(self.losses[-max(1, len(self.losses) // 10) :]))
+        return recent_loss(self.losses)
 
     def recipe_parts(self) -> dict[str, Any]:
         """The keys of a recipe that use the word."""
@@ -146,7 +147,7 @@ class _Run:
                     self._save()
                     saved, note = done, f"step {done}: loss {self._recent():.4f}"
                 if self._wants_previews(done):
-                    self._files.write_previews(done, self._painted())
+                    self._files.write_previews(done, self._painted(), self._preview_prompt())
                 meter.reach(done, note)
         finally:
             # A run that stops between two checkpoints is saved too, but not after a loss that is not finite.
@@ -193,9 +194,11 @@ class _Run:
         every = self._settings.preview_every
         return bool(every) and (done % every == 0 or done == self._settings.steps)
 
+    def _preview_prompt(self) -> str:
+        return with_word(self._settings.preview_prompt, self._settings.placeholder)
+
     def _painted(self) -> list[NDArray[np.uint8]]:
-        settings = self._settings
-        prompt = with_word(settings.preview_prompt, settings.placeholder)
+        settings, prompt = self._settings, self._preview_prompt()
         with torch.no_grad(), _mixed(self._pipe):
             images = self._pipe(
                 [prompt] * settings.previews,
@@ -212,8 +215,7 @@ class _Run:
         save_checkpoint(self._files.checkpoint, self._parameters, self._optimiser, facts)
 
     def _recent(self) -> float:
-        recent = self._losses[-max(1, len(self._losses) // 10) :]
-        return round(sum(recent) / len(recent), 5)
+        return round(recent_loss(self._losses), 5)
 
 
 def _begun(

@@ -38,19 +38,22 @@ class PanelActions(Protocol):
         """Open the form of ``generate_images`` with a recipe for more of what a compared source finds badly."""
 
     def pick_class(self, ctx: ExecutionContext) -> None:
-        """Show the images behind a cell (``row``, ``column``) of the table of classes."""
+        """Show the objects behind a cell (``row``, ``column``) of the table of classes."""
 
     def pick_confidence(self, ctx: ExecutionContext) -> None:
-        """Show the images behind bar ``idx`` of source ``trace_idx`` in the histogram of confidence."""
+        """Show the objects behind bar ``idx`` of source ``trace_idx`` in the histogram of confidence."""
 
     def pick_match(self, ctx: ExecutionContext) -> None:
-        """Show the images behind a cell (``row``, ``column``) of the table of matches."""
+        """Show the objects behind a cell (``row``, ``column``) of the table of matches."""
 
     def pick_agreement(self, ctx: ExecutionContext) -> None:
         """Show the images behind bar ``idx`` of the histogram of agreement."""
 
     def pick_points(self, ctx: ExecutionContext) -> None:
         """Show the images whose points (``data``) were selected."""
+
+    def pick_point(self, ctx: ExecutionContext) -> None:
+        """Show the image of the point with ``id`` large."""
 
     def pick_order(self, ctx: ExecutionContext) -> None:
         """Show all compared images, those with the least agreement first."""

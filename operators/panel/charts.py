@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+import math
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
+from diffucurate.generator.inversion.loss_plot import running_mean
 from diffucurate.plugin.statistics.agreement import Scatter
 from diffucurate.plugin.statistics.coverage import CrossTable
 from diffucurate.plugin.statistics.histogram import BINS, Histogram, edges
+from diffucurate.plugin.store.matches import ConfusionMatrix
 
 Chart = tuple[list[dict[str, Any]], dict[str, Any]]
 
 #: The colours of what belongs to two sources together and of a threshold's line, on dark and on light ground.
 SHARED, MARK = "#9B7BE8", "#E8C24A"
 
-#: The colours of few images to many; a combination without any stays transparent.
-_SHADES = [[0.0, "#33234F"], [1.0, "#B69CFF"]]
+#: The colours of few to many, and of none. They let the ground through, dark or light, so that many is the strongest on
+#: both; numbers above them have the App's own colour of text.
+_SHADES = [[0.0, "rgba(155, 123, 232, 0.15)"], [1.0, "rgba(155, 123, 232, 0.95)"]]
+_NONE = "#D9822B"
 
 _BARE: dict[str, Any] = {
     "margin": {"t": 12, "l": 44, "r": 12, "b": 44},
@@ -79,8 +84,8 @@ def scatter(points: Scatter, colour: str, *, x: str, y: str, low_x: float, low_y
     return [trace], layout
 
 
-def images_per_value(counts: Mapping[str, int]) -> Chart:
-    """Horizontal bars, the first on top."""
+def images_per_value(counts: Mapping[str, int], most: int) -> Chart:
+    """Horizontal bars, the first on top; the axis goes to ``most``, the same for all charts that stand side by side."""
     trace = {
         "type": "bar",
         "orientation": "h",
@@ -90,11 +95,11 @@ def images_per_value(counts: Mapping[str, int]) -> Chart:
         "marker": {"color": SHARED},
         "text": [str(count) for count in counts.values()],
         "textposition": "auto",
-        "hovertemplate": "%{y}: %{x} images<extra></extra>",
+        "hovertemplate": "%{y}: images: %{x}<extra></extra>",
     }
     layout = _BARE | {
         "margin": {"t": 4, "l": 20, "r": 12, "b": 20},
-        "xaxis": _axis(None, showgrid=False, showticklabels=False, rangemode="tozero", zeroline=False),
+        "xaxis": _axis(None, showgrid=False, showticklabels=False, range=[0, 1.05 * max(most, 1)], zeroline=False),
         "yaxis": _axis(None, autorange="reversed", type="category", showgrid=False),
     }
     return [trace], layout
@@ -103,40 +108,103 @@ def images_per_value(counts: Mapping[str, int]) -> Chart:
 def cross_table(table: CrossTable) -> Chart:
     """A cell per combination with its number of images; those without any show only a 0."""
     shades = [[count or None for count in row] for row in table.counts]
-    cells = {"x": list(table.xs), "y": list(table.ys)}
+    cells = _cells(table.xs, table.ys, table.counts, shades, hover="%{y}, %{x}: images: %{customdata}", zeros=True)
+    return _on_axes(cells, table.xs, table.ys, table.x, table.y)
+
+
+def confusion(matrix: ConfusionMatrix) -> Chart:
+    """A cell per class by ``matrix.a`` (down) and by ``matrix.b`` (across) with its number of objects, the stronger the
+    greater its share of the row."""
+    names, counts = matrix.names, matrix.counts
+    shades = [[count / sum(row) if count else None for count in row] for row in counts]
+    hover = f"{matrix.a}: %{{y}}<br>{matrix.b}: %{{x}}<br>objects: %{{customdata}}"
+    cells = _cells(names, names, counts, shades, hover=hover, zeros=False)
+    cells[0]["zmax"] = 1
+    return _on_axes(cells, names, names, f"class by {matrix.b}", f"class by {matrix.a}")
+
+
+Cells = tuple[dict[str, Any], list[dict[str, Any]]]
+
+
+def _cells(
+    xs: Sequence[str],
+    ys: Sequence[str],
+    counts: Sequence[Sequence[int]],
+    shades: Sequence[Sequence[float | None]],
+    *,
+    hover: str,
+    zeros: bool,
+) -> Cells:
+    """A heatmap of ``shades``, and the numbers above it as far as they can be read; a 0 with ``zeros`` only."""
     trace = {
         "type": "heatmap",
-        **cells,
-        "z": shades,
+        "x": list(xs),
+        "y": list(ys),
+        "z": [list(row) for row in shades],
+        "customdata": [list(row) for row in counts],
         "colorscale": _SHADES,
+        "zmin": 0,
         "showscale": False,
         "xgap": 2,
         "ygap": 2,
         "hoverongaps": False,
-        "hovertemplate": "%{y}, %{x}: %{z} images<extra></extra>",
+        "hovertemplate": f"{hover}<extra></extra>",
     }
     numbers = [
-        {
-            "x": x,
-            "y": y,
-            "text": str(count),
-            "showarrow": False,
-            "font": {"color": MARK if count == 0 else "#FFFFFF", "size": 12},
-        }
-        for y, row in zip(table.ys, table.counts, strict=True)
-        for x, count in zip(table.xs, row, strict=True)
+        {"x": x, "y": y, "text": f"{count:,}", "showarrow": False}
+        | {"font": {"size": 12} if count else {"size": 12, "color": _NONE}}
+        for y, row in zip(ys, counts, strict=True)
+        for x, count in zip(xs, row, strict=True)
+        if count or zeros
     ]
+    return trace, numbers if len(xs) * len(ys) <= _MOST_NUMBERS else []
+
+
+def _on_axes(cells: Cells, xs: Sequence[str], ys: Sequence[str], x: str, y: str) -> Chart:
+    trace, numbers = cells
     layout = _BARE | {
         "margin": {"t": 12, "l": 20, "r": 12, "b": 20},
-        "xaxis": _axis(table.x, type="category", showgrid=False, range=[-0.5, len(table.xs) - 0.5]),
-        "yaxis": _axis(table.y, type="category", showgrid=False, range=[len(table.ys) - 0.5, -0.5]),
-        "annotations": numbers if len(numbers) <= _MOST_NUMBERS else [],
+        "xaxis": _axis(x, type="category", showgrid=False, range=[-0.5, len(xs) - 0.5]),
+        "yaxis": _axis(y, type="category", showgrid=False, range=[len(ys) - 0.5, -0.5]),
+        "annotations": numbers,
     }
     return [trace], layout
 
 
 #: Cells beyond which their numbers would not be legible any more.
 _MOST_NUMBERS = 400
+
+
+def loss_curve(losses: Sequence[float]) -> Chart:
+    """The loss of each step faintly, and its running mean, which ends at the loss that a run is said to have."""
+    stride = math.ceil(len(losses) / _MOST_STEPS)
+    # Counted from the end, so that the last step is drawn whatever the stride.
+    steps = range(len(losses), 0, -stride)[::-1]
+    means = running_mean(losses)
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": name,
+            "x": list(steps),
+            "y": [round(float(values[step - 1]), 6) for step in steps],
+            "line": {"color": SHARED, "width": width},
+            "opacity": opacity,
+            "hovertemplate": f"step %{{x}}: %{{y:.4f}}<extra>{name}</extra>",
+        }
+        for name, values, width, opacity in (("each step", losses, 1, 0.35), ("mean of a tenth", means, 2.5, 1))
+    ]
+    layout = _BARE | {
+        "xaxis": _axis("step", rangemode="tozero"),
+        "yaxis": _axis("loss"),
+        "showlegend": True,
+        "legend": {"orientation": "h", "x": 0, "y": 1.16, "bgcolor": "rgba(0,0,0,0)"},
+    }
+    return traces, layout
+
+
+#: Points of a curve beyond which a browser draws no more than it shows.
+_MOST_STEPS = 1000
 
 
 def rows_high(rows: Sized, *, each: int = 26, least: int = 120, most: int = 640) -> int:

@@ -6,6 +6,7 @@ The base of the panel, which draws what can be clicked; ``plugin.statistics.dril
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import fiftyone as fo
@@ -35,14 +36,15 @@ class ClickablePanel(foo.Panel):
             return  # the headings
         sources = [snapshot.sources[column - 1]] if column else snapshot.sources
         view = drilldown.with_class(snapshot.view, sources, labels[row])
-        self._show(ctx, view, f"{labels[row] or 'everything'} found by {' or '.join(sources)}")
+        self._show(ctx, view, f"{labels[row] or 'everything'} found by {' or '.join(sources)}", sources)
 
     def pick_confidence(self, ctx: ExecutionContext) -> None:
         """A bar in the histogram of confidence."""
         snapshot, _ = self.now(ctx)
         source = sources_with_confidence(snapshot.counts)[ctx.params["trace_idx"]].source
         bar = ctx.params["idx"]
-        self._show(ctx, drilldown.with_confidence(snapshot.view, source, bar), f"{source} with confidence {_span(bar)}")
+        view = drilldown.with_confidence(snapshot.view, source, bar)
+        self._show(ctx, view, f"{source} with confidence {_span(bar)}", [source])
 
     def pick_match(self, ctx: ExecutionContext) -> None:
         """A number in the table of matches."""
@@ -55,7 +57,7 @@ class ClickablePanel(foo.Panel):
         found = {"matched": "found by both", "only_a": f"found only by {a}", "only_b": f"found only by {b}"}
         view = drilldown.with_match(snapshot.view, a, b, labels[row], kind)
         who = found[kind] if kind else f"of {a} or {b}"
-        self._show(ctx, view, f"{labels[row] or 'everything'} {who}")
+        self._show(ctx, view, f"{labels[row] or 'everything'} {who}", [b] if kind == "only_b" else [a])
 
     def pick_agreement(self, ctx: ExecutionContext) -> None:
         """A bar in the histogram of agreement."""
@@ -67,6 +69,11 @@ class ClickablePanel(foo.Panel):
         ids = [point["id"] for point in ctx.params.get("data") or [] if point.get("id")]
         if ids:
             self._show(ctx, ctx.view.select(ids), "the dots that you drew around")
+
+    def pick_point(self, ctx: ExecutionContext) -> None:
+        """A point: its image is shown large."""
+        if ctx.params.get("id"):
+            ctx.ops.open_sample(id=ctx.params["id"])
 
     def pick_order(self, ctx: ExecutionContext) -> None:
         """All compared images, those with the least agreement first."""
@@ -86,6 +93,10 @@ class ClickablePanel(foo.Panel):
         values = dict(zip(settings.axes or (), (ctx.params["x"], ctx.params["y"]), strict=False))
         label = ", ".join(f"{name} {value}" for name, value in values.items())
         self._show(ctx, drilldown.with_attributes(snapshot.view, values), label)
+
+    def show_each(self, ctx: ExecutionContext) -> None:
+        """Each object in ``field`` of the view for itself, as a patch of its image."""
+        self._show(ctx, ctx.view.to_patches(ctx.params["field"]), choices_of(ctx).get("picked"))
 
     def back(self, ctx: ExecutionContext) -> None:
         """Return to the view before the first click."""
@@ -113,20 +124,20 @@ class ClickablePanel(foo.Panel):
             raise DatasetError("no two label sources are compared any more; run 'Compare sources'")
         return snapshot, settings.comparison.pair
 
-    def _show(self, ctx: ExecutionContext, view: fo.DatasetView, label: str) -> None:
+    def _show(self, ctx: ExecutionContext, view: fo.DatasetView, label: str, sources: Sequence[str] = ()) -> None:
         """Make ``view`` the App's; remember the one before, unless that came from a click as well.
 
-        ``label`` names in the panel what the grid then shows.
+        ``label`` names in the panel what the grid then shows; ``sources`` are those whose objects were picked.
         """
         choices, current = choices_of(ctx), _stages(ctx)
         if not choices.get("picked") or choices.get("clicked") != _digest(current):
             choices.set(before=json_util.dumps(current))
-        choices.set(clicked=_digest(stages_of(view)), picked=label)
+        choices.set(clicked=_digest(stages_of(view)), picked=label, objects=list(sources))
         ctx.ops.set_view(view=view)
 
     def forget(self, ctx: ExecutionContext) -> None:
         """Forget the earlier view: ``back`` has none to return to."""
-        choices_of(ctx).set(picked=None, before=None, clicked=None)
+        choices_of(ctx).set(picked=None, before=None, clicked=None, objects=None)
 
 
 def _stages(ctx: ExecutionContext) -> list[dict[str, Any]]:

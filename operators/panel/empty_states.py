@@ -8,6 +8,7 @@ import fiftyone as fo
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.sources.registry import all_sources
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.panel.state import COVERAGE, OVERVIEW, Settings
 from diffucurate.operators.panel.widgets import OperatorButton
 from diffucurate.plugin.fiftyone_private import shows_patches_or_frames
@@ -79,8 +80,8 @@ def _no_attributes() -> Advice:
 
 def _no_labels(images: int) -> Advice:
     sentence = (
-        f"{images:,} images wait for labels. Let a label source find the "
-        "objects in them; then this panel shows what it found."
+        f"{counted(images, 'image waits', 'images wait')} for labels. Let a label source find the "
+        f"objects in {'it' if images == 1 else 'them'}; then this panel shows what it found."
     )
     return Advice("No labels yet", sentence, OperatorButton("Label images", "label_images", "label"))
 

@@ -7,6 +7,7 @@ does, ``plugin.statistics`` computes the numbers. Drawn anew for every event tha
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import fiftyone.operators as foo
@@ -39,6 +40,7 @@ from diffucurate.operators.panel.tabs import agreement, coverage, disagreements,
 from diffucurate.operators.panel.widgets import OperatorButton
 from diffucurate.plugin.statistics.coverage import combinations_of
 from diffucurate.plugin.statistics.snapshot import Snapshot, take_snapshot
+from diffucurate.plugin.store.label_sources import instances_field
 
 #: Events that the App also sends where nothing has changed.
 _REPEATED = ("on_change_view", "on_change_dataset")
@@ -95,6 +97,7 @@ class CurationPanel(ClickablePanel):
         if advice is None:
             self._draw(panel, ctx)
         else:
+            self._way_back(panel, ctx, ())
             self._advise(panel, advice)
         choices_of(ctx).set(stamp=_stamp(ctx))
         return types.Property(panel, view=view)
@@ -109,14 +112,23 @@ class CurationPanel(ClickablePanel):
         for value, label in TABS.items():
             widgets.tab(panel, value, label, self.choose, chosen=value == settings.tab)
         widgets.new_row(panel, "row_of_tabs")
-        picked = choices_of(ctx).get("picked")
-        if picked:
-            widgets.text(panel, "now_shown", f"The grid shows **{picked}**.", width=200, alignSelf="center")
-            widgets.button(panel, "back", "Back to the view before", self.back, icon="undo")
+        self._way_back(panel, ctx, snapshot.sources)
         if settings.tab in (AGREEMENT, DISAGREEMENTS) and len(snapshot.pairs) > 1:
             pairs = {BETWEEN.join(pair): BETWEEN.join(pair) for pair in snapshot.pairs}
             shown = BETWEEN.join(settings.comparison.pair) if settings.comparison else None
             widgets.pick_one(panel, "pair", "Compare", pairs, shown, self.choose)
+
+    def _way_back(self, panel: types.Object, ctx: ExecutionContext, sources: Sequence[str]) -> None:
+        """What a click led to, the way back, and, of a source that there is, its objects one by one."""
+        choices = choices_of(ctx)
+        if not choices.get("picked"):
+            return
+        widgets.text(panel, "now_shown", f"The grid shows **{choices.get('picked')}**.", width=200, alignSelf="center")
+        widgets.button(panel, "back", "Back to the view before", self.back, icon="undo")
+        picked = choices.get("objects") or []
+        if len(picked) == 1 and picked[0] in sources:
+            field = instances_field(ctx.dataset, picked[0])
+            widgets.button(panel, "each", "Show each object", self.show_each, icon="grid_view", field=field)
 
     def _tab(self, panel: types.Object, snapshot: Snapshot, settings: Settings) -> None:
         comparison = settings.comparison

@@ -22,6 +22,9 @@ from diffucurate.plugin.store.matches import MATCHED, ONLY_A, ONLY_B, Comparison
 #: The numbers of a row of matches, as the names of its fields.
 MATCH_KINDS = ("matched", "only_a", "only_b")
 
+#: Stands for the class of instances that have none.
+NO_CLASS = "no class"
+
 
 @dataclass(frozen=True)
 class InstanceCounts:
@@ -124,7 +127,7 @@ def _groups(
 ) -> list[dict[str, Any]]:
     """``count`` and ``sums`` of a source's instances by label and ``by``, expressions over ``_it(...)``."""
     it = _it(samples, source)
-    keys = {"label": {"$ifNull": [f"{it}.label", "no class"]}, **by}
+    keys = {"label": {"$ifNull": [f"{it}.label", NO_CLASS]}, **by}
     return rows(samples, [{"$unwind": it}, {"$group": {"_id": keys, "count": {"$sum": 1}, **(sums or {})}}])
 
 

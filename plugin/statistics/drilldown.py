@@ -1,17 +1,20 @@
-"""The view behind a number of the panel: the samples that a row, a bar, a cell or some points stand for.
+"""The view behind a number of the panel: exactly what a row, a bar, a cell or some points stand for.
 
-Instances stay as they are in the view picked from: only samples are left out.
+A number of instances leads to these instances: the others of their source are hidden, those of other sources stay as
+they are. A number of images leads to whole images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import fiftyone as fo
 from fiftyone import ViewField as F
 
+from diffucurate.generator.text.class_names import folded
 from diffucurate.plugin.fiftyone_private import dataset_behind
+from diffucurate.plugin.statistics.counts import NO_CLASS
 from diffucurate.plugin.statistics.histogram import in_bar
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.label_sources import instances_field
@@ -22,14 +25,13 @@ if TYPE_CHECKING:
 
 
 def with_class(samples: Samples, sources: Sequence[str], label: str | None) -> fo.DatasetView:
-    """Samples on which one of ``sources`` has an instance of a class, or of any class."""
-    rule = None if label is None else F("label") == label
-    return samples.match(F.any([_has(samples, source, rule) for source in sources]))
+    """The instances of a class, or of any class, that ``sources`` have; of these no others."""
+    return _only(samples, dict.fromkeys(sources, None if label is None else _of_class([label])))
 
 
 def with_confidence(samples: Samples, source: str, bar: int) -> fo.DatasetView:
-    """Samples with an instance of ``source`` whose confidence falls into a bar of the histogram."""
-    return samples.match(_has(samples, source, in_bar("confidence", bar)))
+    """The instances of ``source`` whose confidence falls into a bar of the histogram; of that source no others."""
+    return _only(samples, {source: in_bar("confidence", bar)})
 
 
 def with_agreement(samples: Samples, a: str, b: str, bar: int) -> fo.DatasetView:
@@ -38,14 +40,19 @@ def with_agreement(samples: Samples, a: str, b: str, bar: int) -> fo.DatasetView
 
 
 def with_match(samples: Samples, a: str, b: str, label: str | None, kind: str | None) -> fo.DatasetView:
-    """Samples with an instance of a class (or any) that is ``matched``, ``only_a`` or ``only_b`` (or any of these)."""
+    """The instances of a class (or any) that are ``matched``, ``only_a`` or ``only_b`` (or any of these); of both
+    sources no others. A match is an instance of each.
+    """
     key = field_names.evaluation(a, b)
-    sides = {"matched": (a, MATCHED), "only_a": (a, ONLY_A), "only_b": (b, ONLY_B)}
-    rules = []
-    for source, match in sides.values() if kind is None else [sides[kind]]:
-        rule = F(key) == match
-        rules.append(_has(samples, source, rule if label is None else rule & (F("label") == label)))
-    return samples.match(F.any(rules))
+    rules = {}
+    for source, alone, name in ((a, ONLY_A, "only_a"), (b, ONLY_B, "only_b")):
+        marks = [mark for mark, its in ((MATCHED, "matched"), (alone, name)) if kind in (None, its)]
+        rules[source] = F(key).is_in(marks)
+        if label is not None and marks:
+            # Of two that match, each spells the class its own way.
+            spelled = [label] if source == a or MATCHED not in marks else _spellings(samples, source, label)
+            rules[source] &= _of_class(spelled)
+    return _only(samples, rules)
 
 
 def with_attributes(samples: Samples, values: dict[str, str]) -> fo.DatasetView:
@@ -59,6 +66,22 @@ def least_agreeing(samples: Samples, a: str, b: str) -> fo.DatasetView:
     return samples.exists(name).sort_by(name)
 
 
-def _has(samples: Samples, source: str, rule: Any | None) -> Any:
-    detections = F(f"{instances_field(dataset_behind(samples), source)}.detections")
-    return (detections if rule is None else detections.filter(rule)).length() > 0
+def _only(samples: Samples, rules: Mapping[str, Any | None]) -> fo.DatasetView:
+    """Of each source the instances that keep its rule (None: all), and the samples that have one of these."""
+    view, dataset = samples.view(), dataset_behind(samples)
+    fields = {source: instances_field(dataset, source) for source in rules}
+    for source, rule in rules.items():
+        if rule is not None:
+            view = view.filter_labels(fields[source], rule, only_matches=False)
+    return view.match(F.any([F(f"{field}.detections").length() > 0 for field in fields.values()]))
+
+
+def _spellings(samples: Samples, source: str, label: str) -> list[str]:
+    """The names by which a source's instances have a class."""
+    names = samples.distinct(f"{instances_field(dataset_behind(samples), source)}.detections.label")
+    return [label, *(name for name in names if name and folded(name) == folded(label))]
+
+
+def _of_class(labels: Sequence[str]) -> Any:
+    """Whether an instance has one of these classes; ``NO_CLASS`` stands for none."""
+    return F("label").exists(False) if NO_CLASS in labels else F("label").is_in(list(dict.fromkeys(labels)))

@@ -50,7 +50,13 @@ def test_a_run_ends_with_its_loss_and_previews(app, painted: fo.Dataset, random_
     headline, sentence = app.said(told)
     assert headline == "Success" and sentence.startswith("Learned <it> in 2 steps, loss ")
     shown = told[-1][1]["outputs"]["type"]["properties"]
-    assert shown["loss_plot"]["default"].startswith("data:image/jpeg") and "preview_row" in shown
+    each, mean = shown["loss_plot"]["view"]["data"]
+    assert each["x"] == [1, 2] and each["y"] == pytest.approx(WordFiles.of("it").read_losses())
+    assert sentence.startswith(f"Learned <it> in 2 steps, loss {mean['y'][-1]:.4f}")  # the curve ends at the loss
+    layout = shown["loss_plot"]["view"]["layout"]
+    assert [layout[axis]["title"]["text"] for axis in ("xaxis", "yaxis")] == ["step", "loss"]
+    preview = shown["preview_row"]["type"]["properties"]["preview_0"]["view"]
+    assert preview["label"] == "Step 2: a photo of a <it>"
     assert WordFiles.of("it").word.is_file()
     form = app.form("train_token", painted, **QUICK)
     assert "'it' was learned in 2 steps" in form["summary"]["view"]["label"] and "loss_plot" in form

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fiftyone.operators import types
 
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.panel import charts, widgets
 from diffucurate.operators.panel.actions import PanelActions
 from diffucurate.operators.panel.state import Comparison
@@ -19,10 +20,11 @@ def draw(panel: types.Object, snapshot: Snapshot, comparison: Comparison, action
     a, b = comparison.pair
     matches, scores = snapshot.matches(comparison.pair), snapshot.agreement_scores(comparison.pair)
     mean = "not known" if scores.mean is None else f"{scores.mean:.0%}"
-    widgets.text(panel, "mean", f"Mean agreement of {a} and {b}: **{mean}** on **{scores.histogram.total:,}** images")
+    images = counted(scores.histogram.total, "image")
+    widgets.text(panel, "mean", f"Mean agreement of {a} and {b}: **{mean}** on **{images}**")
     if matches.not_compared or scores.histogram.without:
-        newer = {"objects": matches.not_compared, "images": scores.histogram.without}
-        counts = " and ".join(f"{count:,} {noun}" for noun, count in newer.items() if count)
+        newer = {"object": matches.not_compared, "image": scores.histogram.without}
+        counts = " and ".join(counted(count, noun) for noun, count in newer.items() if count)
         widgets.text(panel, "behind", f"{counts} came after the comparison and are left out here.")
         button = OperatorButton("Compare again", "compare_sources", "compare", {"a": a, "b": b})
         widgets.operator_button(panel, "again", button, actions.ask)
@@ -36,7 +38,7 @@ def draw(panel: types.Object, snapshot: Snapshot, comparison: Comparison, action
         [_row(row) for row in (*matches.classes, matches.overall)],
         width=400,
         label="Objects that both found, or only one",
-        description="Click a number to see its images. IoU says how far two outlines overlap: 1 is the same",
+        description="Click a number to see these objects. IoU says how far two outlines overlap: 1 is the same",
         on_click=actions.pick_match,
     )
     figure = charts.histograms({"agreement": scores.histogram}, {"agreement": charts.SHARED}, x="agreement", y="images")
@@ -60,7 +62,9 @@ def _row(row: ComparisonRow) -> dict[str, str]:
 
 def _scatter(panel: types.Object, snapshot: Snapshot, comparison: Comparison, actions: PanelActions) -> None:
     points = snapshot.scatter(comparison.pair, comparison.source)
-    shown = f"{len(points.ids):,} of {points.total:,} images" if len(points.ids) < points.total else "each image"
+    shown = (
+        f"{len(points.ids):,} of {counted(points.total, 'image')}" if len(points.ids) < points.total else "each image"
+    )
     colour = source_colours(snapshot.dataset, snapshot.sources)[comparison.source]
     figure = charts.scatter(
         points,
@@ -77,7 +81,8 @@ def _scatter(panel: types.Object, snapshot: Snapshot, comparison: Comparison, ac
         width=320,
         height=340,
         label="Confidence against agreement",
-        description=f"A dot for {shown}. Draw around some to see them",
+        description=f"A dot for {shown}. Click one to open it, or draw around some to see them",
+        on_click=actions.pick_point,
         on_selected=actions.pick_points,
     )
 

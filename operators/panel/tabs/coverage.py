@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fiftyone.operators import types
 
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.panel import charts, widgets
 from diffucurate.operators.panel.actions import PanelActions
 from diffucurate.plugin.statistics.snapshot import Pair, Snapshot
@@ -17,8 +20,10 @@ def draw(
 ) -> None:
     """Images per value of every attribute, a table of two of them with what is missing, and what a compared source is
     weak at."""
-    for name, counts in snapshot.images_per_value().items():
-        figure = charts.images_per_value(counts)
+    values = snapshot.images_per_value()
+    most = max((count for counts in values.values() for count in counts.values()), default=0)
+    for name, counts in values.items():
+        figure = charts.images_per_value(counts, most)
         widgets.chart(
             panel,
             f"values_{name}",
@@ -26,7 +31,7 @@ def draw(
             width=260,
             height=charts.rows_high(counts),
             label=name,
-            description=f"{len(counts)} values" if len(counts) != 1 else "1 value",
+            description=f"{counted(len(counts), 'value')}, images of each",
             on_click=actions.pick_value,
         )
     if axes is not None:
@@ -62,13 +67,26 @@ def _combinations(panel: types.Object, snapshot: Snapshot, axes: tuple[str, str]
         on_click=actions.pick_cell,
     )
     missing = snapshot.cross_table(x, y, whole=True).missing
+    hidden = [pair for pair in table.missing if pair not in missing]
+    if hidden:
+        no_image = "has no image" if len(hidden) == 1 else "have no image"
+        combinations = counted(len(hidden), "combination")
+        sentence = f"{combinations} {no_image} in this view, but in the whole dataset: {_named(hidden)}."
+        widgets.text(panel, "hidden", sentence)
     if not missing:
-        widgets.text(panel, "missing", f"Every combination of {x} and {y} that the recipes ask for has an image.")
+        every = f"every combination of {x} and {y} that the recipes ask for has an image"
+        whole = f"In the whole dataset {every}." if hidden else f"{every[0].upper()}{every[1:]}."
+        widgets.text(panel, "missing", whole)
         return
-    some = "; ".join(f"{second}, {first}" for first, second in missing[:NAMED])
-    more = f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""
     have = "combination has" if len(missing) == 1 else "combinations have"
-    widgets.text(panel, "missing", f"**{len(missing):,} {have} no image in the whole dataset:** {some}{more}.")
+    sentence = f"**{len(missing):,} {have} no image in the whole dataset:** {_named(missing)}."
+    widgets.text(panel, "missing", sentence)
     widgets.button(
         panel, "generate_missing", "Generate what is missing", actions.generate_missing, icon="auto_awesome", main=True
     )
+
+
+def _named(pairs: Sequence[tuple[str, str]]) -> str:
+    """The first of some combinations, and how many more there are."""
+    some = "; ".join(f"{second}, {first}" for first, second in pairs[:NAMED])
+    return some + (f" and {len(pairs) - NAMED:,} more" if len(pairs) > NAMED else "")

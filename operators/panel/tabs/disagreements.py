@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fiftyone.operators import types
 
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.panel import widgets
 from diffucurate.operators.panel.actions import PanelActions
 from diffucurate.operators.panel.state import Comparison
@@ -28,7 +29,7 @@ def draw(panel: types.Object, snapshot: Snapshot, comparison: Comparison, page: 
     total = snapshot.agreement_scores(comparison.pair).histogram.total
     first = page * PAGE
     shown = snapshot.disagreements(comparison.pair, first, PAGE)
-    title = f"{first + 1:,} to {first + len(shown):,} of {total:,} images" if shown else "No more images"
+    title = f"{first + 1:,} to {first + len(shown):,} of {counted(total, 'image')}" if shown else "No more images"
     widgets.text(panel, "shown", f"**{title}**, those on which {a} and {b} agree least first")
     widgets.button(panel, "previous", "Previous", actions.turn, icon="chevron_left", disabled=not first, by=-1)
     widgets.button(panel, "next", "Next", actions.turn, icon="chevron_right", disabled=first + PAGE >= total, by=1)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fiftyone.operators import types
 
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.panel import charts, widgets
 from diffucurate.operators.panel.actions import PanelActions
 from diffucurate.plugin.appearance.source_colours import source_colours
@@ -19,9 +20,8 @@ ALL = "All classes"
 def draw(panel: types.Object, snapshot: Snapshot, actions: PanelActions) -> None:
     """Counts per class and source, and a histogram of confidence."""
     counts = snapshot.counts
-    totals = " · ".join(f"{source.source}: **{source.instances:,}** objects" for source in counts)
-    noun = "image" if snapshot.images == 1 else "images"
-    widgets.text(panel, "totals", f"**{snapshot.images:,}** {noun} · {totals}")
+    totals = " · ".join(f"{source.source}: **{counted(source.instances, 'object')}**" for source in counts)
+    widgets.text(panel, "totals", f"**{counted(snapshot.images, 'image')}** · {totals}")
     actions.operator_buttons(panel, snapshot)
     widgets.new_row(panel, "row_of_numbers")
     widgets.table(
@@ -31,7 +31,7 @@ def draw(panel: types.Object, snapshot: Snapshot, actions: PanelActions) -> None
         _rows(counts),
         width=320,
         label="Objects per class",
-        description="Click a number to see its images",
+        description="Click a number to see these objects",
         on_click=actions.pick_class,
     )
     confidences = {source.source: source.confidence for source in sources_with_confidence(counts)}
@@ -45,7 +45,7 @@ def draw(panel: types.Object, snapshot: Snapshot, actions: PanelActions) -> None
             width=320,
             height=320,
             label="Confidence",
-            description="How sure each source is of its objects. Click a bar to see its images",
+            description="How sure each source is of its objects. Click a bar to see them",
             on_click=actions.pick_confidence,
         )
 

@@ -19,7 +19,7 @@ from untrained import untrained_pipeline, untrained_sd3, untrained_xl
 from diffucurate.generator.errors import ImageError, InvalidSetting, ModelError
 from diffucurate.generator.inversion.examples import Example, prepare
 from diffucurate.generator.inversion.files import WordFiles, word_name
-from diffucurate.generator.inversion.loss_plot import SIZE, loss_figure, loss_plot
+from diffucurate.generator.inversion.loss_plot import SIZE, loss_figure, loss_plot, recent_loss
 from diffucurate.generator.inversion.settings import Inversion
 from diffucurate.generator.inversion.training import learn_word
 from diffucurate.generator.jobs.jobs import Job
@@ -269,13 +269,14 @@ def test_the_plot_shows_the_curve() -> None:
     assert not len(blue(one_step)) and loss_plot([]).shape == falling.shape
 
 
-def test_the_plot_s_lines_are_the_losses_and_their_mean_over_a_twentieth() -> None:
-    """By hand: of 40 steps a twentieth is 2, so the mean takes one step on either side."""
-    losses = [0.0, 3.0] * 20
+def test_the_plot_s_lines_are_the_losses_and_their_mean_over_the_tenth_before() -> None:
+    """By hand: of 20 steps a tenth is 2, so the mean takes a step and the one before it."""
+    losses = [0.0, 3.0, 6.0, 3.0] * 5
     axes = loss_figure(losses).axes[0]
     each, mean = axes.lines
-    assert list(each.get_xdata()) == list(range(1, 41)) and list(each.get_ydata()) == losses
-    assert list(mean.get_ydata()[:4]) == [1.5, 1.0, 2.0, 1.0] and mean.get_ydata()[-1] == 1.5
+    assert list(each.get_xdata()) == list(range(1, 21)) and list(each.get_ydata()) == losses
+    assert list(mean.get_ydata()[:5]) == [0.0, 1.5, 4.5, 4.5, 1.5]
+    assert mean.get_ydata()[-1] == recent_loss(losses) == 4.5
 
 
 def test_one_outlier_does_not_flatten_the_plot() -> None:

@@ -141,6 +141,15 @@ def _shown(answer: Answer, dataset: fo.Dataset) -> list[str]:
     return fo.DatasetView._build(dataset, answer.told["set_view"]["view"]).values("id")
 
 
+def _objects(answer: Answer, dataset: fo.Dataset, field: str) -> list[str]:
+    """The labels of the objects that the App then shows in a field."""
+    import fiftyone as fo
+
+    return fo.DatasetView._build(dataset, answer.told["set_view"]["view"]).values(
+        f"{field}.detections.label", unwind=True
+    )
+
+
 def _cells(answer: Answer, name: str) -> list[list[str]]:
     columns = [column["key"] for column in answer.drawn[name]["view"]["columns"]]
     return [[row[key] for key in columns] for row in answer.drawn[name]["default"]]
@@ -191,21 +200,22 @@ def test_empty_states_say_what_to_do_and_do_it(
     assert prompt["params"] == (form or {})
 
 
-def test_overview_counts_and_leads_to_the_images(event, compared: fo.Dataset) -> None:
+def test_overview_counts_and_leads_to_the_objects(event, compared: fo.Dataset) -> None:
     answer = event(compared)
     total = compared.count("attention_instances.detections")
-    assert f"attention: **{total}** objects" in answer.text("totals")
+    assert f"attention: **{total} objects**" in answer.text("totals")
     cells = _cells(answer, "classes")
     assert cells[-1] == ["All classes", str(total), str(compared.count("shifted_instances.detections"))]
     label = cells[0][0]
     picked = event(compared, "pick_class", params={"row": 0, "column": 2}, **answer.state)
     wanted = [s.id for s in compared if label in [one.label for one in s.shifted_instances.detections]]
     assert _shown(picked, compared) == wanted
+    assert _objects(picked, compared, "shifted_instances") == [label] * int(cells[0][2])
     assert f"{label} found by shifted" in picked.text("now_shown")
     assert event(compared, "pick_class", params={"row": -1, "column": 0}, **answer.state).told == {}  # the headings
 
 
-def test_bars_lead_to_the_images(event, compared: fo.Dataset) -> None:
+def test_bars_lead_to_what_they_count(event, compared: fo.Dataset) -> None:
     answer = event(compared, tab="agreement")
     counts = answer.drawn["scores"]["view"]["data"][0]["y"]
     bar = next(index for index, count in enumerate(counts) if count)
@@ -215,10 +225,10 @@ def test_bars_lead_to_the_images(event, compared: fo.Dataset) -> None:
     assert [trace["name"] for trace in confidences] == ["attention", "shifted"]
     bar = next(index for index, count in enumerate(confidences[1]["y"]) if count)
     picked = event(compared, "pick_confidence", params={"trace_idx": 1, "idx": bar}, **answer.state)
-    assert 0 < len(_shown(picked, compared)) <= confidences[1]["y"][bar]
+    assert len(_objects(picked, compared, "shifted_instances")) == confidences[1]["y"][bar] > 0
 
 
-def test_matches_lead_to_the_images(event, compared: fo.Dataset) -> None:
+def test_matches_lead_to_the_objects(event, compared: fo.Dataset) -> None:
     answer = event(compared, tab="agreement")
     rows = _cells(answer, "matches")
     assert rows[-1][0] == "All classes" and rows[-1][3] == "0"  # 'shifted' found nothing of its own
@@ -227,7 +237,12 @@ def test_matches_lead_to_the_images(event, compared: fo.Dataset) -> None:
     picked = event(compared, "pick_match", params={"row": row, "column": 2}, **answer.state)
     assert rows[row][0] == "bus"  # the last of every sample
     assert _shown(picked, compared) == compared.values("id")
+    assert _objects(picked, compared, "attention_instances") == ["bus"] * len(BARS)
+    assert _objects(picked, compared, "shifted_instances") == []
     assert _shown(event(compared, "pick_match", params={"row": row, "column": 3}, **answer.state), compared) == []
+    both = event(compared, "pick_match", params={"row": len(rows) - 1, "column": 1}, **answer.state)
+    for field in ("attention_instances", "shifted_instances"):
+        assert len(_objects(both, compared, field)) == int(rows[-1][1])
 
 
 def test_dots_lead_to_the_images_and_an_empty_selection_nowhere(event, compared: fo.Dataset) -> None:
@@ -236,6 +251,8 @@ def test_dots_lead_to_the_images_and_an_empty_selection_nowhere(event, compared:
     dots = [{"id": ids[0], "x": 0.5, "y": 0.5}, {"id": ids[2]}]
     assert _shown(event(compared, "pick_points", params={"data": dots}, **answer.state), compared) == [ids[0], ids[2]]
     assert event(compared, "pick_points", params={"data": []}, **answer.state).told == {}
+    assert answer.drawn["points"]["view"]["on_click"].endswith("#pick_point")
+    assert event(compared, "pick_point", params={"id": ids[1]}, **answer.state).told["open_sample"]["id"] == ids[1]
 
 
 def test_back_returns_to_the_view_before_the_first_click(event, compared: fo.Dataset) -> None:
@@ -258,8 +275,8 @@ def test_back_returns_to_the_view_before_the_first_click(event, compared: fo.Dat
 def test_everything_follows_the_view(event, compared: fo.Dataset) -> None:
     view = compared.limit(1)
     answer = event(compared, "on_change_view", view=view)
-    assert f"**{view.count('attention_instances.detections')}** objects" in answer.text("totals")
-    assert "**1** image " in answer.text("totals")
+    assert f"**{view.count('attention_instances.detections')} objects**" in answer.text("totals")
+    assert "**1 image**" in answer.text("totals") and "shifted: **1 object**" in answer.text("totals")
     empty = event(compared, "on_change_view", view=compared.limit(0), **answer.state)
     assert "No image in this view" in empty.text("advice")
     assert "totals" in event(compared, "on_change_view", view=view, **empty.state).drawn  # and back again
@@ -267,6 +284,21 @@ def test_everything_follows_the_view(event, compared: fo.Dataset) -> None:
     assert {"clear_view", "clear_sidebar_filters"} <= set(told)
     patches = compared.to_patches("attention_instances")
     assert "Whole images only" in event(compared, "on_change_view", view=patches).text("advice")
+
+
+def test_objects_behind_a_number_can_be_shown_one_by_one(event, compared: fo.Dataset) -> None:
+    import fiftyone as fo
+
+    answer = event(compared)
+    picked = event(compared, "pick_class", params={"row": 0, "column": 1}, **answer.state)
+    view = fo.DatasetView._build(compared, picked.told["set_view"]["view"])
+    params = picked.drawn["each"]["view"]["params"]
+    each = event(compared, "show_each", view=view, params=params, **picked.state)
+    patches = fo.DatasetView._build(compared, each.told["set_view"]["view"])
+    assert len(patches) == view.count("attention_instances.detections") > len(view)
+    drawn = event(compared, "on_change_view", view=patches, **each.state)
+    assert "Whole images only" in drawn.text("advice") and "back" in drawn.drawn
+    assert "clear_view" in event(compared, "back", view=patches, **drawn.state).told
 
 
 def test_nothing_is_drawn_anew_until_something_changes(event, changed: fo.Dataset) -> None:
@@ -342,6 +374,16 @@ def test_missing_combinations_go_to_the_form_as_a_recipe(event, compared: fo.Dat
     assert _shown(cell, compared) == [compared.first().id]
     value = event(compared, "pick_value", params={"path": "values_colour", "idx": 0}, **answer.state)
     assert _shown(value, compared) == [compared.first().id]
+
+
+def test_charts_of_coverage_have_one_scale_and_speak_of_the_view(event, compared: fo.Dataset) -> None:
+    answer = event(compared, tab="coverage")
+    ranges = {tuple(answer.drawn[f"values_{name}"]["view"]["layout"]["xaxis"]["range"]) for name in ("colour", "time")}
+    assert ranges == {(0, 1.05)}
+    assert "hidden" not in answer.drawn
+    narrow = event(compared, tab="coverage", view=compared.skip(1))
+    assert "1 combination has no image in this view, but in the whole dataset: noon, red." in narrow.text("hidden")
+    assert "3 combinations have no image in the whole dataset" in narrow.text("missing")
 
 
 def test_more_of_what_is_found_badly_goes_to_the_form_as_a_recipe(event, compared: fo.Dataset) -> None:

@@ -254,7 +254,7 @@ def test_bars_and_what_is_behind_them_agree(bars: fo.Dataset) -> None:
     scores = agreement_scores(bars, A, B).histogram.counts
     for index in range(BINS):
         view = drilldown.with_confidence(bars, B, index)
-        assert sum(_bar(one.confidence) == index for one in _instances(view, B)) == confidences[index]
+        assert [_bar(one.confidence) for one in _instances(view, B)] == [index] * confidences[index]
         assert len(drilldown.with_agreement(bars, A, B, index)) == scores[index]
         assert len(view) > 0 or confidences[index] == 0
     with pytest.raises(ValueError, match="none of 0 to 19"):
@@ -281,6 +281,23 @@ def test_views_behind_numbers(bars: fo.Dataset, pick: Callable[..., Any], places
 
     ids = bars.values("id")
     assert sorted(pick(drilldown, bars).values("id")) == sorted(ids[place] for place in places)
+
+
+def test_views_hold_exactly_the_objects_that_were_counted(bars: fo.Dataset) -> None:
+    from diffucurate.plugin.statistics import drilldown
+    from diffucurate.plugin.statistics.counts import MATCH_KINDS, count_instances, count_matches
+
+    for source in (A, B):
+        for label, count in count_instances(bars, source).classes.items():
+            shown = _instances(drilldown.with_class(bars, [source], label), source)
+            assert [one.label for one in shown] == [label] * count
+    matches = count_matches(bars, A, B)
+    for row in (*matches.classes, matches.overall):
+        label = None if row is matches.overall else row.label
+        for kind in MATCH_KINDS:
+            view, count = drilldown.with_match(bars, A, B, label, kind), getattr(row, kind)
+            counts = [len(_instances(view, source)) for source in (A, B)]
+            assert counts == {"matched": [count, count], "only_a": [count, 0], "only_b": [0, count]}[kind]
 
 
 def test_side_by_side_marks_what_only_one_found(bars: fo.Dataset) -> None:
