@@ -30,6 +30,7 @@ __all__ = [
     "dataset_id",
     "dataset_name_of",
     "dataset_state",
+    "evaluation_id",
     "evaluation_scenarios",
     "names_in_samples",
     "new_field",
@@ -164,6 +165,12 @@ def dataset_id(dataset: fo.Dataset) -> ObjectId:
     """The id of a dataset: it stays when the dataset is renamed, and a clone or an import gets another."""
     identifier: ObjectId = dataset._doc.id
     return identifier
+
+
+def evaluation_id(dataset: fo.Dataset, key: str) -> str | None:
+    """The id by which FiftyOne's panel on evaluations finds one; None where the dataset has none of that key."""
+    document = (dataset._doc.evaluations or {}).get(key)
+    return None if document is None else str(document.id)
 
 
 def set_info(dataset: fo.Dataset, key: str, values: Mapping[str, Any]) -> None:

@@ -57,7 +57,7 @@ FLOORS: dict[str, list[set[str]]] = {
     "operators.panel": [
         {"charts", "choices", "state", "widgets"},
         {"actions", "clicks", "empty_states"},
-        {"tabs"},
+        {"pair_clicks", "run_clicks", "tabs"},
         {"panel"},
     ],
 }

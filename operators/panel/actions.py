@@ -63,3 +63,27 @@ class PanelActions(Protocol):
 
     def pick_cell(self, ctx: ExecutionContext) -> None:
         """Show the images that have the values ``x`` and ``y`` of the two attributes in the table."""
+
+    def pick_confusion(self, ctx: ExecutionContext) -> None:
+        """Show the objects in the cell ``x`` (class by the second source), ``y`` (by the first) of the matrix."""
+
+    def pick_share(self, ctx: ExecutionContext) -> None:
+        """Show what is behind the bar of value ``y`` in the chart ``path`` of agreement by class or by attribute."""
+
+    def pick_worst(self, ctx: ExecutionContext) -> None:
+        """Show the worst objects of the class ``label_of``, or of all, each by itself."""
+
+    def open_evaluation(self, ctx: ExecutionContext) -> None:
+        """Open FiftyOne's panel on the comparison."""
+
+    def find_duplicates(self, ctx: ExecutionContext) -> None:
+        """Look for near-duplicates in the view."""
+
+    def pick_group(self, ctx: ExecutionContext) -> None:
+        """Show the images of group ``row`` of near-duplicates, or of all."""
+
+    def pick_run(self, ctx: ExecutionContext) -> None:
+        """Show the images of the run in ``row``."""
+
+    def undo_review(self, ctx: ExecutionContext) -> None:
+        """Take all decisions of the review ``key`` back, when asked a second time."""

@@ -105,6 +105,28 @@ def images_per_value(counts: Mapping[str, int], most: int) -> Chart:
     return [trace], layout
 
 
+def shares(values: Mapping[str, tuple[float, str]]) -> Chart:
+    """Horizontal bars over [0, 1], the first on top: name -> share, and of how many it is."""
+    trace = {
+        "type": "bar",
+        "orientation": "h",
+        "y": list(values),
+        "x": [round(share, 4) for share, _ in values.values()],
+        "name": "agreement",
+        "customdata": [of for _, of in values.values()],
+        "marker": {"color": SHARED},
+        "text": [f"{share:.2f}" for share, _ in values.values()],
+        "textposition": "auto",
+        "hovertemplate": "%{y}: %{x:.2f} of %{customdata}<extra></extra>",
+    }
+    layout = _BARE | {
+        "margin": {"t": 4, "l": 20, "r": 12, "b": 20},
+        "xaxis": _axis(None, showgrid=False, range=[0, 1], dtick=0.5, zeroline=False),
+        "yaxis": _axis(None, autorange="reversed", type="category", showgrid=False),
+    }
+    return [trace], layout
+
+
 def cross_table(table: CrossTable) -> Chart:
     """A cell per combination with its number of images; those without any show only a 0."""
     shades = [[count or None for count in row] for row in table.counts]

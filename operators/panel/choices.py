@@ -63,5 +63,5 @@ def _tree(ctx: ExecutionContext) -> Mapping[str, Any]:
 
 
 def _panel_ids(node: Mapping[str, Any], panel: str) -> list[str]:
-    own = [str(node["id"])] if node.get("type") == panel and node.get("id") else []
+    own = [str(node["component_id"])] if node.get("type") == panel and node.get("component_id") else []
     return own + [key for child in node.get("children") or [] for key in _panel_ids(child, panel)]

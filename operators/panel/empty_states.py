@@ -9,7 +9,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.sources.registry import all_sources
 from diffucurate.generator.text.counted import counted
-from diffucurate.operators.panel.state import COVERAGE, OVERVIEW, Settings
+from diffucurate.operators.panel.state import COVERAGE, OVERVIEW, WITHOUT_LABELS, Settings
 from diffucurate.operators.panel.widgets import OperatorButton
 from diffucurate.plugin.fiftyone_private import shows_patches_or_frames
 from diffucurate.plugin.statistics.snapshot import Snapshot, take_snapshot
@@ -51,6 +51,8 @@ def advice_on_view(ctx: ExecutionContext) -> Advice | None:
 def advice_on_tab(snapshot: Snapshot, settings: Settings) -> Advice | None:
     """Why the chosen tab has nothing to show of a view with images; None where it has."""
     sources = snapshot.sources
+    if settings.tab in WITHOUT_LABELS:
+        return None
     if settings.tab == COVERAGE:
         return None if snapshot.attributes else _no_attributes()
     if not sources:

@@ -20,23 +20,28 @@ from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.recipe.subset import recipe_for_missing
 from diffucurate.operators.panel import widgets
 from diffucurate.operators.panel.choices import choices_of, opened
-from diffucurate.operators.panel.clicks import ClickablePanel
 from diffucurate.operators.panel.empty_states import (
     Advice,
     advice_on_tab,
     advice_on_view,
     open_dataset,
 )
+from diffucurate.operators.panel.pair_clicks import PairClicks
+from diffucurate.operators.panel.run_clicks import RunClicks
 from diffucurate.operators.panel.state import (
     AGREEMENT,
     BETWEEN,
+    CLASSES,
     COVERAGE,
     DISAGREEMENTS,
+    DUPLICATES,
+    HISTORY,
     NAMES,
+    ON_PAIRS,
     TABS,
     Settings,
 )
-from diffucurate.operators.panel.tabs import agreement, coverage, disagreements, overview
+from diffucurate.operators.panel.tabs import agreement, classes, coverage, disagreements, duplicates, history, overview
 from diffucurate.operators.panel.widgets import OperatorButton
 from diffucurate.plugin.statistics.coverage import combinations_of
 from diffucurate.plugin.statistics.snapshot import Snapshot, take_snapshot
@@ -46,7 +51,7 @@ from diffucurate.plugin.store.label_sources import instances_field
 _REPEATED = ("on_change_view", "on_change_dataset")
 
 
-class CurationPanel(ClickablePanel):
+class CurationPanel(PairClicks, RunClicks):
     """Counts, agreement, disagreements and coverage of the current view, each number leading to its images."""
 
     NAME: ClassVar[str] = "curation"
@@ -84,10 +89,11 @@ class CurationPanel(ClickablePanel):
     def on_change_dataset(self, ctx: ExecutionContext) -> None:
         """Another dataset: choices of the last one no longer apply."""
         self.forget(ctx)
+        choices_of(ctx).set(groups=None, sure=None)
 
     def choose(self, ctx: ExecutionContext) -> None:
         """A tab or another choice: all is drawn anew with ``value`` for ``name``."""
-        choices_of(ctx).set(**{ctx.params["name"]: ctx.params["value"]}, page=0)
+        choices_of(ctx).set(**{ctx.params["name"]: ctx.params["value"]}, page=0, sure=None)
 
     # What is drawn
 
@@ -106,14 +112,14 @@ class CurationPanel(ClickablePanel):
         snapshot = take_snapshot(ctx.view)
         settings = Settings.read(choices_of(ctx).get, snapshot)
         self._header(panel, ctx, snapshot, settings)
-        self._tab(panel, snapshot, settings)
+        self._tab(panel, ctx, snapshot, settings)
 
     def _header(self, panel: types.Object, ctx: ExecutionContext, snapshot: Snapshot, settings: Settings) -> None:
         for value, label in TABS.items():
             widgets.tab(panel, value, label, self.choose, chosen=value == settings.tab)
         widgets.new_row(panel, "row_of_tabs")
         self._way_back(panel, ctx, snapshot.sources)
-        if settings.tab in (AGREEMENT, DISAGREEMENTS) and len(snapshot.pairs) > 1:
+        if settings.tab in ON_PAIRS and len(snapshot.pairs) > 1:
             pairs = {BETWEEN.join(pair): BETWEEN.join(pair) for pair in snapshot.pairs}
             shown = BETWEEN.join(settings.comparison.pair) if settings.comparison else None
             widgets.pick_one(panel, "pair", "Compare", pairs, shown, self.choose)
@@ -130,8 +136,8 @@ class CurationPanel(ClickablePanel):
             field = instances_field(ctx.dataset, picked[0])
             widgets.button(panel, "each", "Show each object", self.show_each, icon="grid_view", field=field)
 
-    def _tab(self, panel: types.Object, snapshot: Snapshot, settings: Settings) -> None:
-        comparison = settings.comparison
+    def _tab(self, panel: types.Object, ctx: ExecutionContext, snapshot: Snapshot, settings: Settings) -> None:
+        comparison, choices = settings.comparison, choices_of(ctx)
         if (advice := advice_on_tab(snapshot, settings)) is not None:
             self._advise(panel, advice)
         elif settings.tab == COVERAGE:
@@ -139,6 +145,12 @@ class CurationPanel(ClickablePanel):
             coverage.draw(panel, snapshot, settings.axes, pair, self)
         elif settings.tab == AGREEMENT and comparison is not None:
             agreement.draw(panel, snapshot, comparison, self)
+        elif settings.tab == CLASSES and comparison is not None:
+            classes.draw(panel, snapshot, comparison, self)
+        elif settings.tab == DUPLICATES:
+            duplicates.draw(panel, snapshot, choices.get("groups"), self)
+        elif settings.tab == HISTORY:
+            history.draw(panel, snapshot, choices.get("sure"), self)
         elif settings.tab == DISAGREEMENTS and comparison is not None:
             disagreements.draw(panel, snapshot, comparison, settings.page, self)
         else:

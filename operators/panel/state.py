@@ -9,8 +9,15 @@ from typing import Any
 from diffucurate.plugin.curation.rules import Rules
 from diffucurate.plugin.statistics.snapshot import Pair, Snapshot
 
-OVERVIEW, AGREEMENT, DISAGREEMENTS, COVERAGE = "overview", "agreement", "disagreements", "coverage"
-TABS = {OVERVIEW: "Overview", AGREEMENT: "Agreement", DISAGREEMENTS: "Disagreements", COVERAGE: "Coverage"}
+OVERVIEW, AGREEMENT, CLASSES, DISAGREEMENTS = "overview", "agreement", "classes", "disagreements"
+COVERAGE, DUPLICATES, HISTORY = "coverage", "duplicates", "history"
+TABS = {
+    OVERVIEW: "Overview", AGREEMENT: "Agreement", CLASSES: "Classes", DISAGREEMENTS: "Disagreements",
+    COVERAGE: "Coverage", DUPLICATES: "Duplicates", HISTORY: "History",
+}  # fmt: skip
+
+#: Tabs on two sources that were compared, and those that need no labels.
+ON_PAIRS, WITHOUT_LABELS = (AGREEMENT, CLASSES, DISAGREEMENTS), (DUPLICATES, HISTORY)
 
 #: Between the two names of a pair in a drop-down; no source has a space in its name.
 BETWEEN = " and "

@@ -84,15 +84,43 @@ def near_duplicates(
     Raises:
         InvalidSetting: no such embeddings, or vectors of different lengths.
     """
+    index = _near_index(dataset, ids, distance, embeddings, progress)
+    return set() if index is None else set(index.duplicate_ids)
+
+
+def near_groups(
+    dataset: fo.Dataset,
+    ids: Sequence[str],
+    distance: float | None = None,
+    embeddings: str | None = None,
+    progress: Listener | None = None,
+) -> list[list[str]]:
+    """Groups of near-duplicates, the largest first: in each the one that would stay, then those that would go, the
+    nearest to it first. Arguments and errors are those of ``near_duplicates``; the usual distance without one."""
+    usual = usual_distance(embeddings) if distance is None else distance
+    index = _near_index(dataset, ids, usual, embeddings, progress)
+    if index is None:
+        return []
+    groups = [
+        [kept, *(copy for copy, _ in sorted(copies, key=lambda each: each[1]))]
+        for kept, copies in index.neighbors_map.items()
+    ]
+    return sorted(groups, key=len, reverse=True)
+
+
+def _near_index(
+    dataset: fo.Dataset, ids: Sequence[str], distance: float, embeddings: str | None, progress: Listener | None
+) -> Any | None:
+    """FiftyOne's similarity index in which the near-duplicates were found; None for fewer than two images."""
     import fiftyone.brain as fob
 
     vectors = thumbnails(dataset, ids, progress) if embeddings is None else stored_vectors(dataset, ids, embeddings)
     if len(vectors.ids) < 2:
-        return set()
+        return None
     ordered = all_images(dataset).select(vectors.ids, ordered=True)
     index = fob.compute_similarity(ordered, embeddings=vectors.values, backend="sklearn", metric=vectors.metric)
     fob.compute_near_duplicates(ordered, threshold=distance, similarity_index=index)
-    return set(index.duplicate_ids)
+    return index
 
 
 def thumbnails(dataset: fo.Dataset, ids: Sequence[str], progress: Listener | None = None) -> Vectors:

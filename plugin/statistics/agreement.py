@@ -5,6 +5,7 @@ The score of an image is the one that ``compare`` stored; the counts beside it a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,14 @@ class Disagreement:
     only_b: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class MeanAgreement:
+    """The mean score of some images that were compared, in [0, 1], and how many they are."""
+
+    mean: float
+    images: int
+
+
 def agreement_scores(samples: fo.Dataset | fo.DatasetView, a: str, b: str) -> AgreementScores:
     """The scores of two sources that were compared."""
     score = f"${field_names.agreement(a, b)}"
@@ -67,6 +76,27 @@ def agreement_scores(samples: fo.Dataset | fo.DatasetView, a: str, b: str) -> Ag
     histogram = Histogram.of({group["bar"]: group["count"] for group in groups})
     total = sum(group["sum"] for group in groups)
     return AgreementScores(histogram, total / histogram.total if histogram.total else None)
+
+
+def agreement_by_value(
+    samples: fo.Dataset | fo.DatasetView, a: str, b: str, names: Sequence[str]
+) -> dict[str, dict[str, MeanAgreement]]:
+    """Attribute -> value -> how far two sources agree on its images, the least first; of each of the attributes
+    ``names``."""
+    score = field_names.agreement(a, b)
+    table = {}
+    for name in names:
+        value = f"{field_names.ATTRIBUTES}.{name}"
+        groups = rows(
+            samples,
+            [
+                {"$match": {score: {"$type": "number"}, value: {"$type": "string"}}},
+                {"$group": {"_id": f"${value}", "mean": {"$avg": f"${score}"}, "images": {"$sum": 1}}},
+                {"$sort": {"mean": 1, "_id": 1}},
+            ],
+        )
+        table[name] = {group["_id"]: MeanAgreement(group["mean"], group["images"]) for group in groups}
+    return table
 
 
 def scatter(samples: fo.Dataset | fo.DatasetView, a: str, b: str, source: str, *, most: int = MOST_POINTS) -> Scatter:

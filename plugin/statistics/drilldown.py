@@ -14,10 +14,11 @@ from fiftyone import ViewField as F
 
 from diffucurate.generator.text.class_names import folded
 from diffucurate.plugin.fiftyone_private import dataset_behind
+from diffucurate.plugin.statistics.aggregate import rows
 from diffucurate.plugin.statistics.counts import NO_CLASS
 from diffucurate.plugin.statistics.histogram import in_bar
 from diffucurate.plugin.store import field_names
-from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.label_sources import compared, instances_field
 from diffucurate.plugin.store.matches import MATCHED, ONLY_A, ONLY_B
 
 if TYPE_CHECKING:
@@ -53,6 +54,29 @@ def with_match(samples: Samples, a: str, b: str, label: str | None, kind: str | 
             spelled = [label] if source == a or MATCHED not in marks else _spellings(samples, source, label)
             rules[source] &= _of_class(spelled)
     return _only(samples, rules)
+
+
+def worst_objects(samples: Samples, source: str, other: str, label: str | None, most: int) -> fo.DatasetView:
+    """At most ``most`` instances of ``source``, of a class or any, that go least well with those of a source it was
+    compared with, the least IoU first: each as a patch of its image.
+    """
+    dataset = dataset_behind(samples)
+    field = instances_field(dataset, source)
+    key = next(field_names.evaluation(*pair) for pair in compared(dataset) if set(pair) == {source, other})
+    path = f"{field}.detections"
+    rule: dict[str, Any] = {f"{path}.{key}": {"$type": "string"}}
+    worst = rows(
+        samples,
+        [
+            {"$unwind": f"${path}"},
+            {"$match": rule if label is None else rule | {f"{path}.label": label}},
+            {"$project": {"_id": f"${path}._id", "iou": {"$ifNull": [f"${path}.{key}_iou", 0]}}},
+            {"$sort": {"iou": 1, "_id": 1}},
+            {"$limit": most},
+        ],
+    )
+    chosen = samples.select_labels(ids=[str(row["_id"]) for row in worst], fields=[field])
+    return chosen.to_patches(field).sort_by(f"{field}.{key}_iou")
 
 
 def with_attributes(samples: Samples, values: dict[str, str]) -> fo.DatasetView:

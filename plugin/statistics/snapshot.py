@@ -12,23 +12,29 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import fiftyone as fo
 from bson import json_util
 
+from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.plugin.curation.curate import Curation, curations
 from diffucurate.plugin.curation.rules import Rules
 from diffucurate.plugin.curation.selection import Count, count
 from diffucurate.plugin.fiftyone_private import dataset_behind, dataset_state, stages_of
 from diffucurate.plugin.statistics.agreement import (
     AgreementScores,
     Disagreement,
+    MeanAgreement,
     Scatter,
+    agreement_by_value,
     agreement_scores,
     disagreements,
     scatter,
 )
+from diffucurate.plugin.statistics.confusion import confusion_matrix
 from diffucurate.plugin.statistics.counts import InstanceCounts, MatchCounts, count_instances, count_matches
 from diffucurate.plugin.statistics.coverage import (
     CrossTable,
@@ -38,6 +44,8 @@ from diffucurate.plugin.statistics.coverage import (
     recipes_in,
 )
 from diffucurate.plugin.store.label_sources import comparable, compared
+from diffucurate.plugin.store.matches import ConfusionMatrix
+from diffucurate.plugin.store.runs import Record, read_all
 
 #: Snapshots kept: an App shows one view at a time, and people go back to earlier ones.
 KEPT = 8
@@ -99,6 +107,30 @@ class Snapshot:
     def agreement_scores(self, pair: Pair) -> AgreementScores:
         """The scores of ``pair`` on the images."""
         return self._once(("agreement", pair), lambda: agreement_scores(self.view, *pair))
+
+    def agreement_by_value(self, pair: Pair) -> dict[str, dict[str, MeanAgreement]]:
+        """The agreement of ``pair`` on the images of each value of every attribute."""
+        return self._once(("agreement by value", pair), lambda: agreement_by_value(self.view, *pair, self.attributes))
+
+    def confusion(self, pair: Pair) -> ConfusionMatrix | None:
+        """Which class of one source of ``pair`` stands where the other has which; None where that was not marked."""
+
+        def compute() -> ConfusionMatrix | None:
+            with suppress(DatasetError):  # compared without marks
+                return confusion_matrix(self.view, *pair)
+            return None
+
+        return self._once(("confusion", pair), compute)
+
+    @property
+    def runs(self) -> list[Record]:
+        """The runs of the dataset, the latest first."""
+        return self._once("runs", lambda: read_all(self.dataset))
+
+    @property
+    def curations(self) -> list[Curation]:
+        """The curations that can be undone, the latest first."""
+        return self._once("curations", lambda: curations(self.dataset))
 
     def scatter(self, pair: Pair, source: str) -> Scatter:
         """The confidence of ``source`` against the agreement of ``pair``."""

@@ -5,6 +5,7 @@ The run's key is stored with every sample it made and in the names of its files.
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import secrets
@@ -63,7 +64,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Record:
-    """A run as it is stored in the dataset. Times are ISO 8601 in UTC; ``ended`` is None for one that was killed."""
+    """A run as it is stored in the dataset. Times are ISO 8601 in UTC; ``ended`` is None for one that was killed.
+
+    ``by`` is the user of the machine that ran it, None for one older than its being recorded.
+    """
 
     key: str
     verb: str
@@ -73,6 +77,7 @@ class Record:
     versions: dict[str, str]
     settings: dict[str, Any]
     facts: dict[str, Any]
+    by: str | None = None
 
 
 def read(dataset: fo.Dataset, key: str) -> Record:
@@ -93,7 +98,14 @@ def read(dataset: fo.Dataset, key: str) -> Record:
         versions=_mapping(config, "versions"),
         settings=_mapping(config, "settings"),
         facts=_mapping(config, "facts"),
+        by=getattr(config, "by", None),
     )
+
+
+def read_all(dataset: fo.Dataset) -> list[Record]:
+    """All runs of the dataset, the latest first."""
+    keys = [key for key in dataset.list_runs() if dataset.get_run_info(key).config.method.startswith(method(""))]
+    return sorted((read(dataset, key) for key in keys), key=lambda record: record.started, reverse=True)
 
 
 def _mapping(config: Any, name: str) -> dict[str, Any]:
@@ -112,7 +124,7 @@ def plain(value: Any) -> Any:
 def register(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any], key: str, status: str) -> Any:
     """Begin the record of a run, in place of an earlier one of that key; FiftyOne's config of it."""
     config = dataset.init_run(
-        method=method(verb), status=status, settings=dict(settings), versions=versions(), started=now()
+        method=method(verb), status=status, settings=dict(settings), versions=versions(), started=now(), by=_user()
     )
     dataset.register_run(key, config, overwrite=True)
     return config
@@ -161,6 +173,14 @@ def unfinished(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any]) -> s
     # File names carry the key, and those of an imported dataset can be any text.
     open_runs = [key for key in keys if key.isidentifier() and dataset.get_run_info(key).config.status != DONE]
     return max(open_runs, default=None)
+
+
+def _user() -> str | None:
+    """The user of the machine, where the system has a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None
 
 
 def now() -> str:

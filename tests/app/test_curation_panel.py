@@ -23,11 +23,10 @@ RECIPE = {
 }  # fmt: skip
 
 
-def label_again_and_compare(dataset: fo.Dataset) -> None:
-    """A second source that lacks the last instance of each sample, its comparison, and attributes of a recipe."""
+def label_again(dataset: fo.Dataset) -> None:
+    """A second source that lacks the last instance of each sample, and attributes of a recipe."""
     import fiftyone as fo
 
-    from diffucurate.plugin.comparison.compare import compare
     from diffucurate.plugin.store import runs
     from diffucurate.plugin.store.classes import read_classes
     from diffucurate.plugin.store.schema import declare_job_fields, declare_label_fields
@@ -43,7 +42,6 @@ def label_again_and_compare(dataset: fo.Dataset) -> None:
         sample.save()
     with runs.recorded(dataset, "generate", {"recipe": RECIPE}):
         pass
-    compare(dataset, "attention", "yolov8")
 
 
 def click_bar(page: Page, chart: Locator, index: int) -> None:
@@ -52,6 +50,17 @@ def click_bar(page: Page, chart: Locator, index: int) -> None:
     bar.scroll_into_view_if_needed()
     box = bar.bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def click_point(page: Page, chart: Locator, x: float, y: float) -> None:
+    """Click at a place of a chart's own axes."""
+    chart.scroll_into_view_if_needed()
+    area = chart.locator(".nsewdrag").first.bounding_box()
+    (left, right), (bottom, top) = chart.evaluate("(it) => [it.layout.xaxis.range, it.layout.yaxis.range]")
+    across, down = (x - left) / (right - left), (top - y) / (top - bottom)
+    page.mouse.move(area["x"] + across * area["width"], area["y"] + down * area["height"])
+    page.wait_for_timeout(500)  # Plotly finds the point below the pointer
+    page.mouse.click(area["x"] + across * area["width"], area["y"] + down * area["height"])
 
 
 def draw_around_everything(page: Page, chart: Locator) -> None:
@@ -67,8 +76,10 @@ def draw_around_everything(page: Page, chart: Locator) -> None:
 
 
 def test_from_nothing_to_every_number(page: Page, streets: fo.Dataset, screenshot: Callable[[str], Path]) -> None:
+    from fiftyone import ViewField as F
     from playwright.sync_api import expect
 
+    from diffucurate.plugin.comparison.compare import compare
     from diffucurate.plugin.statistics import drilldown
     from diffucurate.plugin.statistics.agreement import agreement_scores, scatter
 
@@ -99,7 +110,8 @@ def test_from_nothing_to_every_number(page: Page, streets: fo.Dataset, screensho
     tab("Agreement")
     expect(panel.get_by_text("Only one label source")).to_be_visible()
 
-    label_again_and_compare(streets)
+    label_again(streets)
+    compare(streets, "attention", "yolov8")
     tab("Overview")
     expect(panel.get_by_role("columnheader", name="yolov8")).to_be_visible()
     expect(panel.locator(".bars .point").first).to_be_attached()
@@ -129,6 +141,12 @@ def test_from_nothing_to_every_number(page: Page, streets: fo.Dataset, screensho
     expect_images(histogram[bar])
     back()
 
+    dots = scatter(streets, "attention", "yolov8", "attention")
+    click_point(page, panel.locator(".js-plotly-plot").nth(1), dots.confidences[0], dots.agreements[0])
+    expect(page.locator('[data-cy="modal"]')).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator('[data-cy="modal"]')).to_have_count(0)
+
     with_attention = scatter(streets, "attention", "yolov8", "attention").total
     draw_around_everything(page, panel.locator(".js-plotly-plot").nth(1))
     expect(panel.get_by_text("the dots that you drew around")).to_be_visible()
@@ -147,7 +165,36 @@ def test_from_nothing_to_every_number(page: Page, streets: fo.Dataset, screensho
     expect(panel.get_by_text("2 combinations have no image")).to_be_visible()
     page.wait_for_timeout(1500)
     screenshot("panel-coverage")
+    click_point(page, panel.locator(".js-plotly-plot").nth(2), 0, 0)
+    expect_images(len(streets.match((F("attributes.time") == "noon") & (F("attributes.colour") == "red"))))
+    expect(panel.get_by_text("The grid shows")).to_be_visible()
+    back()
     panel.get_by_role("button", name="Generate what is missing").click()
     recipe: Any = form.get_by_role("textbox").filter(has_text="{colour=green}")
     expect(recipe.first).to_be_visible()
     screenshot("panel-generate-missing")
+
+
+def test_compare_shows_its_result_in_the_open_panel(
+    open_app: Callable[[fo.Dataset | None], Page],
+    open_form: Callable[[Page, str], Locator],
+    streets: fo.Dataset,
+    screenshot: Callable[[str], Path],
+) -> None:
+    from playwright.sync_api import expect
+
+    from diffucurate.plugin.labelling.label import label
+
+    label(streets, source="attention")
+    label_again(streets)
+    page = open_app(streets)
+    page.set_viewport_size({"width": 1800, "height": 1100})
+    panel = page.locator('[data-cy="panel-content-curation"]')
+    page.locator('[data-cy="new-panel-btn"]').click()
+    page.locator('[data-cy="new-panel-option-curation"]').click()
+    expect(panel.get_by_text("Objects per class")).to_be_visible()
+    form = open_form(page, "Compare sources")
+    form.get_by_role("button", name="Compare", exact=True).click()
+    expect(panel.get_by_text("Mean agreement of attention and yolov8")).to_be_visible()
+    expect(panel.get_by_role("tab", name="Agreement", exact=True)).to_have_attribute("aria-selected", "true")
+    screenshot("panel-compared")

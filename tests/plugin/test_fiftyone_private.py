@@ -296,6 +296,13 @@ def test_a_run_is_changed_in_the_database_alone(filled: fo.Dataset) -> None:
     assert filled.get_run_info("one").config.status == "done"
 
 
+def test_evaluations_have_ids(filled: fo.Dataset) -> None:
+    assert private.evaluation_id(filled, "none") is None
+    filled.clone_sample_field("boxes", "others")
+    filled.evaluate_detections("boxes", gt_field="others", eval_key="both")
+    assert len(private.evaluation_id(filled, "both") or "") == 24
+
+
 def test_labels_are_set_where_they_are_still_there(filled: fo.Dataset) -> None:
     sample = filled.first()
     path, (label,) = "boxes.detections.0", sample.boxes.detections

@@ -398,6 +398,89 @@ def test_more_of_what_is_found_badly_goes_to_the_form_as_a_recipe(event, compare
     assert {job.attributes["colour"] for job in made} == {"red", "blue"}
 
 
+def test_classes_of_two_sources(event, compared: fo.Dataset) -> None:
+    answer = event(compared, tab="classes")
+    matrix = answer.drawn["confusion"]["view"]["data"][0]
+    assert matrix["x"] == matrix["y"] == ["car", "bus", "(nothing)"]
+    total = compared.count("attention_instances.detections")
+    assert matrix["customdata"] == [[total - 4, 0, 0], [0, 0, 4], [0, 0, 0]]  # the last of every sample is a bus
+    picked = event(compared, "pick_confusion", params={"x": "(nothing)", "y": "bus"}, **answer.state)
+    assert _objects(picked, compared, "attention_instances") == ["bus"] * 4
+    assert _objects(picked, compared, "shifted_instances") == []
+    assert "bus by attention, nothing by shifted" in picked.text("now_shown")
+    by_class = answer.drawn["agreement_class"]["view"]["data"][0]
+    assert (by_class["y"], by_class["x"]) == (["bus", "car"], [0, 1])
+    bar = {"path": "agreement_class", "y": "car", "x": 1}
+    picked = event(compared, "pick_share", params=bar, **answer.state)
+    assert set(_objects(picked, compared, "shifted_instances")) == {"car"}
+    by_colour = answer.drawn["agreement_of_colour"]["view"]["data"][0]
+    first = compared.first()
+    assert by_colour["y"] == ["red"] and by_colour["x"] == [pytest.approx(first.agreement_attention_shifted, abs=1e-4)]
+    picked = event(compared, "pick_share", params={"path": "agreement_of_colour", "y": "red"}, **answer.state)
+    assert _shown(picked, compared) == [first.id]
+    opened = event(compared, "open_evaluation", **answer.state).told["open_panel"]
+    assert opened["name"] == "model_evaluation_panel_builtin"
+    assert opened["state"]["state"]["view"]["key"] == "compare_attention_shifted"
+
+
+def test_the_worst_of_a_class_each_by_itself(event, compared: fo.Dataset) -> None:
+    import fiftyone as fo
+
+    answer = event(compared, tab="classes")
+    params = answer.drawn["worst_all"]["view"]["params"]
+    worst = event(compared, "pick_worst", params=params, **answer.state)
+    patches = fo.DatasetView._build(compared, worst.told["set_view"]["view"])
+    labels = patches.values("attention_instances.label")
+    assert labels[:4] == ["bus"] * 4 and set(labels[4:]) == {"car"}  # those without a match first
+    cars = _button(answer, "car")["params"]
+    only = event(compared, "pick_worst", params=cars, **answer.state)
+    shown = fo.DatasetView._build(compared, only.told["set_view"]["view"])
+    assert shown.distinct("attention_instances.label") == ["car"] and len(shown) == len(patches) - 4
+
+
+def _button(answer: Answer, words: str) -> dict[str, Any]:
+    """The button whose label has these words."""
+    return next(one["view"] for one in answer.drawn.values() if words in (one["view"].get("label") or ""))
+
+
+def test_groups_of_near_duplicates_before_they_go(event, compared: fo.Dataset) -> None:
+    answer = event(compared, tab="duplicates")
+    assert "groups" not in answer.drawn and "4 images" in answer.drawn["look"]["view"]["label"]
+    found = event(compared, "find_duplicates", **answer.state)
+    assert _cells(found, "groups") == [["1", "4", "3"]]  # one file
+    group = event(compared, "pick_group", params={"row": 0, "column": 0}, **found.state)
+    assert sorted(_shown(group, compared)) == sorted(compared.values("id")) and "groups" in group.drawn
+    assert event(compared, "pick_group", params={"row": -1}, **found.state).told == {}
+    assert found.drawn["curate"]["view"]["params"]["form"] == {"near_duplicates": True, "source": "attention"}
+
+
+def test_history_says_who_did_what_and_undoes(event, changed: fo.Dataset) -> None:
+    import getpass
+
+    from diffucurate.plugin.curation.curate import curate
+    from diffucurate.plugin.review.review import review
+
+    curate(changed, source="attention", min_confidence=0.3, save_as="good")
+    review(changed, "attention", "shifted").decide("a")
+    changed.reload()
+    answer = event(changed, tab="history")
+    rows = _cells(answer, "runs")
+    place = {row[1]: index for index, row in enumerate(rows)}
+    assert rows[place["curate"]][2] == getpass.getuser() and "min_confidence: 0.3" in rows[place["curate"]][4]
+    assert "a: attention" in rows[place["review"]][4]
+    opened = event(changed, "pick_run", params={"row": place["curate"]}, **answer.state)
+    assert _shown(opened, changed) == changed.load_saved_view("good").values("id")
+    undo = _button(answer, "Undo curation 'good'")["params"]
+    told = event(changed, "ask", params=undo, **answer.state).told["prompt_user_for_operation"]
+    assert told["params"] == {"curation": "good"}
+    back = _button(answer, "Take back 1 decision on attention and shifted")["params"]
+    asked = event(changed, "undo_review", params=back, **answer.state)
+    assert asked.told == {} and _button(asked, "Really?")
+    event(changed, "undo_review", params=back, **asked.state)
+    changed.reload()
+    assert "accepted" not in changed.count_label_tags("attention_instances")
+
+
 def test_choices_that_are_gone_give_way(event, compared: fo.Dataset) -> None:
     gone = {"pair": "a and b", "source": "c", "x": "weather", "y": "colour", "page": -3}
     assert _chosen(event(compared, tab="gone", **gone)) == {"overview"}
