@@ -57,7 +57,7 @@ FLOORS: dict[str, list[set[str]]] = {
     "operators.panel": [
         {"charts", "choices", "state", "widgets"},
         {"actions", "clicks", "empty_states"},
-        {"pair_clicks", "run_clicks", "tabs"},
+        {"pair_clicks", "run_clicks", "tabs", "threshold_clicks"},
         {"panel"},
     ],
 }

@@ -87,3 +87,18 @@ class PanelActions(Protocol):
 
     def undo_review(self, ctx: ExecutionContext) -> None:
         """Take all decisions of the review ``key`` back, when asked a second time."""
+
+    def move_threshold(self, ctx: ExecutionContext) -> None:
+        """Move the threshold of the chosen class to ``value``."""
+
+    def move_to_bar(self, ctx: ExecutionContext) -> None:
+        """Move it to where bar ``idx`` of the histogram begins."""
+
+    def reset_thresholds(self, ctx: ExecutionContext) -> None:
+        """Move the thresholds of all classes to 0."""
+
+    def pick_kept(self, ctx: ExecutionContext) -> None:
+        """Show the objects that the thresholds keep."""
+
+    def pick_changed(self, ctx: ExecutionContext) -> None:
+        """Show the objects that the last move of a threshold put on the other side."""

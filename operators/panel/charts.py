@@ -57,6 +57,13 @@ def histograms(counts: Mapping[str, Histogram], colours: Mapping[str, str], *, x
     return traces, layout
 
 
+def with_threshold(chart: Chart, value: float) -> Chart:
+    """A chart with a line at a threshold."""
+    traces, layout = chart
+    line = {"type": "line", "line": {"color": MARK, "width": 2}, "x0": value, "x1": value, "y0": 0, "y1": 1}
+    return traces, layout | {"shapes": [{**line, "yref": "paper"}]}
+
+
 def scatter(points: Scatter, colour: str, *, x: str, y: str, low_x: float, low_y: float) -> Chart:
     """One point per image, and a line at each threshold; points can be selected with a box or a lasso."""
     trace = {

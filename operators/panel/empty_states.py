@@ -9,7 +9,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.sources.registry import all_sources
 from diffucurate.generator.text.counted import counted
-from diffucurate.operators.panel.state import COVERAGE, OVERVIEW, WITHOUT_LABELS, Settings
+from diffucurate.operators.panel.state import COVERAGE, OVERVIEW, THRESHOLDS, WITHOUT_LABELS, Settings
 from diffucurate.operators.panel.widgets import OperatorButton
 from diffucurate.plugin.fiftyone_private import shows_patches_or_frames
 from diffucurate.plugin.statistics.snapshot import Snapshot, take_snapshot
@@ -59,6 +59,8 @@ def advice_on_tab(snapshot: Snapshot, settings: Settings) -> Advice | None:
         return _no_labels(snapshot.images)
     if settings.tab == OVERVIEW:
         return None
+    if settings.tab == THRESHOLDS:
+        return None if snapshot.with_confidence else Advice("No confidences", "None of the labels has one.", None)
     if len(sources) == 1:
         return _only_one_source(sources[0])
     return _not_compared(*sources[:2]) if settings.comparison is None else None

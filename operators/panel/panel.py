@@ -39,9 +39,13 @@ from diffucurate.operators.panel.state import (
     NAMES,
     ON_PAIRS,
     TABS,
+    THRESHOLDS,
     Settings,
+    read_thresholds,
 )
 from diffucurate.operators.panel.tabs import agreement, classes, coverage, disagreements, duplicates, history, overview
+from diffucurate.operators.panel.tabs import thresholds as threshold_tab
+from diffucurate.operators.panel.threshold_clicks import ThresholdClicks
 from diffucurate.operators.panel.widgets import OperatorButton
 from diffucurate.plugin.statistics.coverage import combinations_of
 from diffucurate.plugin.statistics.snapshot import Snapshot, take_snapshot
@@ -51,7 +55,7 @@ from diffucurate.plugin.store.label_sources import instances_field
 _REPEATED = ("on_change_view", "on_change_dataset")
 
 
-class CurationPanel(PairClicks, RunClicks):
+class CurationPanel(PairClicks, RunClicks, ThresholdClicks):
     """Counts, agreement, disagreements and coverage of the current view, each number leading to its images."""
 
     NAME: ClassVar[str] = "curation"
@@ -89,7 +93,7 @@ class CurationPanel(PairClicks, RunClicks):
     def on_change_dataset(self, ctx: ExecutionContext) -> None:
         """Another dataset: choices of the last one no longer apply."""
         self.forget(ctx)
-        choices_of(ctx).set(groups=None, sure=None)
+        choices_of(ctx).set(groups=None, sure=None, limits=None, moved=None)
 
     def choose(self, ctx: ExecutionContext) -> None:
         """A tab or another choice: all is drawn anew with ``value`` for ``name``."""
@@ -147,6 +151,8 @@ class CurationPanel(PairClicks, RunClicks):
             agreement.draw(panel, snapshot, comparison, self)
         elif settings.tab == CLASSES and comparison is not None:
             classes.draw(panel, snapshot, comparison, self)
+        elif settings.tab == THRESHOLDS and (thresholds := read_thresholds(choices.get, snapshot)) is not None:
+            threshold_tab.draw(panel, snapshot, thresholds, self)
         elif settings.tab == DUPLICATES:
             duplicates.draw(panel, snapshot, choices.get("groups"), self)
         elif settings.tab == HISTORY:

@@ -10,10 +10,10 @@ from diffucurate.plugin.curation.rules import Rules
 from diffucurate.plugin.statistics.snapshot import Pair, Snapshot
 
 OVERVIEW, AGREEMENT, CLASSES, DISAGREEMENTS = "overview", "agreement", "classes", "disagreements"
-COVERAGE, DUPLICATES, HISTORY = "coverage", "duplicates", "history"
+COVERAGE, THRESHOLDS, DUPLICATES, HISTORY = "coverage", "thresholds", "duplicates", "history"
 TABS = {
     OVERVIEW: "Overview", AGREEMENT: "Agreement", CLASSES: "Classes", DISAGREEMENTS: "Disagreements",
-    COVERAGE: "Coverage", DUPLICATES: "Duplicates", HISTORY: "History",
+    COVERAGE: "Coverage", THRESHOLDS: "Thresholds", DUPLICATES: "Duplicates", HISTORY: "History",
 }  # fmt: skip
 
 #: Tabs on two sources that were compared, and those that need no labels.
@@ -23,7 +23,9 @@ ON_PAIRS, WITHOUT_LABELS = (AGREEMENT, CLASSES, DISAGREEMENTS), (DUPLICATES, HIS
 BETWEEN = " and "
 
 #: The names of everything that is chosen.
-NAMES = ("tab", "pair", "source", "x", "y", "page", "min_confidence", "min_agreement")
+NAMES = (
+    "tab", "pair", "source", "x", "y", "page", "min_confidence", "min_agreement", "judged", "limited", "limits", "moved"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,22 @@ class Comparison:
             min_confidence=self.min_confidence,
             min_agreement=self.min_agreement,
         )
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The source and class whose threshold is moved, the thresholds of the source's classes (in [0, 1]), and from where
+    to where the last move went; None where there was none."""
+
+    source: str
+    label: str
+    limits: dict[str, float]
+    moved: tuple[float, float] | None
+
+    @property
+    def value(self) -> float:
+        """The threshold of the class."""
+        return self.limits.get(self.label, 0.0)
 
 
 @dataclass(frozen=True)
@@ -76,6 +94,19 @@ def _comparison(state: Callable[..., Any], pairs: list[Pair]) -> Comparison | No
     pair = {BETWEEN.join(each): each for each in pairs}.get(state("pair"), pairs[0])
     low = [0.5 if state(name) is None else float(state(name)) for name in ("min_confidence", "min_agreement")]
     return Comparison(pair, state("source") if state("source") in pair else pair[0], *low)
+
+
+def read_thresholds(state: Callable[..., Any], snapshot: Snapshot) -> Thresholds | None:
+    """From ``state(name)``; None where no source gives confidences."""
+    sources = snapshot.with_confidence
+    if not sources:
+        return None
+    source = state("judged") if state("judged") in sources else sources[0]
+    labels = list(snapshot.confidences_by_class(source))
+    label = state("limited") if state("limited") in labels else labels[0]
+    limits = (state("limits") or {}).get(source) or {}
+    moved = state("moved") or (None, None, None)
+    return Thresholds(source, label, dict(limits), moved[2] if moved[:2] == (source, label) else None)
 
 
 def _axes(state: Callable[..., Any], attributes: list[str]) -> tuple[str, str] | None:

@@ -1,7 +1,7 @@
 """Panel: one object or image at a time, the worst first, and a key for each decision.
 
 ``plugin.review`` holds the queue and writes decisions. FiftyOne's panels have no keys of their own: each button names
-one (``data-review-key``), and ``assets/review-keys.js``, which the App loads with the plugin, clicks it. What is chosen
+one (``data-review-key``), and ``assets/app.js``, which the App loads with the plugin, clicks it. What is chosen
 and which review is open stands in ``operators.panel.choices``: a write of panel state would drop the sidebar's filters.
 A decision does not touch ``ctx.dataset``, which FiftyOne reads from the database anew for every event.
 """

@@ -32,6 +32,9 @@ ICONS = "/assets/icons/{name}-{theme}.svg"
 
 NOT_DONE = "Not done"
 
+#: Fetches images again that were opened before (``assets/app.js``): FiftyOne's own reloads fetch the grid only.
+REFRESH_OPENED = "@diffucurate/diffucurate/refresh_opened_images"
+
 #: The button that leads from an error back to the form as it was sent off.
 BACK = "Back to the form"
 
@@ -178,6 +181,7 @@ class LibraryOperator(foo.Operator):
         else:
             self._remember(ctx, self.filled(ctx))  # the App opens it, if it did not before
             yield from self.finish(ctx, outcome)
+            yield ctx.trigger(REFRESH_OPENED)
             if (changed := _colours(ctx)) != colours:  # the App reads them only when it opens a dataset
                 yield ctx.trigger("set_color_scheme", changed)
             headline = types.Warning if outcome.warning else types.Success

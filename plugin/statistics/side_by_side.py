@@ -55,6 +55,37 @@ def side_by_side(
     return uris
 
 
+def strip(
+    samples: fo.Dataset | fo.DatasetView,
+    ids: Sequence[str],
+    source: str,
+    label: str,
+    bounds: tuple[float, float],
+    colour: str,
+) -> dict[str, str]:
+    """Sample id -> PNG as a data URI: the image with the instances of ``label`` between two confidences filled.
+
+    Args:
+        samples, ids: of these samples those with these ids, in the order of the ids. One whose file cannot be read is
+            left out.
+        source, label: whose instances of which class.
+        bounds: the least confidence, and that which all are below.
+        colour: ``#RRGGBB``.
+    """
+    field = instances_field(dataset_behind(samples), source)
+    low, high = bounds
+    uris = {}
+    for sample in samples.select(list(ids), ordered=True).select_fields(field):
+        try:
+            pixels = read_image(sample.filepath)
+        except OSError:
+            continue
+        found = sample[field].detections if sample[field] is not None else []
+        chosen = [each for each in found if each.label == label and low <= (each.confidence or 0.0) < high]
+        uris[sample.id] = as_uri(_drawn(pixels, fo.Detections(detections=chosen), "", colour))
+    return uris
+
+
 def _drawn(pixels: NDArray[np.uint8], detections: fo.Detections | None, key: str, colour: str) -> Image.Image:
     height, width = pixels.shape[:2]
     image = Image.fromarray(pixels).resize((max(1, round(width * HEIGHT / height)), HEIGHT), Image.Resampling.BILINEAR)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -35,7 +35,13 @@ from diffucurate.plugin.statistics.agreement import (
     scatter,
 )
 from diffucurate.plugin.statistics.confusion import confusion_matrix
-from diffucurate.plugin.statistics.counts import InstanceCounts, MatchCounts, count_instances, count_matches
+from diffucurate.plugin.statistics.counts import (
+    InstanceCounts,
+    MatchCounts,
+    count_instances,
+    count_matches,
+    sources_with_confidence,
+)
 from diffucurate.plugin.statistics.coverage import (
     CrossTable,
     attributes_in,
@@ -43,7 +49,9 @@ from diffucurate.plugin.statistics.coverage import (
     images_per_value,
     recipes_in,
 )
-from diffucurate.plugin.store.label_sources import comparable, compared
+from diffucurate.plugin.statistics.histogram import Histogram
+from diffucurate.plugin.statistics.thresholds import ThresholdCounts, between, confidences_by_class, count_kept
+from diffucurate.plugin.store.label_sources import comparable, compared, instances_field
 from diffucurate.plugin.store.matches import ConfusionMatrix
 from diffucurate.plugin.store.runs import Record, read_all
 
@@ -99,6 +107,30 @@ class Snapshot:
     def counts(self) -> list[InstanceCounts]:
         """The instances of each source, in the order of ``sources``."""
         return self._once("counts", lambda: [count_instances(self.view, source) for source in self.sources])
+
+    @property
+    def with_confidence(self) -> list[str]:
+        """The sources that give confidences."""
+        return [counts.source for counts in sources_with_confidence(self.counts)]
+
+    def confidences_by_class(self, source: str) -> dict[str, Histogram]:
+        """Class -> the confidences of the instances that ``source`` has of it."""
+        return self._once(("confidences", source), lambda: confidences_by_class(self.view, source))
+
+    def kept_by_thresholds(self, source: str, thresholds: Mapping[str, float]) -> ThresholdCounts:
+        """What thresholds, one per class, keep of ``source``."""
+        name = ("thresholds", source, tuple(sorted(thresholds.items())))
+        return self._once(name, lambda: count_kept(self.view, source, thresholds))
+
+    def between(self, source: str, label: str, low: float, high: float) -> tuple[list[str], int]:
+        """The ids of images with instances of a class between two confidences, and the number of these instances."""
+
+        def compute() -> tuple[list[str], int]:
+            view = between(self.view, source, label, low, high)
+            field = f"{instances_field(self.dataset, source)}.detections"
+            return view.values("id"), view.count(field)
+
+        return self._once(("between", source, label, low, high), compute)
 
     def matches(self, pair: Pair) -> MatchCounts:
         """The matched and unmatched instances of the sources of ``pair``."""

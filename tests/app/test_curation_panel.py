@@ -196,5 +196,6 @@ def test_compare_shows_its_result_in_the_open_panel(
     form = open_form(page, "Compare sources")
     form.get_by_role("button", name="Compare", exact=True).click()
     expect(panel.get_by_text("Mean agreement of attention and yolov8")).to_be_visible()
+    page.get_by_role("button", name="Done").click()
     expect(panel.get_by_role("tab", name="Agreement", exact=True)).to_have_attribute("aria-selected", "true")
     screenshot("panel-compared")

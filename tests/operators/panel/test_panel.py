@@ -481,6 +481,26 @@ def test_history_says_who_did_what_and_undoes(event, changed: fo.Dataset) -> Non
     assert "accepted" not in changed.count_label_tags("attention_instances")
 
 
+def test_thresholds_of_each_class_before_anything_is_stored(event, compared: fo.Dataset) -> None:
+    answer = event(compared, tab="thresholds")
+    assert answer.drawn["of_class"]["view"]["label"] == "Confidence of bus by attention"  # 4 of 7 objects
+    assert "7 of 7 objects kept, in 4 of 4 images" in answer.text("kept") and "changed" not in answer.drawn
+    moved = event(compared, "move_threshold", params={"value": 0.8}, **answer.state)
+    buses = [24 / 32, 12 / 32, 30 / 32, 28 / 32]  # of BARS, the last of each
+    assert "2 objects** of bus from 0.00 to 0.80 drop out, in 2 images" in moved.text("changed")
+    assert [name for name in moved.drawn if name.startswith("strip_")] == ["strip_0", "strip_1"]
+    assert "5 of 7 objects kept, in 3 of 4 images" in moved.text("kept")  # the second image has its bus alone
+    changed = event(compared, "pick_changed", **moved.state)
+    assert _objects(changed, compared, "attention_instances") == ["bus"] * sum(each < 0.8 for each in buses)
+    kept = event(compared, "pick_kept", **moved.state)
+    assert sorted(_objects(kept, compared, "attention_instances")) == ["bus"] * 2 + ["car"] * 3
+    back = event(compared, "move_to_bar", params={"idx": 10}, **moved.state)
+    assert "1 object** of bus from 0.50 to 0.80 come back, in 1 image" in back.text("changed")
+    cars = event(compared, "choose", params={"name": "limited", "value": "car"}, **back.state)
+    assert "changed" not in cars.drawn and _button(cars, "bus 0.50")
+    assert "7 of 7" in event(compared, "reset_thresholds", **cars.state).text("kept")
+
+
 def test_choices_that_are_gone_give_way(event, compared: fo.Dataset) -> None:
     gone = {"pair": "a and b", "source": "c", "x": "weather", "y": "colour", "page": -3}
     assert _chosen(event(compared, tab="gone", **gone)) == {"overview"}
