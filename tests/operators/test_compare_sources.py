@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from diffucurate.operators.runtime.operator import REFRESH_OPENED
+
 if TYPE_CHECKING:
     import fiftyone as fo
 
@@ -58,6 +60,7 @@ def test_run_stores_agreement_and_shows_a_table(app, twice_labelled: fo.Dataset)
     assert [name for name, params in steps if "progress" not in params.get("results", {})] == [
         "reload_dataset",
         "open_panel",
+        REFRESH_OPENED,
         "show_output",
     ]
     assert (told["open_panel"]["name"], told["open_panel"]["state"]) == ("curation", {"state": {"tab": "agreement"}})

@@ -10,6 +10,7 @@ from fiftyone.operators.executor import ExecutionError
 
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.tiny import yolo_path
+from diffucurate.operators.runtime.operator import REFRESH_OPENED
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -145,6 +146,7 @@ def test_app_run_labels_and_shows_the_labels(app, painted: fo.Dataset) -> None:
     assert [name for name, params in told if "progress" not in params.get("results", {})] == [
         "reload_dataset",
         "set_active_fields",
+        REFRESH_OPENED,
         "set_color_scheme",
         "show_output",
     ]

@@ -11,7 +11,7 @@ from fiftyone.operators.executor import ExecutionContext, Executor
 
 from diffucurate.generator.errors import InvalidSetting, LabelError
 from diffucurate.generator.progress import Progress
-from diffucurate.operators.runtime.operator import LibraryOperator, Outcome
+from diffucurate.operators.runtime.operator import REFRESH_OPENED, LibraryOperator, Outcome
 from diffucurate.operators.runtime.streaming import in_words
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def streamed(operator: Counting) -> list[tuple[str, dict]]:
 
 def test_stream_shows_progress_then_data_then_result(app) -> None:
     told = streamed(Counting())
-    assert [uri for uri, _ in told] == [*["show_output"] * 4, "reload_dataset", "show_output"]
+    shown = [*["show_output"] * 4, "reload_dataset", REFRESH_OPENED, "show_output"]
+    assert [uri for uri, _ in told] == shown
     assert [params["results"]["progress"] for _, params in told[:4]] == pytest.approx([0, 1 / 3, 2 / 3, 1])
     bar = told[2][1]["outputs"]["type"]["properties"]["progress"]["view"]
     assert (bar["name"], bar["label"]) == ("ProgressView", "Count up: 2 of 3, 2.0 images/s, 0:00 left, step 2")
