@@ -43,6 +43,7 @@ from peers.diffugen import diffugen
 from peers.ovam import Ovam
 from peers.passes import denoise_once, encoded, noised
 from tiny_model import recipe
+from worlds import WORLDS
 
 from diffucurate.generator.attention.capture.tokens import locate
 from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
@@ -207,12 +208,14 @@ def table(
     return result
 
 
-def on_real_scenes(count: int, seed: int, timesteps: Sequence[int], model: str) -> dict[str, dict[str, float]]:
-    scenes = real_scenes(count, seed)
+def on_real_scenes(
+    count: int, seed: int, timesteps: Sequence[int], model: str, world: str
+) -> dict[str, dict[str, float]]:
+    scenes = real_scenes(count, seed, style=WORLDS[world])
     return table(
         [scene.image for scene in scenes],
         [exact_masks(scene) for scene in scenes],
-        scene_maps(scenes, timesteps, model),
+        scene_maps(scenes, timesteps, model, world),
     )
 
 
@@ -222,7 +225,7 @@ def exact_masks(scene: Scene) -> Masks:
     return {label: semantic == 1 + CLASSES.index(label) for label in find_phrases(scene.caption, PHRASES)}
 
 
-def scene_maps(scenes: Sequence[Scene], timesteps: Sequence[int], model: str) -> dict[str, list[Maps]]:
+def scene_maps(scenes: Sequence[Scene], timesteps: Sequence[int], model: str, world: str) -> dict[str, list[Maps]]:
     """The raw maps of each kind, of the same passes as far as a kind's prompt allows."""
     images, captions = [scene.image for scene in scenes], [scene.caption for scene in scenes]
     maps: dict[str, list[Maps]] = defaultdict(list)
@@ -231,7 +234,7 @@ def scene_maps(scenes: Sequence[Scene], timesteps: Sequence[int], model: str) ->
         maps[kind] = list(source.heatmaps(images, captions))
     pipe: Any = load_pipeline(model)
     for shots in SHOTS:
-        tokens = learned(pipe, shots, timesteps)
+        tokens = learned(pipe, shots, timesteps, world)
         for kind, settings in (("", DEFAULT_SETTINGS), (", weighed", LabelSettings(cut="learned"))):
             by_tokens = AttentionSource(PHRASES, model, settings=settings, timesteps=timesteps, tokens=tokens)
             maps[f"tokens of {shots}{kind}"] = list(by_tokens.heatmaps(images, captions))
@@ -241,10 +244,10 @@ def scene_maps(scenes: Sequence[Scene], timesteps: Sequence[int], model: str) ->
     return maps
 
 
-def learned(pipe: Any, shots: int, timesteps: Sequence[int]) -> dict[str, ClassToken]:
+def learned(pipe: Any, shots: int, timesteps: Sequence[int], world: str) -> dict[str, ClassToken]:
     """Class -> its token, learned from a few scenes, of which at least ``shots`` show each class."""
     missing, lessons = Counter(dict.fromkeys(CLASSES, shots)), []
-    for scene in iter_scenes(1000, TOKEN_SEED):
+    for scene in iter_scenes(1000, TOKEN_SEED, style=WORLDS[world]):
         shown = exact_masks(scene)
         if any(missing[label] > 0 for label in shown):
             missing.subtract(list(shown))
@@ -320,13 +323,16 @@ def main() -> None:
     )
     parser.add_argument("--guidance", type=float, default=5.0, help="of painted images")
     parser.add_argument("--model", default="tiny")
+    parser.add_argument("--world", default="drawn", choices=WORLDS, help="of the scenes (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write every figure there")
     options = parser.parse_args()
 
     report = {}
     for steps in (options.steps or [[200], [100, 200, 300]]) if options.images else ():
-        title = f"{options.images} rendered scenes, exact masks, noise steps {', '.join(map(str, steps))}"
-        report[title] = on_real_scenes(options.images, options.seed, steps, options.model)
+        title = (
+            f"{options.images} rendered scenes ({options.world}), exact masks, noise steps {', '.join(map(str, steps))}"
+        )
+        report[title] = on_real_scenes(options.images, options.seed, steps, options.model, options.world)
         show(title, report[title])
     if options.painted:
         title = f"{options.painted} painted images, the segmenter's masks as reference"

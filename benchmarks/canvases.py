@@ -21,8 +21,9 @@ from PIL import Image
 from quality import Found, average_precision_50, iou
 
 from diffucurate.generator.jobs.jobs import jobs
+from diffucurate.generator.labels.from_canvas import placed
 from diffucurate.generator.labels.from_maps import labels_from_maps
-from diffucurate.generator.labels.maps.canvas_maps import region_maps, whole_maps
+from diffucurate.generator.labels.maps.canvas_maps import region_maps, tiles, whole_maps
 from diffucurate.generator.labels.model import IGNORE, Instance, Labels
 from diffucurate.generator.models.completed import completed
 from diffucurate.generator.painting.painter import Painting, paint
@@ -70,7 +71,7 @@ def main() -> None:
     parser.add_argument("--canvases", type=int, default=40)
     parser.add_argument("--pictures", type=Path)
     options = parser.parse_args()
-    witness = YoloSource(NAMES)
+    segmenter = YoloSource(NAMES)
 
     print("| tries | regions | with their object | AP50 by the witness | seconds a canvas |\n|---|---|---|---|---|")
     for tries in (1, 2):
@@ -80,10 +81,9 @@ def main() -> None:
         regions = sum(len({each.order for each in region_maps(one.heatmaps).values()}) for one in paintings)
         lost = sum(painting.lost_regions for painting in paintings)
         labels = [labels_of(painting, regions=True) for painting in paintings]
-        seen = witness.label([painting.image for painting in paintings])
         truth = [
-            [Found(each.label, each.mask, each.confidence) for each in of_image.instances if known(each, own)]
-            for of_image, own in zip(seen, labels, strict=True)
+            [Found(each.label, each.mask, each.confidence) for each in witnessed(segmenter, one) if known(each, own)]
+            for one, own in zip(paintings, labels, strict=True)
         ]
         precision = float(np.mean(list(average_precision_50([found_in(each) for each in labels], truth).values())))
         print(f"| {tries} | {regions} | {1 - lost / regions:.3f} | {precision:.3f} | {seconds:.1f} |", flush=True)
@@ -96,13 +96,31 @@ def main() -> None:
     for name in NAMES:
         canvas = {"regions": 2, "overlap": 0.5, "region": [128, 128], "tries": 1}
         for painting in painted(max(1, options.canvases // len(NAMES)), [name], canvas, size=[192, 128]):
-            objects = [each for each in witness.label([painting.image])[0].instances if each.label == name]
+            objects = [each for each in witnessed(segmenter, painting) if each.label == name]
             if len(objects) != 2:
                 continue
             pairs += 1
             apart += tells_apart(labels_of(painting, regions=True), objects)
             whole += tells_apart(labels_of(painting, regions=False), objects)
     print(f"\nneighbours of one class: {pairs} pairs; told apart by region {apart}, by the class map {whole}")
+
+
+def witnessed(segmenter: YoloSource, painting: Painting) -> list[Instance]:
+    """The objects that the segmenter sees in the image, part by part at the size it was trained for, each once."""
+    shape = painting.image.shape[0], painting.image.shape[1]
+    regions = [each.box for each in painting.job.canvas.regions] if painting.job.canvas else []
+    boxes = [*regions, *tiles(painting.job.size, regions[0][2:], 8)]
+    crops = [np.ascontiguousarray(painting.image[y : y + h, x : x + w]) for x, y, w, h in boxes]
+    seen = [
+        Instance(each.label, placed(each.mask, box, shape), each.confidence)
+        for box, labels in zip(boxes, segmenter.label(crops), strict=True)
+        for each in labels.instances
+    ]
+    kept: list[Instance] = []
+    for each in sorted(seen, key=lambda each: each.area, reverse=True):  # what a part cuts off lies within a larger one
+        if all((each.mask & other.mask).sum() < 0.5 * each.area for other in kept):
+            kept.append(each)
+    return kept
 
 
 def known(instance: Instance, labels: Labels) -> bool:

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from peers.diffugen import diffugen
 from quality import Found, average_precision_50, iou, spearman, true_ious
+from worlds import WORLDS
 
 from diffucurate.generator.attention.settings import DAAM
 from diffucurate.generator.jobs.jobs import jobs
@@ -203,10 +204,11 @@ def main() -> None:
     )
     parser.add_argument("--painted", type=int, default=160, help="painted images (default: %(default)s)")
     parser.add_argument("--model", default="tiny")
+    parser.add_argument("--world", default="drawn", choices=WORLDS, help="of the scenes (default: %(default)s)")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
 
-    scenes = real_scenes(arguments.images, arguments.seed)
+    scenes = real_scenes(arguments.images, arguments.seed, style=WORLDS[arguments.world])
     images, captions = [scene.image for scene in scenes], [scene.caption for scene in scenes]
     truths = [true_objects(scene) for scene in scenes]
     ours = AttentionSource(PHRASES, arguments.model).heatmaps(images, captions)

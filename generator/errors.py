@@ -23,8 +23,8 @@ class InvalidSetting(DiffucurateError, ValueError):  # noqa: N818  (it says what
 
     def __init__(self, field: str, value: object, remedy: str) -> None:
         self.field, self.value, self.remedy = field, value, remedy
-        shown = repr(value)
-        super().__init__(f"{field}: {shown if len(shown) <= 120 else shown[:117] + '...'} - {remedy}")
+        shown, place = repr(value), " ".join(field.split())  # which may hold a key as somebody wrote it
+        super().__init__(f"{place}: {shown if len(shown) <= 120 else shown[:117] + '...'} - {remedy}")
 
 
 class RecipeError(InvalidSetting):

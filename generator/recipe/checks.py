@@ -46,8 +46,13 @@ def refuse_repeats(field: str, values: Sequence[Any]) -> None:
 def check_texts(content: Any) -> None:
     """No text anywhere may hold half of a character: neither a database nor a file takes one."""
     waiting: list[tuple[str, Any]] = [("", content)]
+    seen: set[int] = set()  # lists and mappings that hold themselves have no end
     while waiting:
         field, value = waiting.pop()
+        if isinstance(value, Mapping | list | tuple):
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
         if isinstance(value, str) and not value.isascii() and _HALF.search(value):
             raise RecipeError(field or "recipe", value, "it holds half of a character (a surrogate); write it whole")
         if isinstance(value, Mapping):

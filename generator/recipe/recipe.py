@@ -275,5 +275,5 @@ def _check_count(recipe: Recipe) -> None:
                 "use fewer values, or take a part with {count: 1000, seed: 0}"
             )
             raise RecipeError("sample", "all", remedy)
-    elif min(recipe.sample.count, recipe.product_size) > MAX_JOBS:
+    elif (recipe.sample.count if recipe.canvas else min(recipe.sample.count, recipe.product_size)) > MAX_JOBS:
         raise RecipeError("sample.count", recipe.sample.count, f"ask for at most {MAX_JOBS:,} images in one recipe")
