@@ -15,6 +15,7 @@ from diffucurate.operators.expand_captions import ExpandCaptions
 from diffucurate.operators.export_samples import ExportSamples
 from diffucurate.operators.fuse_sources import FuseSources
 from diffucurate.operators.generate_images import GenerateImages
+from diffucurate.operators.label_and_compare import LabelAndCompare
 from diffucurate.operators.label_images import LabelImages
 from diffucurate.operators.learn_token import LearnToken
 from diffucurate.operators.make_mosaics import MakeMosaics
@@ -41,6 +42,7 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
     TrainToken,
     PreviewThreshold,
     CompareSources,
+    LabelAndCompare,
     EvaluateLabels,
     FuseSources,
     AssessSamples,

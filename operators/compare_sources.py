@@ -28,6 +28,7 @@ class CompareSources(LibraryOperator):
     LABEL: ClassVar[str] = "Compare sources"
     DESCRIPTION: ClassVar[str] = "Match the instances of two sources or fields and store how far they agree"
     ICON: ClassVar[str] = "compare"
+    IN_TOOLBAR: ClassVar[bool] = True
 
     def __call__(
         self,

@@ -44,6 +44,7 @@ class CurateSamples(LibraryOperator):
     LABEL: ClassVar[str] = "Curate samples"
     DESCRIPTION: ClassVar[str] = "Keep the samples whose labels pass a few rules, as tags and a saved view"
     ICON: ClassVar[str] = "filter_alt"
+    IN_TOOLBAR: ClassVar[bool] = True
 
     def __call__(
         self, samples: fo.Dataset | fo.DatasetView, *, source: str, delegate: bool = False, **rules: Any

@@ -47,6 +47,7 @@ class ExportSamples(LibraryOperator):
     LABEL: ClassVar[str] = "Export samples"
     DESCRIPTION: ClassVar[str] = "Write images and the labels of one source as COCO, YOLO, VOC, Parquet and others"
     ICON: ClassVar[str] = "file_download"
+    IN_TOOLBAR: ClassVar[bool] = True
 
     def __call__(
         self,

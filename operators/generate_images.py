@@ -31,6 +31,7 @@ from diffucurate.operators.forms.recipe_form import (
     show_yaml,
 )
 from diffucurate.operators.forms.recipe_params import BUILT, FILE, PASTED
+from diffucurate.operators.panel.panel import CurationPanel
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 from diffucurate.plugin.generation.blacked_out import blacked_out, ended_runs
 from diffucurate.plugin.generation.estimate import in_words, pace
@@ -50,6 +51,7 @@ class GenerateImages(LibraryOperator):
     LABEL: ClassVar[str] = "Generate images"
     DESCRIPTION: ClassVar[str] = "Paint the images of a recipe and label them from the model's attention"
     ICON: ClassVar[str] = "auto_awesome"
+    IN_TOOLBAR: ClassVar[bool] = True
     REMEMBERS: ClassVar[bool] = True
     KEPT: ClassVar[str] = "What was painted until then is kept. Generate again to paint the rest."
 
@@ -200,6 +202,8 @@ class GenerateImages(LibraryOperator):
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         name = outcome.result["dataset"]
         yield ctx.ops.reload_dataset() if ctx.dataset_name == name else ctx.ops.open_dataset(name)
+        if outcome.result["added"] == outcome.result["images"]:  # the first images: the panel says what comes next
+            yield ctx.ops.open_panel(CurationPanel.NAME, layout="horizontal")
 
 
 def _wrong(number: Any) -> bool:

@@ -48,6 +48,7 @@ class LabelImages(LibraryOperator):
     LABEL: ClassVar[str] = "Label images"
     DESCRIPTION: ClassVar[str] = "Add masks, polygons and instances from one label source or several"
     ICON: ClassVar[str] = "label"
+    IN_TOOLBAR: ClassVar[bool] = True
     REMEMBERS: ClassVar[bool] = True
 
     def __call__(

@@ -56,7 +56,8 @@ FLOORS: dict[str, list[set[str]]] = {
     "operators": [{"forms", "panel"}, {"review", "runtime"}, {"*"}],  # *: a module for each operator
     "operators.panel": [
         {"charts", "choices", "state", "widgets"},
-        {"actions", "clicks", "empty_states"},
+        {"actions", "clicks", "next_step"},
+        {"empty_states"},
         {"pair_clicks", "run_clicks", "tabs", "threshold_clicks"},
         {"panel"},
     ],

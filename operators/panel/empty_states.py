@@ -7,8 +7,8 @@ from typing import NamedTuple
 import fiftyone as fo
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.sources.registry import all_sources
 from diffucurate.generator.text.counted import counted
+from diffucurate.operators.panel.next_step import second_opinion
 from diffucurate.operators.panel.state import COVERAGE, OVERVIEW, THRESHOLDS, WITHOUT_LABELS, Settings
 from diffucurate.operators.panel.widgets import OperatorButton
 from diffucurate.plugin.fiftyone_private import shows_patches_or_frames
@@ -91,10 +91,8 @@ def _no_labels(images: int) -> Advice:
 
 
 def _only_one_source(source: str) -> Advice:
-    others = [spec for spec in all_sources() if spec.name != source]
-    other = min(others, key=lambda spec: spec.keeps_maps).name  # one that goes by the image alone first
     sentence = f"So far only {source} has labelled these images. Label them with another source, and compare the two."
-    button = OperatorButton("Label with another source", "label_images", "label", {"source": other})
+    button = second_opinion(source)
     return Advice("Only one label source", sentence, button)
 
 

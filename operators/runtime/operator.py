@@ -68,6 +68,9 @@ class LibraryOperator(foo.Operator):
     #: Whether the form is filled in as it was last sent off on the dataset.
     REMEMBERS: ClassVar[bool] = False
 
+    #: Whether a button above the grid opens the form.
+    IN_TOOLBAR: ClassVar[bool] = False
+
     @property
     def config(self) -> foo.OperatorConfig:
         return foo.OperatorConfig(
@@ -82,6 +85,13 @@ class LibraryOperator(foo.Operator):
             allow_immediate_execution=True,
             allow_delegated_execution=True,
         )
+
+    def resolve_placement(self, ctx: ExecutionContext) -> types.Placement | None:
+        """The button above the grid, for one of the steps from images to an export; it shows the operator's icon."""
+        if not self.IN_TOOLBAR:
+            return None
+        button = types.Button(label=self.LABEL, icon=self.ICON, prompt=True)
+        return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
 
     def resolve_execution_options(self, ctx: ExecutionContext) -> foo.ExecutionOptions:
         """Immediate, and delegated where it can work.

@@ -199,3 +199,77 @@ def test_compare_shows_its_result_in_the_open_panel(
     page.get_by_role("button", name="Done").click()
     expect(panel.get_by_role("tab", name="Agreement", exact=True)).to_have_attribute("aria-selected", "true")
     screenshot("panel-compared")
+
+
+def test_classes_thresholds_duplicates_and_history(
+    open_app: Callable[[fo.Dataset | None], Page], streets: fo.Dataset, screenshot: Callable[[str], Path]
+) -> None:
+    from playwright.sync_api import expect
+
+    from diffucurate.plugin.comparison.compare import compare
+    from diffucurate.plugin.curation.curate import curate
+    from diffucurate.plugin.labelling.label import label
+    from diffucurate.plugin.statistics.confusion import confusion_matrix
+    from diffucurate.plugin.statistics.thresholds import with_thresholds
+
+    label(streets, source="attention")
+    label_again(streets)
+    compare(streets, "attention", "yolov8")
+    curate(streets, source="attention", min_confidence=0.5)
+    streets.reload()
+    page = open_app(streets)
+    page.set_viewport_size({"width": 1800, "height": 1100})
+    counts, panel = page.locator('[data-cy="entry-counts"]'), page.locator('[data-cy="panel-content-curation"]')
+    page.locator('[data-cy="new-panel-btn"]').click()
+    page.locator('[data-cy="new-panel-option-curation"]').click()
+
+    def tab(name: str) -> None:
+        panel.get_by_role("tab", name=name, exact=True).click()
+
+    def back() -> None:
+        panel.get_by_role("button", name="Back to the view before").click()
+        expect(counts).to_contain_text(re.compile(rf"\b{len(streets)} samples"))
+
+    tab("Classes")
+    matrix = confusion_matrix(streets, "attention", "yolov8")
+    name = next(name for name, row in zip(matrix.names, matrix.counts, strict=True) if row[-1])
+    expect(panel.get_by_text("What attention calls what yolov8 has")).to_be_visible()
+    page.wait_for_timeout(1500)
+    screenshot("panel-classes")
+    row, column = matrix.names.index(name), len(matrix.names) - 1
+    click_point(page, panel.locator(".js-plotly-plot").first, column, row)
+    expect(panel.get_by_text(f"{name} by attention, nothing by yolov8")).to_be_visible()
+    screenshot("panel-classes-cell")
+    back()
+
+    panel.get_by_role("button", name="All classes").click()
+    patches = streets.count("attention_instances.detections")
+    expect(counts).to_contain_text(re.compile(rf"\b{min(patches, 60)} patch"))
+    page.wait_for_timeout(2000)
+    screenshot("panel-worst")
+    back()
+
+    tab("Thresholds")
+    panel.get_by_role("button", name="0.9", exact=True).click()
+    expect(panel.get_by_text("drop out, in")).to_be_visible()
+    page.wait_for_timeout(1500)
+    screenshot("panel-thresholds")
+    panel.get_by_role("button", name="Show what is kept").click()
+    first = streets.count_values("attention_instances.detections.label")
+    most = max(sorted(first), key=first.__getitem__)
+    kept = with_thresholds(streets, "attention", {most: 0.9})
+    expect(counts).to_contain_text(re.compile(rf"\b{len(kept)} sample"))
+    back()
+
+    tab("Duplicates")
+    panel.get_by_role("button", name="Look for near-duplicates").click()
+    expect(panel.get_by_text("No two images look almost the same").or_(panel.get_by_text("would go"))).to_be_visible()
+    tab("History")
+    expect(panel.get_by_role("button", name="Undo curation 'curated'")).to_be_visible()
+    screenshot("panel-history")
+    tab("Classes")
+    panel.get_by_role("button", name="Open in Model Evaluation").click()
+    evaluation = page.locator('[data-cy="panel-content-model_evaluation_panel_builtin"]')
+    expect(evaluation.get_by_text("compare_attention_yolov8").first).to_be_visible()
+    page.wait_for_timeout(3000)
+    screenshot("panel-model-evaluation")

@@ -62,7 +62,7 @@ def _sources(record: Record) -> str:
 
 
 def _row(record: Record) -> dict[str, str]:
-    facts = {name: value for name, value in record.facts.items() if name != "decisions"}
+    facts = {name: value for name, value in record.facts.items() if isinstance(value, str | int | float)}
     return {
         "when": _time(record.started),
         "what": record.verb.replace("_", " "),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fiftyone.operators import types
 
 from diffucurate.generator.text.counted import counted
-from diffucurate.operators.panel import charts, widgets
+from diffucurate.operators.panel import charts, next_step, widgets
 from diffucurate.operators.panel.actions import PanelActions
 from diffucurate.plugin.appearance.source_colours import source_colours
 from diffucurate.plugin.statistics.counts import InstanceCounts, classes_by_frequency, sources_with_confidence
@@ -22,6 +22,10 @@ def draw(panel: types.Object, snapshot: Snapshot, actions: PanelActions) -> None
     counts = snapshot.counts
     totals = " · ".join(f"{source.source}: **{counted(source.instances, 'object')}**" for source in counts)
     widgets.text(panel, "totals", f"**{counted(snapshot.images, 'image')}** · {totals}")
+    widgets.text(panel, "steps", next_step.progress(snapshot), width=320, alignSelf="center")
+    if (button := next_step.next_step(snapshot)) is not None:
+        widgets.operator_button(panel, "next_step", button, actions.ask, main=True)
+    widgets.new_row(panel, "row_of_steps")
     actions.operator_buttons(panel, snapshot)
     widgets.new_row(panel, "row_of_numbers")
     widgets.table(

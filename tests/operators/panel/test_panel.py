@@ -176,8 +176,8 @@ def test_the_panel_has_all_that_its_tabs_may_call() -> None:
         ("unlabelled", "overview", "No labels yet", "label_images", {}),
         ("unlabelled", "agreement", "No labels yet", "label_images", {}),
         ("unlabelled", "coverage", "No attributes", "generate_images", {}),
-        ("one source", "agreement", "Only one label source", "label_images", {"source": "yolov8"}),
-        ("one source", "disagreements", "Only one label source", "label_images", {"source": "yolov8"}),
+        ("one source", "agreement", "Only one label source", "label_and_compare", {}),
+        ("one source", "disagreements", "Only one label source", "label_and_compare", {}),
         ("two sources", "agreement", "Not compared yet", "compare_sources", {"a": "attention", "b": "shifted"}),
     ],
 )
@@ -213,6 +213,31 @@ def test_overview_counts_and_leads_to_the_objects(event, compared: fo.Dataset) -
     assert _objects(picked, compared, "shifted_instances") == [label] * int(cells[0][2])
     assert f"{label} found by shifted" in picked.text("now_shown")
     assert event(compared, "pick_class", params={"row": -1, "column": 0}, **answer.state).told == {}  # the headings
+
+
+def test_overview_leads_from_step_to_step(event, changed: fo.Dataset) -> None:
+    from diffucurate.plugin.curation.curate import curate
+    from diffucurate.plugin.store import runs
+
+    answer = event(changed)
+    assert answer.text("steps") == "✓ Images · ✓ Labels · ✓ Comparison · Curation · Export"
+    assert answer.drawn["next_step"]["view"]["params"]["operator"] == "curate_samples"
+    curate(changed, source="attention", min_confidence=0.1)
+    changed.reload()
+    assert event(changed).drawn["next_step"]["view"]["params"]["operator"] == "export_samples"
+    with runs.recorded(changed, "export", {}):
+        pass
+    changed.reload()
+    assert "next_step" not in event(changed).drawn
+
+
+def test_overview_asks_for_a_second_opinion(event, dataset: fo.Dataset) -> None:
+    import fiftyone as fo
+
+    dataset.add_sample(fo.Sample("image.png", attention_instances=fo.Detections()))
+    answer = event(dataset)
+    assert answer.drawn["next_step"]["view"]["params"]["operator"] == "label_and_compare"
+    assert answer.drawn["next_step"]["view"]["label"] == "Label with YOLOv8 and compare"
 
 
 def test_bars_lead_to_what_they_count(event, compared: fo.Dataset) -> None:
