@@ -25,9 +25,10 @@
   );
 })();
 
-// The operator "refresh_opened_images". FiftyOne keeps each image that was opened large as it was then, by dataset, view
-// and id: its reload_dataset and reload_samples fetch the grid only, so an image that was labelled anew would show its
-// old labels until the page is loaded again. This fetches those images again, all that were opened, and no others.
+// Two operators that Python triggers. "refresh_opened_images": FiftyOne keeps each image that was opened large as it was
+// then, by dataset, view and id; its reload_dataset and reload_samples fetch the grid only, so an image that was labelled
+// anew would show its old labels until the page is loaded again. This fetches those that were opened, and no others.
+// "open_panel_when_shown": FiftyOne's open_panel fails while the App is still opening the dataset.
 (function () {
   "use strict";
   const { __foo__: operators, __fos__: state } = window;
@@ -51,5 +52,25 @@
     }
   }
 
-  operators.registerOperator(RefreshOpenedImages, "@diffucurate/diffucurate");
+  class OpenPanelWhenShown extends operators.Operator {
+    get config() {
+      return new operators.OperatorConfig({
+        name: "open_panel_when_shown",
+        label: "Open a panel once its dataset is shown",
+        unlisted: true,
+      });
+    }
+
+    // `address`: the end of the App's address of the dataset; all else is for FiftyOne's open_panel.
+    async execute({ params: { address, ...panel } }) {
+      const shown = () =>
+        decodeURIComponent(location.pathname).endsWith(address) && document.querySelector("[data-cy=new-panel-btn]");
+      for (let tries = 0; tries < 150 && !shown(); tries++) await new Promise((done) => setTimeout(done, 200));
+      if (shown()) operators.executeOperator("@voxel51/operators/open_panel", panel);
+    }
+  }
+
+  for (const operator of [RefreshOpenedImages, OpenPanelWhenShown]) {
+    operators.registerOperator(operator, "@diffucurate/diffucurate");
+  }
 })();

@@ -1,11 +1,13 @@
-"""How long the Curation panel takes to open on a large dataset: seconds for each of its tabs.
+"""How long the Curation panel takes to open on a large dataset, and a click in it: seconds for each of its tabs.
 
     python benchmarks/panel.py [--samples 20000] [--repeats 5]
 
 The dataset is written straight into FiftyOne's database: samples with one to four objects of each of two sources,
 each with a mask of 40 x 40, a polygon of 40 points and what a comparison leaves on it, with attributes and agreement.
 Each figure is the median of several runs in which nothing was kept from the run before: the panel's whole answer
-to the App, from the request to the JSON. Plugin registration, which the App adds to every request, is part of it.
+to the App, from the request to the JSON. Plugin registration, which the App adds to every request, is part of it. Then
+the same for clicks: the answer that sets the view, and the count of its samples, with the tab's numbers kept, as they
+are when a person clicks.
 """
 
 from __future__ import annotations
@@ -31,6 +33,16 @@ ATTRIBUTES = {
     "time": ("noon", "sunset", "night"),
 }  # fmt: skip
 GOAL_SECONDS = 2.0
+
+#: What is clicked: tab, the panel's method, and its parameters.
+CLICKS = (
+    ("overview", "pick_class", {"row": 0, "column": 1}),
+    ("overview", "pick_confidence", {"trace_idx": 0, "idx": 18}),
+    ("agreement", "pick_match", {"row": 0, "column": 1}),
+    ("classes", "pick_confusion", {"x": "(nothing)", "y": "car"}),
+    ("classes", "pick_worst", {"label_of": "car"}),
+    ("thresholds", "move_threshold", {"value": 0.6}),
+)
 
 
 def main() -> None:
@@ -67,15 +79,35 @@ def measure(dataset: Any, repeats: int) -> None:
             answer(dataset.name, tab)
             seconds.append(time.perf_counter() - start)
         print(f"{tab:<16} {statistics.median(seconds):8.2f} {max(seconds):8.2f}")
+    print(f"\n{'click':<16} {'median':>8} {'slowest':>8}")
+    for tab, method, params in CLICKS:
+        answer(dataset.name, tab)
+        seconds = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            count_shown(dataset, answer(dataset.name, tab, method, params))
+            seconds.append(time.perf_counter() - start)
+        print(f"{method:<16} {statistics.median(seconds):8.2f} {max(seconds):8.2f}")
 
 
-def answer(dataset: str, tab: str) -> str:
-    """What the server sends when the panel is opened on a tab."""
+def count_shown(dataset: Any, answered: str) -> None:
+    """Count the samples of the view that an answer sets, if it sets one, as the App does."""
+    import json
+
+    import fiftyone as fo
+
+    for request in json.loads(answered)["executor"]["requests"]:
+        if request["operator_uri"] == "set_view":
+            len(fo.DatasetView._build(dataset, request["params"]["view"]))
+
+
+def answer(dataset: str, tab: str, method: str = "on_load", clicked: dict[str, Any] | None = None) -> str:
+    """What the server sends when the panel is opened on a tab, or something is clicked there."""
     import json
 
     from fiftyone.operators.executor import execute_or_delegate_operator
 
-    params = {"__method__": "on_load", "panel_id": "panel", "panel_state": {"tab": tab}}
+    params = {"__method__": method, "panel_id": "panel", "panel_state": {"tab": tab}, **(clicked or {})}
     request = {"dataset_name": dataset, "view": [], "filters": {}, "params": params}
     result = asyncio.run(execute_or_delegate_operator(URI, request))
     if result.error:
@@ -96,6 +128,9 @@ def fill(dataset: Any, count: int, folder: Path) -> None:
     for source in (A, B):
         declare_label_fields(dataset, source, CLASSES)
     dataset.add_sample_field(field_names.agreement(A, B), fo.FloatField)
+    for source, other in ((A, B), (B, A)):
+        path = f"{field_names.instances(source)}.detections.{field_names.class_in(other)}"
+        dataset.add_sample_field(path, fo.StringField)
     recipe = {
         "dataset": "benchmark",
         "classes": {name: [name] for name in CLASSES},
@@ -124,14 +159,14 @@ def _documents(dataset: Any, count: int, image: str) -> Iterator[dict[str, Any]]
     key, polygon = field_names.evaluation(A, B), [[[i / 40, (i * 7 % 40) / 40] for i in range(40)]]
     mask = Binary(fou.serialize_numpy_array(np.hypot(*np.mgrid[-20:20, -20:20]) < 20))
 
-    def instances(number: int, match: str) -> list[dict[str, Any]]:
+    def instances(number: int, match: str, other: str) -> list[dict[str, Any]]:
         return [
             {
                 "_id": ObjectId(),
                 "_cls": "Detection",
                 "attributes": {},
                 "tags": [],
-                "label": rng.choice(CLASSES),
+                "label": (label := rng.choice(CLASSES)),
                 "bounding_box": [0.1, 0.2, 0.3, 0.4],
                 "mask": mask,
                 "confidence": rng.random(),
@@ -139,14 +174,15 @@ def _documents(dataset: Any, count: int, image: str) -> Iterator[dict[str, Any]]
                 key: "tp" if (shared := rng.random() < 0.7) else match,
                 f"{key}_id": "",
                 f"{key}_iou": rng.uniform(0.5, 1) if shared else None,
+                field_names.class_in(other): label if shared else None,
             }
             for _ in range(number)
         ]
 
     for index in range(count):
         fields_of: dict[str, Any] = {}
-        for source, match in ((A, "fp"), (B, "fn")):
-            found = instances(rng.randint(1, 4), match)
+        for source, other, match in ((A, B, "fp"), (B, A, "fn")):
+            found = instances(rng.randint(1, 4), match, other)
             lines = [{"_id": ObjectId(), "_cls": "Polyline", "label": one["label"], "points": polygon} for one in found]
             fields_of[field_names.instances(source)] = {"_cls": "Detections", "detections": found}
             fields_of[field_names.polygons(source)] = {"_cls": "Polylines", "polylines": lines}

@@ -32,7 +32,8 @@ from diffucurate.operators.forms.recipe_form import (
 )
 from diffucurate.operators.forms.recipe_params import BUILT, FILE, PASTED
 from diffucurate.operators.panel.panel import CurationPanel
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.runtime.operator import OPEN_WHEN_SHOWN, LibraryOperator, Messages, Outcome
+from diffucurate.plugin.fiftyone_private import slug
 from diffucurate.plugin.generation.blacked_out import blacked_out, ended_runs
 from diffucurate.plugin.generation.estimate import in_words, pace
 from diffucurate.plugin.generation.load_recipes import recipes_in_text
@@ -203,7 +204,8 @@ class GenerateImages(LibraryOperator):
         name = outcome.result["dataset"]
         yield ctx.ops.reload_dataset() if ctx.dataset_name == name else ctx.ops.open_dataset(name)
         if outcome.result["added"] == outcome.result["images"]:  # the first images: the panel says what comes next
-            yield ctx.ops.open_panel(CurationPanel.NAME, layout="horizontal")
+            panel = {"name": CurationPanel.NAME, "isActive": True, "layout": "horizontal"}
+            yield ctx.trigger(OPEN_WHEN_SHOWN, {"address": f"/datasets/{slug(name)}", **panel})
 
 
 def _wrong(number: Any) -> bool:

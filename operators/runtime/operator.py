@@ -35,6 +35,9 @@ NOT_DONE = "Not done"
 #: Fetches images again that were opened before (``assets/app.js``): FiftyOne's own reloads fetch the grid only.
 REFRESH_OPENED = "@diffucurate/diffucurate/refresh_opened_images"
 
+#: Opens a panel once the App shows its dataset (``assets/app.js``): FiftyOne's own operator fails before that.
+OPEN_WHEN_SHOWN = "@diffucurate/diffucurate/open_panel_when_shown"
+
 #: The button that leads from an error back to the form as it was sent off.
 BACK = "Back to the form"
 
