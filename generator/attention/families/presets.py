@@ -13,8 +13,8 @@ from diffucurate.generator.models.built_in import pipeline_folder
 def preset_of(pipe: Any) -> TraceSettings:
     """``BUILT_IN`` for the built-in model, whose settings were chosen on its own scenes. For other models those for
     which figures are published on their family: GoCA for Stable Diffusion 1.x, XL, PixArt and Flux.1. For families
-    without such figures (Stable Diffusion 2.x, 3 and 3.5, Flux.2, Qwen-Image, Z-Image), ``BUILT_IN`` with what their
-    ``Family`` knows better.
+    without such figures (Stable Diffusion 2.x, 3 and 3.5, Flux.2, Qwen-Image, Z-Image), and for UNets of another depth
+    than Stable Diffusion's, ``BUILT_IN`` with what their ``Family`` knows better.
 
     Raises:
         ModelError: a pipeline of no family that can be traced.

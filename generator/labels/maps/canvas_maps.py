@@ -18,6 +18,9 @@ Box = tuple[int, int, int, int]
 
 #: Variance of a region's weights, in sides of the region, and their share of those of the background.
 _VARIANCE, _BACKGROUND = 0.01, 1e-3
+#: The least weight with which a pixel can be an object's: up to half a side from the middle of its region. The background
+#: counts more there, but its prompt names no object, and leaves one that has begun as it is.
+_OWNED = 1e-5
 #: How much more a region counts than the one behind it. A region's border then moves by a tenth of its side.
 _IN_FRONT = 8.0
 #: Variance of the weights of a background tile, which has neighbours on all sides.
@@ -77,9 +80,9 @@ def tile_weights(height: int, width: int) -> NDArray[np.float32]:
 
 
 def owners(boxes: Mapping[int, Box], shape: tuple[int, int]) -> NDArray[np.int16]:
-    """(H, W) the order of the region that counts most at each pixel of an image of (height, width) ``shape``; -1 where
-    that is the background."""
-    best = np.full(shape, _BACKGROUND, np.float32)
+    """(H, W) the order of the region that counts most at each pixel of an image of (height, width) ``shape``; -1 far
+    from all of them."""
+    best = np.full(shape, _OWNED, np.float32)
     owner = np.full(shape, -1, np.int16)
     for order, (x, y, width, height) in boxes.items():
         place = slice(y, y + height), slice(x, x + width)
