@@ -18,8 +18,8 @@ Box = tuple[int, int, int, int]
 
 #: Variance of a region's weights, in sides of the region, and their share of those of the background.
 _VARIANCE, _BACKGROUND = 0.01, 1e-3
-#: The least weight with which a pixel can be an object's: up to half a side from the middle of its region. The background
-#: counts more there, but its prompt names no object, and leaves one that has begun as it is.
+#: The least weight with which a pixel can be an object's: up to half a side from the middle of its region. There the
+#: background counts more, but its prompt names no object, and leaves one that has begun as it is.
 _OWNED = 1e-5
 #: How much more a region counts than the one behind it. A region's border then moves by a tenth of its side.
 _IN_FRONT = 8.0
