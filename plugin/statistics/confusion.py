@@ -62,18 +62,21 @@ def with_confusion(samples: Samples, a: str, b: str, row: str, column: str) -> f
     """
     view = samples.view()
     dataset = dataset_behind(samples)
-    fields = []
-    for source, other, own, there in ((a, b, row, column), (b, a, column, row)):
-        field = instances_field(dataset, source)
-        path = _path(dataset, source, other)
-        labels = [name for name in _distinct(samples, f"{path}.label") if folded(name) == folded(own)]
-        mark, marks = F(field_names.class_in(other)), _distinct(samples, f"{path}.{field_names.class_in(other)}")
-        meant = [name for name in marks if folded(name) == folded(there)]
-        place = mark.exists(False) if there == NOTHING else mark.is_in(meant)
+    sides = ((a, b, row, column), (b, a, column, row))
+    paths = {source: _path(dataset, source, other) for source, other, _, _ in sides}
+    named = [
+        f"{paths[source]}.{name}" for source, other, _, _ in sides for name in ("label", field_names.class_in(other))
+    ]
+    # All at once, which the database does side by side.
+    spelled = dict(zip(named, samples.aggregate([fo.Distinct(path) for path in named]), strict=True))
+    for source, other, own, there in sides:
+        path, marks = paths[source], field_names.class_in(other)
+        labels = [name for name in spelled[f"{path}.label"] if name and folded(name) == folded(own)]
+        meant = [name for name in spelled[f"{path}.{marks}"] if name and folded(name) == folded(there)]
+        place = F(marks).exists(False) if there == NOTHING else F(marks).is_in(meant)
         rule = F("label").is_in(labels) & place & F(field_names.evaluation(a, b)).exists()
-        view = view.filter_labels(field, rule, only_matches=False)
-        fields.append(path)
-    return view.match(F.any([F(path).length() > 0 for path in fields]))
+        view = view.filter_labels(instances_field(dataset, source), rule, only_matches=False)
+    return view.match(F.any([F(path).length() > 0 for path in paths.values()]))
 
 
 def confusion_ids(samples: Samples, a: str, b: str, row: str, column: str) -> list[str]:
@@ -87,7 +90,3 @@ def _path(dataset: fo.Dataset, source: str, other: str) -> str:
     if not dataset.has_sample_field(f"{path}.{field_names.class_in(other)}"):
         raise DatasetError(f"'{source}' and '{other}' were not compared with marks yet; run compare with both first")
     return path
-
-
-def _distinct(samples: Samples, path: str) -> list[str]:
-    return [name for name in samples.distinct(path) if name]
