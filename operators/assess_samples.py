@@ -9,9 +9,13 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
+from diffucurate.generator.models.label_models import CLIP_MODELS
+from diffucurate.generator.quality.label_scores import check_installed
 from diffucurate.operators.forms.fields import choose, choose_target, param, refuse
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.forms.refusals import is_refused, refused
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.quality.checks import CHECKS, USUAL
+from diffucurate.plugin.quality.start import check_assess
 from diffucurate.plugin.store.as_detections import sources_and_fields
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ class AssessSamples(LibraryOperator):
     LABEL: ClassVar[str] = "Assess samples"
     DESCRIPTION: ClassVar[str] = "Measure images and labels: numbers to sort, filter and curate by"
     ICON: ClassVar[str] = "speed"
+    RISK: ClassVar[Risk] = "medium"
 
     def __call__(
         self,
@@ -61,39 +66,50 @@ class AssessSamples(LibraryOperator):
             if "source" in needs:
                 _ask_source(inputs, ctx, "source", present, "Labels", "Whose labels are measured")
             if "noise" in chosen:
-                field = inputs.int(
+                inputs.int(
                     "folds",
                     label="Folds",
                     description="Train so many segmenters as the second source, each on all but a part of the images; "
                     "takes long, so run it in the background",
                 )
-                if (folds := param(ctx, "folds")) is not None and not (isinstance(folds, int) and folds > 1):
-                    refuse(field, "use at least 2, or leave it empty and choose a second source")
             if "against" in needs and param(ctx, "folds") is None:
                 others = [name for name in present if name != param(ctx, "source", next(iter(present), None))]
                 _ask_source(inputs, ctx, "against", others, "Second source", "Whose labels say what is mistaken")
             if "clip_model" in needs:
-                field = inputs.str(
+                inputs.str(
                     "clip_model",
                     label="CLIP model",
                     description="A folder, or a hub id such as openai/clip-vit-base-patch32",
                     required=True,
+                    view=types.AutocompleteView(
+                        choices=[types.Choice(name, label=name) for name in CLIP_MODELS.downloaded()]
+                    ),
                 )
-                if param(ctx, "clip_model") is None:
-                    refuse(field, "name a CLIP model")
+            self._check(inputs, ctx, chosen)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Assess"))
+
+    def _check(self, inputs: types.Object, ctx: ExecutionContext, chosen: Sequence[str]) -> None:
+        """Put on its field what keeps the checks from being made, once all that they need is named."""
+        named = _named(ctx, chosen)
+        lacking = [
+            name for name, value in named.items() if value is None and not (name == "against" and "folds" in named)
+        ]
+        if "label_quality" in chosen:
+            with refused(inputs, otherwise="check_label_quality"):
+                check_installed()
+        if named.get("clip_model") is not None:
+            with refused(inputs, otherwise="clip_model"):
+                CLIP_MODELS.locate(named["clip_model"])
+        if lacking or is_refused(inputs):
+            return
+        with refused(inputs, {"checks": "check_flip"}, otherwise=next(iter(named), f"check_{USUAL[0]}")):
+            check_assess(ctx.target_view(), checks=chosen, **named)
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.quality.assess import assess
 
         chosen = _chosen(ctx)
-        needs = {need for name in chosen for need in CHECKS[name].needs}
-        named: dict[str, Any] = {need: param(ctx, need) for need in needs}
-        if "noise" in chosen and (folds := param(ctx, "folds")) is not None:
-            named |= {"folds": folds, "against": None}
-        if "source" in needs and named["source"] is None:
-            named["source"] = next(iter(sources_and_fields(ctx.dataset)), None)
-        assessment = assess(ctx.target_view(), checks=chosen, progress=progress, **named)
+        assessment = assess(ctx.target_view(), checks=chosen, progress=progress, **_named(ctx, chosen))
         means = {name: None if mean is None else round(mean, 3) for name, mean in assessment.means.items()}
         message = f"{assessment.samples} images have {', '.join(assessment.fields)}"
         if assessment.unreadable:
@@ -112,6 +128,17 @@ def _usual(ctx: ExecutionContext) -> tuple[str, ...]:
 def _chosen(ctx: ExecutionContext) -> list[str]:
     usual = _usual(ctx)
     return [name for name in CHECKS if param(ctx, f"check_{name}", name in usual)]
+
+
+def _named(ctx: ExecutionContext, chosen: Sequence[str]) -> dict[str, Any]:
+    """What the chosen checks need, as it is filled in; the first source where none is."""
+    needs = dict.fromkeys(need for name in chosen for need in CHECKS[name].needs)
+    named: dict[str, Any] = {need: param(ctx, need) for need in needs}
+    if "noise" in chosen and (folds := param(ctx, "folds")) is not None:
+        named |= {"folds": folds, "against": None}
+    if "source" in needs and named["source"] is None:
+        named["source"] = next(iter(sources_and_fields(ctx.dataset)), None)
+    return named
 
 
 def _ask_source(

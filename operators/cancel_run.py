@@ -10,7 +10,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.operators.forms.fields import choose, param
 from diffucurate.operators.runtime import running
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, is_from_app
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk, is_from_app
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -23,6 +23,7 @@ class CancelRun(LibraryOperator):
     LABEL: ClassVar[str] = "Cancel run"
     DESCRIPTION: ClassVar[str] = "Stop a run that is under way; what it has made is kept"
     ICON: ClassVar[str] = "cancel"
+    RISK: ClassVar[Risk] = "low"
 
     def resolve_execution_options(self, ctx: ExecutionContext) -> foo.ExecutionOptions:
         """Immediate: another process would not find the run."""

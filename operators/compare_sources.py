@@ -10,10 +10,12 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.operators.forms.fields import ask_classes, choose_source, choose_target, param, refuse
+from diffucurate.operators.forms.refusals import refused
 from diffucurate.operators.panel.choices import choose_in_open_panels
 from diffucurate.operators.panel.panel import CurationPanel
 from diffucurate.operators.panel.state import AGREEMENT
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
+from diffucurate.plugin.comparison.start import check_pair
 from diffucurate.plugin.store.as_detections import classes_of, sources_and_fields
 from diffucurate.plugin.store.label_sources import sources_in
 
@@ -29,6 +31,7 @@ class CompareSources(LibraryOperator):
     DESCRIPTION: ClassVar[str] = "Match the instances of two sources or fields and store how far they agree"
     ICON: ClassVar[str] = "compare"
     IN_TOOLBAR: ClassVar[bool] = True
+    RISK: ClassVar[Risk] = "medium"
 
     def __call__(
         self,
@@ -62,17 +65,15 @@ class CompareSources(LibraryOperator):
             other = _partner(a, sources_in(ctx.dataset), present)
             second = "... with these"
             b = choose_source(inputs, ctx, "b", label="Reference", description=second, default=other, among=present)
-            if a == b:
-                refuse(inputs.get_property("b"), f"choose labels other than {a}")
             self._matching(inputs, ctx, [name for name in (a, b) if name is not None])
+            if a is not None and b is not None:
+                with refused(inputs, otherwise="b"):
+                    check_pair(ctx.target_view(), a, b, iou=param(ctx, "iou", 0.5))
 
     def _matching(self, inputs: types.Object, ctx: ExecutionContext, names: Sequence[str]) -> None:
         known = list(dict.fromkeys(label for name in names for label in classes_of(ctx.dataset, name)))
         ask_classes(inputs, ctx, known)
-        iou = inputs.float("iou", label="Least IoU", description="Of two objects that match", default=0.5)
-        value = param(ctx, "iou", 0.5)
-        if not (isinstance(value, int | float) and 0 < value <= 1):
-            refuse(iou, "give a number above 0 and at most 1")
+        inputs.float("iou", label="Least IoU", description="Of two objects that match", default=0.5)
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.comparison.compare import compare

@@ -19,7 +19,8 @@ from diffucurate.operators.forms.fields import (
     param,
     refuse,
 )
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.forms.refusals import put
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.operators.runtime.uris import uri_of
 from diffucurate.plugin.curation.curate import CURATED, check_name, curate, curations
 from diffucurate.plugin.curation.duplicates import embeddings_in, usual_distance
@@ -42,9 +43,10 @@ class CurateSamples(LibraryOperator):
 
     NAME: ClassVar[str] = "curate_samples"
     LABEL: ClassVar[str] = "Curate samples"
-    DESCRIPTION: ClassVar[str] = "Keep the samples whose labels pass a few rules, as tags and a saved view"
+    DESCRIPTION: ClassVar[str] = "Keep the samples that pass a few rules, without duplicates, as tags and a saved view"
     ICON: ClassVar[str] = "filter_alt"
     IN_TOOLBAR: ClassVar[bool] = True
+    RISK: ClassVar[Risk] = "medium"
 
     def __call__(
         self, samples: fo.Dataset | fo.DatasetView, *, source: str, delegate: bool = False, **rules: Any
@@ -212,12 +214,10 @@ class CurateSamples(LibraryOperator):
 
 def _blame(inputs: types.Object, error: DiffucurateError) -> None:
     """Put an error on the field that it is about."""
-    if isinstance(error, InvalidSetting):
-        name = error.field.replace("scores.", "least_")
-        place = inputs.get_property(_PLACES.get(name, name)) or inputs.get_property("source")
-        refuse(place, error.remedy if error.value is None else f"{error.value}: {error.remedy}")
-    else:
-        refuse(inputs.get_property("against" if "compared" in str(error) else "source"), str(error))
+    places = dict(_PLACES)
+    if isinstance(error, InvalidSetting) and error.field.startswith("scores."):
+        places[error.field] = error.field.replace("scores.", "least_")
+    put(inputs, error, places, otherwise="against" if "compared" in str(error) else "source")
 
 
 def _rules(ctx: ExecutionContext, source: str) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.operators.forms.fields import ask_classes, choose_source, choose_target, param, refuse
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.forms.refusals import refused
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
+from diffucurate.plugin.comparison.start import check_pair
 from diffucurate.plugin.store.as_detections import classes_of, sources_and_fields
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class EvaluateLabels(LibraryOperator):
     LABEL: ClassVar[str] = "Evaluate labels"
     DESCRIPTION: ClassVar[str] = "Measure labels against others that count as the truth, in FiftyOne's own evaluation"
     ICON: ClassVar[str] = "ssid_chart"
+    RISK: ClassVar[Risk] = "medium"
 
     def __call__(
         self,
@@ -80,16 +83,14 @@ class EvaluateLabels(LibraryOperator):
         truth = choose_source(
             inputs, ctx, "truth", label="Truth", description="... against these", default=usual, among=present
         )
-        if prediction == truth:
-            refuse(inputs.get_property("truth"), f"choose labels other than {prediction}")
         names = [name for name in (prediction, truth) if name is not None]
         ask_classes(
             inputs, ctx, list(dict.fromkeys(label for name in names for label in classes_of(ctx.dataset, name)))
         )
-        iou = inputs.float("iou", label="Least IoU", description="Of two objects that match", default=0.5)
-        value = param(ctx, "iou", 0.5)
-        if not (isinstance(value, int | float) and 0 < value <= 1):
-            refuse(iou, "give a number above 0 and at most 1")
+        inputs.float("iou", label="Least IoU", description="Of two objects that match", default=0.5)
+        if prediction is not None and truth is not None:
+            with refused(inputs, otherwise="truth"):
+                check_pair(ctx.target_view(), prediction, truth, iou=param(ctx, "iou", 0.5), second="truth")
         inputs.bool(
             "across_classes",
             label="Match across classes",

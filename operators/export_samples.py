@@ -10,8 +10,9 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 from humanize import naturalsize
 
-from diffucurate.generator.errors import DiffucurateError, InvalidSetting
+from diffucurate.generator.errors import DiffucurateError
 from diffucurate.generator.exports.splits import check_splits, parse_splits
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import (
     ask_classes,
     choose,
@@ -23,14 +24,17 @@ from diffucurate.operators.forms.fields import (
     param,
     refuse,
 )
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.forms.refusals import put, refused
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.curation.relatives import KINDS, USUAL
 from diffucurate.plugin.exporting.export import export
 from diffucurate.plugin.exporting.formats import FORMATS, check_packages, format_named
 from diffucurate.plugin.exporting.size import estimate_size
-from diffucurate.plugin.exporting.target import check_folder
+from diffucurate.plugin.exporting.start import SPLIT_IN_FORMS, check_room, split_evenly
+from diffucurate.plugin.exporting.target import check_folder, check_unnamed
 from diffucurate.plugin.store.classes import classes_in
 from diffucurate.plugin.store.label_sources import instances_field
+from diffucurate.plugin.store.labelled_together import labels_path
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -48,6 +52,7 @@ class ExportSamples(LibraryOperator):
     DESCRIPTION: ClassVar[str] = "Write images and the labels of one source as COCO, YOLO, VOC, Parquet and others"
     ICON: ClassVar[str] = "file_download"
     IN_TOOLBAR: ClassVar[bool] = True
+    RISK: ClassVar[Risk] = "high"
 
     def __call__(
         self,
@@ -93,6 +98,7 @@ class ExportSamples(LibraryOperator):
                 )
                 if format is not None:
                     self._size(inputs, ctx, folder, format, source)
+                    self._check_splits(inputs, ctx, source)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Export"))
 
     def _format(self, inputs: types.Object, ctx: ExecutionContext) -> str | None:
@@ -146,6 +152,7 @@ class ExportSamples(LibraryOperator):
         folder, overwrite = Path(text).expanduser(), param(ctx, "overwrite", False)
         try:
             check_folder(folder, format, overwrite=True)  # refused with overwriting too
+            check_unnamed(folder)
             if folder.is_dir() and any(folder.iterdir()):
                 description = f"An earlier export is in {folder}: replace it"
                 inputs.bool("overwrite", label="Overwrite", description=description, default=False)
@@ -158,31 +165,32 @@ class ExportSamples(LibraryOperator):
 
     def _size(self, inputs: types.Object, ctx: ExecutionContext, folder: Path | None, format: str, source: str) -> None:
         """Show the expected size and whether it fits the disk, or what is wrong with the samples."""
+        settings = {"classes": param(ctx, "classes"), "link_images": param(ctx, "link_images", False)}
         try:
-            size = estimate_size(
-                ctx.target_view(),
-                folder or Path.home(),
-                format=format,
-                source=source,
-                classes=param(ctx, "classes"),
-                link_images=param(ctx, "link_images", False),
-            )
+            size = estimate_size(ctx.target_view(), folder or Path.home(), format=format, source=source, **settings)
         except DiffucurateError as error:
-            is_class = isinstance(error, InvalidSetting) and error.field == "classes"
-            refuse(inputs.get_property("classes" if is_class else "source"), str(error))
+            put(inputs, error, otherwise="source")
             return
         if not size.images:
             refuse(inputs.get_property("source"), f"none of these samples has labels of '{source}'; choose others")
             return
-        written = f"{size.images:,} images with {size.instances:,} objects, about {naturalsize(size.total_bytes)}"
-        if folder is None:
-            inputs.view("size", types.Notice(label=written))
-        elif size.fits:
-            free = f"{naturalsize(size.free_bytes)} free there"
-            inputs.view("size", types.Notice(label=written, description=free))
-        else:
-            short = f"Only {naturalsize(size.free_bytes)} free there; choose a folder on another disk."
-            inputs.view("size", types.Warning(label=written, description=short))
+        written = f"{counted(size.images, 'image')} with {counted(size.instances, 'object')}"
+        written += f", about {naturalsize(size.total_bytes)}"
+        free = "" if folder is None else f"{naturalsize(size.free_bytes)} free there"
+        inputs.view("size", types.Notice(label=written, description=free))
+        if folder is not None:
+            with refused(inputs, otherwise="out_dir"):
+                check_room(ctx.target_view(), folder, format=format, source=source, **settings)
+
+    def _check_splits(self, inputs: types.Object, ctx: ExecutionContext, source: str) -> None:
+        """Refuse splits of which one gets no image, where that is found quickly."""
+        together = listed(param(ctx, "together")) or list(USUAL)
+        if param(ctx, "splits") is None or "near" in together or inputs.properties["splits"].invalid:
+            return
+        ids = ctx.target_view().exists(labels_path(ctx.dataset, source)).limit(SPLIT_IN_FORMS + 1).values("id")
+        if len(ids) <= SPLIT_IN_FORMS:
+            with refused(inputs, otherwise="splits"):
+                split_evenly(ctx.dataset, ids, _shares(ctx) or {}, together)
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         summary = export(
@@ -212,7 +220,7 @@ class ExportSamples(LibraryOperator):
             **({"notes": "; ".join(summary.notes)} if summary.notes else {}),
             "train_with" if summary.format == "yolo" else "read_with": summary.first_step(),
         }
-        return Outcome(f"{images} images exported to {summary.folder}", result)
+        return Outcome(f"{counted(images, 'image')} exported to {summary.folder}", result)
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         return iter(())

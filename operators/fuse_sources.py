@@ -9,11 +9,12 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.fusion.settings import FusionSettings
 from diffucurate.operators.forms.fields import choose, choose_several, choose_target, listed, param, refuse
-from diffucurate.operators.runtime.operator import LibraryOperator, Outcome
+from diffucurate.operators.forms.refusals import is_refused, refused
+from diffucurate.operators.runtime.operator import LibraryOperator, Outcome, Risk
 from diffucurate.plugin.fusion.names import FUSED, check_name
+from diffucurate.plugin.fusion.start import check_fuse
 from diffucurate.plugin.store.as_detections import sources_and_fields
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class FuseSources(LibraryOperator):
     LABEL: ClassVar[str] = "Fuse sources"
     DESCRIPTION: ClassVar[str] = "Make one set of labels of those of several sources or fields"
     ICON: ClassVar[str] = "merge"
+    RISK: ClassVar[Risk] = "medium"
 
     def __call__(
         self,
@@ -70,39 +72,26 @@ class FuseSources(LibraryOperator):
         sources = listed(param(ctx, "sources")) or []
         if unknown := [name for name in sources if name not in present]:
             refuse(field, f"{unknown[0]}: the dataset has no such labels; there are {', '.join(present)}")
-        elif len(set(sources)) < 2:
-            refuse(field, f"choose at least two of {', '.join(present)}")
-        self._name(inputs, ctx, sources)
+        inputs.str("into", label="Name", description="Of the source that is made", default=FUSED)
         shares = (
             ("iou", "Least IoU", "Of what two sources take for one object"),
             ("lone", "Least confidence alone", "Of an object that one source alone has"),
         )
         for name, label, description in shares:
-            default = getattr(_DEFAULTS, name)
-            share = inputs.float(name, label=label, description=description, default=default)
-            value = param(ctx, name, default)
-            if not (isinstance(value, int | float) and 0 <= value <= 1) or (name == "iou" and not value):
-                refuse(share, "give a number above 0 and at most 1" if name == "iou" else "give a number from 0 to 1")
+            inputs.float(name, label=label, description=description, default=getattr(_DEFAULTS, name))
         choose(inputs, "method", _METHODS, label="Outlines", description="How one is made of several", default="auto")
-
-    def _name(self, inputs: types.Object, ctx: ExecutionContext, sources: Sequence[str]) -> None:
-        field = inputs.str("into", label="Name", description="Of the source that is made", default=FUSED)
-        name = param(ctx, "into", FUSED)
-        try:
-            check_name(ctx.dataset, name, sources)
-        except InvalidSetting as error:
-            refuse(field, f"{name}: {error.remedy}")
-        except DatasetError as error:
-            refuse(field, str(error))
+        with refused(inputs, otherwise="into"):
+            check_name(ctx.dataset, param(ctx, "into", FUSED), sources)
+        if is_refused(inputs):
+            return
+        with refused(inputs, otherwise="sources"):
+            check_fuse(ctx.target_view(), sources, into=param(ctx, "into", FUSED), settings=_settings(ctx))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.fusion.fuse import fuse
 
-        settings = FusionSettings.model_validate(
-            {name: param(ctx, name, getattr(_DEFAULTS, name)) for name in ("iou", "lone", "method")}
-        )
         sources, into = listed(param(ctx, "sources")) or [], param(ctx, "into", FUSED)
-        fusion = fuse(ctx.target_view(), sources, into=into, settings=settings, progress=progress)
+        fusion = fuse(ctx.target_view(), sources, into=into, settings=_settings(ctx), progress=progress)
         found = ", ".join(f"{count} by {names}" for names, count in fusion.found_by.items())
         message = f"{fusion.instances} instances in {into} on {fusion.samples} images" + (f": {found}" if found else "")
         if fusion.skipped:
@@ -110,3 +99,9 @@ class FuseSources(LibraryOperator):
         if fusion.left_out:
             message += f"; {len(fusion.left_out)} instances cannot be read, such as {fusion.left_out[0]}"
         return Outcome(message, {"images": fusion.samples, "instances": fusion.instances, "skipped": fusion.skipped})
+
+
+def _settings(ctx: ExecutionContext) -> FusionSettings:
+    return FusionSettings.model_validate(
+        {name: param(ctx, name, getattr(_DEFAULTS, name)) for name in ("iou", "lone", "method")}
+    )

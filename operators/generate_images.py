@@ -12,14 +12,14 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.errors import DatasetError, DiffucurateError, InvalidSetting
 from diffucurate.generator.files.strict_yaml import read_text
 from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.generator.recipe.files import recipe_text
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.operators.forms import recipe_params
 from diffucurate.operators.forms.fields import param, plain, refuse
-from diffucurate.operators.forms.model import model_warning
+from diffucurate.operators.forms.model import download_note
 from diffucurate.operators.forms.model_numbers import complete_here
 from diffucurate.operators.forms.recipe_defaults import fields_of
 from diffucurate.operators.forms.recipe_form import (
@@ -31,12 +31,14 @@ from diffucurate.operators.forms.recipe_form import (
     show_yaml,
 )
 from diffucurate.operators.forms.recipe_params import BUILT, FILE, PASTED
+from diffucurate.operators.forms.run_settings import ask_batch_size, ask_count, ask_device, is_wrong
 from diffucurate.operators.panel.panel import CurationPanel
-from diffucurate.operators.runtime.operator import OPEN_WHEN_SHOWN, LibraryOperator, Messages, Outcome
+from diffucurate.operators.runtime.operator import OPEN_WHEN_SHOWN, LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.fiftyone_private import slug
 from diffucurate.plugin.generation.blacked_out import blacked_out, ended_runs
 from diffucurate.plugin.generation.estimate import in_words, pace
-from diffucurate.plugin.generation.load_recipes import recipes_in_text
+from diffucurate.plugin.generation.load_recipes import recipes_in_text, without_converted
+from diffucurate.plugin.generation.start import check_model, check_target
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -50,9 +52,10 @@ class GenerateImages(LibraryOperator):
 
     NAME: ClassVar[str] = "generate_images"
     LABEL: ClassVar[str] = "Generate images"
-    DESCRIPTION: ClassVar[str] = "Paint the images of a recipe and label them from the model's attention"
+    DESCRIPTION: ClassVar[str] = "Paint a recipe's images (text to image), with heatmaps of its classes, and label them"
     ICON: ClassVar[str] = "auto_awesome"
     IN_TOOLBAR: ClassVar[bool] = True
+    RISK: ClassVar[Risk] = "medium"
     REMEMBERS: ClassVar[bool] = True
     KEPT: ClassVar[str] = "What was painted until then is kept. Generate again to paint the rest."
 
@@ -88,7 +91,7 @@ class GenerateImages(LibraryOperator):
         else:
             recipes = self._read(inputs, ctx, way)
             advanced_switch(inputs)
-        if param(ctx, "advanced", False) or any(_wrong(ctx.params.get(name)) for name in ("count", "batch_size")):
+        if param(ctx, "advanced", False) or is_wrong(ctx):
             self._settings(inputs, ctx)
         if way == BUILT:
             show_yaml(inputs, fields, ctx.dataset_name)
@@ -119,31 +122,22 @@ class GenerateImages(LibraryOperator):
             for recipe in recipes:
                 if recipe.captions is not None:
                     images_of(recipe)  # reads them
-        except InvalidSetting as error:
+                check_model(without_converted(recipe))
+            _check_targets(recipes)
+        except DiffucurateError as error:
             refuse(field, str(error))
             return []
         if not recipes and (way == FILE or "recipe" in ctx.params):
             refuse(field, "give the full path of a recipe file" if way == FILE else "write or paste a recipe")
-        warnings = (model_warning(model) for model in dict.fromkeys(recipe.model for recipe in recipes))
-        if warning := next((warning for warning in warnings if warning), None):
-            inputs.view("model_warning", types.Warning(label=plain(warning)))
+        notes = (download_note(model) for model in dict.fromkeys(recipe.model for recipe in recipes))
+        if note := next((note for note in notes if note), None):
+            inputs.view("model_warning", types.Warning(label=plain(note)))
         return recipes
 
     def _settings(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         """Ask for the settings of the run, which are not part of the recipe."""
-        for name, label, description in (
-            ("count", "Stop after", "Only the first so many images; a later run goes on from there"),
-            ("batch_size", "Images at once", "As many as usually fit into memory, where empty"),
-        ):
-            field = inputs.int(name, label=label, description=description, view=types.TextFieldView(space=4))
-            if _wrong(ctx.params.get(name)):
-                refuse(field, f"{ctx.params[name]} - give a number of images, at least 1")
-        inputs.str(
-            "device",
-            label="Device",
-            description="cpu, cuda or mps; the fastest one where empty",
-            view=types.TextFieldView(space=4),
-        )
+        for ask in (ask_count, ask_batch_size, ask_device):
+            ask(inputs, ctx, space=4)
 
     def _describe(self, inputs: types.Object, recipes: Sequence[Recipe], ctx: ExecutionContext) -> None:
         """Say how many images are made and how long that takes, or why the run cannot start."""
@@ -208,8 +202,20 @@ class GenerateImages(LibraryOperator):
             yield ctx.trigger(OPEN_WHEN_SHOWN, {"address": f"/datasets/{slug(name)}", **panel})
 
 
-def _wrong(number: Any) -> bool:
-    return number is not None and (not isinstance(number, int) or number < 1)
+def _check_targets(recipes: Sequence[Recipe]) -> None:
+    """Refuse recipes of which none can be painted; of several sections those that cannot are left out.
+
+    Raises:
+        DatasetError: why the first cannot.
+    """
+    errors = []
+    for recipe in recipes:
+        try:
+            check_target(recipe)
+        except DatasetError as error:
+            errors.append(error)
+    if errors and len(errors) == len(recipes):
+        raise errors[0]
 
 
 def _enumerated(names: Sequence[str], most: int = 8) -> str:

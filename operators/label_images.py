@@ -17,6 +17,7 @@ from diffucurate.generator.labels.settings import SourceSettings
 from diffucurate.generator.sources import SourceSpec
 from diffucurate.generator.sources.registry import all_sources, find_source, source_named
 from diffucurate.generator.sources.spec import Workload
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import choose_target, listed, param, refuse
 from diffucurate.operators.forms.label_preview import preview_sample, show_preview
 from diffucurate.operators.forms.label_settings import (
@@ -28,14 +29,19 @@ from diffucurate.operators.forms.label_settings import (
     titled,
 )
 from diffucurate.operators.forms.model import labels_of_another_world
+from diffucurate.operators.forms.refusals import is_refused, put
 from diffucurate.operators.forms.source_options import ask_options, option_problems, read_options
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.labelling.plan import plan
+from diffucurate.plugin.labelling.start import check_label
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import read_classes
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
+
+#: Up to so many images the form looks whether the heatmaps that they keep are still there.
+_LOOKED_UP = 1_000
 
 #: What is labelled by where nothing was chosen.
 _USUAL = all_sources()[0].name
@@ -46,9 +52,10 @@ class LabelImages(LibraryOperator):
 
     NAME: ClassVar[str] = "label_images"
     LABEL: ClassVar[str] = "Label images"
-    DESCRIPTION: ClassVar[str] = "Add masks, polygons and instances from one label source or several"
+    DESCRIPTION: ClassVar[str] = "Add masks, polygons and instances from heatmaps, YOLO or other label sources"
     ICON: ClassVar[str] = "label"
     IN_TOOLBAR: ClassVar[bool] = True
+    RISK: ClassVar[Risk] = "high"
     REMEMBERS: ClassVar[bool] = True
 
     def __call__(
@@ -99,6 +106,7 @@ class LabelImages(LibraryOperator):
             self._tell(inputs, ctx, samples, sources)
             self._classes(inputs, ctx)
             self._settings(inputs, ctx, samples, sources)
+            self._check(inputs, ctx, samples, sources)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Label"))
 
     def _choose_sources(self, inputs: types.Object, ctx: ExecutionContext) -> list[SourceSpec[Any]]:
@@ -180,6 +188,26 @@ class LabelImages(LibraryOperator):
         for name in problems.keys() & inputs.properties.keys():
             refuse(inputs.properties[name], problems[name])
 
+    def _check(
+        self,
+        inputs: types.Object,
+        ctx: ExecutionContext,
+        samples: fo.Dataset | fo.DatasetView,
+        sources: Sequence[SourceSpec[Any]],
+    ) -> None:
+        """Put on its field what a source refuses of all that is filled in together."""
+        for spec in sources:
+            if is_refused(inputs):
+                return
+            options = read_options(ctx, spec)
+            if len(samples) > _LOOKED_UP and spec.keeps_maps and not options.get("model"):
+                continue  # whether each image's heatmaps are still there is seen when it is labelled
+            problem = source_problem(ctx, samples, spec, options)
+            if problem is not None and isinstance(problem, InvalidSetting) and problem.field in _hidden(spec, inputs):
+                ask_options(inputs, spec)  # folded away until now
+            if problem is not None:
+                put(inputs, problem, otherwise=f"use_{spec.name}")
+
     def _preview(
         self,
         inputs: types.Object,
@@ -222,14 +250,14 @@ class LabelImages(LibraryOperator):
                     raise
                 raise DatasetError(f"labelled by {' and '.join(found)}, but not by {spec.name}: {error}") from error
             found[spec.name] = samples.count(f"{field_names.instances(spec.name)}.detections")
-        each = [f"by {name}: {count} instances" for name, count in found.items()]
+        each = [f"by {name}: {counted(count, 'instance')}" for name, count in found.items()]
         result = {
             "source": ", ".join(sources),
             "images": len(samples),
             "instances": sum(found.values()),
             "settings": {name: chosen.model_dump() for name, chosen in settings.items()},
         }
-        return Outcome(f"{len(samples)} images labelled {', '.join(each)}", result)
+        return Outcome(f"{counted(len(samples), 'image')} labelled {', '.join(each)}", result)
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         yield ctx.ops.reload_dataset()
@@ -254,6 +282,22 @@ def _sources(ctx: ExecutionContext) -> list[str]:
     named = listed(param(ctx, "source", _USUAL)) or []
     every = dict.fromkeys([*(spec.name for spec in all_sources()), *named])
     return [name for name in every if param(ctx, f"use_{name}", name in named)]
+
+
+def source_problem(
+    ctx: ExecutionContext, samples: fo.Dataset | fo.DatasetView, spec: SourceSpec[Any], options: Mapping[str, Any]
+) -> DiffucurateError | None:
+    """Why a source cannot do what is filled in, None where it can."""
+    try:
+        check_label(samples, spec.name, options, read_settings(ctx, spec), listed(param(ctx, "classes")))
+    except DiffucurateError as error:
+        return error
+    return None
+
+
+def _hidden(spec: SourceSpec[Any], inputs: types.Object) -> set[str]:
+    """The options of a source that the form does not show."""
+    return {option.name for option in spec.options} - inputs.properties.keys()
 
 
 def _problems(

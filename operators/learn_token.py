@@ -8,12 +8,15 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DatasetError, InvalidSetting
-from diffucurate.generator.models.token_files import token_names, token_path
-from diffucurate.operators.forms.fields import choose, choose_target, listed, param, refuse
+from diffucurate.generator.errors import DatasetError
+from diffucurate.generator.models.token_files import token_names
+from diffucurate.generator.text.counted import counted
+from diffucurate.operators.forms.fields import choose, choose_several, choose_target, listed, param, refuse
 from diffucurate.operators.forms.model import ask_model
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
-from diffucurate.plugin.store.label_fields import learnable
+from diffucurate.operators.forms.refusals import is_refused, refused
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
+from diffucurate.plugin.store.label_fields import labels_of, learnable, learnable_field
+from diffucurate.plugin.tokens.start import check_token
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -23,9 +26,10 @@ class LearnToken(LibraryOperator):
     """Samples, a label field, classes, a name -> tokens by which attention finds these classes in other images."""
 
     NAME: ClassVar[str] = "learn_token"
-    LABEL: ClassVar[str] = "Learn token"
-    DESCRIPTION: ClassVar[str] = "Teach attention a class from a few images whose masks you trust"
+    LABEL: ClassVar[str] = "Optimise class token"
+    DESCRIPTION: ClassVar[str] = "Learn a class's token for attention from a few images whose masks you trust"
     ICON: ClassVar[str] = "school"
+    RISK: ClassVar[Risk] = "high"
 
     def __call__(
         self,
@@ -50,6 +54,7 @@ class LearnToken(LibraryOperator):
             if usable:
                 self._ask_masks(inputs, ctx, usable)
                 self._ask_name(inputs, ctx)
+                self._check(inputs, ctx, usable[0])
             else:
                 advice = "Draw masks in the App, or run 'Label images' and correct some."
                 notice = types.Error(label="This dataset holds no masks yet", description=advice)
@@ -70,35 +75,40 @@ class LearnToken(LibraryOperator):
         if chosen not in usable:
             refuse(field, f"the dataset has no masks '{chosen}' any more; choose others")
             return
-        labelled = len(ctx.target_view().exists(chosen))
-        if not labelled:
-            refuse(field, f"no image here has labels in '{chosen}'; select some that have")
-        else:
-            images = f"{labelled} image{'' if labelled == 1 else 's'}"
+        if labelled := len(ctx.target_view().exists(chosen)):
             advice = "One to five of each class will do; every object of the class has to be in its masks."
-            inputs.view("images", types.Notice(label=f"Learned from {images}", description=advice))
-        inputs.list(
+            label = f"Learned from {counted(labelled, 'image')}"
+            inputs.view("images", types.Notice(label=label, description=advice))
+        choose_several(
+            inputs,
             "classes",
-            types.String(),
+            labels_of(ctx.target_view(), learnable_field(ctx.dataset, chosen)),
             label="Classes",
             description="What to learn; where empty, all that the masks show. Classes learned together learn to tell "
             "each other apart.",
         )
 
+    def _check(self, inputs: types.Object, ctx: ExecutionContext, first: str) -> None:
+        if is_refused(inputs):
+            return
+        with refused(inputs, {"token": "name"}, otherwise="field"):
+            check_token(
+                ctx.target_view(),
+                param(ctx, "field", first),
+                listed(param(ctx, "classes")),
+                name=param(ctx, "name"),
+                model=param(ctx, "model"),
+                overwrite=bool(param(ctx, "overwrite", False)),
+            )
+
     def _ask_name(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         existing = ", ".join(token_names()) or "none yet"
-        field = inputs.str(
+        inputs.str(
             "name",
             label="Name",
             description="What to call the token; where empty, its class. With several classes, what their names begin "
             f"with. There are: {existing}",
         )
-        name = param(ctx, "name")
-        if name is not None:
-            try:
-                token_path(name)
-            except InvalidSetting as error:
-                refuse(field, error.remedy)
         inputs.bool("overwrite", default=False, label="Replace tokens of the same name")
         ask_model(inputs, ctx, "Will look for the class")
 
@@ -126,7 +136,7 @@ class LearnToken(LibraryOperator):
             "tokens": ", ".join(learned),
             "iou": {name: round(token.provenance.iou, 3) for name, token in learned.items()},
         }
-        return Outcome(f"Learned from {images} image{'' if images == 1 else 's'}: {', '.join(tokens)}", result)
+        return Outcome(f"Learned from {counted(images, 'image')}: {', '.join(tokens)}", result)
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         """Nothing has changed that the App would have to show."""

@@ -9,10 +9,11 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import InvalidSetting
-from diffucurate.operators.forms.fields import choose_source, choose_target, listed, param, refuse
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.forms.fields import choose_source, choose_target, listed, param
+from diffucurate.operators.forms.refusals import refused
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.mosaics.grids import GRIDS, parse_grids
+from diffucurate.plugin.mosaics.start import check_mosaics, check_number
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -27,6 +28,7 @@ class MakeMosaics(LibraryOperator):
     LABEL: ClassVar[str] = "Make mosaics"
     DESCRIPTION: ClassVar[str] = "Splice images into one, with their labels, as new samples"
     ICON: ClassVar[str] = "grid_view"
+    RISK: ClassVar[Risk] = "medium"
 
     def __call__(
         self,
@@ -48,17 +50,22 @@ class MakeMosaics(LibraryOperator):
         if choose_target(inputs, ctx, "Splice"):
             source = choose_source(inputs, ctx, "source", label="Labels", description="Whose labels are carried over")
             if source is not None:
-                _number(inputs, ctx, "count", "How many", "Mosaics to add", default=100)
-                grids = inputs.str(
+                inputs.int("count", label="How many", description="Mosaics to add", default=100)
+                inputs.str(
                     "grids", label="Grids", description=f"Rows x columns, of which one is drawn; {_USUAL} where empty"
                 )
-                try:
-                    _grids(ctx)
-                except InvalidSetting as error:
-                    refuse(grids, error.remedy)
                 description = "Of the longest side; that of the first image where empty. No image is enlarged"
-                _number(inputs, ctx, "longest", "Pixels", description)
+                inputs.int("longest", label="Pixels", description=description)
                 inputs.int("seed", label="Seed", description="Of all that is drawn by chance", default=0)
+                for name in ("count", "longest"):
+                    with refused(inputs):
+                        check_number(name, param(ctx, name))
+                with refused(inputs, otherwise="source"):
+                    check_mosaics(
+                        ctx.target_view(),
+                        source=source,
+                        grids=_grids(ctx),
+                    )
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Splice"))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
@@ -82,12 +89,3 @@ class MakeMosaics(LibraryOperator):
 def _grids(ctx: ExecutionContext) -> tuple[tuple[int, int], ...]:
     named = listed(param(ctx, "grids"))
     return GRIDS if named is None else parse_grids(named)
-
-
-def _number(
-    inputs: types.Object, ctx: ExecutionContext, name: str, label: str, description: str, default: int | None = None
-) -> None:
-    field = inputs.int(name, label=label, description=description, default=default)
-    value = param(ctx, name, default)
-    if value is not None and not (isinstance(value, int) and value > 0):
-        refuse(field, "give a whole number above 0")

@@ -25,7 +25,7 @@ from diffucurate.operators.forms.label_settings import (
     settings_params,
     settings_problem,
 )
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.operators.runtime.uris import uri_of
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ class PreviewThreshold(LibraryOperator):
 
     NAME: ClassVar[str] = "preview_threshold"
     LABEL: ClassVar[str] = "Preview threshold"
-    DESCRIPTION: ClassVar[str] = "Try settings of attention labels on one image before labelling with them"
+    DESCRIPTION: ClassVar[str] = "Try how labels are cut out of heatmaps on one image, before labelling with them"
     ICON: ClassVar[str] = "tune"
+    RISK: ClassVar[Risk] = "low"
 
     def __call__(
         self, sample: fo.Sample, *, settings: LabelSettings | None = None, classes: list[str] | None = None

@@ -9,12 +9,15 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DatasetError, DiffucurateError, InvalidSetting
+from diffucurate.generator.errors import DatasetError, DiffucurateError, InvalidSetting, ModelError
+from diffucurate.generator.text.counted import counted
 from diffucurate.generator.text.parsing import split_values
+from diffucurate.operators.forms.error_texts import on_field
 from diffucurate.operators.forms.fields import has_dataset, param, refuse
 from diffucurate.operators.forms.selection import chosen_ids
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.generation.estimate import in_words, pace
+from diffucurate.plugin.generation.start import check_model
 from diffucurate.plugin.provenance.painted_samples import painted_samples
 from diffucurate.plugin.provenance.provenance import Provenance, ProvenanceReader
 
@@ -32,6 +35,7 @@ class RegenerateWith(LibraryOperator):
     LABEL: ClassVar[str] = "Regenerate with"
     DESCRIPTION: ClassVar[str] = "Paint the chosen images again with other seeds or changed attributes"
     ICON: ClassVar[str] = "autorenew"
+    RISK: ClassVar[Risk] = "medium"
 
     def __call__(
         self,
@@ -75,22 +79,28 @@ class RegenerateWith(LibraryOperator):
         attributes = self._ask_attributes(inputs, provenances)
         try:
             parts = plan_of(dataset, provenances, _seeds(ctx), _changes(ctx))
+            for part in parts:
+                check_model(part.recipe)
         except InvalidSetting as error:
             name = error.field.removeprefix("attributes.").partition("[")[0]
-            message = error.remedy if error.value in (None, []) else f"{error.value}: {error.remedy}"
-            refuse(attributes.get(name, seeds), message)
+            refuse(attributes.get(name, seeds), on_field(error))
+            return
+        except ModelError as error:
+            refuse(
+                inputs.view("no_model", types.Error(label="Nothing can be painted", description=str(error))), str(error)
+            )
             return
         todo = sum(len(part.todo) for part in parts)
         present = sum(len(part.wanted) for part in parts) - todo
         are = "is" if present == 1 else "are"
-        remark = f" {_images(present)} of that kind {are} there already." if present else ""
+        remark = f" {counted(present, 'image')} of that kind {are} there already." if present else ""
         if not todo:
             remedy = "ask for other seeds or other values"
             notice = types.Warning(label="There is nothing to paint.", description=f"{remark} {remedy.capitalize()}.")
             refuse(inputs.view("nothing", notice), remedy)
             return
         time = " ".join(in_words(len(part.todo), pace(part.recipe)) for part in parts if part.todo)
-        added = f"{_images(todo)} will be added to '{dataset.name}'.{remark}"
+        added = f"{counted(todo, 'image')} will be added to '{dataset.name}'.{remark}"
         inputs.view("summary", types.Notice(label=added, description=time))
 
     def _ask_seeds(self, inputs: types.Object, ctx: ExecutionContext, images: int) -> types.Property:
@@ -100,7 +110,7 @@ class RegenerateWith(LibraryOperator):
         ways.add_choice(THESE, label="Seeds of my choice")
         ways.add_choice(SAME, label="The same seed")
         way = inputs.enum(
-            "seeds_from", ways.values(), default=NEW, label=f"Paint {_images(images)} again with", view=ways
+            "seeds_from", ways.values(), default=NEW, label=f"Paint {counted(images, 'image')} again with", view=ways
         )
         chosen = param(ctx, "seeds_from", NEW)
         if chosen == NEW:
@@ -142,7 +152,7 @@ class RegenerateWith(LibraryOperator):
         before = set(ctx.dataset.values("id"))
         view = regenerate(samples, seeds=_seeds(ctx), attributes=_changes(ctx), progress=progress)
         added = [sample_id for sample_id in view.values("id") if sample_id not in before]
-        message = f"{_images(len(added))} added, each linked to the one it varies"
+        message = f"{counted(len(added), 'image')} added, each linked to the one it varies"
         return Outcome(message, {"dataset": ctx.dataset.name, "added": len(added), "samples": added})
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
@@ -171,7 +181,3 @@ def _seeds(ctx: ExecutionContext) -> Any:
 
 def _changes(ctx: ExecutionContext) -> dict[str, Any]:
     return {name: values for name, values in param(ctx, "attributes", {}).items() if values}
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'s' * (count != 1)}"

@@ -10,7 +10,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 from humanize import naturalsize
 
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -23,6 +23,7 @@ class ReleaseModels(LibraryOperator):
     LABEL: ClassVar[str] = "Release models"
     DESCRIPTION: ClassVar[str] = "Free the memory of the loaded models"
     ICON: ClassVar[str] = "memory"
+    RISK: ClassVar[Risk] = "low"
 
     def resolve_execution_options(self, ctx: ExecutionContext) -> foo.ExecutionOptions:
         """Immediate: another process would release its own models."""

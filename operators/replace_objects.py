@@ -10,10 +10,20 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.recipe.init_image_config import DEFAULT_MARGIN, REPLACE
-from diffucurate.operators.forms.fields import choose_target, listed, param, refuse
-from diffucurate.operators.forms.init_images import ask_prompt, ask_rest, in_form, show_estimate
+from diffucurate.generator.text.class_names import some_of
+from diffucurate.operators.forms.fields import choose_several, choose_target, listed, param, refuse
+from diffucurate.operators.forms.init_images import (
+    ask_advanced,
+    ask_dataset,
+    ask_model,
+    ask_numbers,
+    ask_prompt,
+    in_form,
+    show_estimate,
+)
 from diffucurate.operators.runtime.image_task import FromImages
-from diffucurate.plugin.store.label_fields import with_objects
+from diffucurate.operators.runtime.operator import Risk
+from diffucurate.plugin.store.label_fields import label_field, labels_of, with_objects
 
 
 class ReplaceObjects(FromImages):
@@ -21,8 +31,9 @@ class ReplaceObjects(FromImages):
 
     NAME: ClassVar[str] = "replace_objects"
     LABEL: ClassVar[str] = "Replace objects"
-    DESCRIPTION: ClassVar[str] = "Paint other objects in place of labelled ones and label only what is new"
+    DESCRIPTION: ClassVar[str] = "Paint other objects in place of labelled ones and label only what is new (inpainting)"
     ICON: ClassVar[str] = "find_replace"
+    RISK: ClassVar[Risk] = "medium"
     TASK: ClassVar[str] = REPLACE
 
     def __call__(
@@ -59,17 +70,30 @@ class ReplaceObjects(FromImages):
         ways.add_choice("largest", label="The largest of each image")
         ways.add_choice("each", label="Each, an image for every one")
         inputs.enum("instances", ways.values(), default="largest", view=ways)
-        inputs.str("replace", label="Only", description="Labels of the objects, such as car, bus; any where empty")
-        ask_prompt(inputs, description="What the image shall show, the new object named", required=True)
+        chosen = param(ctx, "field", present[0])
+        labels = labels_of(ctx.dataset, label_field(ctx.dataset, chosen)) if chosen in present else []
+        if chosen not in present:
+            refuse(inputs.properties["field"], f"the dataset has no labels '{chosen}' any more; choose others")
+        choose_several(
+            inputs, "replace", labels, label="Only", description="Objects of these classes; of any where empty"
+        )
+        if unknown := [name for name in listed(param(ctx, "replace")) or () if name not in labels]:
+            refuse(inputs.properties["replace"], f"{unknown[0]}: '{chosen}' holds {some_of(labels) or 'nothing'}")
+        ask_dataset(inputs, ctx, ending="inpainted")
+        description = "What the image shall show, the new object named"
+        ask_prompt(inputs, ctx, description=description, required=True, classes=labels)
+        ask_model(inputs, ctx)
+        ask_numbers(inputs, strength="1")
         inputs.float(
             "margin",
             label="Margin",
             description="What is painted around an object, as a share of its side",
             default=DEFAULT_MARGIN,
-            view=types.TextFieldView(space=4),
+            view=types.TextFieldView(space=6),
         )
-        ask_rest(inputs, ctx, strength="1", ending="inpainted")
-        show_estimate(inputs, ctx, self.TASK, self.more(ctx))
+        ask_advanced(inputs, ctx)
+        ask = "Write what the images shall show, such as 'a red bus on a road'."
+        show_estimate(inputs, ctx, self.TASK, self.more(ctx), ask)
 
     def more(self, ctx: ExecutionContext) -> dict[str, Any]:
         present = with_objects(ctx.dataset)

@@ -11,11 +11,12 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError
 from diffucurate.generator.recipe.files import recipe_text
-from diffucurate.operators.forms.fields import has_dataset, param, refuse
+from diffucurate.operators.forms.fields import has_dataset, param, plain, refuse
 from diffucurate.operators.forms.recipe_params import PASTED
 from diffucurate.operators.forms.selection import chosen_sample
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.operators.runtime.uris import uri_of
+from diffucurate.plugin.generation.start import check_model
 from diffucurate.plugin.provenance.describe import of_image, of_run
 from diffucurate.plugin.provenance.painted_samples import dataset_with
 from diffucurate.plugin.provenance.provenance import provenance
@@ -23,6 +24,7 @@ from diffucurate.plugin.provenance.recipe_of_sample import recipe_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
+    from diffucurate.generator.recipe.recipe import Recipe
 
 
 #: The keys that the recipe of an image leaves out where they are empty.
@@ -48,6 +50,7 @@ class ShowProvenance(LibraryOperator):
     LABEL: ClassVar[str] = "Show provenance"
     DESCRIPTION: ClassVar[str] = "What made an image: prompt, seed, model and run; paint it again to check"
     ICON: ClassVar[str] = "history_edu"
+    RISK: ClassVar[Risk] = "medium"
 
     def resolve_placement(self, ctx: ExecutionContext) -> types.Placement:
         return types.Placement(types.Places.SAMPLES_VIEWER_ACTIONS, types.Button(label=self.LABEL, prompt=True))
@@ -80,6 +83,8 @@ class ShowProvenance(LibraryOperator):
             recipe = recipe_of(sample)
         except DiffucurateError:
             return  # a prompt that names no class has no recipe of its own
+        if problem := _model_problem(recipe):
+            inputs.view("no_model", types.Warning(label="It cannot be painted again here", description=plain(problem)))
         unused = [name for name in _OPTIONAL if not getattr(recipe, name)]
         content = recipe.model_dump(mode="json", exclude={"sample", "task", *unused}, exclude_none=True)
         inputs.btn(
@@ -111,6 +116,15 @@ class ShowProvenance(LibraryOperator):
     def output(self, result: dict[str, Any]) -> types.Object:
         """Nothing below the verdict."""
         return types.Object()
+
+
+def _model_problem(recipe: Recipe) -> str | None:
+    """Why the model that painted the image cannot paint it again on this machine."""
+    try:
+        check_model(recipe)
+    except DiffucurateError as error:
+        return str(error)
+    return None
 
 
 def _table(inputs: types.Object, name: str, title: str, lines: dict[str, str]) -> None:

@@ -8,13 +8,14 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DiffucurateError, InvalidSetting
-from diffucurate.generator.segmenters.files import SegmenterFiles
+from diffucurate.generator.errors import DiffucurateError, InvalidSetting, ModelError
 from diffucurate.generator.segmenters.settings import SegmenterSettings
 from diffucurate.generator.sources.extras import ULTRALYTICS
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import ask_classes, choose_source, choose_target, listed, param, refuse
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
-from diffucurate.plugin.segmenters.names import check_files, default_name
+from diffucurate.operators.forms.refusals import is_refused, put, refused
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
+from diffucurate.plugin.segmenters.start import check_train
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import classes_in
 from diffucurate.plugin.store.label_sources import instances_field
@@ -46,6 +47,7 @@ class TrainSegmenter(LibraryOperator):
     LABEL: ClassVar[str] = "Train segmenter"
     DESCRIPTION: ClassVar[str] = "Train YOLO on the labels that are shown, to label other images or test the dataset"
     ICON: ClassVar[str] = "model_training"
+    RISK: ClassVar[Risk] = "high"
     KEPT: ClassVar[str] = "The last whole epoch is kept. Run it again with the same settings to go on."
 
     def __call__(
@@ -80,7 +82,7 @@ class TrainSegmenter(LibraryOperator):
             "are no independent ones. Nothing is labelled where empty",
         )
         inputs.bool("show_more", default=False, label="More settings")
-        if param(ctx, "show_more"):
+        if param(ctx, "show_more") or _hidden_is_wrong(ctx):
             self._ask_numbers(inputs, *(name for name in _NUMBERS if name != "epochs"))
 
     def _ask_numbers(self, inputs: types.Object, *names: str) -> None:
@@ -91,27 +93,30 @@ class TrainSegmenter(LibraryOperator):
 
     def _describe(self, inputs: types.Object, ctx: ExecutionContext, source: str) -> None:
         """Put what is wrong on its field; else say what a stopped run has left."""
+        if into := param(ctx, "into"):
+            with refused(inputs, otherwise="into"):
+                check_new_source(ctx.dataset, into, "label", "labelled")
+        if is_refused(inputs):
+            return
         try:
             settings = SegmenterSettings(**_settings(ctx))
-            files = SegmenterFiles.of(param(ctx, "name") or default_name(ctx.dataset.name, source))
-            asked = {
-                "dataset": ctx.dataset.name,
-                "source": source,
-                "classes": listed(param(ctx, "classes")),
-                "settings": settings.model_dump(mode="json"),
-            }
-            check_files(files, asked, overwrite=bool(param(ctx, "overwrite", False)))
-            if into := param(ctx, "into"):
-                check_new_source(ctx.dataset, into, "label", "labelled")
-        except InvalidSetting as error:
-            field = inputs.get_property(error.field) if error.field in inputs.properties else None
-            refuse(field or inputs.view("wrong", types.Error(label=str(error))), error.remedy)
+            files, _ = check_train(
+                ctx.target_view(),
+                source,
+                settings,
+                name=param(ctx, "name"),
+                classes=listed(param(ctx, "classes")),
+                into=into,
+                overwrite=bool(param(ctx, "overwrite", False)),
+            )
+        except ModelError as error:
+            put(inputs, error, otherwise="start")
             return
         except DiffucurateError as error:
-            refuse(inputs.properties["into"], str(error))
+            put(inputs, error, otherwise="source")
             return
         count, done = len(ctx.target_view()), len(files.read_curves().get("epoch", ()))
-        label = f"{count:,} image{'' if count == 1 else 's'} to learn from, kept in {files.folder}"
+        label = f"{counted(count, 'image')} to learn from, kept in {files.folder}"
         if done and files.last.is_file() and not param(ctx, "overwrite", False):
             label = f"Goes on after epoch {done} of {settings.epochs}, with the same settings and images"
         inputs.view("summary", types.Notice(label=label))
@@ -154,3 +159,12 @@ def _settings(ctx: ExecutionContext) -> dict[str, Any]:
     """The arguments of ``SegmenterSettings``, as the form has them."""
     names = ("start", *_NUMBERS)
     return {name: param(ctx, name) for name in names if param(ctx, name) is not None}
+
+
+def _hidden_is_wrong(ctx: ExecutionContext) -> bool:
+    """Whether one of the settings that are folded away is wrong, so that it has to be in sight."""
+    try:
+        SegmenterSettings(**_settings(ctx))
+    except InvalidSetting as error:
+        return error.field in _NUMBERS
+    return False

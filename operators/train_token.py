@@ -12,16 +12,18 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import InvalidSetting
+from diffucurate.generator.errors import DiffucurateError, InvalidSetting, ModelError
 from diffucurate.generator.inversion.files import WordFiles, preview_prompt, word_name
 from diffucurate.generator.inversion.loss_plot import recent_loss
 from diffucurate.generator.inversion.settings import LAYERS, Inversion
 from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import choose, choose_target, param, refuse
 from diffucurate.operators.forms.model import ask_model
+from diffucurate.operators.forms.refusals import is_refused, put
 from diffucurate.operators.panel import charts, widgets
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.store.label_fields import label_field, labels_of, with_objects
+from diffucurate.plugin.tokens.start import check_word
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -45,6 +47,9 @@ SETTINGS = (
     "preview_prompt",
 )
 
+#: The library's name of a setting -> its field, where that has another name.
+_PLACES = {"lora.rank": "rank", "lora.learning_rate": "lora_rate"}
+
 #: Pixels a side of a preview image, in the form and in the result of a run.
 _SIDE = 160
 
@@ -53,9 +58,10 @@ class TrainToken(LibraryOperator):
     """Three to fifty samples, a placeholder -> a word that recipes can use, learned by a diffusion model."""
 
     NAME: ClassVar[str] = "train_token"
-    LABEL: ClassVar[str] = "Train token"
-    DESCRIPTION: ClassVar[str] = "Teach a diffusion model a new word from a few images, to paint more of their kind"
+    LABEL: ClassVar[str] = "Teach a new word"
+    DESCRIPTION: ClassVar[str] = "Train a token that paints what a few images show (textual inversion, LoRA)"
     ICON: ClassVar[str] = "model_training"
+    RISK: ClassVar[Risk] = "high"
     KEPT: ClassVar[str] = "What was learned until then is kept. Run it again with the same settings to go on."
 
     def __call__(
@@ -175,25 +181,45 @@ class TrainToken(LibraryOperator):
 
     def _describe(self, inputs: types.Object, ctx: ExecutionContext) -> None:
         """Put what is wrong on its field; else say what is learned from, and what a stopped run has left."""
-        if not param(ctx, "placeholder"):
+        if not param(ctx, "placeholder") or is_refused(inputs):
             return
+        field = param(ctx, "field", WHOLE)
+        whole = field == WHOLE
         try:
             settings = Inversion(**_settings(ctx))
             files = WordFiles.of(param(ctx, "name") or word_name(settings.placeholder))
-        except InvalidSetting as error:
-            field = inputs.get_property(error.field) if error.field in inputs.properties else None
-            refuse(field or inputs.view("wrong", types.Error(label=str(error))), error.remedy)
+            check_word(
+                ctx.target_view(),
+                settings,
+                field=None if whole else field,
+                label=None if whole else self._label(ctx, field),
+                crop=bool(param(ctx, "crop", True)),
+                caption_field=param(ctx, "caption_field"),
+                name=param(ctx, "name"),
+                model=param(ctx, "model"),
+                overwrite=bool(param(ctx, "overwrite", False)),
+            )
+        except ModelError as error:
+            put(inputs, error, otherwise="model")
             return
-        count = len(ctx.target_view())
-        done = len(files.read_losses())
-        images = f"{count:,} image{'' if count == 1 else 's'}"
-        notice = types.Notice(label=f"{images} to learn from, kept in {files.folder}")
+        except DiffucurateError as error:
+            if put(inputs, error, _PLACES, otherwise="field") is inputs.properties["name"]:
+                _show_learned(inputs, param(ctx, "name") or word_name(param(ctx, "placeholder")))
+            return
+        count, done = len(ctx.target_view()), len(files.read_losses())
+        notice = types.Notice(label=f"{counted(count, 'image')} to learn from, kept in {files.folder}")
         if files.word.exists():
-            notice = types.Warning(label=f"'{files.name}' was learned in {done} steps; more steps teach it further")
+            learned = f"'{files.name}' was learned in {counted(done, 'step')}; more steps teach it further"
+            notice = types.Warning(label=learned)
         elif done:
             notice = types.Notice(label=f"Goes on after step {done}, with the same settings and images")
         inputs.view("summary", notice)
         _show_progress(inputs, files, files.latest_previews())
+
+    def _label(self, ctx: ExecutionContext, field: str) -> str | None:
+        """The class to learn: the first of the field until another is chosen."""
+        labels = labels_of(ctx.target_view(), label_field(ctx.dataset, field))
+        return param(ctx, "label", next(iter(labels), None))
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.tokens.train import train_token
@@ -248,6 +274,15 @@ def _settings(ctx: ExecutionContext) -> dict[str, Any]:
     elif layers != NO_LORA:
         settings["lora"] = layers
     return settings
+
+
+def _show_learned(form: types.Object, name: str) -> None:
+    """The loss and previews of the word of that name, if there is one."""
+    try:
+        files = WordFiles.of(name)
+    except InvalidSetting:
+        return
+    _show_progress(form, files, files.latest_previews())
 
 
 def _show_progress(form: types.Object, files: WordFiles, previews: list[Path]) -> None:

@@ -10,7 +10,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.operators.forms.fields import choose, has_dataset, param, refuse
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.curation.curate import CURATED, Curation, curations, undo_curation
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class UndoCuration(LibraryOperator):
     LABEL: ClassVar[str] = "Undo curation"
     DESCRIPTION: ClassVar[str] = "Undo a curation: remove its tag and saved view, and restore those that they replaced"
     ICON: ClassVar[str] = "undo"
+    RISK: ClassVar[Risk] = "medium"
 
     def __call__(self, dataset: fo.Dataset | fo.DatasetView, name: str = CURATED, *, delegate: bool = False) -> Any:
         """The same from Python; see ``call``."""

@@ -11,8 +11,17 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.recipe.init_image_config import VARY
 from diffucurate.operators.forms.fields import choose, choose_target, param
-from diffucurate.operators.forms.init_images import ask_prompt, ask_rest, in_form, show_estimate
+from diffucurate.operators.forms.init_images import (
+    ask_advanced,
+    ask_dataset,
+    ask_model,
+    ask_numbers,
+    ask_prompt,
+    in_form,
+    show_estimate,
+)
 from diffucurate.operators.runtime.image_task import FromImages
+from diffucurate.operators.runtime.operator import Risk
 from diffucurate.plugin.store.label_sources import comparable
 
 
@@ -21,8 +30,9 @@ class VaryImages(FromImages):
 
     NAME: ClassVar[str] = "vary_images"
     LABEL: ClassVar[str] = "Vary images"
-    DESCRIPTION: ClassVar[str] = "Paint variations of any images, photographs too, and label them anew"
+    DESCRIPTION: ClassVar[str] = "Paint variations of any images, photographs too, and label them anew (img2img)"
     ICON: ClassVar[str] = "style"
+    RISK: ClassVar[Risk] = "medium"
     TASK: ClassVar[str] = VARY
 
     def __call__(
@@ -44,10 +54,12 @@ class VaryImages(FromImages):
     def resolve_input(self, ctx: ExecutionContext) -> types.Property:
         inputs = types.Object()
         if choose_target(inputs, ctx, "Vary"):
+            ask_dataset(inputs, ctx, ending="varied")
             ask_prompt(
                 inputs,
+                ctx,
                 description="What they shall show. Empty: each painted image's own prompt, with other attributes",
-                required=False,
+                required=param(ctx, "changes") is None,
             )
             present = {name: name for name in comparable(ctx.dataset)}
             if present:
@@ -59,8 +71,11 @@ class VaryImages(FromImages):
                     required=False,
                     description="These labels are carried over too, and compared with the new ones",
                 )
-            ask_rest(inputs, ctx, strength="0.6", ending="varied")
-            show_estimate(inputs, ctx, self.TASK, self.more(ctx))
+            ask_model(inputs, ctx)
+            ask_numbers(inputs, strength="0.6")
+            ask_advanced(inputs, ctx)
+            ask = "Write a prompt, or choose attributes to change, such as time=night."
+            show_estimate(inputs, ctx, self.TASK, self.more(ctx), ask)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Paint"))
 
     def more(self, ctx: ExecutionContext) -> dict[str, Any]:

@@ -10,10 +10,13 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import choose, choose_target, param, refuse
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
+from diffucurate.operators.forms.refusals import refused
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.curation.duplicates import embeddings_in
 from diffucurate.plugin.reporting.report import check_report_path, report
+from diffucurate.plugin.reporting.scope import scope_of
 from diffucurate.plugin.store.label_sources import comparable
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ class WriteReport(LibraryOperator):
     LABEL: ClassVar[str] = "Write report"
     DESCRIPTION: ClassVar[str] = "One page on images and labels: counts, diversity, fidelity, agreement, calibration"
     ICON: ClassVar[str] = "summarize"
+    RISK: ClassVar[Risk] = "high"
 
     def __call__(
         self,
@@ -71,7 +75,19 @@ class WriteReport(LibraryOperator):
                 field = choose(inputs, name, choices, label=label, description=description, required=False)
                 if chosen is not None and chosen not in present:
                     refuse(field, f"'{chosen}' is not there; choose one of {', '.join(present) or 'none'}")
+            with refused(inputs, otherwise="source"):
+                scope_of(ctx.target_view(), param(ctx, "source"), None)
+            self._check_vectors(inputs, ctx)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Write"))
+
+    def _check_vectors(self, inputs: types.Object, ctx: ExecutionContext) -> None:
+        """Refuse a reference that lacks the embeddings which are compared."""
+        embeddings, reference = param(ctx, "embeddings"), param(ctx, "reference")
+        if embeddings is None or reference is None or reference not in self._references(ctx):
+            return
+        if embeddings not in embeddings_in(fo.load_dataset(reference)):
+            message = f"'{reference}' has no embeddings '{embeddings}'; choose others, or none"
+            refuse(inputs.properties["reference"], message)
 
     def _references(self, ctx: ExecutionContext) -> list[str]:
         return [name for name in fo.list_datasets() if name != ctx.dataset.name]
@@ -112,7 +128,7 @@ class WriteReport(LibraryOperator):
             progress=progress,
         )
         figures = {figure: round(value, 4) for figure, value in summary.figures.items()}
-        return Outcome(f"Report on {summary.images} images written to {summary.path}", figures)
+        return Outcome(f"Report on {counted(summary.images, 'image')} written to {summary.path}", figures)
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         return iter(())

@@ -20,10 +20,10 @@ from diffucurate.generator.captions.config import captions_config
 from diffucurate.generator.captions.prompts import CaptionPrompt, balanced, caption_prompts
 from diffucurate.generator.errors import InvalidSetting, ModelError
 from diffucurate.generator.expansion.language_model import LanguageModel
+from diffucurate.generator.expansion.start import check_expansion
 from diffucurate.generator.expansion.written import UNFINISHED, caption_in, folded, problem
 from diffucurate.generator.files.atomic import write_text
 from diffucurate.generator.progress import Listener, Meter
-from diffucurate.generator.recipe.checks import check_classes
 from diffucurate.generator.text.class_mentions import find_phrases
 
 #: A file, a list, or what a recipe says under ``captions``.
@@ -108,18 +108,20 @@ def expand_captions(
         InvalidSetting: captions, classes or a setting are wrong, or the file is there already or cannot be written.
         ModelError: the model cannot be loaded, or nothing that it wrote was of use.
     """
-    numbers = {"count": count, "shots": shots, "most_words": most_words, "tries": tries, "batch_size": batch_size}
-    for name, value in numbers.items():
-        if value < (0 if name == "shots" else 1):
-            raise InvalidSetting(name, value, f"use a whole number from {0 if name == 'shots' else 1} on")
+    check_expansion(
+        path,
+        model=model,
+        classes=classes,
+        overwrite=overwrite,
+        count=count,
+        shots=shots,
+        most_words=most_words,
+        tries=tries,
+        batch_size=batch_size,
+    )
     if not 0 < temperature <= 10:
         raise InvalidSetting("temperature", temperature, "use a number above 0 and up to 10")
-    check_classes(classes)
     target = Path(path)
-    if target.suffix.lower() != ".json" or target.is_dir():
-        raise InvalidSetting("path", str(path), "name a file that ends in .json")
-    if target.exists() and not overwrite:
-        raise InvalidSetting("path", str(path), "the file is there already; name another, or say to overwrite it")
     known = _known(captions, classes)
     writer = LanguageModel(model, device)
     result = CaptionExpansion(target)

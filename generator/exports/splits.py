@@ -81,7 +81,8 @@ def check_splits(fractions: Mapping[str, float]) -> None:
     """Raise an ExportError unless there are splits with plain names, each with a share above 0, that add up to 1."""
     # The valid range is tested, as every comparison with NaN is false.
     if not (all(share > 0 for share in fractions.values()) and abs(sum(fractions.values()) - 1) <= 1e-6):
-        raise ExportError(f"splits are {dict(fractions)}: give each a share above 0, with a sum of 1")
+        shares = ", ".join(f"{name}={share:g}" for name, share in fractions.items())
+        raise ExportError(f"splits {shares}: give each a share above 0, with a sum of 1")
     for name in fractions:
         check_split_name(name)
 

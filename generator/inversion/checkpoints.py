@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -26,16 +26,6 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, 
     with replacing_file(path) as part:
         save_file(contiguous, part, metadata={"diffucurate": json.dumps(about)})
     return path
-
-
-def read_about(path: Path) -> dict[str, Any] | None:
-    """The plain facts of such a file; None where there is none, or not one of ours."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            about: dict[str, Any] = json.loads((file.metadata() or {})["diffucurate"])
-            return about
-    except (OSError, SafetensorError, KeyError, ValueError):
-        return None
 
 
 def save_checkpoint(

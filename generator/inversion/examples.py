@@ -17,12 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diffucurate.generator.errors import ImageError
+from diffucurate.generator.inversion.amount import check_count
 from diffucurate.generator.inversion.settings import SLOT, Inversion
 from diffucurate.generator.models.load import default_batch
-
-#: Numbers of examples that a word is learned from: fewer do not separate the object from its surroundings, more are
-#: rarely at hand.
-FEWEST, MOST = 3, 50
 
 #: Random crops take this share of an image's sides at least.
 _LEAST_CROP = 0.6
@@ -64,16 +61,6 @@ class Prepared:
         there = chosen.to(self.means.device)
         captions = tuple(self.captions[index] for index in chosen.tolist())
         return Prepared(self.means[there], self.deviations[there], self.weights[there], captions, self.boxes[chosen])
-
-
-def check_count(count: int) -> None:
-    """See that a word can be learned from so many examples.
-
-    Raises:
-        ImageError: they are too few or too many.
-    """
-    if not FEWEST <= count <= MOST:
-        raise ImageError(f"a word is learned from {FEWEST} to {MOST} examples, {count} were given")
 
 
 def check_examples(examples: Sequence[Example]) -> None:

@@ -20,8 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from diffucurate.generator.errors import InvalidSetting, ModelError
-from diffucurate.generator.inversion.checkpoints import load_checkpoint, read_about, save_checkpoint, save_tensors
+from diffucurate.generator.errors import ModelError
+from diffucurate.generator.inversion.checkpoints import load_checkpoint, save_checkpoint, save_tensors
+from diffucurate.generator.inversion.earlier import check_steps, read_about, taken
 from diffucurate.generator.inversion.examples import Example, Prepared, check_examples, prepare, with_word
 from diffucurate.generator.inversion.files import WordFiles
 from diffucurate.generator.inversion.loss_plot import recent_loss
@@ -230,13 +231,10 @@ def _begun(
     }
     earlier = read_about(files.checkpoint)
     if earlier is not None and {**earlier, "step": 0} == run and not overwrite:
-        if earlier["step"] < settings.steps or (earlier["step"] == settings.steps and not files.word.exists()):
-            return earlier
-        remedy = f"it was learned in {earlier['step']} steps already; ask for more, choose another name, or replace it"
-        raise InvalidSetting("name", files.name, remedy)
+        check_steps(files, settings, earlier["step"])
+        return earlier
     if (earlier is not None or files.word.exists()) and not overwrite:
-        remedy = "a word of that name is there, learned with other settings or examples; choose another, or replace it"
-        raise InvalidSetting("name", files.name, remedy)
+        raise taken(files)
     return run
 
 

@@ -5,7 +5,6 @@ A pipeline is loaded once and shared, so nothing may stay on it: two recipes can
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from copy import deepcopy
@@ -13,7 +12,8 @@ from typing import Any
 
 import torch
 
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.models.adapter_checks import check_peft, has_word, known_word
 from diffucurate.generator.models.adapter_files import lora_problem, read_word
 from diffucurate.generator.models.hub import first_line
 from diffucurate.generator.models.placement import all_weights_there
@@ -115,11 +115,11 @@ def check_unknown(tokenizer: Any, placeholder: str, field: str) -> None:
         RecipeError: it does.
     """
     ids = tokenizer(placeholder, add_special_tokens=False).input_ids
-    # A text that is no word can be one token too, the unknown one.
-    known = len(ids) == 1 and tokenizer.decode(ids).strip().lower() == placeholder.lower()
-    if known or placeholder in tokenizer.get_vocab():
-        remedy = "the model's tokenizer has this word already; choose a placeholder such as <my-piano>"
-        raise RecipeError(field, placeholder, remedy)
+    # Other tokenizers than CLIP's write words in their own way. A text that is no word can be one token too, the
+    # unknown one.
+    is_token = len(ids) == 1 and tokenizer.decode(ids).strip().lower() == placeholder.lower()
+    if is_token or has_word(tokenizer.get_vocab(), placeholder):
+        raise known_word(placeholder, field)
 
 
 def word_encoders(pipe: Any) -> list[tuple[str, Any, Any]]:
@@ -134,8 +134,7 @@ def word_encoders(pipe: Any) -> list[tuple[str, Any, Any]]:
 def _loras(pipe: Any, loras: Sequence[Lora]) -> Iterator[None]:
     if not hasattr(pipe, "load_lora_weights"):
         raise RecipeError("loras", [lora.path for lora in loras], f"{type(pipe).__name__} takes no LoRAs")
-    if importlib.util.find_spec("peft") is None:
-        raise ModelError("LoRAs need PEFT: pip install 'diffucurate[lora]'")
+    check_peft()
     names = [f"diffucurate_{index}" for index in range(len(loras))]
     try:
         for index, (name, lora) in enumerate(zip(names, loras, strict=True)):

@@ -6,9 +6,10 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
+
+from diffucurate.generator.models.sizes import free_on_cpu
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Card:
             return int(torch.cuda.mem_get_info(self.device)[0]) + unused
         if self.device.type == "mps":
             return int(torch.mps.recommended_max_memory()) - int(torch.mps.driver_allocated_memory())
-        return _free_on_cpu() if self.device.type == "cpu" else None
+        return free_on_cpu() if self.device.type == "cpu" else None
 
     @contextmanager
     def measured(self) -> Iterator[Taken]:
@@ -67,11 +68,3 @@ def empty_caches() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _free_on_cpu() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)

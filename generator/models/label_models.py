@@ -1,4 +1,4 @@
-"""Kinds of transformers' models that label images, told by the config.json alone. Loads none of them."""
+"""Kinds of transformers' models that label or rate images, told by the config.json alone. Loads none of them."""
 
 from __future__ import annotations
 
@@ -61,6 +61,15 @@ class ModelKind:
     def downloaded(self) -> list[str]:
         """The hub ids of such models in the local Hugging Face cache, in alphabetical order."""
         return downloaded(CONFIG, lambda path: _architecture(read_json(path)) in (*self.architectures, *self.contains))
+
+
+#: Models that say how well images and texts go together.
+CLIP_MODELS = ModelKind(
+    "CLIP model",
+    ("CLIPModel",),
+    "does not compare images with texts",
+    ("openai/clip-vit-base-patch32", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
+)
 
 
 def _architecture(config: Mapping[str, Any]) -> str:

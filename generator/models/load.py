@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from functools import partial
-from math import lcm, prod
+from math import prod
 from pathlib import Path
 from threading import Lock
 from typing import Any, cast
@@ -22,14 +22,16 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from packaging.version import Version
 from torch.nn import Module
 
-from diffucurate.generator.errors import ModelError, RecipeError
-from diffucurate.generator.models.card import card_of, empty_caches, out_of_memory
+from diffucurate.generator.errors import ModelError
+from diffucurate.generator.models.card import empty_caches, out_of_memory
+from diffucurate.generator.models.devices import check_device
 from diffucurate.generator.models.hub import load_local_first
 from diffucurate.generator.models.model_folder import check_folder, check_index
 from diffucurate.generator.models.names import locate
 from diffucurate.generator.models.placement import Memory, device_of, place, working_memory
 from diffucurate.generator.models.precision import default_dtype
 from diffucurate.generator.models.single_file import load_single_file
+from diffucurate.generator.models.sizes import check_memory, check_sides, decoding_memory, unit_for
 from diffucurate.generator.models.whole_weights import check_no_empty_weights, load_whole
 
 #: Pipelines kept loaded, the least recently used going first.
@@ -138,24 +140,14 @@ def check_size(pipe: Any, size: tuple[int, int]) -> None:
         RecipeError: with the nearest size that it can make; or the memory of a CPU is too small for one image, where
             the system would end the process instead of telling it.
     """
-    unit = _unit(pipe)
-    if any(side <= 0 or side % unit for side in size):
-        nearest = [max(unit, round(side / unit) * unit) for side in size]
-        raise RecipeError("size", list(size), f"this model needs multiples of {unit}; the nearest size is {nearest}")
-    needed, device = _decoding_memory(pipe, size), device_of(pipe)
-    # Other devices raise an error where they have too little, for which there are remedies.
-    free = card_of(device).free() if device.type == "cpu" else None
-    if free is not None and needed > free:
-        remedy = (
-            f"one image takes about {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} are free; make it smaller"
-        )
-        raise RecipeError("size", list(size), remedy)
+    check_sides(size, _unit(pipe))
+    if device_of(pipe).type == "cpu":  # other devices raise an error where they have too little, with remedies
+        check_memory(size, _decoding_memory(pipe, size))
 
 
 def _decoding_memory(pipe: Any, size: tuple[int, int]) -> int:
-    """About how many bytes it takes to decode an image: three maps of features at full size are there at once."""
     widths = getattr(pipe.vae.config, "block_out_channels", None) or [128]
-    return int(3 * widths[0] * size[0] * size[1] * next(pipe.vae.parameters()).element_size())
+    return decoding_memory(widths[0], size, next(pipe.vae.parameters()).element_size())
 
 
 def native_size(pipe: Any) -> tuple[int, int]:
@@ -181,9 +173,7 @@ def nearest_size(pipe: Any, size: tuple[int, int]) -> tuple[int, int]:
 
 def _unit(pipe: Any) -> int:
     """What the sides of a pipeline's images are multiples of, in pixels."""
-    # Pipelines ask for multiples of 8 whatever their autoencoder; the latter needs multiples of its own factor.
-    # Transformers take 2 x 2 pixels of the latent as one token.
-    return lcm(8, pipe.vae_scale_factor * (1 if getattr(pipe, "transformer", None) is None else 2))
+    return unit_for(pipe.vae_scale_factor, is_transformer=getattr(pipe, "transformer", None) is not None)
 
 
 def default_batch(pipe: Any, size: tuple[int, int]) -> int:
@@ -199,14 +189,7 @@ def checked_device(device: str) -> str:
     Raises:
         ModelError: there is no such device here.
     """
-    try:
-        kind = torch.device(device).type
-    except RuntimeError as error:
-        raise ModelError(f"device '{device}' is unknown; use cpu, cuda, cuda:<number> or mps") from error
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(kind, False):
-        usable = ", ".join(name for name, is_there in there.items() if is_there)
-        raise ModelError(f"device '{device}' is not available here; use {usable}")
+    check_device(device)
     # With its number, as a pipeline names its device: one model under two names would be loaded twice.
     return f"cuda:{torch.cuda.current_device()}" if device == "cuda" else device
 

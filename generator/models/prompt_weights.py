@@ -6,16 +6,16 @@ classes. Knows nothing of classes.
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, zeros_like
 
-from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.errors import RecipeError
+from diffucurate.generator.models.adapter_checks import check_compel, check_weights
 from diffucurate.generator.models.hub import first_line
-from diffucurate.generator.text.weighted_prompts import compel_syntax, weights_problem
+from diffucurate.generator.text.weighted_prompts import compel_syntax
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,7 @@ def weighted(pipe: Any, prompts: Sequence[str], negative_prompts: Sequence[str])
             that cannot be read.
     """
     check_weights([*prompts, *negative_prompts])
-    if importlib.util.find_spec("compel") is None:
-        raise ModelError("weights in prompts need Compel: pip install 'diffucurate[prompts]'")
+    check_compel()
     from compel import BaseTextualInversionManager, CompelForSD, CompelForSDXL, PromptParser
     from pyparsing import ParseBaseException
 
@@ -76,17 +75,6 @@ def guided_by_nothing(pipe: Any, negative_prompts: Sequence[str]) -> bool:
     """Whether a pipeline is guided by zeros in the place of empty negative prompts, as Stable Diffusion XL says of
     itself; others are guided by an encoded empty text."""
     return bool(getattr(pipe.config, "force_zeros_for_empty_prompt", False)) and not any(negative_prompts)
-
-
-def check_weights(prompts: Iterable[str]) -> None:
-    """See that the weights of prompts can be read.
-
-    Raises:
-        RecipeError: with the first prompt that has wrong ones.
-    """
-    for prompt in dict.fromkeys(prompts):
-        if problem := weights_problem(prompt):
-            raise RecipeError("prompt_weights", prompt, problem)
 
 
 def _vectors(tokenizer: Any, token_id: int) -> list[int]:

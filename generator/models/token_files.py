@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
 
-from diffucurate.generator.errors import InvalidSetting
+from safetensors import SafetensorError, safe_open
+
+from diffucurate.generator.errors import InvalidSetting, ModelError
 
 #: Overrides the folder in which tokens go by name.
 TOKENS_DIR_VARIABLE = "DIFFUCURATE_TOKENS_DIR"
@@ -48,3 +51,18 @@ def existing_token(name: str, folder: str | os.PathLike[str] | None = None) -> P
         there = ", ".join(token_names(folder)) or "none yet"
         raise InvalidSetting("token", name, f"no token of that name is in '{path.parent}'; there are: {there}")
     return path
+
+
+def token_label(name: str, folder: str | os.PathLike[str] | None = None) -> str:
+    """The class that the token of that name finds.
+
+    Raises:
+        InvalidSetting: there is no such token.
+        ModelError: its file is broken.
+    """
+    path = existing_token(name, folder)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return str(json.loads((file.metadata() or {})["token"])["label"])
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"'{path}' could not be read as a learned token: {error}") from error

@@ -11,19 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.models.label_models import ModelKind
+from diffucurate.generator.models.label_models import CLIP_MODELS
 from diffucurate.generator.sources.transformers_model import in_batches, load_model
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-#: Models that say how well images and texts go together.
-CLIP_MODELS = ModelKind(
-    "CLIP model",
-    ("CLIPModel",),
-    "does not compare images with texts",
-    ("openai/clip-vit-base-patch32", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
-)
 
 #: Images that share a batch: at 224 to 336 px a side, more gain little.
 _BATCH = 16

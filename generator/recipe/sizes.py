@@ -35,7 +35,7 @@ def plain_size(field: str, value: Any) -> Size:
     if not isinstance(value, list | tuple) or len(value) != 2 or any(type(side) is not int for side in value):
         raise RecipeError(field, value, "give width and height in pixels as two whole numbers, as in [128, 128]")
     if any(side < 8 or side % 8 or side > MAX_SIDE for side in value):
-        near = [8 * round(min(max(side, 8), MAX_SIDE) / 8) for side in value]
+        near = "x".join(str(8 * round(min(max(side, 8), MAX_SIDE) / 8)) for side in value)
         raise RecipeError(
             field, list(value), f"width and height must be multiples of 8 from 8 to {MAX_SIDE}; try {near}"
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from diffucurate.generator.errors import InvalidSetting, ModelError
+from diffucurate.generator.errors import ModelError
 from diffucurate.generator.files.atomic import replacing_file, write_text
 from diffucurate.generator.models.load import checked_device, default_device
 from diffucurate.generator.progress import Listener, Meter
@@ -26,29 +26,6 @@ from diffucurate.generator.sources.yolov8_source import prepare_ultralytics
 
 #: Entries of a checkpoint's own record that hold folders of the machine it was trained on.
 _FOLDERS = frozenset({"data", "model", "project", "save_dir", "resume"})
-
-
-def check_start(start: str, *, trust_pickle: bool = False) -> None:
-    """See that training can start there, before anything is written.
-
-    Raises:
-        InvalidSetting: no such architecture.
-        ModelError: Ultralytics is not installed; no such file, or one that cannot be read safely.
-    """
-    if start.endswith(".pt"):
-        path = Path(start).expanduser()
-        if not path.is_file():
-            raise ModelError(f"'{start}' is no file on this machine; give the full path of a .pt file")
-        if not trust_pickle:
-            check_checkpoint(path)
-    prepare_ultralytics()
-    from ultralytics.utils import ROOT
-
-    known = {path.stem for path in (ROOT / "cfg" / "models").rglob("*-seg.yaml")}
-    if not start.endswith(".pt") and _without_scale(start) not in known:
-        some = ", ".join(sorted(name for name in known if name[-5:-4].isdigit())[:4])
-        remedy = f"give a .pt file or an architecture, as {some} with a size before the hyphen, such as yolov8n-seg"
-        raise InvalidSetting("start", start, remedy)
 
 
 def train_segmenter(
@@ -186,12 +163,6 @@ def pack_checkpoint(trained: Path, target: Path) -> None:
         checkpoint["model"].pt_path = target.stem
     with replacing_file(target) as temporary:
         torch.save(checkpoint, temporary)
-
-
-def _without_scale(architecture: str) -> str:
-    """``yolov8-seg`` for ``yolov8n-seg``: Ultralytics has one file for all sizes of an architecture."""
-    stem, _, rest = architecture.partition("-")
-    return f"{stem[:-1]}-{rest}" if stem[-1:] in {"n", "s", "m", "l", "x"} else architecture
 
 
 def _ended(last: Path, epochs: int) -> bool:

@@ -11,6 +11,7 @@ from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.models.names import downloaded_models, downloaded_segmenters, locate, locate_segmenter
 from diffucurate.generator.models.token_files import existing_token, token_names
 from diffucurate.generator.recipe.by_model import BUILT_IN
+from diffucurate.generator.sources.attention_checks import check_request
 from diffucurate.generator.sources.protocol import Labeller, LabelRequest
 from diffucurate.generator.sources.spec import SourceOption, SourceSpec, Workload, images_read
 
@@ -69,7 +70,8 @@ SPEC = SourceSpec(
         SourceOption(
             "tokens",
             title="Learned tokens",
-            description="Help words to find their classes, see 'Learn token'; all images are then looked at again.",
+            description="Help words to find their classes, see 'Optimise class token'; all images are then looked at "
+            "again.",
             kind="names",
             choices=token_names,
             check=existing_token,
@@ -110,5 +112,6 @@ SPEC = SourceSpec(
     sliders=("floor", "min_confidence"),
     command_names={"floor": "threshold"},
     workload=_workload,
+    check_request=check_request,
     built_in=lambda options: options.get("model") == BUILT_IN,
 )

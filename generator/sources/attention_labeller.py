@@ -10,16 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.maps.canvas_maps import region_maps, whole_maps
 from diffucurate.generator.labels.maps.stored_maps import Heatmaps, as_stored
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.recipe.by_model import BUILT_IN
+from diffucurate.generator.sources.attention_checks import check_request, check_tokens, painter
 from diffucurate.generator.sources.protocol import ImageToLabel, LabelRequest, LabelResult
 from diffucurate.generator.text.class_mentions import find_phrases
-from diffucurate.generator.text.class_names import some_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
@@ -37,14 +36,11 @@ class AttentionLabeller:
     """
 
     def __init__(self, request: LabelRequest[LabelSettings]) -> None:
+        check_request(request)
         tokens, contrast, refiner = (request.options.get(name) for name in ("tokens", "contrast", "refiner"))
         model, by = request.options.get("model"), request.options.get("by")
-        if by == "concepts" and model is None:
-            raise InvalidSetting("by", by, "name the model that is to look at the images (model), such as Flux")
-        if by != "concepts" and (background := request.options.get("background")):
-            raise InvalidSetting("background", background, "only concepts have one; add by 'concepts', or leave it out")
         if contrast and model is None and not tokens:
-            model = _painter(request.painters())
+            model = painter(request.painters())
         self._looks_anew, self._model = bool(contrast or by == "concepts"), model
         self._by_tokens: AttentionSource | None = None
         settings = request.settings
@@ -133,33 +129,9 @@ def _same_model(name: str, other: str | None) -> bool:
     return all(map(os.path.exists, paths)) and os.path.samefile(*paths)
 
 
-def _painter(models: Sequence[str]) -> str | None:
-    """The model that painted the images; None where none was painted.
-
-    Raises:
-        InvalidSetting: several models did.
-    """
-    if len(models) > 1:
-        several = ", ".join(models)
-        raise InvalidSetting(
-            "contrast", True, f"{several} painted these images; name the model that is to look at them"
-        )
-    return models[0] if models else None
-
-
 def _found_tokens(names: Sequence[str], classes: Mapping[str, Sequence[str]]) -> dict[str, ClassToken]:
     """Class -> the learned token that finds it."""
     from diffucurate.generator.attention.class_tokens.class_tokens import find_token
 
-    tokens: dict[str, ClassToken] = {}
-    for name in names:
-        token = find_token(name)
-        if token.label not in classes:
-            remedy = f"it finds '{token.label}', which is none of the classes ({some_of(classes)}); add it to them"
-            raise InvalidSetting("tokens", name, remedy)
-        if token.label in tokens:
-            raise InvalidSetting(
-                "tokens", name, f"another one finds '{token.label}' too; name one token for each class"
-            )
-        tokens[token.label] = token
-    return tokens
+    check_tokens(names, classes)
+    return {token.label: token for token in map(find_token, names)}

@@ -109,6 +109,8 @@ class SourceSpec(Generic[S]):
         workload: what labelling will do, in a sentence or several; that all images are looked at by default.
         built_in: whether, with these options, a model that comes with this package looks at images; it knows the world
             of that model only.
+        check_request: refuses what it cannot do, before it is loaded; called while a form is filled in, so it loads
+            nothing. Raises a ``DiffucurateError``.
     """
 
     name: str
@@ -125,6 +127,7 @@ class SourceSpec(Generic[S]):
     extra: Extra | None = None
     workload: Callable[[Workload], str] | None = None
     built_in: Callable[[Mapping[str, Any]], bool] | None = None
+    check_request: Callable[[LabelRequest[S]], None] | None = None
 
     def command_options(self) -> dict[str, CommandOption]:
         """All that can be set on the command line, by its name there."""

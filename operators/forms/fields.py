@@ -23,6 +23,11 @@ def param(ctx: ExecutionContext, name: str, default: Any = None) -> Any:
     return default if value is None or value == "" or value == [] else value
 
 
+def emptied(ctx: ExecutionContext, name: str) -> bool:
+    """Whether a person has emptied the field: one that a form opens with empty is not refused yet."""
+    return name in ctx.params and param(ctx, name) is None
+
+
 def listed(text: str | list[str] | None) -> list[str] | None:
     """``"car, bus"`` or a list -> ``["car", "bus"]``; None where nothing is named."""
     return split_values(text) or None
@@ -68,6 +73,14 @@ def ask_classes(inputs: types.Object, ctx: ExecutionContext, known: Sequence[str
     )
     if unknown := [name for name in listed(param(ctx, "classes")) or () if name not in known]:
         refuse(field, f"{unknown[0]}: the dataset has no such class; there are {', '.join(known)}")
+
+
+def is_open(ctx: ExecutionContext) -> bool:
+    """Whether the App shows a dataset that is there."""
+    try:
+        return ctx.dataset is not None
+    except ValueError:  # what FiftyOne raises for a dataset that it does not find
+        return False
 
 
 def has_dataset(inputs: types.Object, ctx: ExecutionContext) -> bool:

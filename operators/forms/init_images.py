@@ -1,85 +1,122 @@
-"""What the forms of operators that paint from init images share: model, strength, classes, where the new images go.
+"""What the forms of operators that paint from init images share, in the order of the form of ``generate_images``.
 
-Knows the form; ``plugin.generation.img2img_inpaint`` builds the recipe and says what is wrong with it.
+Knows the form; ``plugin.generation`` builds the recipe and says what is wrong with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DiffucurateError, InvalidSetting
-from diffucurate.generator.jobs.image_count import images_of
-from diffucurate.generator.recipe.by_model import BUILT_IN
+from diffucurate.generator.errors import DiffucurateError, ModelError
+from diffucurate.generator.text.counted import counted
 from diffucurate.generator.text.parsing import parse_attributes, parse_strength
-from diffucurate.operators.forms.fields import listed, param, refuse
-from diffucurate.operators.forms.model import WORLD, model_warning
-from diffucurate.operators.forms.model_numbers import placeholders
-from diffucurate.operators.forms.recipe_fields import BY_MODEL
+from diffucurate.operators.forms.fields import listed, param, plain
+from diffucurate.operators.forms.model import choose_model
+from diffucurate.operators.forms.model_numbers import complete_here, placeholders
+from diffucurate.operators.forms.recipe_fields import BY_MODEL, PREVIEWED
+from diffucurate.operators.forms.recipe_form import advanced_switch
+from diffucurate.operators.forms.recipe_params import model_from, model_of
+from diffucurate.operators.forms.refusals import NOT_READY, is_refused, put, refused
+from diffucurate.operators.forms.run_settings import ask_batch_size, ask_count, ask_device, is_wrong
+from diffucurate.plugin.generation.estimate import in_words, pace
 from diffucurate.plugin.generation.img2img_inpaint import recipe_from
-from diffucurate.plugin.generation.target import find_target
+from diffucurate.plugin.generation.init_prompts import Preview, preview_of
+from diffucurate.plugin.generation.start import check_model, check_target
+from diffucurate.plugin.store import field_names
+from diffucurate.plugin.store.classes import read_classes
 
 if TYPE_CHECKING:
+    import fiftyone as fo
+
     from diffucurate.generator.recipe.recipe import Recipe
 
-#: Where a recipe's field is another one of the form.
-_FIELDS = {
-    "dataset": "save_as",
-    "templates": "prompt",
-    "attributes": "changes",
-    "source": "target",
-    "negative_prompt": "prompt",
-}
+#: The key of a recipe -> its field, where that has another name.
+PLACES = MappingProxyType(
+    {
+        "dataset": "save_as",
+        "templates": "prompt",
+        "attributes": "changes",
+        "negative_prompt": "prompt",
+        "objects.field": "field",
+        "objects.instances": "instances",
+        "objects.classes": "replace",
+        "objects.margin": "margin",
+    }
+)
+
+#: Values of each attribute that are offered.
+_OFFERED = 30
 
 
-def ask_prompt(inputs: types.Object, *, description: str, required: bool) -> None:
-    """Ask for the prompt of the new images and the values of attributes."""
+def ask_dataset(inputs: types.Object, ctx: ExecutionContext, *, ending: str) -> None:
+    """Ask where the new images go."""
+    inputs.str("save_as", label="Dataset to add to", default=f"{ctx.dataset.name}-{ending}")
+
+
+def ask_prompt(
+    inputs: types.Object, ctx: ExecutionContext, *, description: str, required: bool, classes: Sequence[str] = ()
+) -> None:
+    """Ask for the prompt of the new images, the values of attributes, and the classes to label.
+
+    ``classes`` are offered besides those of the dataset.
+    """
     inputs.str("prompt", label="Prompt", description=description, required=required)
     inputs.list(
         "changes",
         types.String(),
         label="Attributes",
         description="Such as time=night, or time=night,dusk for both; add others with Enter",
-        view=types.AutocompleteView(choices=[], allow_duplicates=False),
+        view=types.AutocompleteView(choices=_choices(_values(ctx.dataset)), allow_duplicates=False),
+    )
+    offered = dict.fromkeys([*read_classes(ctx.dataset), *classes])
+    inputs.list(
+        "classes",
+        types.String(),
+        label="Classes to label",
+        description="Add one with Enter; where empty, those of this dataset that the prompt mentions",
+        view=types.AutocompleteView(choices=_choices(offered), allow_duplicates=False),
     )
 
 
-def ask_rest(inputs: types.Object, ctx: ExecutionContext, *, strength: str, ending: str) -> None:
-    """Ask for strength, number, classes, model and dataset."""
+def ask_model(inputs: types.Object, ctx: ExecutionContext) -> None:
+    """Ask for the model."""
+    chosen = _model_from(ctx)
+    choose_model(inputs, {"model_from": chosen}, {"model_from": chosen, "model": param(ctx, "model")})
+
+
+def ask_numbers(inputs: types.Object, *, strength: str) -> None:
+    """Ask for strength and number."""
     inputs.str(
         "strength",
         label="Strength",
         description="How far to go from each image, up to 1; of several, such as 0.4, 0.8, each draws one",
         default=strength,
-        view=types.TextFieldView(space=4),
+        view=types.TextFieldView(space=6),
     )
     inputs.int(
         "seeds",
         label="Images of each",
         description="Each with a seed of its own",
         default=1,
-        view=types.TextFieldView(space=4),
+        view=types.TextFieldView(space=6),
     )
-    suggested = placeholders({"model": param(ctx, "model", BUILT_IN)})
-    view = types.TextFieldView(space=4, placeholder=suggested.get("steps", BY_MODEL))
-    inputs.int("steps", label="Steps", view=view)
-    inputs.str(
-        "classes",
-        label="Classes to label",
-        description="Such as car, bus; where empty, those of this dataset that the prompt mentions",
-    )
-    model = inputs.str("model", label="Model", description=_MODEL, default="tiny")
-    if warning := model_warning(str(param(ctx, "model", "tiny"))):
-        inputs.view("model_warning", types.Warning(label=warning))
-        model.view = types.TextFieldView()
-    inputs.str("save_as", label="Dataset to add to", default=f"{ctx.dataset.name}-{ending}")
-    inputs.int("count", label="Stop after", description="Only the first so many images; a later run goes on from there")
 
 
-_MODEL = f"A hub id or a full path; tiny is built in and knows {WORLD} only"
+def ask_advanced(inputs: types.Object, ctx: ExecutionContext) -> None:
+    """The settings that most leave as they are, folded away until they are asked for or one is filled in."""
+    advanced_switch(inputs)
+    if not (param(ctx, "advanced", False) or param(ctx, "steps") is not None or is_wrong(ctx)):
+        return
+    suggested = placeholders({"model": model_of(ctx.params)})
+    view = types.TextFieldView(space=3, placeholder=suggested.get("steps", BY_MODEL))
+    inputs.int("steps", label="Steps", description="More take longer and give cleaner images", view=view)
+    for ask in (ask_count, ask_batch_size, ask_device):
+        ask(inputs, ctx, space=3)
 
 
 def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Recipe:
@@ -98,39 +135,82 @@ def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Reci
         strength=parse_strength(param(ctx, "strength")),
         seeds=param(ctx, "seeds"),
         steps=param(ctx, "steps"),
-        model=param(ctx, "model"),
+        model=model_of(ctx.params),
         **more,
     )
 
 
-def show_estimate(inputs: types.Object, ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> None:
-    """Say how many images are made of each init image, or put what is wrong on its field."""
-    try:
-        recipe = recipe_of(ctx, task, more)
-        target = find_target(recipe.dataset)
-    except DiffucurateError as error:
-        root = error.field.partition(".")[0].partition("[")[0] if isinstance(error, InvalidSetting) else "save_as"
-        name = _FIELDS.get(root, root)
-        message = str(error)
-        if isinstance(error, InvalidSetting):
-            message = error.remedy if error.value in (None, "", [], {}) else f"{error.value}: {error.remedy}"
-        field = inputs.get_property(name) if name in inputs.properties else None
-        if field is None:
-            field = inputs.view("not_ready", types.Warning(label="Not ready yet", description=message))
-        refuse(field, message)
+def show_estimate(inputs: types.Object, ctx: ExecutionContext, task: str, more: Mapping[str, Any], ask: str) -> None:
+    """Say what will be painted, how many images and how long that takes, or put what is wrong on its field.
+
+    ``ask`` is said as long as nothing is asked for yet.
+    """
+    if param(ctx, "prompt") is None and param(ctx, "changes") is None:
+        inputs.view(NOT_READY, types.Notice(label=ask))
         return
-    each = images_of(recipe).images if recipe.templates else 0
-    count = len(ctx.target_view())
-    text = f"From {count:,} image{'s' * (count != 1)}" + (f", up to {each:,} of each" if each else "")
+    try:
+        recipe, target = recipe_of(ctx, task, more), None
+        with refused(inputs, otherwise="save_as"):
+            target = check_target(recipe)
+        if is_refused(inputs):
+            return
+        check_model(recipe)
+        preview = preview_of(recipe, PREVIEWED)
+    except ModelError as error:
+        put(inputs, error, PLACES, otherwise="model" if "model" in inputs.properties else "model_from")
+        return
+    except DiffucurateError as error:
+        put(inputs, error, PLACES)
+        return
+    lines = "\n".join(f"- {plain(prompt)}" for prompt in preview.prompts)
+    inputs.str("preview", label="Images such as", default=lines, view=types.MarkdownView(read_only=True))
+    number, count = preview.images, param(ctx, "count")
+    now = min(number, count) if isinstance(count, int) and count > 0 else number
+    text = (
+        f"{'' if preview.exact else 'About '}{counted(number, 'image')} from {counted(len(ctx.target_view()), 'image')}"
+    )
     remark = " It exists: only what is missing is painted." if target is not None else ""
-    notice = types.Notice(label=f"{text}, for dataset '{recipe.dataset}'.{remark}")
-    inputs.view("summary", notice)
+    remark += f" Now the first {now:,} of them." if now < number else ""
+    label = f"{text}, for dataset '{recipe.dataset}', labelled as {', '.join(recipe.class_names)}.{remark}"
+    values, time = _expected(recipe, preview, now, param(ctx, "device"))
+    inputs.view("summary", types.Notice(label=plain(label), description=plain(f"{values} {time}".strip())))
 
 
 def in_form(**settings: Any) -> dict[str, Any]:
-    """Settings from Python as the form's fields hold them: lists of names and numbers as one text."""
-    lists = ("strength", "classes", "replace")
-    return {name: _text(value) if name in lists else value for name, value in settings.items() if value is not None}
+    """Settings from Python as the form's fields hold them."""
+    return {
+        name: _text(value) if name == "strength" else listed(value) if name in ("classes", "replace") else value
+        for name, value in settings.items()
+        if value is not None
+    }
+
+
+def _expected(recipe: Recipe, preview: Preview, images: int, device: str | None) -> tuple[str, str]:
+    """The model's own values that are used, and how long the images take."""
+    complete, values, _ = complete_here(recipe)
+    if not complete.sizes and preview.size is not None:  # as large as the init images
+        complete = complete.model_copy(update={"size": preview.size})
+    return values, in_words(images, pace(complete, device))
+
+
+def _model_from(ctx: ExecutionContext) -> str:
+    return str(param(ctx, "model_from") or model_from(model_of(ctx.params)))
+
+
+def _values(dataset: fo.Dataset) -> list[str]:
+    """The attributes' values in the dataset, as ``time=night``."""
+    field = dataset.get_field(field_names.ATTRIBUTES)
+    names = [] if field is None else list(getattr(field, "get_field_schema", dict)())
+    return [
+        f"{name}={value}"
+        for name in names
+        for value in dataset.distinct(f"{field_names.ATTRIBUTES}.{name}")[:_OFFERED]
+        if isinstance(value, str)
+    ]
+
+
+def _choices(texts: Any) -> list[types.Choice]:
+    return [types.Choice(text, label=text) for text in texts]
 
 
 def _text(value: Any) -> str:

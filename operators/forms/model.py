@@ -85,12 +85,11 @@ def labels_of_another_world(
     )
 
 
-def model_warning(model: str) -> str | None:
-    """Why a recipe's model cannot be loaded, or that it has to be downloaded first; None where all is well."""
-    problem = _problem(model)
-    if problem is None and locate(model).kind == "hub":
+def download_note(model: str) -> str | None:
+    """That a model has to be downloaded first; None where it need not, or cannot be had."""
+    if _problem(model) is None and locate(model).kind == "hub":
         return _hub_note(model, downloaded_models(), only_missing=True)
-    return problem
+    return None
 
 
 def _problem(model: str, wanted: str | None = None) -> str | None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.recipe.sizes import MAX_SIDE
+from diffucurate.generator.text.parsing import join_values
+from diffucurate.operators.forms.error_texts import as_typed, on_field, with_label
 from diffucurate.operators.forms.recipe_params import EXAMPLE, SHOWN
 
 
@@ -16,13 +18,13 @@ def field_and_message(error: InvalidSetting, mapping: Mapping[str, Any]) -> tupl
 
     ``mapping`` is the recipe that was refused.
     """
-    message = str(error).removeprefix(f"{error.field}: ").removesuffix(" without quotes")
+    message = on_field(error).removesuffix(" without quotes")
     root, _, rest = error.field.partition(".")
     root = re.sub(r"^(tokens|loras)\[\d+\]$", r"\1", root)
     if root == "canvas" and (field := {"regions": "regions_most", "background": "background"}.get(rest)):
         return field, message
     if root.partition("[")[0] not in SHOWN:  # a key that goes through the form, which has no field for it
-        return root, str(error)
+        return root, with_label(error, None)
     if root == "captions" and mapping.get("captions") == {}:
         return "captions", "name a file of captions, or write some, one per line"
     if root == "captions":
@@ -38,7 +40,7 @@ def field_and_message(error: InvalidSetting, mapping: Mapping[str, Any]) -> tupl
     if root == "classes" and not error.value:
         return "classes", "name at least one class, such as car"
     if root == "classes" and isinstance(error.value, list):
-        return "classes", f"{rest or ', '.join(error.value)}: {error.remedy}"
+        return "classes", f"{rest or join_values(error.value)}: {error.remedy}"
     if root == "tokens" and error.value == "":
         return "tokens", "write each as its word and its file, as in <piano>=/home/me/piano.safetensors"
     if error.field == "sample":
@@ -53,9 +55,15 @@ def field_and_message(error: InvalidSetting, mapping: Mapping[str, Any]) -> tupl
 def _of_size(error: InvalidSetting, size: list[Any], message: str) -> tuple[str, str]:
     """``size`` is one size, or a list of sizes of which the first has fields of its own."""
     first = size[0] if isinstance(size[0], list) else size
+    if "as in [" in error.remedy:  # which is how a file writes it
+        message = f"{as_typed(error.value, 'size')}: give width and height in pixels, such as 128x96"
     if first is not size and (error.value != first or first in size[1:]):
         return "more_sizes", message
-    return ("height" if _is_side(first[0]) else "width"), error.remedy if None in first else message
+    return ("height" if _is_side(first[0]) else "width"), message if None not in first else _BOTH
+
+
+#: What is said where a size lacks a side.
+_BOTH = "give width and height in pixels, such as 128 and 96"
 
 
 def _is_side(pixels: Any) -> bool:

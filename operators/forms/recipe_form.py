@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fiftyone.operators import types
 
-from diffucurate.generator.errors import InvalidSetting
+from diffucurate.generator.errors import DatasetError, InvalidSetting, ModelError
 from diffucurate.generator.files.strict_yaml import write_yaml
 from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.generator.recipe.checks import check_templates
@@ -21,7 +21,8 @@ from diffucurate.operators.forms.model_numbers import placeholders
 from diffucurate.operators.forms.recipe_defaults import Fields
 from diffucurate.operators.forms.recipe_errors import field_and_message
 from diffucurate.operators.forms.recipe_fields import ADVANCED, ask_advanced, ask_dataset, ask_numbers, ask_prompts
-from diffucurate.operators.forms.recipe_params import carried, left_behind, mapping_of
+from diffucurate.operators.forms.recipe_params import BUILTIN, CURRENT, NEW, carried, left_behind, mapping_of
+from diffucurate.plugin.generation.start import check_model, check_target
 
 MONOSPACE = {"field": {"sx": {"& textarea": {"fontFamily": "monospace", "fontSize": 13, "whiteSpace": "pre"}}}}
 
@@ -54,10 +55,17 @@ def build_recipe(inputs: types.Object, fields: Fields, current: str | None) -> R
         recipe = Recipe.from_mapping(mapping)
         if recipe.captions is not None:
             images_of(recipe)  # reads them
+        check_model(recipe)
+        check_target(recipe)
     except InvalidSetting as error:
         recipe = None
         path, message = field_and_message(error, mapping)
-    if path == "dataset" and mapping["dataset"] == current:
+    except ModelError as error:
+        recipe, path = None, "model_from" if fields.values["model_from"] == BUILTIN else "model"
+        message = str(error)
+    except DatasetError as error:
+        recipe, path, message = None, "dataset", str(error)
+    if path == "dataset" and fields.values.get("dataset_from", NEW) == CURRENT and current is not None:
         path = "dataset_from"
     ask_dataset(inputs, fields, current, None if path.startswith("dataset") else mapping["dataset"])
     ask_prompts(inputs, fields, mapping, recipe)

@@ -96,7 +96,7 @@ def mapping_of(params: Mapping[str, Any], current: str | None = None) -> dict[st
     used = used_attributes([*templates, *background_in(params)])
     attributes = {name: split_values(params.get("attributes", {}).get(name)) for name in used}
     dataset = current if current and params.get("dataset_from") == CURRENT else params.get("dataset")
-    mapping: dict[str, Any] = {"dataset": dataset or "", "model": _model(params)}
+    mapping: dict[str, Any] = {"dataset": dataset or "", "model": model_of(params)}
     kept = carried(params.get("recipe"))
     mapping |= {name: value for name, value in kept.items() if name != "attributes"}
     if chosen := canvas_in(params):
@@ -225,6 +225,7 @@ def model_from(model: str) -> str:
         return LOCAL
 
 
-def _model(params: Mapping[str, Any]) -> str:
+def model_of(params: Mapping[str, Any]) -> str:
+    """The name of the model as the form's fields have it."""
     name = str(params.get("model") or "").strip()
     return BUILT_IN if params.get("model_from", LOCAL if name else BUILTIN) == BUILTIN else name

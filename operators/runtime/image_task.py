@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import fiftyone as fo
 from fiftyone.operators.executor import ExecutionContext
 
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import param
 from diffucurate.operators.forms.init_images import recipe_of
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
@@ -32,9 +33,10 @@ class FromImages(LibraryOperator):
 
         recipe = recipe_of(ctx, self.TASK, self.more(ctx))
         before = len(fo.load_dataset(recipe.dataset)) if fo.dataset_exists(recipe.dataset) else 0
-        dataset = generate(recipe, count=param(ctx, "count"), device=param(ctx, "device"), progress=progress)
+        settings = {name: param(ctx, name) for name in ("count", "batch_size", "device")}
+        dataset = generate(recipe, **settings, progress=progress)
         added, failed = len(dataset) - before, _left_out(dataset)
-        message = f"{added} images added to '{dataset.name}', which now holds {len(dataset)}"
+        message = f"{counted(added, 'image')} added to '{dataset.name}', which now holds {len(dataset):,}"
         if added and failed:
             message += f"; {len(failed)} could not be used, such as {failed[0]}"
         result = {"dataset": dataset.name, "added": added, "images": len(dataset), "left_out": failed}

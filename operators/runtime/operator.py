@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import fiftyone as fo
 import fiftyone.operators as foo
@@ -47,6 +47,11 @@ logger = logging.getLogger(__name__)
 Messages = Iterator[GeneratedMessage]
 
 
+#: What an assistant should ask a person before: ``low``, nothing is changed; ``medium``, a dataset gets more, which can
+#: be removed again; ``high``, labels are replaced or files written outside of datasets. Older FiftyOnes ignore it.
+Risk: TypeAlias = Literal["low", "medium", "high"]
+
+
 class Outcome(NamedTuple):
     """The result of a run: one sentence for the person, and the same as plain JSON.
 
@@ -65,6 +70,7 @@ class LibraryOperator(foo.Operator):
     LABEL: ClassVar[str]
     DESCRIPTION: ClassVar[str]
     ICON: ClassVar[str]
+    RISK: ClassVar[Risk]
     #: What the dialog says after the run was cancelled.
     KEPT: ClassVar[str] = "What was made until then is kept."
 
@@ -83,6 +89,7 @@ class LibraryOperator(foo.Operator):
             icon=self.ICON,
             light_icon=ICONS.format(name=self.NAME, theme="light"),
             dark_icon=ICONS.format(name=self.NAME, theme="dark"),
+            risk_level=self.RISK,
             dynamic=True,
             execute_as_generator=True,
             allow_immediate_execution=True,

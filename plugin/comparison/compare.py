@@ -16,17 +16,18 @@ import fiftyone as fo
 import numpy as np
 from fiftyone import ViewField as F
 
-from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.progress import Listener
 from diffucurate.plugin.appearance.scheme import place_fields
 from diffucurate.plugin.comparison.class_names import all_spellings, spelled_alike, unseen_classes, without_classes
 from diffucurate.plugin.comparison.marks import Side, mark_instances
 from diffucurate.plugin.comparison.matching import Matching, known_precision, match_fields
+from diffucurate.plugin.comparison.start import check_pair
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.classes import only_classes, read_classes
 from diffucurate.plugin.store.matches import ComparisonRow, ConfusionMatrix
-from diffucurate.plugin.store.samples import dataset_of, parts_of
+from diffucurate.plugin.store.samples import parts_of
 from diffucurate.plugin.store.schema import declare_agreement, index_instances
 
 
@@ -108,12 +109,8 @@ def compare(
         DatasetError: there is no such source or field, or no sample has the labels of both.
         InvalidSetting: the same labels twice, a class that neither has, or an ``iou`` out of range.
     """
-    if not 0 < iou <= 1:
-        raise InvalidSetting("iou", iou, "give the least IoU of a match, above 0 and at most 1")
-    dataset = dataset_of(samples)
+    dataset = check_pair(samples, a, b, iou=iou)
     field_a, field_b = (detections_field(samples, dataset, name) for name in (a, b))
-    if field_a == field_b:
-        raise InvalidSetting("b", b, "name two different label sources")
     labelled = samples.match((F(field_a) != None) & (F(field_b) != None))  # noqa: E711  (a database expression)
     count = len(labelled)
     if not count:

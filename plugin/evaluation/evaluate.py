@@ -18,13 +18,13 @@ from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.progress import Listener
 from diffucurate.plugin.comparison.class_names import all_spellings, spelled_alike
 from diffucurate.plugin.comparison.matching import Matching, known_precision, match_fields
+from diffucurate.plugin.comparison.start import check_pair
 from diffucurate.plugin.evaluation.measures import pixels_of, store_measures
 from diffucurate.plugin.evaluation.scenarios import prepare_scenarios
 from diffucurate.plugin.evaluation.semantic import evaluate_masks, semantic_fields
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.classes import only_classes, read_classes
-from diffucurate.plugin.store.samples import dataset_of
 
 
 @dataclass(frozen=True)
@@ -142,15 +142,11 @@ def evaluate(
         InvalidSetting: the same labels twice, a class that neither has, an ``iou`` out of range, a ``key`` that none
             can have, or a scenario's field that samples lack.
     """
-    if not 0 < iou <= 1:
-        raise InvalidSetting("iou", iou, "give the least IoU of a match, above 0 and at most 1")
+    dataset = check_pair(samples, prediction, truth, iou=iou, second="truth")
     name = field_names.evaluation_of(prediction, truth) if key is None else key
     if not name.isidentifier():
         raise InvalidSetting("key", name, "use letters, digits and underscores only, as in 'night_test'")
-    dataset = dataset_of(samples)
     fields = tuple(detections_field(samples, dataset, each) for each in (prediction, truth))
-    if fields[0] == fields[1]:
-        raise InvalidSetting("truth", truth, "name labels other than those that are evaluated")
     labelled = samples.match((F(fields[0]) != None) & (F(fields[1]) != None))  # noqa: E711  (a database expression)
     count = len(labelled)
     if not count:

@@ -14,11 +14,12 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError, ExportError
 from diffucurate.generator.progress import Listener, Meter
-from diffucurate.plugin.curation.relatives import USUAL, leaks, split_samples
+from diffucurate.plugin.curation.relatives import USUAL, leaks
 from diffucurate.plugin.exporting.facts import datasheet, supercategories_of
 from diffucurate.plugin.exporting.formats import ONLY_SPLIT, format_named, writer_of
 from diffucurate.plugin.exporting.records import LeftOut, labelled_samples, records
 from diffucurate.plugin.exporting.semantic_masks import SemanticMasks
+from diffucurate.plugin.exporting.start import check_room, split_evenly
 from diffucurate.plugin.exporting.summary import ExportSummary
 from diffucurate.plugin.exporting.target import prepare_folder
 from diffucurate.plugin.store import runs
@@ -91,17 +92,15 @@ def export(
         raise DatasetError(f"no sample has labels of '{source}'; label them first or choose another view")
     folder = Path(out_dir).expanduser().absolute()
     prepare_folder(folder, format, overwrite)
+    check_room(samples, folder, format=format, source=source, classes=classes, link_images=link_images)
     count, strays, chosen = len(labelled), 0, None
     unlabelled = len(samples) - count
     if splits is not None:
         ids = labelled.values("id")
-        chosen = split_samples(dataset, ids, splits, together)
+        chosen = split_evenly(dataset, ids, splits, together)
         strays, count = count - len(chosen), len(chosen)
         if strays:
             labelled = labelled.select([sample_id for sample_id in ids if sample_id in chosen])
-        for name in splits:
-            if name not in chosen.values():
-                raise ExportError(f"split '{name}' gets none of {count} images; give it more, or leave it out")
     every, origin = exported_classes(dataset, path)
     names = every if classes is None else [name for name in every if name in classes]
     notes = [f"{strays} mosaics of images in several splits were left out"] if strays else []

@@ -36,6 +36,16 @@ def prepare_folder(folder: Path, format: str, overwrite: bool) -> None:
 
     recover(Path(os.path.realpath(folder)))
     check_folder(folder, format, overwrite)
+    check_unnamed(folder)
+
+
+def check_unnamed(folder: Path) -> None:
+    """Refuse a folder that holds files which samples of any dataset name.
+
+    Raises:
+        ExportError: with one of them.
+    """
+    folder = Path(os.path.realpath(folder))
     if os.path.isdir(folder) and (named := named_below(folder)):
         dataset, path = named
         raise ExportError(f"{folder} holds '{path}', an image or label of dataset '{dataset}'; name another folder")

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import fiftyone as fo
 import numpy as np
 
-from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.fusion.fuse import fuse as fuse_instances
 from diffucurate.generator.fusion.settings import FusionSettings
 from diffucurate.generator.labels.model import HUMAN, IGNORE, Instance, Labels
@@ -26,9 +26,10 @@ from diffucurate.generator.sources import LabelResult
 from diffucurate.generator.text.class_names import folded
 from diffucurate.plugin.appearance.scheme import place_fields
 from diffucurate.plugin.comparison.class_names import unseen_classes
-from diffucurate.plugin.fusion.names import FUSED, check_name
+from diffucurate.plugin.fusion.names import FUSED
+from diffucurate.plugin.fusion.start import check_fuse
 from diffucurate.plugin.labelling.images import SampleImage
-from diffucurate.plugin.labelling.label import wanted_classes
+from diffucurate.plugin.labelling.start import wanted_classes
 from diffucurate.plugin.labelling.writer import LabelWriter
 from diffucurate.plugin.store import runs
 from diffucurate.plugin.store.as_detections import detections_field
@@ -39,7 +40,7 @@ from diffucurate.plugin.store.instances import UnreadableInstanceError, describe
 from diffucurate.plugin.store.label_sources import count_masks
 from diffucurate.plugin.store.media_folder import media_folder
 from diffucurate.plugin.store.run_files import marked_run
-from diffucurate.plugin.store.samples import all_images, dataset_of, parts_of
+from diffucurate.plugin.store.samples import all_images, parts_of
 from diffucurate.plugin.store.schema import declare_found_by
 
 
@@ -99,15 +100,8 @@ def fuse(
         DatasetError: there is no such source or field, no sample has the labels of all, or some have masks and others
             boxes alone.
     """
-    if isinstance(sources, str) or len(sources) < 2:
-        raise InvalidSetting("sources", sources, "name at least two, such as ['attention', 'yolov8']")
-    if len(set(sources)) < len(sources):
-        raise InvalidSetting("sources", list(sources), "name each once")
     settings = settings or FusionSettings()
-    if isinstance(settings.lone, Mapping) and (other := [name for name in settings.lone if name not in sources]):
-        raise InvalidSetting("lone", other[0], f"it is none of the sources {', '.join(sources)}")
-    dataset = dataset_of(samples)
-    check_name(dataset, into, sources)
+    dataset = check_fuse(samples, sources, into=into, settings=settings)
     fields = {name: detections_field(samples, dataset, name) for name in sources}
     known = [_Source(name, field, _unseen(dataset, name, fields)) for name, field in fields.items()]
     names = _names(dataset, known)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import fiftyone as fo
 
-from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.progress import Listener, announce
-from diffucurate.plugin.generation.init_plan import InitPlan, plan_init_images, source_samples
+from diffucurate.plugin.generation.init_plan import plan_init_images
+from diffucurate.plugin.generation.init_prompts import nothing_to_paint, source_samples
 from diffucurate.plugin.generation.init_sources import own_labels
 from diffucurate.plugin.generation.paint_and_store import job_ids
 from diffucurate.plugin.generation.painting_session import painting_session
@@ -39,7 +39,8 @@ def generate_from(
 
     with painting_session(recipe, device) as session:
         plan = plan_init_images(recipe, session.reader, session.size_of, count, progress)
-        _check_plan(plan, recipe)
+        if not plan.jobs:
+            raise nothing_to_paint(recipe, plan.failed)
         painted = set() if existing is None else job_ids(existing)
         todo = [job for job in plan.jobs if job.job_id not in painted]
         if existing is not None and not todo:
@@ -62,16 +63,6 @@ def generate_from(
                 progress=progress,
             )
     return dataset
-
-
-def _check_plan(plan: InitPlan, recipe: Recipe) -> None:
-    if plan.jobs:
-        return
-    if plan.failed:
-        raise DatasetError(f"none of the init images can be used: {next(iter(plan.failed.values()))}")
-    raise RecipeError(
-        "attributes", dict(recipe.attributes), "every init image has these values already; name others to change"
-    )
 
 
 def _kept_classes(recipe: Recipe) -> list[str]:

@@ -22,7 +22,7 @@ from diffucurate.plugin.generation.load_recipes import read_recipes
 from diffucurate.plugin.generation.paint_and_store import job_ids
 from diffucurate.plugin.generation.painting_session import painting_session
 from diffucurate.plugin.generation.prepare import opened, run_settings
-from diffucurate.plugin.generation.target import find_target
+from diffucurate.plugin.generation.start import check_run, check_target
 from diffucurate.plugin.generation.values_used import announce_values
 
 if TYPE_CHECKING:
@@ -113,9 +113,7 @@ def generate(
     """
     from diffucurate.generator.recipe.recipe import Recipe
 
-    for name, value in (("count", count), ("batch_size", batch_size)):
-        if value is not None and value < 1:
-            raise InvalidSetting(name, value, "give a number of images, at least 1")
+    check_run(count, batch_size)
     if isinstance(recipe, Recipe):
         return _generate(recipe, count, batch_size, device, progress)
     if isinstance(recipe, Mapping | str | os.PathLike):
@@ -153,7 +151,7 @@ def _generate(
 ) -> fo.Dataset:
     from diffucurate.generator.jobs.jobs import jobs as jobs_of
 
-    existing, written, recipe = find_target(recipe.dataset), recipe, completed(recipe)
+    existing, written, recipe = check_target(recipe), recipe, completed(recipe)
     if recipe.source is not None:
         from diffucurate.plugin.generation.from_init_images import generate_from  # with OpenCV, which forms do without
 

@@ -261,6 +261,6 @@ def _classes(
         texts = " . ".join([*templates, *(value for values in content["attributes"].values() for value in values)])
         known = {name: phrases for name, phrases in known.items() if find_phrases(texts, {name: tuple(phrases)})}
     if not known:
-        remedy = "no class of the images' own is named in the prompt; name what to label, as in {piano: [piano]}"
+        remedy = "no class of the images' own is named in the prompt; name what to label, such as piano"
         raise InvalidSetting("classes", None, remedy)
     return known

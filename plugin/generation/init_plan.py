@@ -5,32 +5,19 @@ A job's id depends on the pixels that it starts from, so each init image is read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import chain
 from random import Random
-from typing import NamedTuple
 
-import fiftyone as fo
-from fiftyone import ViewField as F
-
-from diffucurate.generator.errors import DatasetError, DiffucurateError, ImageError, RecipeError
-from diffucurate.generator.jobs.jobs import Choice, Job, choices, job_of
-from diffucurate.generator.jobs.sampling import shares
-from diffucurate.generator.jobs.variations import refilled, template_of
+from diffucurate.generator.errors import ImageError
+from diffucurate.generator.jobs.jobs import Job, job_of
 from diffucurate.generator.progress import Listener, Meter
-from diffucurate.generator.recipe.amount import Sample
-from diffucurate.generator.recipe.init_image import InitImage
-from diffucurate.generator.recipe.init_image_config import Objects
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.recipe.sizes import Size
-from diffucurate.generator.text.templates import attributes_of, fill
+from diffucurate.plugin.generation.init_prompts import Item, Start, items_of, source_samples, starts_of
 from diffucurate.plugin.generation.init_reader import InitImageReader
-from diffucurate.plugin.provenance.provenance import ProvenanceReader
-from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.label_fields import label_field
-from diffucurate.plugin.store.label_objects import labels_in
-from diffucurate.plugin.store.samples import all_images, dataset_of, parts_of
+from diffucurate.plugin.store.samples import dataset_of
 
 #: What is counted while a plan is made.
 READ = "init images read"
@@ -43,22 +30,6 @@ class InitPlan:
     jobs: list[Job] = field(default_factory=list)
     source_ids: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-
-
-class _Item(NamedTuple):
-    """An init image; ``instance`` is the object to replace, None for the largest or, without objects, for none."""
-
-    sample_id: str
-    instance: str | None = None
-    prompt: str | None = None
-    """The init image's own prompt, if Diffucurate painted it."""
-
-
-class _Start(NamedTuple):
-    """A choice, and the init image's own template where the prompt was filled from that."""
-
-    choice: Choice
-    template: str | None = None
 
 
 def plan_init_images(
@@ -88,15 +59,8 @@ def plan_init_images(
     dataset, plan = dataset_of(samples), InitPlan()
     if recipe.carry is not None:
         label_field(dataset, recipe.carry)
-    items = _items(recipe, dataset, samples, plan.failed)
-    if recipe.templates:
-        starts: Iterator[_Start] = (
-            _Start(choice)
-            for choice in choices(recipe, len(items))
-            if recipe.objects is not None or choice.prompt != items[choice.init_image].prompt
-        )
-    else:
-        starts = iter(_own_templates(recipe, dataset, items, plan.failed))
+    items = items_of(recipe, dataset, samples, plan.failed)
+    starts = starts_of(recipe, dataset, items, plan.failed)
     seen: set[str] = set()
     meter, last = Meter(progress, len(items), READ), -1
     for start in starts:
@@ -120,148 +84,8 @@ def plan_init_images(
     return plan
 
 
-def source_samples(recipe: Recipe) -> fo.Dataset | fo.DatasetView:
-    """The samples that a recipe names as its init images, without those that it led to itself.
-
-    Raises:
-        DatasetError: there is no such dataset or view, or it has no samples.
-    """
-    source = recipe.source
-    if source is None:
-        raise RecipeError("source", None, "name the dataset whose images are the start")
-    if source.dataset is None or not fo.dataset_exists(source.dataset):
-        raise DatasetError(f"there is no source dataset '{source.dataset}'; name one of fiftyone.list_datasets()")
-    dataset = fo.load_dataset(source.dataset)
-    samples = all_images(dataset)
-    if source.view is not None:
-        if not dataset.has_saved_view(source.view):
-            there = ", ".join(dataset.list_saved_views()) or "none"
-            raise DatasetError(f"dataset '{source.dataset}' has no saved view '{source.view}'; it has {there}")
-        samples = dataset.load_saved_view(source.view)
-    dataset_of(samples)  # refuses patches, videos and what is empty
-    if source.samples is not None:
-        samples = samples.select(source.samples, ordered=True)
-    if recipe.dataset == source.dataset and dataset.has_sample_field(field_names.RUN_KEY):
-        own = [
-            key
-            for key in dataset.list_runs(method=runs.method("generate"))
-            if dataset.get_run_info(key).config.settings.get("fingerprint") == recipe.fingerprint()
-        ]
-        samples = samples.match(~F(field_names.RUN_KEY).is_in(own)) if own else samples
-    for name, values in (source.where or {}).items():
-        samples = samples.match(F(f"{field_names.ATTRIBUTES}.{name}").is_in(values))
-        if not samples:
-            raise DatasetError(f"no image of dataset '{source.dataset}' has {name} {' or '.join(values)}")
-    return samples
-
-
-def _items(
-    recipe: Recipe, dataset: fo.Dataset, samples: fo.Dataset | fo.DatasetView, failed: dict[str, str]
-) -> list[_Item]:
-    ids = samples.values("id")
-    named = (recipe.source.samples or ()) if recipe.source else ()
-    missing = [sample_id for sample_id in named if sample_id not in set(ids)]
-    failed |= {sample_id: f"dataset '{dataset.name}' has no such sample" for sample_id in missing}
-    objects = recipe.objects
-    if objects is not None:
-        return list(_objects(dataset, samples, objects, failed))
-    if not dataset.has_sample_field(field_names.JOB_ID):
-        return [_Item(sample_id) for sample_id in ids]
-    prompts = zip(ids, *samples.values([field_names.JOB_ID, field_names.PROMPT]), strict=True)
-    return [_Item(sample_id, None, None if job_id is None else prompt) for sample_id, job_id, prompt in prompts]
-
-
-def _objects(
-    dataset: fo.Dataset, samples: fo.Dataset | fo.DatasetView, objects: Objects, failed: dict[str, str]
-) -> Iterator[_Item]:
-    path = label_field(dataset, objects.field)
-    if objects.instances == "largest":
-        yield from (_Item(sample_id) for sample_id in samples.values("id"))
-        return
-    wanted = None if objects.instances == "each" else set(objects.instances)
-    present: set[str] = set()
-    for sample in samples.select_fields(path.name):
-        try:
-            names = labels_in(sample[path.name], path)
-        except ImageError as error:
-            failed[sample.id] = f"{sample.filepath}: {error}"
-            continue
-        counted = [name for name, label in names if objects.classes is None or label in objects.classes]
-        if wanted is None and not counted:
-            failed[sample.id] = f"{sample.filepath}: '{objects.field}' has nothing to replace"
-        for name in counted:
-            if wanted is None or name in wanted:
-                present.add(name)
-                yield _Item(sample.id, name)
-    for name in sorted((wanted or set()) - present):
-        raise RecipeError("objects.instances", name, f"'{objects.field}' of these images has no such instance")
-
-
-def _own_templates(recipe: Recipe, dataset: fo.Dataset, items: Sequence[_Item], failed: dict[str, str]) -> list[_Start]:
-    """Each init image's template with the recipe's values in place of its own, wherever that changes the prompt."""
-    reader = ProvenanceReader(dataset)
-    starts_of_each: list[list[_Start]] = []
-    used: set[str] = set()
-    variants = [(seed, size) for seed in recipe.seed_list for size in recipe.sizes or (None,)]
-    wholes = chain.from_iterable(parts_of(all_images(dataset), [item.sample_id for item in items]))
-    for index, sample in enumerate(wholes):
-        try:
-            job, origin = _painted_from(sample, recipe, dataset.name, reader)
-            template = template_of(job, origin)
-        except DiffucurateError as error:
-            failed[sample.id] = f"{sample.filepath}: {error}; write templates for images that have none"
-            continue
-        # Other tools may store more attributes than the template uses.
-        used.update(job.attributes, sample[field_names.ATTRIBUTES].to_dict() if job.source else ())
-        starts = [
-            _Start(Choice(varied.prompt, varied.attributes, seed, size, index), template)
-            for varied in refilled(job, origin, recipe.attributes)
-            if varied.prompt != job.prompt
-            for seed, size in variants
-        ]
-        starts_of_each.append(starts)
-    unused = [name for name in recipe.attributes if name not in used]
-    if unused and used:
-        there = ", ".join(sorted(used))
-        remedy = f"no prompt of these images has this attribute; they have {there}"
-        raise RecipeError(f"attributes.{unused[0]}", recipe.attributes[unused[0]], remedy)
-    return _evenly(starts_of_each, recipe.sample)
-
-
-def _painted_from(sample: fo.Sample, recipe: Recipe, dataset: str, reader: ProvenanceReader) -> tuple[Job, Recipe]:
-    """The job and recipe of an init image, by its provenance or by the template that another tool stored with it.
-
-    Raises:
-        DiffucurateError: it has neither, or the template cannot be filled.
-    """
-    template = sample[field_names.TEMPLATE] if sample.has_field(field_names.TEMPLATE) else None
-    if template is None:
-        origin = reader.provenance(sample)
-        return origin.job, origin.recipe
-    document = sample[field_names.ATTRIBUTES] if sample.has_field(field_names.ATTRIBUTES) else None
-    stored = {} if document is None else document.to_dict()
-    try:
-        values = {name: stored[name] for name in attributes_of(template)}
-    except (ValueError, KeyError) as error:
-        problem = f"has no value for {{{error.args[0]}}}" if isinstance(error, KeyError) else str(error)
-        raise ImageError(f"its template '{template}' {problem}") from error
-    source = InitImage(dataset, sample.id, "", 1.0, template=template)
-    return job_of(recipe, Choice(fill(template, values), values, 0), (8, 8), source), recipe
-
-
-def _evenly(starts_of_each: Sequence[list[_Start]], sample: Sample | str) -> list[_Start]:
-    """All, or as many as the recipe asks for, spread evenly over the init images."""
-    if not isinstance(sample, Sample) or sample.count >= sum(map(len, starts_of_each)):
-        return [start for starts in starts_of_each for start in starts]
-    rng, chosen = Random(sample.seed), []
-    counts = shares(sample.count, [len(starts) for starts in starts_of_each])
-    for starts, count in zip(starts_of_each, counts, strict=True):
-        chosen += [starts[index] for index in sorted(rng.sample(range(len(starts)), count))]
-    return chosen
-
-
 def _job(
-    recipe: Recipe, reader: InitImageReader, dataset: str, item: _Item, start: _Start, size_of: Callable[[Size], Size]
+    recipe: Recipe, reader: InitImageReader, dataset: str, item: Item, start: Start, size_of: Callable[[Size], Size]
 ) -> Job:
     choice, image = start.choice, reader.read(dataset, item.sample_id)
     region = None if recipe.objects is None else reader.region(dataset, image, recipe.objects, item.instance)

@@ -34,6 +34,12 @@ def read_recipes(source: str | os.PathLike[str] | Mapping[str, Any], *, trust_pi
     return recipes_in(content, partial(convert, folder=media_root() / _WORDS, trust=trust_pickle))
 
 
+def without_converted(recipe: Recipe) -> Recipe:
+    """The recipe without the words that are only converted when it is painted, whose files are not there before."""
+    folder = str(media_root() / _WORDS)
+    return recipe.model_copy(update={"tokens": [word for word in recipe.tokens if not word.path.startswith(folder)]})
+
+
 def recipes_in_text(text: str, *, ready: bool) -> list[Recipe]:
     """The recipes of a text. Only where they are to be ``ready`` for painting are words converted, which takes torch.
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 
+from diffucurate.generator.models.adapter_checks import check_weights
+from diffucurate.generator.models.painting_checks import check_painting
 from diffucurate.generator.progress import Listener, announce
 from diffucurate.plugin.comparison.compare import compare
 from diffucurate.plugin.generation.init_sources import CARRIED
@@ -48,6 +50,7 @@ def painting_session(recipe: Recipe, device: str | None = None) -> Iterator[Pain
     from diffucurate.generator.painting.second_look import check_second_look
     from diffucurate.plugin.generation.init_reader import InitImageReader
 
+    check_painting(recipe, device)
     pipe = load_pipeline(recipe.model, device, memory=recipe.memory)
     region = None if recipe.canvas is None else recipe.canvas.region
     for size in recipe.sizes if region is None else (region,):
@@ -117,7 +120,6 @@ class PaintingSession:
                 meanwhile.
         """
         from diffucurate.generator.models.placement import described
-        from diffucurate.generator.models.prompt_weights import check_weights
         from diffucurate.generator.text.weighted_prompts import unread_weight
         from diffucurate.plugin.generation.init_labels import InitLabels
 

@@ -18,12 +18,12 @@ from diffucurate.generator.labels.settings import SourceSettings
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.sources.protocol import DEFAULT_BATCH, Labeller, LabelRequest, PixelLabeller
 from diffucurate.generator.sources.registry import keeps_maps, source_named
-from diffucurate.generator.text.class_names import name_problem, phrases_of, some_of, twin_of
+from diffucurate.generator.text.class_names import some_of
 from diffucurate.plugin.labelling.images import read_images
-from diffucurate.plugin.labelling.kept_maps import check_asked, check_maps, painters
+from diffucurate.plugin.labelling.start import check_label, wanted_classes
 from diffucurate.plugin.labelling.writer import LabelWriter
 from diffucurate.plugin.store import field_names, runs
-from diffucurate.plugin.store.classes import Phrases, read_classes, set_phrases
+from diffucurate.plugin.store.classes import Phrases, set_phrases
 from diffucurate.plugin.store.media_folder import media_folder
 from diffucurate.plugin.store.run_files import marked_run
 from diffucurate.plugin.store.samples import all_images, dataset_of
@@ -145,22 +145,16 @@ def label(
     stored = into or name
     only_kept = isinstance(source, str) and keeps_maps(name) and model is None and not tokens and not contrast
     dataset = dataset_of(samples)
-    if stored != name:
-        check_new_source(dataset, stored, "label", "labelled")
-    wanted = wanted_classes(dataset, classes)
     labeller: Labeller
     if isinstance(source, str):
-        spec = source_named(source)
-        if not wanted:
-            remedy = f"dataset '{dataset.name}' has no classes yet; name them, such as ['car', 'bus']"
-            raise InvalidSetting("classes", None, remedy)
-        if "any" not in spec.images:
-            check_maps(samples, name)
-        elif spec.keeps_maps and model is None and not tokens:
-            check_asked(samples, contrast=bool(contrast))
-        chosen = settings if settings is not None else spec.make_settings({})
-        labeller = spec.load(LabelRequest(wanted, chosen, options, device, batch_size, lambda: painters(samples)))
+        asked = check_label(
+            samples, source, options, settings, classes, into=into, device=device, batch_size=batch_size
+        )
+        wanted, labeller = dict(asked.classes), source_named(source).load(asked)
     else:
+        if stored != name:
+            check_new_source(dataset, stored, "label", "labelled")
+        wanted = wanted_classes(dataset, classes)
         labeller = PixelLabeller(source, LabelRequest(wanted, None, options, device, batch_size))
 
     request = labeller.request
@@ -240,32 +234,3 @@ def _check_source(source: str | LabelSource, options: Mapping[str, Any], setting
         if value is not None:
             raise InvalidSetting(keyword, value, f"source '{source.name}' does not take it; leave it out")
     return field_names.source(source.name)
-
-
-def wanted_classes(dataset: fo.Dataset, classes: Phrases | Sequence[str] | None) -> dict[str, tuple[str, ...]]:
-    """Class -> phrases of what is to be labelled; what the dataset knows of a class is kept.
-
-    Raises:
-        InvalidSetting: ``classes`` is a single text, or empty; a name that no class can have, one that differs from
-            another class only in capitals, or a class without phrases.
-    """
-    known = read_classes(dataset)
-    if classes is None:
-        return known
-    if isinstance(classes, str) or not classes:
-        raise InvalidSetting("classes", classes, "give a list of class names, such as ['car', 'bus']")
-    for name in classes:
-        if name in known:  # whatever somebody else has called it
-            continue
-        if problem := name_problem(name):
-            raise InvalidSetting("classes", name, problem)
-        if other := twin_of(name, [*known, *classes]):
-            remedy = f"it differs from '{other}' only in capitals, or in what is between words; use one name"
-            raise InvalidSetting("classes", name, remedy)
-    if not isinstance(classes, Mapping):
-        return {name: known.get(name, (name,)) for name in classes}
-    for name, given in classes.items():
-        phrases = [given] if isinstance(given, str) else list(given) if isinstance(given, Sequence) else []
-        if not phrases or not all(isinstance(phrase, str) and phrase.strip() for phrase in phrases):
-            raise InvalidSetting(f"classes.{name}", given, "list the phrases that mean the class, as texts")
-    return phrases_of(classes)

@@ -25,7 +25,7 @@ from diffucurate.generator.sources import LabelRequest
 from diffucurate.generator.sources.registry import source_of_maps
 from diffucurate.plugin.appearance.palette import family_of, shades
 from diffucurate.plugin.labelling.images import SampleImage, maps_path
-from diffucurate.plugin.labelling.label import wanted_classes
+from diffucurate.plugin.labelling.start import wanted_classes
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases, read_classes
 from diffucurate.plugin.store.label_values import instances_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from diffucurate.generator.errors import InvalidSetting
 
@@ -40,9 +41,13 @@ def check_grids(grids: Sequence[Grid]) -> None:
         InvalidSetting: there are none, or one of a single cell or of too many.
     """
     if not grids:
-        raise InvalidSetting("grids", list(grids), "name at least one, such as (2, 2)")
+        raise InvalidSetting("grids", list(grids), "name at least one, such as 2x2")
     for grid in grids:
         sides = tuple(grid) if isinstance(grid, list | tuple) else ()
         valid = len(sides) == 2 and all(isinstance(side, int) and 1 <= side <= MOST for side in sides)
         if not valid or sides == (1, 1):
-            raise InvalidSetting("grids", grid, f"give rows and columns of 1 to {MOST}, of two cells at least")
+            raise InvalidSetting("grids", _shown(grid), f"give rows and columns of 1 to {MOST}, of two cells at least")
+
+
+def _shown(grid: Any) -> str:
+    return "x".join(map(str, grid)) if isinstance(grid, list | tuple) else str(grid)

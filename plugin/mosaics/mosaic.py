@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import fiftyone as fo
 import numpy as np
 
-from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.mosaics.splice import Tile, cell_shape, fitted, splice
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.plugin.appearance.scheme import place_fields
-from diffucurate.plugin.mosaics.grids import GRIDS, Grid, check_grids
+from diffucurate.plugin.mosaics.grids import GRIDS, Grid
+from diffucurate.plugin.mosaics.start import check_mosaics, usable_grids
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.classes import exported_classes, extend_classes
@@ -82,10 +83,7 @@ def mosaic(
         InvalidSetting: a count, length or grid out of range, or more cells in every grid than there are images.
         DatasetError: no labels of ``source``, or an image that cannot be read.
     """
-    for name, value in (("count", count), ("longest", longest)):
-        if value is not None and value < 1:
-            raise InvalidSetting(name, value, "use a number above 0")
-    check_grids(grids)
+    check_mosaics(samples, source=source, count=count, grids=grids, longest=longest)
     dataset = dataset_of(samples)
     path = detections_field(samples, dataset, source)
     declare_mosaics(dataset)
@@ -96,9 +94,7 @@ def mosaic(
     ]
     if not ids:
         raise DatasetError(f"no sample has labels of '{source}'; label them first or choose another view")
-    usable = [(int(rows), int(columns)) for rows, columns in grids if rows * columns <= len(ids)]
-    if not usable:
-        raise InvalidSetting("grids", list(grids), f"all have more cells than there are labelled images, {len(ids)}")
+    usable = usable_grids(grids, len(ids))
     made = set(all_images(dataset).distinct(f"{field_names.MOSAIC}.digest"))
     plans = [plan for plan in _plans(ids, usable, count, seed, f"{source} {longest}") if plan.digest not in made]
     record = {

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 
-from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.progress import Listener, Meter
-from diffucurate.generator.quality.label_scores import check_installed
 from diffucurate.generator.sources.protocol import DEFAULT_BATCH
 from diffucurate.plugin.appearance.scheme import place_fields
-from diffucurate.plugin.labelling.label import wanted_classes
+from diffucurate.plugin.labelling.start import wanted_classes
 from diffucurate.plugin.quality.brain_checks import forget_mistakenness, mistakenness
 from diffucurate.plugin.quality.checks import CHECKS, USUAL, unseen_name
 from diffucurate.plugin.quality.flip_check import flip_check
@@ -30,6 +28,7 @@ from diffucurate.plugin.quality.image_checks import (
 from diffucurate.plugin.quality.label_quality import label_quality
 from diffucurate.plugin.quality.label_runs import latest_label_run
 from diffucurate.plugin.quality.noise_check import noise
+from diffucurate.plugin.quality.start import check_assess, check_folds, check_prompts, wanted_checks
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.as_detections import detections_field
 from diffucurate.plugin.store.instances import UnreadableInstanceError, read_instance
@@ -106,9 +105,16 @@ def assess(
         ModelError: a model cannot be loaded.
     """
     name = source if source is None or isinstance(source, str) else source.name
-    if folds is not None:
-        against = _second_source(name, against)
-    wanted = _wanted(checks, name, against, clip_model)
+    if source is None or isinstance(source, str):
+        wanted = check_assess(
+            samples, source=source, checks=checks, against=against, folds=folds, clip_model=clip_model
+        )
+    else:  # one of the caller's own, which labels mirrored images itself
+        if folds is not None:
+            check_folds(samples, source.name, folds, against)
+        second = against if folds is None else unseen_name(source.name)
+        wanted = wanted_checks(checks, source.name, second, clip_model)
+    against = against if folds is None else unseen_name(str(name))
     dataset = dataset_of(samples)
     if folds is not None:
         from diffucurate.plugin.quality.folds import predict_unseen
@@ -117,8 +123,6 @@ def assess(
         predict_unseen(samples, dataset, learned, folds, training, device, progress)
     paths = {each: detections_field(samples, dataset, each) for each in (name, against) if each is not None}
     image_checks = _image_checks(wanted, samples, dataset, source, clip_model, device, batch_size)
-    if "label_quality" in wanted:
-        check_installed()
     if "mistakenness" in wanted:
         forget_mistakenness(dataset, str(name), str(against))
     fields: dict[str, MeasureField] = {}
@@ -157,33 +161,6 @@ def assess(
     return result
 
 
-def _second_source(source: str | None, against: str | None) -> str:
-    """The name of the labels that folds give."""
-    if source is None:
-        raise InvalidSetting("source", source, "name the labels that the segmenters learn from, or leave folds out")
-    if against is not None:
-        raise InvalidSetting("against", against, "folds make the second source; leave one of both out")
-    return unseen_name(source)
-
-
-def _wanted(checks: Sequence[str], source: str | None, against: str | None, clip_model: str | None) -> tuple[str, ...]:
-    """The checks that are made, if each has what it needs."""
-    if isinstance(checks, str) or not checks:
-        raise InvalidSetting("checks", checks, f"name some of {', '.join(CHECKS)}, such as ['image', 'masks']")
-    if tuple(checks) == USUAL and source is None:
-        return ("image",)
-    given = {"source": source, "against": against, "clip_model": clip_model}
-    for check in checks:
-        if check not in CHECKS:
-            raise InvalidSetting("checks", check, f"there is no such check; there are {', '.join(CHECKS)}")
-        for need in CHECKS[check].needs:
-            if not given[need]:
-                raise InvalidSetting(need, given[need], f"the check '{check}' needs it; name one, or leave it out")
-    if source is not None and source == against:
-        raise InvalidSetting("against", against, "name a source other than the one that is measured")
-    return tuple(dict.fromkeys(checks))
-
-
 def _image_checks(
     wanted: Sequence[str],
     samples: fo.Dataset | fo.DatasetView,
@@ -201,8 +178,7 @@ def _image_checks(
     if name is not None and "masks" in wanted:
         made.append(MaskCheck(name))
     if name is not None and "prompt" in wanted:
-        if not dataset.has_sample_field(field_names.PROMPT):
-            raise DatasetError(f"dataset '{dataset.name}' has no prompts; leave the check 'prompt' out")
+        check_prompts(dataset)
         made.append(PromptCheck(name, wanted_classes(dataset, None), latest_label_run(dataset, name)))
     if source is not None and "flip" in wanted:
         made.append(flip_check(samples, dataset, source, device, batch_size))

@@ -10,14 +10,12 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.labels.maps.stored_maps import Heatmaps
 from diffucurate.generator.quality.overlap import mean_iou, mirrored
 from diffucurate.generator.sources.protocol import Labeller, LabelRequest, PixelLabeller
-from diffucurate.generator.sources.registry import find_source
-from diffucurate.plugin.labelling.label import wanted_classes
+from diffucurate.plugin.labelling.start import wanted_classes
 from diffucurate.plugin.quality.image_checks import CheckedImage, Found
-from diffucurate.plugin.quality.label_runs import latest_label_run
+from diffucurate.plugin.quality.start import flip_request
 from diffucurate.plugin.store import field_names
 
 if TYPE_CHECKING:
@@ -71,29 +69,5 @@ def flip_check(
     if not isinstance(source, str):
         request = LabelRequest(wanted_classes(dataset, None), None, {}, device, batch_size)
         return FlipCheck(source.name, PixelLabeller(source, request))
-    run = latest_label_run(dataset, source)
-    spec = find_source(source if run is None else run.source)
-    if spec is None:
-        remedy = f"labels of '{source}' came from elsewhere and cannot be made of mirrored images; leave 'flip' out"
-        raise InvalidSetting("checks", "flip", remedy)
-    names = {option.name for option in spec.options}
-    options = {name: value for name, value in run.options.items() if name in names} if run is not None else {}
-    if spec.keeps_maps and options.get("model") is None:
-        options["model"] = _painter(samples, source)
-    classes = wanted_classes(dataset, None)
-    if run is not None:
-        classes = {name: phrases for name, phrases in classes.items() if name in run.classes}
-    settings = spec.make_settings({}) if run is None else run.settings_of(spec)
-    spec.check(options, settings)
-    return FlipCheck(source, spec.load(LabelRequest(classes, settings, options, device, batch_size)))
-
-
-def _painter(samples: fo.Dataset | fo.DatasetView, source: str) -> str:
-    """The model that painted all images, which looks at the mirrored ones."""
-    painted = samples.has_sample_field(field_names.JOB_ID) and samples.has_sample_field(field_names.MODEL)
-    models = samples.distinct(field_names.MODEL) if painted else []
-    foreign = len(samples) - len(samples.exists(field_names.JOB_ID)) if painted else len(samples)
-    if len(models) != 1 or foreign:
-        remedy = f"no single model painted these images; label them by '{source}' with a model that is named first"
-        raise InvalidSetting("checks", "flip", remedy)
-    return str(models[0])
+    spec, request = flip_request(samples, dataset, source, device, batch_size)
+    return FlipCheck(source, spec.load(request))

@@ -6,12 +6,13 @@ from typing import Any
 
 import fiftyone as fo
 
-from diffucurate.generator.errors import DatasetError, InvalidSetting
+from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.progress import Listener, announce
 from diffucurate.generator.segmenters.settings import SegmenterSettings
 from diffucurate.plugin.curation.relatives import split_samples
 from diffucurate.plugin.labelling.label import label
 from diffucurate.plugin.quality.checks import unseen_name
+from diffucurate.plugin.quality.start import check_folds
 from diffucurate.plugin.segmenters.names import default_name
 from diffucurate.plugin.segmenters.train import train_segmenter
 from diffucurate.plugin.store.samples import all_images
@@ -44,8 +45,7 @@ def predict_unseen(
         DatasetError: fewer labelled images than folds.
         ModelError: Ultralytics is not installed, or a training failed.
     """
-    if folds < 2:
-        raise InvalidSetting("folds", folds, "use at least 2")
+    check_folds(samples, source[0], folds)
     ids = samples.exists(source[1]).values("id")
     parts = split_samples(dataset, ids, {f"fold-{number}": 1 / folds for number in range(1, folds + 1)})
     if len(set(parts.values())) < folds:

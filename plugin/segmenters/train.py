@@ -18,16 +18,13 @@ from PIL import Image
 
 from diffucurate.generator.files.atomic import write_text
 from diffucurate.generator.progress import Listener, announce
-from diffucurate.generator.segmenters.files import SegmenterFiles
 from diffucurate.generator.segmenters.settings import DEFAULT_START, SegmenterSettings
 from diffucurate.plugin.exporting.export import export
 from diffucurate.plugin.labelling.label import label
-from diffucurate.plugin.segmenters.names import check_files, default_name
+from diffucurate.plugin.segmenters.start import check_train
 from diffucurate.plugin.store import runs
-from diffucurate.plugin.store.label_sources import instances_field
 from diffucurate.plugin.store.lease import held
 from diffucurate.plugin.store.samples import dataset_of
-from diffucurate.plugin.store.source_names import check_new_source
 
 if TYPE_CHECKING:
     from diffucurate.generator.segmenters.results import TrainedSegmenter
@@ -102,23 +99,21 @@ def train_segmenter(
         seed=seed,
         mosaic=mosaic,
     )
+    files, asked = check_train(
+        samples,
+        source,
+        settings,
+        name=name,
+        classes=classes,
+        into=into,
+        folder=folder,
+        overwrite=overwrite,
+        trust_pickle=trust_pickle,
+    )
     dataset = dataset_of(samples)
-    instances_field(dataset, source)
-    if into is not None:
-        check_new_source(dataset, into, "label", "labelled")
-    files = SegmenterFiles.of(name or default_name(dataset.name, source), folder)
 
-    from diffucurate.generator.segmenters.training import check_start
     from diffucurate.generator.segmenters.training import train_segmenter as train
 
-    check_start(settings.start, trust_pickle=trust_pickle)
-    asked = {
-        "dataset": dataset.name,
-        "source": source,
-        "classes": None if classes is None else list(classes),
-        "settings": settings.model_dump(mode="json"),
-    }
-    check_files(files, asked, overwrite=overwrite)
     record = {**asked, "name": files.name, "path": str(files.weights)}
     lock = held(dataset, f"train_segmenter-{files.folder}", "trains this segmenter")
     with lock, runs.recorded(dataset, "train_segmenter", record) as run:

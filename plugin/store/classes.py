@@ -93,6 +93,15 @@ def extend_classes(dataset: fo.Dataset, classes: Mapping[str, Iterable[str]]) ->
     return _changed(dataset, lambda known: _merged(dataset, known, phrases_of(classes)))
 
 
+def check_room(dataset: fo.Dataset, classes: Mapping[str, Iterable[str]]) -> None:
+    """See that a dataset has room for classes that it may not know yet; changes nothing.
+
+    Raises:
+        DatasetError: as ``extend_classes``.
+    """
+    _merged(dataset, read_classes(dataset), phrases_of(classes))
+
+
 def set_phrases(dataset: fo.Dataset, classes: Mapping[str, Sequence[str]]) -> None:
     """Let classes that the dataset knows have these phrases only; the others are left as they are."""
     given = phrases_of(classes)

@@ -58,6 +58,23 @@ def media_folder(dataset: fo.Dataset) -> Path:
     return Path(known)
 
 
+def check_media_folder(dataset: fo.Dataset | None) -> None:
+    """See that media can be written for a dataset, or for a new one; makes no folder, so forms can ask.
+
+    Raises:
+        DatasetError: they cannot.
+    """
+    known = None if dataset is None else kept(dataset, MEDIA_FOLDER)
+    needed = known is not None and named_below(Path(known)) is not None
+    folder = Path(known) if known is not None and needed else media_root()
+    above = next((each for each in (folder, *folder.parents) if os.path.exists(each)), folder)
+    if not (os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK)):
+        raise DatasetError(
+            f"the media folder '{folder}' cannot be written: nothing can be made in {above}; free it, or set "
+            f"{MEDIA_DIR_VARIABLE} to another folder for new datasets"
+        )
+
+
 def media_folders() -> list[Path]:
     """The media folders of all datasets that there are."""
     return sorted(Path(folder) for folder in all_kept(MEDIA_FOLDER))

@@ -23,6 +23,7 @@ _JOB_FIELDS: dict[str, type[fo.Field]] = {
     field_names.SEED: fo.IntField, field_names.STEPS: fo.IntField, field_names.GUIDANCE: fo.FloatField,
     field_names.SOURCE_ID: fo.StringField,
 }  # fmt: skip
+_DOCUMENTS = dict.fromkeys((field_names.ATTRIBUTES, field_names.PAINTED), fo.DynamicEmbeddedDocument)
 _CONDITIONS = dict(zip(field_names.PAINTED_PATHS, (fo.StringField, fo.IntField, fo.IntField), strict=True))
 
 
@@ -32,14 +33,33 @@ def declare_job_fields(dataset: fo.Dataset, attributes: Collection[str], classes
     Raises:
         DatasetError: a field of that name exists with another type.
     """
-    documents = dict.fromkeys((field_names.ATTRIBUTES, field_names.PAINTED), fo.DynamicEmbeddedDocument)
-    _declare(dataset, {**_JOB_FIELDS, **documents})
+    _declare(dataset, {**_JOB_FIELDS, **_DOCUMENTS})
     _declare(dataset, {**_CONDITIONS, **{f"{field_names.ATTRIBUTES}.{name}": fo.StringField for name in attributes}})
     declare_heatmaps(dataset, classes)
     # Partial: images that users add have no job id, and a plain unique index would allow only one such image.
     only_strings = {field_names.JOB_ID: {"$type": "string"}}
     dataset.create_index(field_names.JOB_ID, unique=True, partialFilterExpression=only_strings)
     add_indexes(dataset, [f"{field_names.ATTRIBUTES}.{name}" for name in attributes])
+
+
+def check_painted_fields(dataset: fo.Dataset, classes: Iterable[str], sources: Iterable[str]) -> None:
+    """See that the fields of painted samples and of their labels have room in the schema; changes nothing.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    _missing(dataset, {**_JOB_FIELDS, **_DOCUMENTS, **_heatmaps(classes)})
+    for source in sources:
+        _missing(dataset, _label_fields(source))
+
+
+def check_label_fields(dataset: fo.Dataset, source: str) -> None:
+    """See that a label source's fields have room in the schema; changes nothing.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    _missing(dataset, _label_fields(source))
 
 
 def declare_init_fields(dataset: fo.Dataset) -> None:
@@ -74,10 +94,11 @@ def declare_canvas_fields(dataset: fo.Dataset) -> None:
 
 def declare_heatmaps(dataset: fo.Dataset, classes: Iterable[str]) -> None:
     """Add the heatmap field of each class and the field for the raw maps' file."""
-    _declare(
-        dataset,
-        {field_names.ATTENTION_MAPS: fo.StringField, **{field_names.heatmap(name): fo.Heatmap for name in classes}},
-    )
+    _declare(dataset, _heatmaps(classes))
+
+
+def _heatmaps(classes: Iterable[str]) -> dict[str, type[Any]]:
+    return {field_names.ATTENTION_MAPS: fo.StringField, **{field_names.heatmap(name): fo.Heatmap for name in classes}}
 
 
 def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str]) -> None:
@@ -87,7 +108,7 @@ def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str
         DatasetError: a field of that name exists with another type.
     """
     mask, polygons, instances = field_names.mask(source), field_names.polygons(source), field_names.instances(source)
-    _declare(dataset, {mask: fo.Segmentation, polygons: fo.Polylines, instances: fo.Detections})
+    _declare(dataset, _label_fields(source))
     _declare(
         dataset,
         {
@@ -100,6 +121,14 @@ def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str
     targets = mask_targets(classes)
     if dataset.mask_targets.get(mask) != targets:
         set_mask_targets(dataset, mask, targets)
+
+
+def _label_fields(source: str) -> dict[str, type[Any]]:
+    return {
+        field_names.mask(source): fo.Segmentation,
+        field_names.polygons(source): fo.Polylines,
+        field_names.instances(source): fo.Detections,
+    }
 
 
 def declare_instances(dataset: fo.Dataset, field: str) -> None:
@@ -247,6 +276,16 @@ def measures_in(dataset: fo.Dataset, source: str | None = None) -> list[str]:
 
 def _declare(dataset: fo.Dataset, kinds: Mapping[str, type[Any]]) -> None:
     """Add those fields that are not there yet, field or document types by their paths."""
+    if missing := _missing(dataset, kinds):
+        add_fields(dataset, {path: new_field(path, kind) for path, kind in missing.items()})
+
+
+def _missing(dataset: fo.Dataset, kinds: Mapping[str, type[Any]]) -> dict[str, type[Any]]:
+    """Those that are not there yet.
+
+    Raises:
+        DatasetError: one is there with another type.
+    """
     missing = {}
     for path, kind in kinds.items():
         existing = dataset.get_field(path)
@@ -256,5 +295,4 @@ def _declare(dataset: fo.Dataset, kinds: Mapping[str, type[Any]]) -> None:
             raise DatasetError(
                 f"dataset '{dataset.name}' has a field '{path}' of another type; rename it or use another dataset"
             )
-    if missing:
-        add_fields(dataset, {path: new_field(path, kind) for path, kind in missing.items()})
+    return missing

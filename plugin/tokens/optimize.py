@@ -8,17 +8,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from diffucurate.generator.errors import DatasetError, ImageError, InvalidSetting
-from diffucurate.generator.models.token_files import token_path
+from diffucurate.generator.errors import DatasetError, ImageError
+from diffucurate.generator.models.names import locate
 from diffucurate.generator.progress import Listener, Meter
-from diffucurate.generator.text.class_names import some_of
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import read_classes
 from diffucurate.plugin.store.instances import NO_MASK, described
@@ -26,14 +24,12 @@ from diffucurate.plugin.store.label_fields import LabelField, learnable_field
 from diffucurate.plugin.store.label_objects import objects_in
 from diffucurate.plugin.store.media_files import read_image
 from diffucurate.plugin.store.samples import dataset_of
+from diffucurate.plugin.tokens.start import check_labelled_count, token_paths, wanted_labels
 
 if TYPE_CHECKING:
     from diffucurate.generator.attention.class_tokens.class_tokens import ClassToken
 
 logger = logging.getLogger(__name__)
-
-#: Images that are learned from at most: their queries are held in memory, and a few good masks are enough.
-MOST = 50
 
 Masks = dict[str, NDArray[np.bool_]]
 
@@ -82,9 +78,8 @@ def learn_token(
     dataset = dataset_of(samples)
     trusted = learnable_field(dataset, field)
     labelled = samples.exists(field)
-    if not 0 < len(labelled) <= MOST:
-        samples_have = "no sample has" if not len(labelled) else f"{len(labelled)} samples have"
-        raise DatasetError(f"{samples_have} labels in '{field}'; choose one to {MOST} whose masks are right")
+    check_labelled_count(len(labelled), field)
+    locate(model or "tiny")  # raises before images are read
     meter, images, masks, prompts, ids = Meter(progress, len(labelled)), [], [], [], []
     failed: dict[str, str] = {}
     for sample in labelled:
@@ -105,8 +100,9 @@ def learn_token(
         ids.append(sample.id)
     if not masks:
         raise DatasetError(f"no labels in '{field}' can be used: {next(iter(failed.values()))}")
-    wanted = _wanted(classes, masks, field)
-    paths = _paths(wanted, name, folder, overwrite)
+    present = list(dict.fromkeys(each for of_sample in masks for each in of_sample))
+    wanted = wanted_labels(classes, present, field)
+    paths = token_paths(wanted, name, folder, overwrite=overwrite)
 
     from diffucurate.generator.attention.class_tokens.token_training import learn_tokens
     from diffucurate.generator.models.load import load_pipeline
@@ -148,28 +144,3 @@ def masks_of(value: fo.Label, shape: tuple[int, int], field: LabelField) -> Mask
     for each in read.objects:
         masks[each.label] = masks.get(each.label, np.zeros(shape, np.bool_)) | each.mask
     return masks
-
-
-def _wanted(classes: str | Sequence[str] | None, masks: Sequence[Masks], field: str) -> list[str]:
-    present = list(dict.fromkeys(each for of_sample in masks for each in of_sample))
-    wanted = present if classes is None else [classes] if isinstance(classes, str) else list(classes)
-    missing = [each for each in wanted if each not in present]
-    if missing or not wanted:
-        there = some_of(present) or "nothing"
-        what = f"'{missing[0]}'" if missing else "any class"
-        raise DatasetError(f"no sample shows {what} in '{field}', which holds {there}; choose other samples or classes")
-    return wanted
-
-
-def _paths(
-    wanted: Sequence[str], name: str | None, folder: str | os.PathLike[str] | None, overwrite: bool
-) -> dict[str, Path]:
-    """Name -> file of each class's token."""
-    if name == "":
-        raise InvalidSetting("name", name, "give a name, or leave it out to call tokens by their classes")
-    names = [name] if name and len(wanted) == 1 else [f"{name}-{each}" if name else each for each in wanted]
-    paths = {each: token_path(each, folder) for each in names}
-    for each, path in paths.items():
-        if path.exists() and not overwrite:
-            raise InvalidSetting("name", each, "a token of that name is there; choose another, or have it replaced")
-    return paths

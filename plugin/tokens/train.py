@@ -16,16 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffucurate.generator.errors import DatasetError, ImageError, InvalidSetting
-from diffucurate.generator.inversion.files import WordFiles, word_name
 from diffucurate.generator.inversion.settings import SLOT, Inversion, LowRank
 from diffucurate.generator.progress import Listener
-from diffucurate.generator.text.class_names import some_of
 from diffucurate.plugin.generation.paint_and_store import note_failure
 from diffucurate.plugin.store import runs
-from diffucurate.plugin.store.label_fields import LabelField, label_field, labels_of
+from diffucurate.plugin.store.label_fields import LabelField, label_field
 from diffucurate.plugin.store.label_objects import LabelledObject, ReadObjects, objects_in
 from diffucurate.plugin.store.media_files import read_image
 from diffucurate.plugin.store.samples import dataset_of
+from diffucurate.plugin.tokens.start import check_word, wanted_label
 
 if TYPE_CHECKING:
     from diffucurate.generator.inversion.examples import Example
@@ -130,18 +129,23 @@ def train_token(
             "preview_prompt": preview_prompt,
         }
     )
-    files = WordFiles.of(name or word_name(placeholder), folder)
     if not 0 <= margin <= 1:
         raise InvalidSetting("margin", margin, "give a share of the box from 0 to 1")
-    if caption_field is not None and field is not None and crop:
-        raise InvalidSetting(
-            "caption_field", caption_field, "its texts describe whole images; leave it out, or set crop=False"
-        )
+    files = check_word(
+        samples,
+        settings,
+        field=field,
+        label=label,
+        crop=crop,
+        caption_field=caption_field,
+        name=name,
+        model=model,
+        folder=folder,
+        overwrite=overwrite,
+    )
     dataset = dataset_of(samples)
-    if caption_field is not None and not isinstance(dataset.get_field(caption_field), fo.StringField):
-        raise DatasetError(f"dataset '{dataset.name}' has no field '{caption_field}' with texts")
     labels = None if field is None else label_field(dataset, field)
-    wanted = None if labels is None else _wanted(samples, labels, label)
+    wanted = None if labels is None else wanted_label(samples, labels, label)
     chosen, about = model or "tiny", {"dataset": dataset.name, "model": model or "tiny"}
 
     from diffucurate.generator.inversion.training import learn_word
@@ -166,16 +170,6 @@ def _pipeline(model: str, device: str | None, examples: int) -> Any:
 
     check_count(examples)
     return load_pipeline(model, device, torch.float32, memory="off")
-
-
-def _wanted(samples: fo.Dataset | fo.DatasetView, field: LabelField, label: str | None) -> str:
-    there = labels_of(samples, field)
-    if label is None and len(there) == 1:
-        return there[0]
-    if label is None or label not in there:
-        what = "which of the labels is learned" if label is None else f"no sample shows '{label}'"
-        raise DatasetError(f"'{field.name}' holds {some_of(there) or 'nothing'}: {what}; name one as `label`")
-    return label
 
 
 def _examples(

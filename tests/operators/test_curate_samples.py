@@ -71,7 +71,7 @@ def test_form_counts_what_the_rules_keep(
         (
             {"score_fields": ["seed"], "least_seed": 5, "most_seed": 2},
             "least_seed",
-            "(5, 2): the least value must not exceed",
+            "5, 2: the least value must not exceed",
         ),
         ({"max_per_class": 0}, "max_per_class", "0: it must be at least 1"),
         ({"near_duplicates": True, "distance": -1}, "distance", "-1: give a distance above 0"),

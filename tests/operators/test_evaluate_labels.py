@@ -22,7 +22,9 @@ def test_form_proposes_the_ground_truth(app, painted: fo.Dataset) -> None:
     assert form["prediction"]["type"]["values"] == ["attention", "ground_truth"]
     assert (form["prediction"]["default"], form["truth"]["default"]) == ("attention", "ground_truth")
     assert "other than" in app.problems("evaluate_labels", painted, prediction="ground_truth")["truth"]
-    assert app.problems("evaluate_labels", painted, iou=0) == {"iou": "give a number above 0 and at most 1"}
+    assert app.problems("evaluate_labels", painted, iou=0) == {
+        "iou": "0: give the least IoU of a match, above 0 and at most 1"
+    }
 
 
 def test_run_opens_fiftyones_panel(app, twice_labelled: fo.Dataset) -> None:

@@ -44,7 +44,7 @@ def test_what_the_form_refuses(app, painted: fo.Dataset, params: dict[str, str],
 
 def test_without_masks_there_is_nothing_to_learn_from(app, dataset: fo.Dataset, painted: fo.Dataset) -> None:
     painted.set_values("attention_mask", [None] * 4)
-    assert "no image here has labels" in app.problems("learn_token", painted, field="attention_mask")["field"]
+    assert "no sample has labels" in app.problems("learn_token", painted, field="attention_mask")["field"]
     for field in FIELDS:
         painted.delete_sample_field(field)
     assert "holds no masks yet" in app.problems("learn_token", painted)["no_masks"]

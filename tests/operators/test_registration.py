@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 NAMES = [operator.NAME for operator in OPERATORS]
 
+#: Operators whose stored name does not say enough to tell them apart.
+CALLED = {"learn_token": "optimise_class_token", "train_token": "teach_a_new_word"}
+
 
 def test_all_register_without_errors(app) -> None:
     import fiftyone.operators as foo
@@ -36,9 +39,29 @@ def test_panel_config_is_complete(panel) -> None:
 def test_config_is_complete(operator) -> None:
     config = operator().config
     assert config.label[0].isupper() and config.label[1:] == config.label[1:].lower()  # a sentence, not a title
-    assert config.label.lower().replace(" ", "_") == config.name
+    assert config.label.lower().replace(" ", "_") == CALLED.get(config.name, config.name)
+    assert config.to_json()["risk_level"] in ("low", "medium", "high")
     assert config.description and config.icon
     assert config.dynamic and config.execute_as_generator
+
+
+@pytest.mark.parametrize(
+    ("words", "operators"),
+    [
+        ("heatmap", {"generate_images", "label_images", "preview_threshold"}),
+        ("inpaint", {"replace_objects"}),
+        ("img2img", {"vary_images"}),
+        ("textual inversion", {"train_token"}),
+        ("token", {"learn_token", "train_token"}),
+        ("duplicates", {"curate_samples"}),
+        ("yolo", {"label_images", "export_samples", "train_segmenter"}),
+    ],
+)
+def test_searching_finds_who_does_it(words: str, operators: set[str]) -> None:
+    """The operator browser looks for the text in label, address and description, whatever its case."""
+    configs = [operator().config for operator in OPERATORS]
+    found = {config.name for config in configs if words in f"{config.label} {config.name} {config.description}".lower()}
+    assert found == operators
 
 
 @pytest.mark.parametrize("legacy", [False, True])

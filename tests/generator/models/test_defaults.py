@@ -13,11 +13,14 @@ from safetensors.numpy import save_file
 from untrained import untrained_flux, untrained_pipeline, untrained_pixart, untrained_sd3, untrained_xl
 
 from diffucurate.generator.errors import ModelError, RecipeError
+from diffucurate.generator.models import load
 from diffucurate.generator.models.completed import completed, remarks, values_used
+from diffucurate.generator.models.configs import read_configs
 from diffucurate.generator.models.defaults import ModelDefaults, defaults_of
 from diffucurate.generator.models.few_steps import few_steps
 from diffucurate.generator.models.load import native_size
 from diffucurate.generator.models.precision import default_dtype
+from diffucurate.generator.models.sizes import unit_of
 from diffucurate.generator.recipe.model_options import Lora, ModelOptions
 from diffucurate.generator.recipe.recipe import Recipe
 
@@ -132,6 +135,10 @@ def test_sizes_are_those_that_pipelines_have_themselves(tokenizer: Any, tmp_path
         write(folder, type(pipe).__name__, dict(denoiser.config), dict(pipe.scheduler.config))
         (folder / "vae" / "config.json").write_text(json.dumps(dict(pipe.vae.config)))
         assert defaults_of(str(folder)).size == native_size(pipe), name
+        kind = "unet" if getattr(pipe, "unet", None) is not None else "transformer"
+        index = json.loads((folder / "model_index.json").read_text())
+        (folder / "model_index.json").write_text(json.dumps({**index, kind: ["diffusers", type(denoiser).__name__]}))
+        assert unit_of(read_configs(str(folder))) == load._unit(pipe), name
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from huggingface_hub import constants
 
 from diffucurate.generator.errors import ModelError, RecipeError
-from diffucurate.generator.models import built_in, card, load
+from diffucurate.generator.models import built_in, load, sizes
 from diffucurate.generator.models.card import card_of
 from diffucurate.generator.models.load import check_size, default_batch, default_device, load_pipeline, release_models
 
@@ -114,7 +114,7 @@ def test_devices(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("size", "nearest"),
-    [((128, 128), None), ((96, 160), None), ((100, 128), "[96, 128]"), ((0, 128), "[8, 128]"), ((128, 3), "[128, 8]")],
+    [((128, 128), None), ((96, 160), None), ((100, 128), "96x128"), ((0, 128), "8x128"), ((128, 3), "128x8")],
 )
 def test_sizes(pipe: Any, size: tuple[int, int], nearest: str | None) -> None:
     if nearest is None:
@@ -136,11 +136,11 @@ def test_kept_is_bounded() -> None:
 
 def test_a_size_beyond_the_memory_is_said_before_it_is_tried(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a CPU's memory the system tells nobody: it ends the process."""
-    monkeypatch.setattr(card, "_free_on_cpu", lambda: 6 * 2**30)
+    monkeypatch.setattr(sizes, "free_on_cpu", lambda: 6 * 2**30)
     check_size(pipe, (1024, 1024))
     width = pipe.vae.config.block_out_channels[0]
     assert load._decoding_memory(pipe, (64, 32)) == 3 * width * 64 * 32 * 4
-    monkeypatch.setattr(card, "_free_on_cpu", lambda: 3 * width * 4096 * 4096 * 4 - 1)
+    monkeypatch.setattr(sizes, "free_on_cpu", lambda: 3 * width * 4096 * 4096 * 4 - 1)
     with pytest.raises(
         RecipeError, match=r"size: \[4096, 4096\] - one image takes about .* GiB of memory, .* are free"
     ):

@@ -13,7 +13,8 @@ from diffucurate.generator.models.built_in import yolo_path
 from diffucurate.generator.progress import Progress
 from diffucurate.generator.segmenters.files import SEGMENTERS_DIR_VARIABLE, SegmenterFiles
 from diffucurate.generator.segmenters.settings import SegmenterSettings
-from diffucurate.generator.segmenters.training import check_start, train_segmenter, validate
+from diffucurate.generator.segmenters.start import check_start
+from diffucurate.generator.segmenters.training import train_segmenter, validate
 from diffucurate.generator.sources.yolov8_checkpoint import check_checkpoint
 from diffucurate.generator.tiny.scenes import iter_scenes
 from diffucurate.generator.tiny.shapes import CLASSES

@@ -130,7 +130,7 @@ def test_more_captions_from_python(app, writer: str, tmp_path: Path) -> None:
         ({"model": "/nowhere/model"}, "model", "neither a folder that exists nor a hub id"),
         ({"model": ""}, "model", "name a text-generation model"),
         ({"path": "a.json"}, "path", "give a full path that ends in .json"),
-        ({"path": "/nowhere/a.txt"}, "path", "give a full path that ends in .json"),
+        ({"path": "/nowhere/a.txt"}, "path", "name a file that ends in .json"),
         ({"count": 0}, "count", "use a whole number from 1 on"),
     ],
 )

@@ -86,7 +86,7 @@ def test_classes_that_nobody_chose_follow_although_the_app_lags_behind(form) -> 
         ({"templates": f"{STREETS}\na {{object.__class__}}"}, "templates", "line 2: .*'{object.__class__}' is not"),
         ({"templates": "a car\na car"}, "templates", "listed 2 times"),
         ({"templates": "a {colour car"}, "templates", "brace without its partner"),
-        ({"templates": "a {id} car", "attributes": {"id": "x"}}, "templates", "'id' - the name is reserved"),
+        ({"templates": "a {id} car", "attributes": {"id": "x"}}, "templates", "id: the name is reserved"),
         ({"attributes": {"colour": " , "}}, "attributes.colour", "write what {colour} can be"),
         ({"attributes": {"colour": "red, red"}}, "attributes.colour", "listed 2 times"),
         ({"classes": []}, "classes", "at least one class"),
@@ -95,11 +95,11 @@ def test_classes_that_nobody_chose_follow_although_the_app_lags_behind(form) -> 
         ({"classes": ["background"]}, "classes", "reserved"),
         ({"seeds": "1000000000"}, "seeds", "at most 1,000,000"),
         ({"seeds": "3, 3"}, "seeds", "listed 2 times"),
-        ({"seeds": "many"}, "seeds", "'many'"),
+        ({"seeds": "many"}, "seeds", "^many: "),
         ({**MILLION, "seeds": "2"}, "seeds", "more images than one recipe"),
         ({"seeds": "5 random from 1 to 3"}, "seeds", "ask for fewer"),
-        ({"more_sizes": "64x60"}, "more_sizes", r"try \[64, 64\]"),
-        ({"more_sizes": "big"}, "more_sizes", "two whole numbers"),
+        ({"more_sizes": "64x60"}, "more_sizes", "try 64x64"),
+        ({"more_sizes": "big"}, "more_sizes", "^big: .* such as 128x96$"),
         ({"more_sizes": "128x128"}, "more_sizes", "2 times"),
         ({"tokens": ["<piano>"]}, "tokens", "its word and its file"),
         ({"tokens": ["<piano>=piano.pt"]}, "tokens", "pickle"),
@@ -107,8 +107,8 @@ def test_classes_that_nobody_chose_follow_although_the_app_lags_behind(form) -> 
         ({"loras": ["a.safetensors=99"]}, "loras", "from -10 to 10"),
         ({"loras": ["a.ckpt=1"]}, "loras", "pickle"),
         ({"negative_prompt": "{mood}"}, "negative_prompt", "mood"),
-        ({"width": 7, "height": 7}, "width", r"try \[8, 8\]"),
-        ({"height": 100}, "height", r"try \[128, 96\]"),
+        ({"width": 7, "height": 7}, "width", "try 8x8"),
+        ({"height": 100}, "height", "^128x100: .* try 128x96"),
         ({**UNKNOWN, "width": 128}, "height", "^give width and height in pixels"),
         ({**UNKNOWN, "more_sizes": "64x64"}, "width", "^give width and"),
         ({"steps": 0}, "steps", "from 1 to 1000"),
@@ -230,7 +230,12 @@ def test_a_recipe_that_was_handed_over_is_taken_apart(form) -> None:
     assert problems(fields) == {}
 
 
-def test_what_a_pasted_recipe_says_of_rare_things_is_shown_or_kept(form) -> None:
+def test_what_a_pasted_recipe_says_of_rare_things_is_shown_or_kept(
+    form, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "p"):
+        Path(f"{name}.safetensors").touch()
     rare = {
         "size": [[64, 96], [96, 64]],
         "loras": [{"path": "a.safetensors", "scale": 0.5}],

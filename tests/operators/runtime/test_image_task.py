@@ -26,9 +26,12 @@ def target(painted: fo.Dataset) -> Iterator[str]:
 def test_forms_say_what_will_be_painted(app, painted: fo.Dataset) -> None:
     form = app.form("vary_images", painted, prompt="a {colour} car", changes=["colour=red,blue"], seeds=2)
     assert not any(prop["invalid"] for prop in form.values())
-    assert form["summary"]["view"]["label"].startswith("From 4 images, up to 4 of each, for dataset")
+    label = form["summary"]["view"]["label"]
+    assert label.startswith("16 images from 4 images, for dataset") and label.endswith("labelled as car.")
+    assert form["summary"]["view"]["description"].startswith("About ")
+    assert form["preview"]["default"].splitlines() == ["- a red car", "- a blue car"]
     assert [choice["value"] for choice in form["carry"]["view"]["choices"]] == ["attention"]
-    form = app.form("replace_objects", painted, prompt="a bus", classes="bus")
+    form = app.form("replace_objects", painted, prompt="a bus", classes=["bus"])
     assert not any(prop["invalid"] for prop in form.values())
     assert [choice["value"] for choice in form["field"]["view"]["choices"]] == ["attention"]
 
@@ -36,7 +39,7 @@ def test_forms_say_what_will_be_painted(app, painted: fo.Dataset) -> None:
 @pytest.mark.parametrize(
     ("name", "params", "field", "words"),
     [
-        ("vary_images", {}, "changes", "say what to change"),
+        ("vary_images", {"changes": ["time=night"]}, "not_ready", "none of the init images can be used"),
         ("vary_images", {"prompt": "a car", "strength": "2"}, "strength", "at most 1"),
         ("vary_images", {"prompt": "a car", "strength": "much"}, "strength", "give numbers"),
         ("vary_images", {"prompt": "a car", "strength": "0.01"}, "strength", "of 20 steps it leaves none"),
@@ -45,8 +48,11 @@ def test_forms_say_what_will_be_painted(app, painted: fo.Dataset) -> None:
         ("vary_images", {"prompt": "a piano"}, "classes", "name what to label"),
         ("vary_images", {"prompt": "a car", "seeds": 0}, "seeds", "at least 1"),
         ("vary_images", {"prompt": "a car", "save_as": "../up"}, "save_as", "use letters"),
-        ("replace_objects", {}, "prompt", "at least one prompt"),
-        ("replace_objects", {"prompt": "a car", "margin": 3.0}, "not_ready", "from 0 to 2"),
+        ("vary_images", {"prompt": "a car", "count": 0}, "count", "at least 1"),
+        ("vary_images", {"prompt": "a car", "advanced": True, "device": "gpu"}, "device", "'gpu' is unknown; use cpu"),
+        ("vary_images", {"prompt": "a car", "model_from": "local", "model": "/nowhere"}, "model", "/nowhere"),
+        ("replace_objects", {"prompt": "a car", "replace": ["piano"]}, "replace", "piano: 'attention' holds"),
+        ("replace_objects", {"prompt": "a car", "margin": 3.0}, "margin", "from 0 to 2"),
     ],
 )
 def test_what_is_wrong_stands_on_its_field(
@@ -54,6 +60,20 @@ def test_what_is_wrong_stands_on_its_field(
 ) -> None:
     found = app.problems(name, painted, **params)
     assert list(found) == [field] and words in found[field]
+
+
+@pytest.mark.parametrize("name", ["vary_images", "replace_objects", "expand_captions"])
+def test_a_form_opens_without_red_and_cannot_be_sent_off_yet(app, painted: fo.Dataset, name: str) -> None:
+    from fiftyone.operators.executor import ExecutionContext, Executor, ValidationContext
+
+    fields = app.form(name, painted)
+    assert not any(field["invalid"] for field in fields.values())
+    assert name == "expand_captions" or fields["not_ready"]["view"]["name"] == "Notice"
+    operator = app._operator(name)
+    params = {field: prop["default"] for field, prop in fields.items() if prop["default"] is not None}
+    context = ExecutionContext(app._request(painted, params), Executor(), operator_uri=operator.uri)
+    form = operator.resolve_type(context, "inputs")
+    assert ValidationContext(context, form, operator).invalid
 
 
 def test_nothing_to_replace(app, dataset: fo.Dataset) -> None:

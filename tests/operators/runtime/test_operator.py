@@ -22,6 +22,7 @@ class Counting(LibraryOperator):
     """Counts to three, as a library call would, and remembers how it ended."""
 
     NAME, LABEL, DESCRIPTION, ICON = "count_up", "Count up", "Counts", "add"
+    RISK = "low"
 
     def __init__(self, error: Exception | None = None, pause: float = 0.0) -> None:
         super().__init__()

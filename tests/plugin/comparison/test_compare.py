@@ -247,7 +247,7 @@ def test_bad_input_is_named(dataset, add_bars):
     with pytest.raises(DatasetError, match="no sample has labels of both"):
         compare(dataset, "one", "two")
     for same in ("one", "one_instances"):
-        with pytest.raises(InvalidSetting, match="two different"):
+        with pytest.raises(InvalidSetting, match="labels other than"):
             compare(dataset, "one", same)
     with pytest.raises(InvalidSetting, match="iou"):
         compare(dataset, "one", "two", iou=0)

@@ -11,7 +11,8 @@ from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.sources.by_phrase import classes_by_phrase
 from diffucurate.generator.text.class_names import name_problem, phrases_of, twin_of
 from diffucurate.plugin.generation.img2img_inpaint import recipe_from
-from diffucurate.plugin.labelling.label import label, wanted_classes
+from diffucurate.plugin.labelling.label import label
+from diffucurate.plugin.labelling.start import wanted_classes
 from diffucurate.plugin.store.classes import extend_classes, read_classes, set_phrases
 from diffucurate.plugin.store.media_files import write_png
 
