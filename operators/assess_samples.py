@@ -11,9 +11,12 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.models.label_models import CLIP_MODELS
 from diffucurate.generator.quality.label_scores import check_installed
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import choose, choose_target, param, refuse
 from diffucurate.operators.forms.refusals import is_refused, refused
+from diffucurate.operators.runtime.next_steps import Step, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
+from diffucurate.plugin.curation.rules import score_fields
 from diffucurate.plugin.quality.checks import CHECKS, USUAL
 from diffucurate.plugin.quality.start import check_assess
 from diffucurate.plugin.store.as_detections import sources_and_fields
@@ -111,10 +114,16 @@ class AssessSamples(LibraryOperator):
         chosen = _chosen(ctx)
         assessment = assess(ctx.target_view(), checks=chosen, progress=progress, **_named(ctx, chosen))
         means = {name: None if mean is None else round(mean, 3) for name, mean in assessment.means.items()}
-        message = f"{assessment.samples} images have {', '.join(assessment.fields)}"
+        message = f"{counted(assessment.samples, 'image')} measured: {', '.join(assessment.fields)}"
         if assessment.unreadable:
-            message += f"; {len(assessment.unreadable)} cannot be read, such as {assessment.unreadable[0]}"
+            unreadable = counted(len(assessment.unreadable), "image")
+            message += f"; {unreadable} that cannot be read, such as {assessment.unreadable[0]}"
         return Outcome(message, {"images": assessment.samples, **means}, warning=bool(assessment.unreadable))
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        scores = [name for name in outcome.result if name in score_fields(ctx.dataset)]
+        source = _named(ctx, _chosen(ctx)).get("source")
+        return [step("Curate by these numbers", "curate_samples", source=source, score_fields=scores)]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         yield ctx.ops.reload_dataset()

@@ -8,6 +8,7 @@ import fiftyone.operators as foo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import choose, param
 from diffucurate.operators.runtime import running
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk, is_from_app
@@ -51,4 +52,4 @@ class CancelRun(LibraryOperator):
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         stopped = running.cancel(param(ctx, "run"))
-        return Outcome(f"{stopped} runs were told to stop", {"runs": stopped})
+        return Outcome(f"{counted(stopped, 'run')} told to stop", {"runs": stopped})

@@ -9,11 +9,13 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import ask_classes, choose_source, choose_target, param, refuse
 from diffucurate.operators.forms.refusals import refused
 from diffucurate.operators.panel.choices import choose_in_open_panels
 from diffucurate.operators.panel.panel import CurationPanel
 from diffucurate.operators.panel.state import AGREEMENT
+from diffucurate.operators.runtime.next_steps import Step, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.comparison.start import check_pair
 from diffucurate.plugin.store.as_detections import classes_of, sources_and_fields
@@ -84,7 +86,7 @@ class CompareSources(LibraryOperator):
             ctx.target_view(), a, b, classes=param(ctx, "classes"), iou=param(ctx, "iou", 0.5), progress=progress
         )
         agreement = round(comparison.agreement, 3)
-        message = f"{a} and {b} agree to {agreement:.0%} on {comparison.samples} images"
+        message = f"{a} and {b} agree to {agreement:.0%} on {counted(comparison.samples, 'image')}"
         if comparison.without_masks:
             message += f"; matched by boxes, as there are no masks in {' and '.join(comparison.without_masks)}"
         for source, names in comparison.unseen.items():
@@ -100,6 +102,14 @@ class CompareSources(LibraryOperator):
             "rows": [_row(row, a, b) for row in comparison.table()],
         }
         return Outcome(message, result)
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        a, b = param(ctx, "a"), param(ctx, "b")
+        return [
+            step("Curate by agreement", "curate_samples", source=a, against=b),
+            step("Fuse both", "fuse_sources", sources=[a, b]),
+            step("Evaluate", "evaluate_labels", prediction=a, truth=b),
+        ]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         """Show the result in the panel, which opens on the latest comparison."""

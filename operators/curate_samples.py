@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import fiftyone as fo
@@ -9,6 +10,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError, InvalidSetting
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import (
     ask_classes,
     choose,
@@ -20,8 +22,8 @@ from diffucurate.operators.forms.fields import (
     refuse,
 )
 from diffucurate.operators.forms.refusals import put
+from diffucurate.operators.runtime.next_steps import Step, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
-from diffucurate.operators.runtime.uris import uri_of
 from diffucurate.plugin.curation.curate import CURATED, check_name, curate, curations
 from diffucurate.plugin.curation.duplicates import embeddings_in, usual_distance
 from diffucurate.plugin.curation.rules import Rules, score_fields
@@ -194,16 +196,15 @@ class CurateSamples(LibraryOperator):
         result = {"kept": len(kept), "of": len(samples), "view": kept.name, "rules": curation.rules}
         if curation.count is not None and curation.count.removed:
             result["dropped"] = curation.count.reasons().removeprefix("Dropped: ")
-        return Outcome(f"{len(kept)} of {len(samples)} samples kept as view '{kept.name}'", result)
+        return Outcome(f"{len(kept):,} of {counted(len(samples), 'sample')} kept as view '{kept.name}'", result)
 
-    def output(self, result: dict[str, Any]) -> types.Object:
-        outputs = super().output(result)
-        if result:
-            undo = types.Button(
-                label="Undo", operator=uri_of("undo_curation"), prompt=True, params={"curation": result["view"]}
-            )
-            outputs.view("undo", undo)
-        return outputs
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        source = param(ctx, "source")
+        return [
+            step("Export", "export_samples", source=source),
+            step("Train a segmenter", "train_segmenter", source=source),
+            step("Undo", "undo_curation", curation=outcome.result["view"]),
+        ]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         yield ctx.ops.reload_dataset()

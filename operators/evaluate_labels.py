@@ -9,8 +9,10 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import ask_classes, choose_source, choose_target, param, refuse
 from diffucurate.operators.forms.refusals import refused
+from diffucurate.operators.runtime.next_steps import Step, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.comparison.start import check_pair
 from diffucurate.plugin.store.as_detections import classes_of, sources_and_fields
@@ -114,7 +116,9 @@ class EvaluateLabels(LibraryOperator):
         overall = evaluation.overall
         figures = {"AP50": overall.ap50, "semantic IoU": overall.semantic_iou, "recall": overall.recall}
         said = ", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None)
-        message = f"{evaluation.prediction} against {evaluation.truth} on {evaluation.samples} images: {said}"
+        message = (
+            f"{evaluation.prediction} against {evaluation.truth} on {counted(evaluation.samples, 'image')}: {said}"
+        )
         if evaluation.without_masks:
             message += f"; matched by boxes, as there are no masks in {' and '.join(evaluation.without_masks)}"
         result = {
@@ -125,6 +129,14 @@ class EvaluateLabels(LibraryOperator):
             "rows": [_row(row) for row in evaluation.table()],
         }
         return Outcome(message, result)
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        source = param(ctx, "prediction")
+        return [
+            step("Curate", "curate_samples", source=source),
+            step("Train a segmenter", "train_segmenter", source=source),
+            step("Write a report", "write_report", source=source),
+        ]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         """Open FiftyOne's panel, which lists the evaluation."""

@@ -22,7 +22,9 @@ from diffucurate.operators.forms.captions import ask_captions
 from diffucurate.operators.forms.class_tags import classes_of, tags_of
 from diffucurate.operators.forms.error_texts import on_field
 from diffucurate.operators.forms.fields import emptied, is_open, param, plain, refuse
+from diffucurate.operators.forms.recipe_params import BUILT, CAPTIONS
 from diffucurate.operators.forms.refusals import is_refused, refused
+from diffucurate.operators.runtime.next_steps import Step, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.store.classes import read_classes
 
@@ -166,12 +168,16 @@ class ExpandCaptions(LibraryOperator):
             **{name: param(ctx, name, default) for name, default in _NUMBERS.items()},
         )
         written, wanted = len(expansion.captions), param(ctx, "count", _NUMBERS["count"])
-        message = f"{written} captions of {wanted} written to '{expansion.path}'"
+        message = f"{counted(written, 'caption')} of {wanted:,} written to '{expansion.path}'"
         result = {"path": str(expansion.path), "captions": written, "not_kept": expansion.remark}
         return Outcome(message, {**result, "classes": dict(expansion.classes)}, warning=written < wanted)
 
     def filled(self, ctx: ExecutionContext) -> str | None:
         return None
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        captions = {"captions_path": outcome.result["path"], "classes": param(ctx, "classes")}
+        return [step("Paint these captions", "generate_images", recipe_from=BUILT, prompts_from=CAPTIONS, **captions)]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         """No dataset has changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,6 +26,7 @@ from diffucurate.operators.forms.fields import (
     refuse,
 )
 from diffucurate.operators.forms.refusals import put, refused
+from diffucurate.operators.runtime.next_steps import Step, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.curation.relatives import KINDS, USUAL
 from diffucurate.plugin.exporting.export import export
@@ -221,6 +223,13 @@ class ExportSamples(LibraryOperator):
             "train_with" if summary.format == "yolo" else "read_with": summary.first_step(),
         }
         return Outcome(f"{counted(images, 'image')} exported to {summary.folder}", result)
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        source = param(ctx, "source")
+        return [
+            step("Train a segmenter on them", "train_segmenter", source=source),
+            step("Write a report", "write_report", source=source),
+        ]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         return iter(())

@@ -10,8 +10,10 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.fusion.settings import FusionSettings
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import choose, choose_several, choose_target, listed, param, refuse
 from diffucurate.operators.forms.refusals import is_refused, refused
+from diffucurate.operators.runtime.next_steps import Step, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Outcome, Risk
 from diffucurate.plugin.fusion.names import FUSED, check_name
 from diffucurate.plugin.fusion.start import check_fuse
@@ -93,12 +95,24 @@ class FuseSources(LibraryOperator):
         sources, into = listed(param(ctx, "sources")) or [], param(ctx, "into", FUSED)
         fusion = fuse(ctx.target_view(), sources, into=into, settings=_settings(ctx), progress=progress)
         found = ", ".join(f"{count} by {names}" for names, count in fusion.found_by.items())
-        message = f"{fusion.instances} instances in {into} on {fusion.samples} images" + (f": {found}" if found else "")
+        message = f"{counted(fusion.instances, 'instance')} in {into} on {counted(fusion.samples, 'image')}" + (
+            f": {found}" if found else ""
+        )
         if fusion.skipped:
-            message += f"; {fusion.skipped} images lack the labels of a source"
+            message += f"; {counted(fusion.skipped, 'image')} without the labels of a source"
         if fusion.left_out:
-            message += f"; {len(fusion.left_out)} instances cannot be read, such as {fusion.left_out[0]}"
+            message += (
+                f"; {counted(len(fusion.left_out), 'instance')} that cannot be read, such as {fusion.left_out[0]}"
+            )
         return Outcome(message, {"images": fusion.samples, "instances": fusion.instances, "skipped": fusion.skipped})
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        source = param(ctx, "into", FUSED)
+        return [
+            step("Curate", "curate_samples", source=source),
+            step("Export", "export_samples", source=source),
+            step("Train a segmenter", "train_segmenter", source=source),
+        ]
 
 
 def _settings(ctx: ExecutionContext) -> FusionSettings:

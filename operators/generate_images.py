@@ -5,7 +5,7 @@ The form around the recipe; ``forms.recipe_form`` draws the recipe's own fields,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import fiftyone as fo
@@ -17,6 +17,7 @@ from diffucurate.generator.files.strict_yaml import read_text
 from diffucurate.generator.jobs.image_count import images_of
 from diffucurate.generator.recipe.files import recipe_text
 from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms import recipe_params
 from diffucurate.operators.forms.fields import param, plain, refuse
 from diffucurate.operators.forms.model import download_note
@@ -33,6 +34,7 @@ from diffucurate.operators.forms.recipe_form import (
 from diffucurate.operators.forms.recipe_params import BUILT, FILE, PASTED
 from diffucurate.operators.forms.run_settings import ask_batch_size, ask_count, ask_device, is_wrong
 from diffucurate.operators.panel.panel import CurationPanel
+from diffucurate.operators.runtime.next_steps import Step, another_source, step
 from diffucurate.operators.runtime.operator import OPEN_WHEN_SHOWN, LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.fiftyone_private import slug
 from diffucurate.plugin.generation.blacked_out import blacked_out, ended_runs
@@ -56,6 +58,7 @@ class GenerateImages(LibraryOperator):
     ICON: ClassVar[str] = "auto_awesome"
     IN_TOOLBAR: ClassVar[bool] = True
     RISK: ClassVar[Risk] = "medium"
+    PLACES: ClassVar[Mapping[str, str]] = {"size": "width", "sample": "sample_count"}
     REMEMBERS: ClassVar[bool] = True
     KEPT: ClassVar[str] = "What was painted until then is kept. Generate again to paint the rest."
 
@@ -150,11 +153,11 @@ class GenerateImages(LibraryOperator):
         images, exact = images_of(recipe)
         count = param(ctx, "count")
         now = min(images, count) if isinstance(count, int) and count > 0 else images
-        number = f"{images:,}" if exact else f"Up to {images:,}"
+        number = ("" if exact else "Up to ") + counted(images, "image")
         remark = " The dataset exists: only what is missing is painted." if fo.dataset_exists(recipe.dataset) else ""
         remark += f" Now the first {now:,} of them." if now < images else ""
         each = f" from each of '{recipe.source.dataset or recipe.source.folder}'" if recipe.source is not None else ""
-        text = f"{number} images{each} for dataset '{recipe.dataset}'"
+        text = f"{number}{each} for dataset '{recipe.dataset}'"
         text += f", labelled as {_enumerated(recipe.class_names)}.{remark}"
         if others:  # the other sections of a DiffuGen config
             text += f" Then those for {_datasets(other.dataset for other in others)}."
@@ -180,9 +183,9 @@ class GenerateImages(LibraryOperator):
         datasets = generate(recipes, **settings, progress=progress)
         added = {dataset.name: len(dataset) - before.get(dataset.name, 0) for dataset in datasets}
         first = datasets[0]
-        message = f"{sum(added.values())} images added to {_datasets(added)}"
+        message = f"{counted(sum(added.values()), 'image')} added to {_datasets(added)}"
         if len(added) == 1:
-            message += f", which now holds {len(first)}"
+            message += f", which now holds {len(first):,}"
         for count in filter(None, (blacked_out(dataset, earlier) for dataset in datasets)):
             message += f"; {count}"
         return Outcome(message, {"dataset": first.name, "added": sum(added.values()), "images": len(first)})
@@ -193,6 +196,13 @@ class GenerateImages(LibraryOperator):
         except InvalidSetting:
             return None
         return recipes[0].dataset if recipes else None
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        return [
+            step("Label by another source", "label_images", source=[another_source()]),
+            step("Curate", "curate_samples"),
+            step("Export", "export_samples"),
+        ]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         name = outcome.result["dataset"]

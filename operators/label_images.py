@@ -22,20 +22,22 @@ from diffucurate.operators.forms.fields import choose_target, listed, param, ref
 from diffucurate.operators.forms.label_preview import preview_sample, show_preview
 from diffucurate.operators.forms.label_settings import (
     ask_settings,
+    asked,
     read_settings,
     settings_line,
     settings_params,
     settings_problem,
-    titled,
 )
 from diffucurate.operators.forms.model import labels_of_another_world
 from diffucurate.operators.forms.refusals import is_refused, put
 from diffucurate.operators.forms.source_options import ask_options, option_problems, read_options
+from diffucurate.operators.runtime.next_steps import Step, another_source, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.labelling.plan import plan
 from diffucurate.plugin.labelling.start import check_label
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import read_classes
+from diffucurate.plugin.store.label_sources import sources_in
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -179,7 +181,7 @@ class LabelImages(LibraryOperator):
         for spec in sources:
             header = types.Header(label=spec.title, description=spec.classes, divider=True)
             inputs.view(f"{spec.name}_settings", header)
-            names = titled(spec)
+            names = asked(ctx, spec)
             if spec.keeps_maps:  # the preview stands below the setting that matters most
                 ask_settings(inputs, ctx, spec, names.pop(0))
                 self._preview(inputs, ctx, samples, spec)
@@ -258,6 +260,14 @@ class LabelImages(LibraryOperator):
             "settings": {name: chosen.model_dump() for name, chosen in settings.items()},
         }
         return Outcome(f"{counted(len(samples), 'image')} labelled {', '.join(each)}", result)
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        new, held = list(outcome.result["settings"])[-1], sources_in(ctx.dataset)
+        others = [name for name in held if name != new]
+        first = step("Label by another source", "label_images", source=[another_source(new)])
+        if others:
+            first = step(f"Compare {others[0]} and {new}", "compare_sources", a=others[0], b=new)
+        return [first, step("Curate", "curate_samples", source=new), step("Export", "export_samples", source=new)]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         yield ctx.ops.reload_dataset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import fiftyone as fo
@@ -14,6 +15,7 @@ from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import choose, choose_several, choose_target, listed, param, refuse
 from diffucurate.operators.forms.model import ask_model
 from diffucurate.operators.forms.refusals import is_refused, refused
+from diffucurate.operators.runtime.next_steps import Step, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.store.label_fields import labels_of, learnable, learnable_field
 from diffucurate.plugin.tokens.start import check_token
@@ -137,6 +139,10 @@ class LearnToken(LibraryOperator):
             "iou": {name: round(token.provenance.iou, 3) for name, token in learned.items()},
         }
         return Outcome(f"Learned from {counted(images, 'image')}: {', '.join(tokens)}", result)
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        tokens = outcome.result["tokens"].split(", ")
+        return [step("Label images with it", "label_images", source=["attention"], tokens=tokens, show_settings=True)]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         """Nothing has changed that the App would have to show."""

@@ -9,8 +9,10 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import choose_source, choose_target, listed, param
 from diffucurate.operators.forms.refusals import refused
+from diffucurate.operators.runtime.next_steps import Step, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.mosaics.grids import GRIDS, parse_grids
 from diffucurate.plugin.mosaics.start import check_mosaics, check_number
@@ -80,7 +82,14 @@ class MakeMosaics(LibraryOperator):
             seed=param(ctx, "seed", 0),
             progress=progress,
         )
-        return Outcome(f"{len(added)} mosaics added, with the tag 'mosaic'", {"added": len(added)})
+        return Outcome(f"{counted(len(added), 'mosaic')} added, with the tag 'mosaic'", {"added": len(added)})
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        source = param(ctx, "source")
+        return [
+            step("Export", "export_samples", source=source),
+            step("Train a segmenter", "train_segmenter", source=source),
+        ]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         yield ctx.ops.reload_dataset()

@@ -1,7 +1,7 @@
 """Operator: labels of one sample from its kept maps at other settings, before a view is labelled with them.
 
-The form; ``plugin.labelling.preview`` does the work. The image follows the settings in the form itself; running it
-offers ``label_images`` with the same settings.
+The form; ``plugin.labelling.preview`` does the work. The image follows the settings in the form itself; sending it off
+opens the form of ``label_images`` with the same settings.
 """
 
 from __future__ import annotations
@@ -21,17 +21,14 @@ from diffucurate.operators.forms.label_preview import objects, preview_sample, s
 from diffucurate.operators.forms.label_settings import (
     ask_settings,
     read_settings,
-    settings_line,
     settings_params,
     settings_problem,
 )
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk, is_from_app
 from diffucurate.operators.runtime.uris import uri_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
-
-LABEL_IMAGES = uri_of("label_images")
 
 
 class PreviewThreshold(LibraryOperator):
@@ -67,6 +64,12 @@ class PreviewThreshold(LibraryOperator):
             ask_settings(inputs, ctx, spec)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Use these settings"))
 
+    def execute(self, ctx: ExecutionContext) -> Messages | dict[str, Any]:
+        """In the App, the form of ``label_images`` opens, filled in with what was chosen; nothing else happens."""
+        if is_from_app(ctx) and not ctx.delegated:
+            return iter([ctx.prompt(uri_of("label_images"), params=handed_over(ctx))])
+        return super().execute(ctx)
+
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         from diffucurate.plugin.labelling.preview import preview
 
@@ -85,22 +88,14 @@ class PreviewThreshold(LibraryOperator):
         }
         return Outcome(f"{objects(len(found))} in {sample.filename} with these settings", result)
 
-    def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
-        """Nothing has changed that the App would have to show."""
-        yield from ()
 
-    def output(self, result: dict[str, Any]) -> types.Object:
-        objects_found = [f"{found['label']} ({found['confidence']:.2f})" for found in result.get("found", [])]
-        outputs = super().output({"image": result.get("image")})
-        if "settings" in result:
-            spec, line = source_of_maps(), types.LabelValueView(read_only=True)
-            outputs.str("objects_found", label="Found", default=", ".join(objects_found) or "nothing", view=line)
-            outputs.str("settings_used", label="Settings", default=settings_line(spec, result["settings"]), view=line)
-            params = {f"{spec.name}_{name}": value for name, value in result["settings"].items()}
-            params |= {"source": spec.name, "classes": result["classes"], "show_settings": True}
-            label = "Label images with these settings"
-            outputs.view("use", types.Button(label=label, operator=LABEL_IMAGES, prompt=True, params=params))
-        return outputs
+def handed_over(ctx: ExecutionContext) -> dict[str, Any]:
+    """The settings that were chosen, as the form of ``label_images`` is filled in; all of them are shown there."""
+    spec = source_of_maps()
+    names = {f"{spec.name}_{name}" for name in spec.settings.model_fields}
+    chosen = {name: param(ctx, name) for name in ctx.params if name in names and param(ctx, name) is not None}
+    params = {**chosen, "source": [spec.name], "classes": param(ctx, "classes"), "show_settings": True}
+    return {name: value for name, value in params.items() if value is not None}
 
 
 def _sample(ctx: ExecutionContext) -> fo.Sample | None:

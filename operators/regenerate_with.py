@@ -15,6 +15,7 @@ from diffucurate.generator.text.parsing import split_values
 from diffucurate.operators.forms.error_texts import on_field
 from diffucurate.operators.forms.fields import has_dataset, param, refuse
 from diffucurate.operators.forms.selection import chosen_ids
+from diffucurate.operators.runtime.next_steps import Step, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.generation.estimate import in_words, pace
 from diffucurate.plugin.generation.start import check_model
@@ -154,6 +155,9 @@ class RegenerateWith(LibraryOperator):
         added = [sample_id for sample_id in view.values("id") if sample_id not in before]
         message = f"{counted(len(added), 'image')} added, each linked to the one it varies"
         return Outcome(message, {"dataset": ctx.dataset.name, "added": len(added), "samples": added})
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        return [step("Curate", "curate_samples"), step("Export", "export_samples")]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         yield ctx.ops.reload_dataset()

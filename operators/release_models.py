@@ -10,6 +10,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 from humanize import naturalsize
 
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 
 if TYPE_CHECKING:
@@ -67,4 +68,4 @@ def _held() -> tuple[int, int]:
 def _in_words(models: int, size: int, done: str) -> str:
     if not models:
         return "No model is loaded."
-    return f"{models} model{'s' * (models > 1)} {done}: {naturalsize(size)} of memory."
+    return f"{counted(models, 'model')} {done}: {naturalsize(size)} of memory."

@@ -27,22 +27,6 @@ if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe
 
 
-#: The keys that the recipe of an image leaves out where they are empty.
-_OPTIONAL = (
-    "negative_prompt",
-    "scheduler",
-    "retries",
-    "loras",
-    "tokens",
-    "prompt_weights",
-    "source",
-    "objects",
-    "strength",
-    "carry",
-    "captions",
-)
-
-
 class ShowProvenance(LibraryOperator):
     """A sample -> what made it; then a recipe of it for another form, or the same image painted again and compared."""
 
@@ -85,17 +69,9 @@ class ShowProvenance(LibraryOperator):
             return  # a prompt that names no class has no recipe of its own
         if problem := _model_problem(recipe):
             inputs.view("no_model", types.Warning(label="It cannot be painted again here", description=plain(problem)))
-        unused = [name for name in _OPTIONAL if not getattr(recipe, name)]
-        content = recipe.model_dump(mode="json", exclude={"sample", "task", *unused}, exclude_none=True)
-        inputs.btn(
-            "reuse",
-            "Use as a recipe",
-            icon="edit",
-            variant="outlined",
-            on_click=uri_of("generate_images"),
-            prompt=True,
-            params={"recipe_from": PASTED, "recipe": recipe_text(content)},
-        )
+        row = inputs.h_stack("recipes", gap=1, wrap=True)
+        _reuse(row, "reuse", "Use as a recipe", recipe)
+        _reuse(row, "reuse_whole", "Use the whole recipe of its run", origin.recipe)
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
         sample = chosen_sample(ctx)
@@ -116,6 +92,13 @@ class ShowProvenance(LibraryOperator):
     def output(self, result: dict[str, Any]) -> types.Object:
         """Nothing below the verdict."""
         return types.Object()
+
+
+def _reuse(row: types.Object, name: str, label: str, recipe: Recipe) -> None:
+    """A button that opens the form of ``generate_images`` with a recipe."""
+    params = {"recipe_from": PASTED, "recipe": recipe_text(recipe)}
+    uri = uri_of("generate_images")
+    row.btn(name, label, icon="edit", variant="outlined", on_click=uri, prompt=True, params=params)
 
 
 def _model_problem(recipe: Recipe) -> str | None:

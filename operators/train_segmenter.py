@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import fiftyone as fo
@@ -14,6 +15,7 @@ from diffucurate.generator.sources.extras import ULTRALYTICS
 from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import ask_classes, choose_source, choose_target, listed, param, refuse
 from diffucurate.operators.forms.refusals import is_refused, put, refused
+from diffucurate.operators.runtime.next_steps import Step, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.segmenters.start import check_train
 from diffucurate.plugin.store import field_names
@@ -142,11 +144,16 @@ class TrainSegmenter(LibraryOperator):
             "mask_ap": round(figures.mask_map, 4),
             "into": param(ctx, "into"),
         }
-        message = (
-            f"Mask AP50 {figures.mask_map50:.3f} after {trained.epochs} epochs, on images that it did not learn from; "
-            f"name {trained.weights} as the weights of YOLOv8 to label others"
-        )
+        message = f"Mask AP50 {figures.mask_map50:.3f} after {counted(trained.epochs, 'epoch')}, on images that it did "
+        message += f"not learn from; name {trained.weights} as the weights of YOLOv8 to label others"
         return Outcome(message, {name: value for name, value in result.items() if value is not None})
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        weights = outcome.result["weights"]
+        label = step("Label images by it", "label_images", source=["yolov8"], weights=weights, show_settings=True)
+        into = param(ctx, "into")
+        compare = [] if into is None else [step("Compare", "compare_sources", a=param(ctx, "source"), b=into)]
+        return [*compare, label]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         if into := outcome.result.get("into"):

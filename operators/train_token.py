@@ -5,6 +5,7 @@ Samples -> a word for prompts. Tokens that find a class in images are ``learn_to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,11 +17,14 @@ from diffucurate.generator.errors import DiffucurateError, InvalidSetting, Model
 from diffucurate.generator.inversion.files import WordFiles, preview_prompt, word_name
 from diffucurate.generator.inversion.loss_plot import recent_loss
 from diffucurate.generator.inversion.settings import LAYERS, Inversion
+from diffucurate.generator.recipe.by_model import BUILT_IN
 from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import choose, choose_target, param, refuse
 from diffucurate.operators.forms.model import ask_model
+from diffucurate.operators.forms.recipe_params import BUILT, model_from
 from diffucurate.operators.forms.refusals import is_refused, put
 from diffucurate.operators.panel import charts, widgets
+from diffucurate.operators.runtime.next_steps import Step, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.store.label_fields import label_field, labels_of, with_objects
 from diffucurate.plugin.tokens.start import check_word
@@ -249,8 +253,28 @@ class TrainToken(LibraryOperator):
         }
         if learned.lora is not None:
             result["lora"] = str(learned.lora)
-        message = f"Learned {learned.placeholder} in {len(learned.losses)} steps, loss {learned.loss:.4f}"
+        message = f"Learned {learned.placeholder} in {counted(len(learned.losses), 'step')}, loss {learned.loss:.4f}"
         return Outcome(message, result)
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        word = outcome.result["word"]
+        files = [f"{word}={outcome.result['file']}"]
+        loras = [outcome.result["lora"]] if "lora" in outcome.result else None
+        named = model_from(param(ctx, "model", BUILT_IN))
+        return [
+            step(
+                f"Paint images of {word}",
+                "generate_images",
+                recipe_from=BUILT,
+                templates=f"a photo of a {word}",
+                classes=[f"{word_name(word)}: {word}"],
+                tokens=files,
+                loras=loras,
+                model_from=named,
+                model=param(ctx, "model"),
+                advanced=True,
+            )
+        ]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         """Nothing has changed that the App would have to show."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +14,7 @@ from diffucurate.generator.errors import DiffucurateError
 from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import choose, choose_target, param, refuse
 from diffucurate.operators.forms.refusals import refused
+from diffucurate.operators.runtime.next_steps import Step, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
 from diffucurate.plugin.curation.duplicates import embeddings_in
 from diffucurate.plugin.reporting.report import check_report_path, report
@@ -129,6 +131,9 @@ class WriteReport(LibraryOperator):
         )
         figures = {figure: round(value, 4) for figure, value in summary.figures.items()}
         return Outcome(f"Report on {counted(summary.images, 'image')} written to {summary.path}", figures)
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        return [step("Export", "export_samples", source=param(ctx, "source"))]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         return iter(())

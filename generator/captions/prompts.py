@@ -20,6 +20,7 @@ from diffucurate.generator.captions.files import FIELD, Caption, captions_of, re
 from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.text.class_mentions import find_phrases, phrase_forms
+from diffucurate.generator.text.counted import counted
 
 #: Names in a remark, and in a run's facts.
 _SHOWN, _KEPT = 5, 100
@@ -225,7 +226,7 @@ def _stamp(path: str | None) -> tuple[int, int] | None:
 
 
 def _captions(number: int) -> str:
-    return f"{number:,} caption{'' if number == 1 else 's'}"
+    return counted(number, "caption")
 
 
 def _listed(names: Counter[str]) -> str:

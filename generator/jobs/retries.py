@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from diffucurate.generator.recipe.recipe import MAX_RETRIES
+from diffucurate.generator.text.counted import counted
 
 
 def retry_seed(job_id: str, attempt: int) -> int:
@@ -27,7 +28,7 @@ class BlackedOut:
 
     def __str__(self) -> str:
         left_out = self.images - self.painted_again
-        parts = [f"{self.images:,} image{'s' * (self.images != 1)} blacked out"]
+        parts = [f"{counted(self.images, 'image')} blacked out"]
         parts += [f"{self.painted_again:,} of them painted with another seed"] if self.painted_again else []
         parts += [f"{left_out:,} left out"] if left_out else []
         return f"safety checker: {', '.join(parts)}"

@@ -10,6 +10,7 @@ from diffucurate.generator.models.defaults import ModelDefaults, defaults_of
 from diffucurate.generator.models.few_steps import few_steps
 from diffucurate.generator.recipe.canvas_config import usual_size
 from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.generator.text.counted import counted
 
 
 def completed(recipe: Recipe, *, local_only: bool = False) -> Recipe:
@@ -50,7 +51,7 @@ def values_used(recipe: Recipe, complete: Recipe) -> str | None:
         return None
     texts = {
         "size": f"{defaults.size[0]} x {defaults.size[1]} px",
-        "steps": f"{defaults.steps} step{'s' * (defaults.steps != 1)}",
+        "steps": counted(defaults.steps, "step"),
         "guidance": f"guidance {defaults.guidance:g}",
     }
     reason = f", {defaults.reason}" if defaults.reason else ""

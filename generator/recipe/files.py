@@ -43,13 +43,27 @@ def recipes_of(content: Any, converted: Converter | None = None) -> list[Recipe]
 def recipe_text(recipe: Recipe | Mapping[str, Any]) -> str:
     """A recipe, or the content of one, as the YAML that ``Recipe.parse`` reads.
 
-    Written for people: each template on a line of its own, and neither attributes nor other keys where there are none.
+    Written for people: each template on a line of its own, and of a recipe only the keys that say more than their
+    defaults.
     """
-    content = recipe.model_dump(mode="json", exclude_none=True) if isinstance(recipe, Recipe) else recipe
+    content = _said(recipe) if isinstance(recipe, Recipe) else recipe
     head = {key: value for key, value in content.items() if key not in ("templates", "attributes")}
     templates = "".join(f"\n  - {json.dumps(text, ensure_ascii=False)}" for text in content["templates"]) or " []"
     attributes = write_yaml({"attributes": content["attributes"]}) if content["attributes"] else ""
     return f"{write_yaml(head)}templates:{templates}\n{attributes}"
+
+
+#: The keys of a recipe that are written whatever they are: what it is for, and what paints it.
+_ALWAYS = frozenset({"dataset", "model", "seeds", "classes", "templates", "attributes"})
+
+
+def _said(recipe: Recipe) -> dict[str, Any]:
+    """The keys of a recipe that differ from their defaults, as plain data."""
+    content = recipe.model_dump(mode="json", exclude_none=True)
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in Recipe.model_fields.items()}
+    left_out = [name for name in content if name not in _ALWAYS and getattr(recipe, name) == defaults[name]]
+    left_out += recipe.left_to_model
+    return {name: value for name, value in content.items() if name not in left_out}
 
 
 def _with_words(content: Any, converted: Converter) -> Any:

@@ -10,6 +10,7 @@ from fiftyone.operators.executor import ExecutionContext
 from diffucurate.generator.errors import DiffucurateError
 from diffucurate.generator.labels.settings import SourceSettings
 from diffucurate.generator.sources.registry import source_of_maps
+from diffucurate.generator.text.counted import counted
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -58,7 +59,7 @@ def show_preview(
 
 def objects(count: int) -> str:
     """``1 object``, ``2 objects``."""
-    return f"{count} object{'' if count == 1 else 's'}"
+    return counted(count, "object")
 
 
 def _say(inputs: types.Object, sentence: str) -> None:

@@ -65,6 +65,12 @@ def ask_settings(inputs: types.Object, ctx: ExecutionContext, spec: SourceSpec[A
             refuse(inputs.properties[field_name], problem[1])
 
 
+def asked(ctx: ExecutionContext, spec: SourceSpec[Any]) -> list[str]:
+    """The settings that a form shows: those with a title, and others that it was filled in with."""
+    filled = [name for name in spec.settings.model_fields if param(ctx, f"{spec.name}_{name}") is not None]
+    return list(dict.fromkeys([*titled(spec), *filled]))
+
+
 def titled(spec: SourceSpec[Any]) -> list[str]:
     """The settings that a person is asked for."""
     return [name for name, field in spec.settings.model_fields.items() if field.title is not None]
@@ -73,7 +79,8 @@ def titled(spec: SourceSpec[Any]) -> list[str]:
 def _ask(inputs: types.Object, ctx: ExecutionContext, spec: SourceSpec[Any], name: str, field_name: str) -> None:
     """A switch, slider, menu, number or text, as the setting's type has it."""
     field: FieldInfo = spec.settings.model_fields[name]
-    texts: dict[str, Any] = {"label": field.title, "description": field.description}
+    title = field.title or name.replace("_", " ").capitalize()
+    texts: dict[str, Any] = {"label": title, "description": field.description or ""}
     default = None if field.is_required() else field.default
     if field.annotation is bool:
         inputs.bool(field_name, default=default, view=types.SwitchView(**texts))
@@ -81,7 +88,7 @@ def _ask(inputs: types.Object, ctx: ExecutionContext, spec: SourceSpec[Any], nam
         least, most = limits(spec.settings)[name]
         # The knob itself shows no number while nobody holds it.
         value = param(ctx, field_name, default)
-        label = f"{field.title}: {value:.2f}" if isinstance(value, int | float) else field.title
+        label = f"{title}: {value:.2f}" if isinstance(value, int | float) else title
         view = types.SliderView(
             **texts | {"label": label}, label_position="top", value_precision=2, value_label_display="auto"
         )

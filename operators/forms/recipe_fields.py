@@ -15,6 +15,7 @@ from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.jobs.image_count import images_of, some_prompts
 from diffucurate.generator.recipe.model_options import SCHEDULERS, Spacing
 from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.canvas import ask_layout
 from diffucurate.operators.forms.captions import ask_captions, ask_class_prompt
 from diffucurate.operators.forms.fields import choose, plain, refuse
@@ -121,8 +122,8 @@ def ask_prompts(inputs: types.Object, fields: Fields, mapping: Mapping[str, Any]
     if prompts:
         text = "\n".join(f"- {plain(prompt)}" for prompt in prompts)
         apart = recipe is not None and recipe.canvas is not None
-        shown = "images with objects such as" if apart else "images, such as"
-        label = f"{images_of(recipe).images:,} {shown}" if recipe is not None else "Images such as"
+        shown = " with objects such as" if apart else ", such as"
+        label = "Images such as" if recipe is None else f"{counted(images_of(recipe).images, 'image')}{shown}"
         inputs.str("preview", label=label, default=text, view=types.MarkdownView(read_only=True))
 
 

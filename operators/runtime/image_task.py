@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import fiftyone as fo
@@ -10,7 +11,8 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms.fields import param
-from diffucurate.operators.forms.init_images import recipe_of
+from diffucurate.operators.forms.init_images import PLACES, recipe_of
+from diffucurate.operators.runtime.next_steps import Step, another_source, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 class FromImages(LibraryOperator):
     """Images of a dataset or view -> new images in another dataset, labelled."""
 
+    PLACES: ClassVar[Mapping[str, str]] = PLACES
     KEPT: ClassVar[str] = "What was painted until then is kept. Run it again to paint the rest."
     TASK: ClassVar[str]
     REMEMBERS: ClassVar[bool] = True
@@ -45,6 +48,13 @@ class FromImages(LibraryOperator):
     def filled(self, ctx: ExecutionContext) -> str | None:
         name = param(ctx, "save_as")
         return None if name is None else str(name)
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        return [
+            step("Label by another source", "label_images", source=[another_source()]),
+            step("Curate", "curate_samples"),
+            step("Export", "export_samples"),
+        ]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         name = outcome.result["dataset"]

@@ -7,8 +7,10 @@ Knows nothing of what an operator does.
 from __future__ import annotations
 
 import logging
+import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import fiftyone as fo
@@ -18,8 +20,11 @@ from fiftyone.operators.executor import ExecutionContext
 from fiftyone.operators.message import GeneratedMessage
 
 from diffucurate.generator.errors import DiffucurateError
+from diffucurate.operators.forms.error_texts import with_label
+from diffucurate.operators.forms.refusals import field_of
 from diffucurate.operators.runtime.dialogs import dialog
 from diffucurate.operators.runtime.form_memory import fill_in, recall, remember
+from diffucurate.operators.runtime.next_steps import Step, offer
 from diffucurate.operators.runtime.streaming import Abandoned, delegated_progress, streamed
 from diffucurate.plugin.appearance.scheme import colours_in_app
 from diffucurate.plugin.environment.machine_problems import machine_problem
@@ -74,6 +79,9 @@ class LibraryOperator(foo.Operator):
     #: What the dialog says after the run was cancelled.
     KEPT: ClassVar[str] = "What was made until then is kept."
 
+    #: The library's name of a setting -> its field in the form, where that has another name.
+    PLACES: ClassVar[Mapping[str, str]] = MappingProxyType({})
+
     #: Whether the form is filled in as it was last sent off on the dataset.
     REMEMBERS: ClassVar[bool] = False
 
@@ -119,6 +127,10 @@ class LibraryOperator(foo.Operator):
     def filled(self, ctx: ExecutionContext) -> str | None:
         """The name of the dataset that a run adds to: by default the one that is open, if any."""
         return ctx.dataset_name
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        """What a person will most likely do with the result, the likeliest first."""
+        return ()
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         """What the App does after a run: by default it shows the new data."""
@@ -177,6 +189,19 @@ class LibraryOperator(foo.Operator):
         outputs.btn("again", label, on_click=self.uri, prompt=True, params=dict(ctx.params), variant="outlined")
         return outputs
 
+    def _in_form(self, ctx: ExecutionContext, error: DiffucurateError) -> str:
+        """The error in the words of the form: the field by its label, its value as the field takes it."""
+        name = field_of(error, self.PLACES)
+        params = dict(ctx.params)  # a form takes the target out of them
+        try:
+            form = None if name is None else self.resolve_input(ctx)
+        except DiffucurateError:  # what has made the run fail can keep the form from being drawn
+            form = None
+        finally:
+            ctx.request_params["params"] = params
+        field = None if form is None or name is None else form.type.properties.get(name)
+        return with_label(error, None if field is None or field.view is None else field.view.label)
+
     def _stream(self, ctx: ExecutionContext) -> Messages:
         try:
             colours = _colours(ctx)
@@ -191,7 +216,7 @@ class LibraryOperator(foo.Operator):
                 self._form_again(ctx, "Continue"),
             )
         except DiffucurateError as error:
-            headline = types.Error(label=NOT_DONE, description=str(error))
+            headline = types.Error(label=NOT_DONE, description=self._in_form(ctx, error))
             yield from _ended_early(ctx, ctx.dataset_name, headline, self._form_again(ctx, BACK))
         except Exception as error:
             logger.exception("%s failed", self.uri)
@@ -205,7 +230,19 @@ class LibraryOperator(foo.Operator):
             if (changed := _colours(ctx)) != colours:  # the App reads them only when it opens a dataset
                 yield ctx.trigger("set_color_scheme", changed)
             headline = types.Warning if outcome.warning else types.Success
-            yield dialog(ctx, headline(label=outcome.message), self.output(outcome.result), outcome.result)
+            outputs = _not_said_yet(self.output(outcome.result), outcome)
+            offer(outputs, self.next_steps(ctx, outcome))
+            yield dialog(ctx, headline(label=outcome.message), outputs, outcome.result)
+
+
+def _not_said_yet(outputs: types.Object, outcome: Outcome) -> types.Object:
+    """The result's fields without those whose value the sentence above them says."""
+    for name, value in outcome.result.items():
+        text = f"{value:,}" if isinstance(value, int) else str(value)
+        is_said = re.search(rf"(?<![\w.]){re.escape(text)}(?![\w]|\.\w)", outcome.message) is not None
+        if isinstance(value, str | int | float) and text and is_said:
+            outputs.properties.pop(name, None)
+    return outputs
 
 
 def _ended_early(ctx: ExecutionContext, dataset: str | None, headline: types.View, outputs: types.Object) -> Messages:

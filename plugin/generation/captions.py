@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.progress import Listener, announce
+from diffucurate.generator.text.counted import counted
 
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
@@ -48,7 +49,7 @@ def drop_too_long(
                 raise RecipeError("captions", too_long[0].prompt, f"{remedy}; the others are as long")
             ids = [job.caption.id for job in too_long if job.caption is not None]
             facts["too_long"] = {"images": len(too_long), "captions": list(dict.fromkeys(ids))[:100]}
-            images = f"{len(too_long):,} image{'' if len(too_long) == 1 else 's'}"
+            images = counted(len(too_long), "image")
             remarks.append(f"{images} left out whose captions are too long, such as caption {ids[0]}: {remedy}")
     for remark in remarks:
         logger.warning("captions: %s", remark)

@@ -27,8 +27,8 @@ def test_picture_follows_the_settings(app, painted: fo.Dataset) -> None:
 def test_it_is_about_the_sample_that_is_selected(app, painted: fo.Dataset) -> None:
     first, *_, last = painted.values("id")
     for selected, shown in ((), first), ((last,), last):
-        told = dict(app.stream("preview_threshold", painted, selected=selected))
-        assert told["show_output"]["results"]["sample"] == shown
+        form = app.form_of("preview_threshold", painted, selected=selected)
+        assert form["sample"]["view"]["label"] == painted[shown].filename
 
 
 def test_wrong_numbers_stand_on_their_field(app, painted: fo.Dataset) -> None:
@@ -41,23 +41,26 @@ def test_without_kept_maps_it_says_what_to_do(app, painted: fo.Dataset) -> None:
     painted.set_values("attention_maps", [None] * len(painted))
     form = app.form("preview_threshold", painted)
     assert "label them with attention first" in form["no_preview"]["view"]["label"]
-    outcome, sentence = app.said(app.stream("preview_threshold", painted))
-    assert outcome == "Error" and "label images with attention first" in sentence
 
 
 def test_run_changes_nothing_and_leads_on_to_labelling(app, painted: fo.Dataset) -> None:
     before = [sample.to_dict() for sample in painted]
-    told = app.stream("preview_threshold", painted, attention_floor=0.6, classes=["car"])
+    chosen = {"attention_floor": 0.6, "attention_edge_reach": 0.2, "classes": ["car"]}
+    ((name, told),) = app.stream("preview_threshold", painted, **chosen)
     assert [sample.to_dict() for sample in painted] == before and painted.list_runs() == []
-    assert app.said(told)[1].endswith("in 0.png with these settings")
-    button = dict(told)["show_output"]["outputs"]["type"]["properties"]["use"]["view"]
-    assert button["operator"] == "@diffucurate/diffucurate/label_images" and button["prompt"]
-    form = app.form("label_images", painted, **button["params"])
+    # No dialog between: the form of the next operator opens at once.
+    assert (name, told["operator_uri"]) == ("prompt_user_for_operation", "@diffucurate/diffucurate/label_images")
+    assert told["params"] == {**chosen, "source": ["attention"], "show_settings": True}
+    form = app.form("label_images", painted, **told["params"])
     assert form["attention_floor"]["view"]["label"] == "Threshold: 0.60"
-    app.stream("label_images", painted, **button["params"])
+    # What has no field of its own is shown all the same.
+    assert form["attention_edge_reach"]["view"]["label"] == "Edge reach"
+    assert "attention_gamma" not in form and "attention_edge_reach" not in app.form("label_images", painted)
+    app.stream("label_images", painted, **told["params"])
     (key,) = painted.list_runs()
     settings = painted.get_run_info(key).config.settings
     assert (settings["settings"]["floor"], settings["classes"]) == (0.6, ["car"])
+    assert settings["settings"]["edge_reach"] == 0.2
 
 
 def test_call_from_python(app, painted: fo.Dataset) -> None:

@@ -24,12 +24,18 @@ def test_form_tells_what_made_the_image_and_hands_its_recipe_on(app, noise: fo.D
     assert (image["Model"], image["Size"]) == (str(random_pipeline), "64 x 64 px")
     assert "Negative prompt" not in image and "Variation of" not in image
     assert run["Name"] == sample.run_key and "torch" in run["Versions"] and "cpu" in run["Painted"]
-    button = form["reuse"]["view"]
+    buttons = form["recipes"]["type"]["properties"]
+    button = buttons["reuse"]["view"]
     assert (button["operator"], button["prompt"]) == ("@diffucurate/diffucurate/generate_images", True)
     assert button["params"]["recipe_from"] == "pasted"
     (job,) = jobs(Recipe.parse(button["params"]["recipe"]))
     assert job.job_id == sample.job_id
     assert app.problems("generate_images", noise, **button["params"]) == {}
+    whole = Recipe.parse(buttons["reuse_whole"]["view"]["params"]["recipe"])
+    assert {job.job_id for job in jobs(whole)} == set(noise.values("job_id"))
+    for name in buttons:  # what the recipe does not say is not written
+        text = buttons[name]["view"]["params"]["recipe"]
+        assert "null" not in text and "loras" not in text and len(text.splitlines()) < 20
     sample["seed"] = 5
     sample.save()
     changed = app.form("show_provenance", noise, sample_id=sample.id)

@@ -92,3 +92,11 @@ def test_a_value_that_no_template_can_hold_is_said() -> None:
 def test_fixed_attributes_follow_the_rules_of_attributes(template: str, said: str) -> None:
     with pytest.raises(RecipeError, match=said):
         Recipe.from_mapping({"dataset": "d", "classes": {"car": ["car"]}, "templates": [template]})
+
+
+def test_only_what_is_set_is_written() -> None:
+    recipe = Recipe.from_mapping({"dataset": "d", "classes": {"car": ["car"]}, "templates": ["a car"]})
+    keys = [line.split(":")[0] for line in recipe_text(recipe).splitlines() if line[0].isalpha()]
+    assert keys == ["dataset", "model", "seeds", "classes", "templates"]
+    more = Recipe.from_mapping({**recipe.model_dump(mode="json"), "steps": 20, "retries": 2, "karras": False})
+    assert Recipe.parse(recipe_text(more)) == more and "retries: 2" in recipe_text(more)

@@ -50,7 +50,7 @@ def test_a_coco_file_is_shown_and_painted(app, coco: dict[str, str], random_pipe
     assert fields["preview"]["default"] == "- a road; car" and "instances_path" in fields
     asked |= {"dataset": "coco", "model": str(random_pipeline), "width": 64, "height": 64, "steps": 1}
     told = app.stream("generate_images", None, **asked)
-    assert app.said(told) == ("Success", "1 images added to 'coco', which now holds 1")
+    assert app.said(told) == ("Success", "1 image added to 'coco', which now holds 1")
     made = fo.load_dataset("coco")
     assert made.first().caption.class_prompt == "a photo of a car" and made.first().heatmap_car is not None
     # What made it can be put back into the form.

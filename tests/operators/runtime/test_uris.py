@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from diffucurate.operators.runtime.next_steps import step
 from diffucurate.operators.runtime.uris import PLUGIN, uri_of
 
 ROOT = Path(__file__).parents[3]
@@ -19,8 +20,9 @@ def test_every_address_is_an_operator_of_the_manifest() -> None:
         node
         for path in (ROOT / "operators").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == uri_of.__name__
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) in (uri_of.__name__, step.__name__)
     ]
-    names = {ast.literal_eval(call.args[0]) for call in calls}
-    assert {"undo_curation", "cancel_run"} <= names <= set(manifest["operators"])
+    last = [call.args[0] if call.func.id == uri_of.__name__ else call.args[1] for call in calls]
+    names = {argument.value for argument in last if isinstance(argument, ast.Constant)}
+    assert {"undo_curation", "cancel_run", "train_segmenter"} <= names <= set(manifest["operators"])
     assert uri_of("cancel_run") == "@diffucurate/diffucurate/cancel_run"
