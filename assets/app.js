@@ -74,3 +74,50 @@
     operators.registerOperator(operator, "@diffucurate/diffucurate");
   }
 })();
+
+// Two things that the App does itself only when it opens a dataset: showing new groups of the sidebar, and a view under
+// the name that it was saved by a moment ago. FiftyOne's operators `reload_dataset` and `set_view` do neither at once.
+(function () {
+  "use strict";
+  const { Operator, OperatorConfig, executeOperator, registerOperator } = window.__foo__ ?? {};
+  const fiftyone = window.__fos__;
+  // Another FiftyOne: groups and names then show when the page is loaded anew.
+  if (!registerOperator || !executeOperator || !fiftyone?.getCurrentEnvironment) return;
+
+  class Unlisted extends Operator {
+    get config() {
+      return new OperatorConfig({ name: this.constructor.NAME, label: this.constructor.NAME, unlisted: true });
+    }
+  }
+
+  class ShowGroups extends Unlisted {
+    static NAME = "show_groups";
+
+    async execute({ state, params }) {
+      state.set(fiftyone.sidebarGroupsDefinition(false), params.groups);
+    }
+  }
+
+  class ShowSavedView extends Unlisted {
+    static NAME = "show_saved_view";
+
+    // `set_view` refuses a name until the page has the list of saved views, which `reload_dataset` asks for.
+    async execute({ params }) {
+      for (let tries = 0; tries < 40 && !isListed(params.name); tries++) {
+        await new Promise((wake) => setTimeout(wake, 250));
+      }
+      if (isListed(params.name)) executeOperator("@voxel51/operators/set_view", { name: params.name });
+    }
+  }
+
+  // Whether the page knows a saved view: a record of the store in which it keeps what the server has answered.
+  function isListed(name) {
+    const records = fiftyone.getCurrentEnvironment().getStore().getSource();
+    return records.getRecordIDs().some((id) => {
+      const record = records.get(id);
+      return record?.__typename === "SavedView" && record.name === name;
+    });
+  }
+
+  for (const operator of [ShowGroups, ShowSavedView]) registerOperator(operator, "@diffucurate/diffucurate");
+})();

@@ -24,6 +24,7 @@ from diffucurate.operators.forms.fields import (
 from diffucurate.operators.forms.refusals import put
 from diffucurate.operators.runtime.next_steps import Step, step
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
+from diffucurate.operators.runtime.uris import SHOW_SAVED_VIEW
 from diffucurate.plugin.curation.curate import CURATED, check_name, curate, curations
 from diffucurate.plugin.curation.duplicates import embeddings_in, usual_distance
 from diffucurate.plugin.curation.rules import Rules, score_fields
@@ -208,9 +209,11 @@ class CurateSamples(LibraryOperator):
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         yield ctx.ops.reload_dataset()
-        # By its stages: the App does not know the name of a view that was saved a moment ago.
         ctx.dataset.reload()
-        yield ctx.ops.set_view(view=ctx.dataset.load_saved_view(outcome.result["view"]))
+        name = outcome.result["view"]
+        # By its stages first: the App does not know the name of a view that was saved a moment ago.
+        yield ctx.ops.set_view(view=ctx.dataset.load_saved_view(name))
+        yield ctx.trigger(SHOW_SAVED_VIEW, {"name": name})
 
 
 def _blame(inputs: types.Object, error: DiffucurateError) -> None:

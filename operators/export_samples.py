@@ -32,7 +32,7 @@ from diffucurate.plugin.curation.relatives import KINDS, USUAL
 from diffucurate.plugin.exporting.export import export
 from diffucurate.plugin.exporting.formats import FORMATS, check_packages, format_named
 from diffucurate.plugin.exporting.size import estimate_size
-from diffucurate.plugin.exporting.start import SPLIT_IN_FORMS, check_room, split_evenly
+from diffucurate.plugin.exporting.start import SPLIT_AT_ONCE, check_room, split_evenly
 from diffucurate.plugin.exporting.target import check_folder, check_unnamed
 from diffucurate.plugin.store.classes import classes_in
 from diffucurate.plugin.store.label_sources import instances_field
@@ -189,8 +189,8 @@ class ExportSamples(LibraryOperator):
         together = listed(param(ctx, "together")) or list(USUAL)
         if param(ctx, "splits") is None or "near" in together or inputs.properties["splits"].invalid:
             return
-        ids = ctx.target_view().exists(labels_path(ctx.dataset, source)).limit(SPLIT_IN_FORMS + 1).values("id")
-        if len(ids) <= SPLIT_IN_FORMS:
+        ids = ctx.target_view().exists(labels_path(ctx.dataset, source)).limit(SPLIT_AT_ONCE + 1).values("id")
+        if len(ids) <= SPLIT_AT_ONCE:
             with refused(inputs, otherwise="splits"):
                 split_evenly(ctx.dataset, ids, _shares(ctx) or {}, together)
 

@@ -26,6 +26,7 @@ from diffucurate.operators.runtime.dialogs import dialog
 from diffucurate.operators.runtime.form_memory import fill_in, recall, remember
 from diffucurate.operators.runtime.next_steps import Step, offer
 from diffucurate.operators.runtime.streaming import Abandoned, delegated_progress, streamed
+from diffucurate.operators.runtime.uris import SHOW_GROUPS
 from diffucurate.plugin.appearance.scheme import colours_in_app
 from diffucurate.plugin.environment.machine_problems import machine_problem
 
@@ -204,7 +205,7 @@ class LibraryOperator(foo.Operator):
 
     def _stream(self, ctx: ExecutionContext) -> Messages:
         try:
-            colours = _colours(ctx)
+            colours, groups = _colours(ctx), _groups(ctx)
             self._remember(ctx, ctx.dataset_name)
             outcome = yield from streamed(ctx, lambda progress: self.run(ctx, progress), title=self.LABEL)
         except Abandoned:
@@ -227,8 +228,11 @@ class LibraryOperator(foo.Operator):
             self._remember(ctx, self.filled(ctx))  # the App opens it, if it did not before
             yield from self.finish(ctx, outcome)
             yield ctx.trigger(REFRESH_OPENED)
-            if (changed := _colours(ctx)) != colours:  # the App reads them only when it opens a dataset
+            # The App reads these only when it opens a dataset.
+            if (changed := _colours(ctx)) != colours:
                 yield ctx.trigger("set_color_scheme", changed)
+            if (placed := _groups(ctx)) != groups:
+                yield ctx.trigger(SHOW_GROUPS, {"groups": placed})
             headline = types.Warning if outcome.warning else types.Success
             outputs = _not_said_yet(self.output(outcome.result), outcome)
             offer(outputs, self.next_steps(ctx, outcome))
@@ -254,6 +258,15 @@ def _ended_early(ctx: ExecutionContext, dataset: str | None, headline: types.Vie
 
 def _colours(ctx: ExecutionContext) -> dict[str, Any] | None:
     return None if ctx.dataset is None else colours_in_app(ctx.dataset)
+
+
+def _groups(ctx: ExecutionContext) -> list[dict[str, Any]]:
+    """The sidebar's groups of the open dataset, as the App has them."""
+    dataset = _open_dataset(ctx)
+    groups = dataset.app_config.sidebar_groups if dataset is not None else None
+    return [
+        {"name": group.name, "paths": list(group.paths), "expanded": bool(group.expanded)} for group in groups or ()
+    ]
 
 
 def _open_dataset(ctx: ExecutionContext) -> fo.Dataset | None:

@@ -9,3 +9,8 @@ PLUGIN = "@diffucurate/diffucurate"
 def uri_of(operator: str) -> str:
     """The address of the operator of that name."""
     return f"{PLUGIN}/{operator}"
+
+
+#: What the App itself does, by ``assets/app.js``: show the sidebar's groups as the dataset has them now, and a saved
+#: view under its name.
+SHOW_GROUPS, SHOW_SAVED_VIEW = f"{PLUGIN}/show_groups", f"{PLUGIN}/show_saved_view"

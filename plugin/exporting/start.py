@@ -15,8 +15,8 @@ from diffucurate.generator.errors import ExportError
 from diffucurate.plugin.curation.relatives import split_samples
 from diffucurate.plugin.exporting.size import ExportSize, estimate_size
 
-#: Up to so many samples forms split as the run will: relatives are looked up for each.
-SPLIT_IN_FORMS = 2_000
+#: Up to so many samples are split before anything is done, to see whether that can be: relatives are looked up for each.
+SPLIT_AT_ONCE = 2_000
 
 
 def check_room(

@@ -41,7 +41,7 @@ def check_number(name: str, value: int | None) -> None:
         InvalidSetting: of ``name``.
     """
     if value is not None and (not isinstance(value, int) or value < 1):
-        raise InvalidSetting(name, value, "use a whole number above 0")
+        raise InvalidSetting(name, value, "use a number above 0")
 
 
 def usable_grids(grids: Sequence[Grid], images: int) -> list[tuple[int, int]]:

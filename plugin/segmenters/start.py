@@ -16,9 +16,12 @@ from diffucurate.generator.segmenters.files import SegmenterFiles
 from diffucurate.generator.segmenters.settings import SegmenterSettings
 from diffucurate.generator.segmenters.start import check_start
 from diffucurate.generator.text.class_names import some_of
+from diffucurate.plugin.curation.relatives import USUAL
+from diffucurate.plugin.exporting.start import SPLIT_AT_ONCE, split_evenly
 from diffucurate.plugin.segmenters.names import check_files, default_name
 from diffucurate.plugin.store.classes import classes_in
 from diffucurate.plugin.store.label_sources import count_masks, instances_field
+from diffucurate.plugin.store.labelled_together import check_labelled
 from diffucurate.plugin.store.samples import dataset_of
 from diffucurate.plugin.store.source_names import check_new_source
 
@@ -39,7 +42,8 @@ def check_train(
 
     Raises:
         InvalidSetting: no such start, the name or ``into`` is taken, or a class that the dataset does not have.
-        DatasetError: no labels of ``source``, none with masks, or too few images for both parts.
+        DatasetError: no labels of ``source``, or none with masks.
+        ExportError: too few images for both parts.
         ModelError: Ultralytics is not installed, or the start cannot be used.
     """
     dataset = dataset_of(samples)
@@ -50,10 +54,10 @@ def check_train(
     if into is not None:
         check_new_source(dataset, into, "label", "labelled")
     check_start(settings.start, trust_pickle=trust_pickle)
-    images = len(samples.exists(field))
-    if images < 2:
-        there = "1 image has" if images else "no image has"
-        raise DatasetError(f"{there} labels of '{source}'; at least two are needed, one of them to rate the other by")
+    check_labelled(samples, dataset, (source,))
+    ids = samples.exists(field).limit(SPLIT_AT_ONCE + 1).values("id")
+    if len(ids) <= SPLIT_AT_ONCE:  # of more both parts get some
+        split_evenly(dataset, ids, {"train": 1 - settings.val, "val": settings.val}, USUAL)
     instances, masks = count_masks(samples, field)
     if instances and not masks:
         raise DatasetError(f"no object of '{source}' has a mask, which a segmenter learns from; choose other labels")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,10 @@ def test_count_curate_undo_and_export(
     kept = len(streets.load_saved_view("curated"))
     assert 0 < kept == len(streets.match_tags("curated")) <= len(unique)
     expect(counts).to_contain_text(f"{kept} samples")
+    expect(page.locator('[data-cy="saved-views-selection"]')).to_contain_text("curated")
+    expect(page.get_by_text("does not exist")).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"[?&]view=curated\b"))
+    expect(page.get_by_role("button", name="Export", exact=True)).to_be_visible()
     page.get_by_role("button", name="Undo", exact=True).click()
     form = page.locator('[data-cy="operators-prompt-modal"]').filter(has_text="The latest comes first")
     expect(form.get_by_text(f"{kept} of 13 images kept")).to_be_visible()

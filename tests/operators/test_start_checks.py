@@ -86,7 +86,7 @@ MISTAKES = [
     Mistake(
         "train_segmenter", {"start": "yolov9000-seg"}, "start", "yolov9000-seg: give a .pt file or an architecture"
     ),
-    Mistake("train_segmenter", {"source": "empty"}, "source", "no image has labels of 'empty'"),
+    Mistake("train_segmenter", {"source": "empty"}, "source", "no sample has labels of 'empty'"),
     Mistake("train_segmenter", {"image_size": 100}, "image_size", "^100: give a multiple of 32"),
     Mistake("learn_token", {"classes": ["piano"]}, "field", "no sample shows 'piano'"),
     Mistake("learn_token", {"name": "a/b"}, "name", "^a/b-car: use letters"),
