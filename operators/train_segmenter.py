@@ -9,7 +9,7 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.errors import DiffucurateError, InvalidSetting, ModelError
+from diffucurate.generator.errors import DiffucurateError, ExportError, InvalidSetting, ModelError
 from diffucurate.generator.segmenters.settings import SegmenterSettings
 from diffucurate.generator.sources.extras import ULTRALYTICS
 from diffucurate.generator.text.counted import counted
@@ -113,6 +113,11 @@ class TrainSegmenter(LibraryOperator):
             )
         except ModelError as error:
             put(inputs, error, otherwise="start")
+            return
+        except ExportError as error:  # the images are too few for the share that is held out
+            if "val" not in inputs.properties:
+                self._ask_numbers(inputs, "val")
+            put(inputs, error, otherwise="val")
             return
         except DiffucurateError as error:
             put(inputs, error, otherwise="source")

@@ -15,7 +15,7 @@ from diffucurate.generator.errors import ExportError
 from diffucurate.plugin.curation.relatives import split_samples
 from diffucurate.plugin.exporting.size import ExportSize, estimate_size
 
-#: Up to so many samples are split before anything is done, to see whether that can be: relatives are looked up for each.
+#: Up to so many samples are split before anything is done, to see whether each part gets some.
 SPLIT_AT_ONCE = 2_000
 
 

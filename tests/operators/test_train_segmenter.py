@@ -25,7 +25,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_form(app, painted: fo.Dataset) -> None:
     form = app.form("train_segmenter", painted)
-    assert form["start"]["default"] == "yolov8n-seg" and form["epochs"]["default"] == 100 and "val" not in form
+    assert form["start"]["default"] == "yolov8n-seg" and form["epochs"]["default"] == 100 and "seed" not in form
+    form = app.form("train_segmenter", painted, val=0.25)
     assert "4 images to learn from, kept in " in form["summary"]["view"]["label"]
     assert app.form("train_segmenter", painted, show_more=True)["val"]["default"] == 0.1
 
@@ -35,7 +36,8 @@ def test_the_form(app, painted: fo.Dataset) -> None:
     [
         ({"epochs": 0}, "epochs", "it must be from 1"),
         ({"image_size": 100, "show_more": True}, "image_size", "multiple of 32"),
-        ({"name": "../it"}, "name", "use letters"),
+        ({"name": "../it", "val": 0.25}, "name", "use letters"),
+        ({}, "val", "split 'val' gets none of 4 images"),
         ({"source": "gone"}, "source", "no labels 'gone' any more"),
         ({"into": "attention"}, "into", "from elsewhere"),
         ({"into": "not a name"}, "into", "letters, digits and underscores"),
