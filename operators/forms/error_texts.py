@@ -12,12 +12,24 @@ from diffucurate.generator.text.parsing import join_values
 _LONGEST = 120
 
 
+#: What a remedy recommends in the words of recipe files -> the same as a field takes it.
+_EXAMPLES = {
+    "a list of whole numbers, or {count: 3} for random ones": "seeds such as 3, 7, 21, or such as 3 random",
+    "as in [128, 128]": "such as 128x96",
+    "as in {time: [night]}": "such as time=night",
+    "as in {car: [car, sedan]}": "such as car",
+    "take a part with {count: 1000}": "take a part by 'At most'",
+}
+
+
 def on_field(error: DiffucurateError) -> str:
     """The sentence that stands below the field that the error is about."""
     if not isinstance(error, InvalidSetting):
         return str(error)
-    value = as_typed(error.value, error.field)
-    return f"{value}: {error.remedy}" if value else error.remedy
+    value, remedy = as_typed(error.value, error.field), error.remedy
+    for in_file, typed in _EXAMPLES.items():
+        remedy = remedy.replace(in_file, typed)
+    return f"{value}: {remedy}" if value else remedy
 
 
 def with_label(error: DiffucurateError, label: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.recipe.sizes import MAX_SIDE
 from diffucurate.generator.text.parsing import join_values
-from diffucurate.operators.forms.error_texts import as_typed, on_field, with_label
+from diffucurate.operators.forms.error_texts import on_field, with_label
 from diffucurate.operators.forms.recipe_params import EXAMPLE, SHOWN
 
 
@@ -55,8 +55,6 @@ def field_and_message(error: InvalidSetting, mapping: Mapping[str, Any]) -> tupl
 def _of_size(error: InvalidSetting, size: list[Any], message: str) -> tuple[str, str]:
     """``size`` is one size, or a list of sizes of which the first has fields of its own."""
     first = size[0] if isinstance(size[0], list) else size
-    if "as in [" in error.remedy:  # which is how a file writes it
-        message = f"{as_typed(error.value, 'size')}: give width and height in pixels, such as 128x96"
     if first is not size and (error.value != first or first in size[1:]):
         return "more_sizes", message
     return ("height" if _is_side(first[0]) else "width"), message if None not in first else _BOTH

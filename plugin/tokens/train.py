@@ -165,7 +165,7 @@ def _pipeline(model: str, device: str | None, examples: int) -> Any:
     longest, and whole on the device: gradients go through weights that must not be moved meanwhile."""
     import torch
 
-    from diffucurate.generator.inversion.examples import check_count
+    from diffucurate.generator.inversion.amount import check_count
     from diffucurate.generator.models.load import load_pipeline
 
     check_count(examples)
