@@ -67,7 +67,7 @@ class PreviewThreshold(LibraryOperator):
     def execute(self, ctx: ExecutionContext) -> Messages | dict[str, Any]:
         """In the App, the form of ``label_images`` opens, filled in with what was chosen; nothing else happens."""
         if is_from_app(ctx) and not ctx.delegated:
-            return iter([ctx.prompt(uri_of("label_images"), params=handed_over(ctx))])
+            return _hand_over(ctx)
         return super().execute(ctx)
 
     def run(self, ctx: ExecutionContext, progress: Listener | None) -> Outcome:
@@ -87,6 +87,10 @@ class PreviewThreshold(LibraryOperator):
             "classes": classes,
         }
         return Outcome(f"{objects(len(found))} in {sample.filename} with these settings", result)
+
+
+def _hand_over(ctx: ExecutionContext) -> Messages:
+    yield ctx.prompt(uri_of("label_images"), params=handed_over(ctx))
 
 
 def handed_over(ctx: ExecutionContext) -> dict[str, Any]:

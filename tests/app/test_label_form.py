@@ -47,6 +47,10 @@ def test_preview_a_threshold_then_label_by_both_sources(
     page.get_by_role("button", name="Done").click()
     for source in ("attention", "yolov8"):
         expect(page.locator(f'[data-cy="checkbox-{source}_instances"]')).to_be_visible()
+    # The new sources have groups of their own at once, not only in a page that is loaded anew.
+    for group in ("Attention", "YOLOv8"):
+        expect(page.locator(f'[data-cy^="sidebar-group-{group}" i]').first).to_be_visible()
+    screenshot("label-groups")
     streets.reload()
     assert streets.count("attention_instances") == streets.count("yolov8_instances") == len(streets)
 
@@ -57,8 +61,7 @@ def test_preview_a_threshold_then_label_by_both_sources(
     form.get_by_role("slider").first.press("ArrowRight")
     expect(form.get_by_text("Threshold: 0.76")).to_be_visible()
     screenshot("preview-threshold")
-    form.get_by_role("button", name="Use these settings").click()
-    page.get_by_role("button", name="Label images with these settings").click()
+    form.get_by_role("button", name="Use these settings").click()  # the next form opens, no dialog between
     expect(form.get_by_text("labels from Attention already, which are replaced")).to_be_visible()
     expect(form.get_by_text("Threshold: 0.76")).to_be_visible()
     screenshot("preview-threshold-label")

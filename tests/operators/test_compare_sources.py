@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from diffucurate.operators.runtime.operator import REFRESH_OPENED
+from diffucurate.operators.runtime.uris import SHOW_GROUPS
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -61,6 +62,7 @@ def test_run_stores_agreement_and_shows_a_table(app, twice_labelled: fo.Dataset)
         "reload_dataset",
         "open_panel",
         REFRESH_OPENED,
+        SHOW_GROUPS,  # the score has a place in the sidebar now
         "show_output",
     ]
     assert (told["open_panel"]["name"], told["open_panel"]["state"]) == ("curation", {"state": {"tab": "agreement"}})

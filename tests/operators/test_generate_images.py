@@ -65,7 +65,7 @@ def test_run_paints_opens_and_goes_on(app, dataset: fo.Dataset, recipe: str) -> 
     made = fo.load_dataset("my-streets")
     assert made.count("heatmap_car") + made.count("heatmap_bus") >= 2
     told = app.stream("generate_images", made, recipe=recipe, count=3)
-    assert app.said(told) == ("Success", "1 images added to 'my-streets', which now holds 3")
+    assert app.said(told) == ("Success", "1 image added to 'my-streets', which now holds 3")
     assert "reload_dataset" in dict(told) and "open_dataset" not in dict(told)
 
 

@@ -11,6 +11,7 @@ from fiftyone.operators.executor import ExecutionError
 from diffucurate.generator.labels.settings import LabelSettings
 from diffucurate.generator.tiny import yolo_path
 from diffucurate.operators.runtime.operator import REFRESH_OPENED
+from diffucurate.operators.runtime.uris import SHOW_GROUPS
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -148,6 +149,7 @@ def test_app_run_labels_and_shows_the_labels(app, painted: fo.Dataset) -> None:
         "set_active_fields",
         REFRESH_OPENED,
         "set_color_scheme",
+        SHOW_GROUPS,
         "show_output",
     ]
     found = painted.count("attention_instances.detections")
