@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import fiftyone as fo
@@ -18,8 +18,9 @@ from diffucurate.operators.panel.choices import choose_in_open_panels
 from diffucurate.operators.panel.next_step import second_source
 from diffucurate.operators.panel.panel import CurationPanel
 from diffucurate.operators.panel.state import AGREEMENT
-from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome
-from diffucurate.plugin.store.label_sources import sources_in
+from diffucurate.operators.runtime.next_steps import Step, step
+from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk
+from diffucurate.plugin.store.label_sources import compared, sources_in
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -32,6 +33,7 @@ class LabelAndCompare(LibraryOperator):
     LABEL: ClassVar[str] = "Label and compare"
     DESCRIPTION: ClassVar[str] = "Label the images with a second source and compare it with the first, in one step"
     ICON: ClassVar[str] = "rule"
+    RISK: ClassVar[Risk] = "high"
 
     def __call__(self, dataset: fo.Dataset, *, source: str | None = None, delegate: bool = False) -> Any:
         """The same from Python; see ``call``."""
@@ -64,6 +66,13 @@ class LabelAndCompare(LibraryOperator):
         message = f"{counted(len(samples), 'image')} labelled by {second}; {first} and {second} agree to "
         result = {"source": second, "images": comparison.samples, "agreement": round(comparison.agreement, 3)}
         return Outcome(f"{message}{comparison.agreement:.0%}", result)
+
+    def next_steps(self, ctx: ExecutionContext, outcome: Outcome) -> Sequence[Step]:
+        a, b = compared(ctx.dataset)[0]
+        return [
+            step("Curate by agreement", "curate_samples", source=a, against=b),
+            step("Fuse both", "fuse_sources", sources=[a, b]),
+        ]
 
     def finish(self, ctx: ExecutionContext, outcome: Outcome) -> Messages:
         """Show the result in the panel, as a comparison does."""

@@ -55,7 +55,7 @@ def test_a_coco_file_is_shown_and_painted(app, coco: dict[str, str], random_pipe
     assert made.first().caption.class_prompt == "a photo of a car" and made.first().heatmap_car is not None
     # What made it can be put back into the form.
     form = app.form("show_provenance", made, sample_id=made.first().id)
-    text = form["reuse"]["view"]["params"]["recipe"]
+    text = form["recipes"]["type"]["properties"]["reuse"]["view"]["params"]["recipe"]
     assert Recipe.parse(text).captions is not None and app.problems("generate_images", None, recipe=text) == {}
     fo.delete_dataset("coco")
 
