@@ -292,7 +292,7 @@ def positions(pipe: Any, text: str) -> dict[str, tuple[int, ...]]:
 
 
 def on_painted_images(count: int, guidance: float, model: str) -> dict[str, dict[str, float]]:
-    todo = list(jobs(recipe(count, guidance, 20)))
+    todo = list(jobs(recipe(count, guidance, 20, model)))
     ours = list(paint(todo, batch_size=8))
     again = list(paint(todo, batch_size=8, look_again=True))
     by_daam = list(paint(todo, batch_size=8, settings=DAAM))

@@ -30,11 +30,12 @@ from diffucurate.generator.tiny.train_yolo import IMAGE_SIZE, write_renders
 from diffucurate.generator.tiny.words import PLACES, TIMES
 
 
-def recipe(count: int, guidance: float, steps: int) -> Recipe:
+def recipe(count: int, guidance: float, steps: int, model: str = "tiny") -> Recipe:
     """``count`` prompts of one object each, balanced over classes, colours, places and times."""
     return Recipe.from_mapping(
         {
             "dataset": "tiny-model",
+            "model": model,
             "size": [128, 128],
             "steps": steps,
             "guidance": guidance,
