@@ -75,8 +75,8 @@
   }
 })();
 
-// Two things that the App does itself only when it opens a dataset: showing new groups of the sidebar, and a view under
-// the name that it was saved by a moment ago. FiftyOne's operators `reload_dataset` and `set_view` do neither at once.
+// What FiftyOne's own operators do not do at once: show new groups of the sidebar (`reload_dataset`), a view under the name
+// that it was saved by a moment ago (`set_view`), and another form after one (`prompt_user_for_operation`).
 (function () {
   "use strict";
   const { Operator, OperatorConfig, executeOperator, registerOperator } = window.__foo__ ?? {};
@@ -119,5 +119,18 @@
     });
   }
 
-  for (const operator of [ShowGroups, ShowSavedView]) registerOperator(operator, "@diffucurate/diffucurate");
+  class OpenForm extends Unlisted {
+    static NAME = "open_form";
+
+    // A form that was sent off closes when its run has ended, and takes along whatever form was opened meanwhile.
+    async execute({ params }) {
+      const open = () => {
+        if (document.querySelector("[data-cy=operators-prompt-modal]")) return setTimeout(open, 100);
+        executeOperator("@voxel51/operators/prompt_user_for_operation", params);
+      };
+      setTimeout(open, 100);
+    }
+  }
+
+  for (const operator of [OpenForm, ShowGroups, ShowSavedView]) registerOperator(operator, "@diffucurate/diffucurate");
 })();

@@ -25,7 +25,7 @@ from diffucurate.operators.forms.label_settings import (
     settings_problem,
 )
 from diffucurate.operators.runtime.operator import LibraryOperator, Messages, Outcome, Risk, is_from_app
-from diffucurate.operators.runtime.uris import uri_of
+from diffucurate.operators.runtime.uris import OPEN_FORM, uri_of
 
 if TYPE_CHECKING:
     from diffucurate.generator.progress import Listener
@@ -90,7 +90,7 @@ class PreviewThreshold(LibraryOperator):
 
 
 def _hand_over(ctx: ExecutionContext) -> Messages:
-    yield ctx.prompt(uri_of("label_images"), params=handed_over(ctx))
+    yield ctx.trigger(OPEN_FORM, {"operator_uri": uri_of("label_images"), "params": handed_over(ctx)})
 
 
 def handed_over(ctx: ExecutionContext) -> dict[str, Any]:

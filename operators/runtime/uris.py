@@ -11,6 +11,11 @@ def uri_of(operator: str) -> str:
     return f"{PLUGIN}/{operator}"
 
 
-#: What the App itself does, by ``assets/app.js``: show the sidebar's groups as the dataset has them now, and a saved
-#: view under its name.
-SHOW_GROUPS, SHOW_SAVED_VIEW = f"{PLUGIN}/show_groups", f"{PLUGIN}/show_saved_view"
+#: What the App itself does, by ``assets/app.js``: show the sidebar's groups as the dataset has them now.
+SHOW_GROUPS = f"{PLUGIN}/show_groups"
+
+#: Show a saved view under its name.
+SHOW_SAVED_VIEW = f"{PLUGIN}/show_saved_view"
+
+#: Open another form after the one that was sent off.
+OPEN_FORM = f"{PLUGIN}/open_form"

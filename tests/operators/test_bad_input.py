@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from diffucurate.operators import OPERATORS, PANELS
+from diffucurate.operators.runtime.uris import OPEN_FORM
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -166,7 +167,7 @@ class Form:
             assert "Validation error" in str(error), error
             return "This is not what the form asks for"
         shown = [body.params for body in told if body.operator_uri == "show_output"]
-        if told[-1].operator_uri == "prompt_user_for_operation":  # another form opens, which says it
+        if told[-1].operator_uri == OPEN_FORM:  # another form opens, which says it
             return f"The form of {told[-1].params['operator_uri'].rpartition('/')[2]} opens"
         (dialog,) = [params for params in shown if "progress" not in params["results"]]
         headline = dialog["outputs"]["type"]["properties"]["headline"]["view"]

@@ -8,6 +8,7 @@ import pytest
 from fiftyone.operators.executor import ExecutionError
 
 from diffucurate.generator.labels.settings import LabelSettings
+from diffucurate.operators.runtime.uris import OPEN_FORM
 
 if TYPE_CHECKING:
     import fiftyone as fo
@@ -49,7 +50,7 @@ def test_run_changes_nothing_and_leads_on_to_labelling(app, painted: fo.Dataset)
     ((name, told),) = app.stream("preview_threshold", painted, **chosen)
     assert [sample.to_dict() for sample in painted] == before and painted.list_runs() == []
     # No dialog between: the form of the next operator opens at once.
-    assert (name, told["operator_uri"]) == ("prompt_user_for_operation", "@diffucurate/diffucurate/label_images")
+    assert (name, told["operator_uri"]) == (OPEN_FORM, "@diffucurate/diffucurate/label_images")
     assert told["params"] == {**chosen, "source": ["attention"], "show_settings": True}
     form = app.form("label_images", painted, **told["params"])
     assert form["attention_floor"]["view"]["label"] == "Threshold: 0.60"
