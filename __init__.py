@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from diffucurate.generator.progress import Progress
     from diffucurate.generator.recipe.amount import RandomSeeds, Sample
+    from diffucurate.generator.recipe.canvas_config import CanvasConfig
     from diffucurate.generator.recipe.init_image_config import InitImages, Objects
     from diffucurate.generator.recipe.model_options import Lora, ModelOptions, TextualInversion
     from diffucurate.generator.recipe.recipe import Recipe
@@ -83,6 +84,7 @@ __all__ = [
     "Attribution",
     "BlackedOutError",
     "CaptionExpansion",
+    "CanvasConfig",
     "Captions",
     "ClassScore",
     "ClassToken",
@@ -171,6 +173,7 @@ _HOMES = {
     "AttentionTrace": "generator.attention.trace.trace",
     "Attribution": "generator.attention.trace.attribution",
     "CaptionExpansion": "generator.expansion.expand",
+    "CanvasConfig": "generator.recipe.canvas_config",
     "Captions": "generator.captions.config",
     "ClassScore": "plugin.evaluation.evaluate",
     "ClassToken": "generator.attention.class_tokens.class_tokens",

@@ -73,12 +73,12 @@ def test_errors_in_the_form_and_in_the_run(
     expect(form.get_by_text("Full path of a YAML")).to_be_visible()  # the form has been drawn anew
     form.get_by_role("textbox").first.fill(str(recipe))
     expect(form.get_by_text("seeds: 0").first).to_be_visible()
-    recipe.write_text(EXAMPLE.replace("model: tiny", "model: /nowhere/model"))
+    recipe.write_text(f"{EXAMPLE}\nscheduler: flow-euler\n")  # which only the loaded model can tell
     form.get_by_role("textbox").first.fill(str(recipe) + " ")
     form.get_by_role("textbox").first.fill(str(recipe))
     expect(form.get_by_text("16 images for dataset")).to_be_visible()
     screenshot("generate-images-summary")
     form.get_by_role("button", name="Generate", exact=True).click()
     expect(page.get_by_text("Not done")).to_be_visible()
-    expect(page.get_by_text("/nowhere/model").first).to_be_visible()
+    expect(page.get_by_text("flow-euler").first).to_be_visible()
     screenshot("generate-images-failure")

@@ -43,6 +43,7 @@ VERBS = {
     "provenance": dc.provenance,
     "regenerate": dc.regenerate,
     "report": dc.report,
+    "review": dc.review,
     "train-segmenter": dc.train_segmenter,
     "train-token": dc.train_token,
     "undo-curation": undo_curation,
@@ -59,6 +60,7 @@ EXCEPTIONS = {
     ("expand-captions", "instances"): "captions",
     **{("fuse", word): "settings" for word in ("iou", "lone", "method")},
     ("report", "to"): "path",
+    ("review", "limit"): "what is printed",
     ("report", "reference_view"): "reference",
     ("generate", "model"): "recipe",
     ("generate", "memory"): "recipe",
@@ -81,6 +83,7 @@ EXCEPTIONS = {
 
 #: Options that mean different things in different commands: the number of their help texts.
 MEANINGS = {
+    "--by": 2,  # what finds classes; the order of a review
     "--captions": 2,  # a file of them; texts to learn a word from
     "--classes": 2,  # with phrases; names alone
     "--count": 4,  # images; captions; images before and after; of the next round
