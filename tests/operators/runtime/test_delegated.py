@@ -104,11 +104,13 @@ def test_generate_then_label_then_a_run_that_fails(finish: Finish, random_pipeli
 
         dataset.reload()
         before = held(dataset)
-        broken = RECIPE.format(dataset=name, model="/nowhere/model").replace("seeds: 3", "seeds: 4")
+        broken = RECIPE.format(dataset=name, model=random_pipeline).replace(
+            "seeds: 3", "seeds: 4\nscheduler: flow-euler"
+        )
         run, _ = finish(generate_images(recipe=broken, delegate=True))
         assert run.run_state == "failed"
         last = run.result.error.strip().splitlines()[-1]
-        assert last.startswith("diffucurate.generator.errors.ModelError: ") and "/nowhere/model" in last
+        assert last.startswith("diffucurate.generator.errors.RecipeError: ") and "flow-euler" in last
         dataset.reload()
         assert held(dataset) == before
     finally:
