@@ -32,6 +32,7 @@ from diffucurate.generator.jobs.retries import retry_seed
 from diffucurate.generator.labels.from_canvas import is_whole, region_objects
 from diffucurate.generator.labels.maps.canvas_maps import Box, RegionMap, owners, region_weights, tile_weights, tiles
 from diffucurate.generator.painting.pipeline_call import Called, call_pipeline
+from diffucurate.generator.recipe.canvas import Canvas
 
 logger = logging.getLogger(__name__)
 
@@ -70,8 +71,9 @@ class _Row(NamedTuple):
 
 def _paint_canvas(pipe: Any, job: Job, settings: TraceSettings | None) -> tuple[NDArray[np.uint8], Heatmaps, bool]:
     assert job.canvas is not None, "jobs of one batch have one task"
-    canvas, rows = job.canvas, _rows(job, pipe.vae_scale_factor)
-    coupling = _Coupling(pipe, job, rows)
+    canvas = job.canvas
+    rows = _rows(job, canvas, pipe.vae_scale_factor)
+    coupling = _Coupling(pipe, job, canvas, rows)
     painted = coupling.paint(range(len(rows)), settings)
     images, heatmaps, flags = list(painted.images), list(painted.heatmaps), list(painted.blacked_out)
     bad: list[int] = []
@@ -89,19 +91,18 @@ def _paint_canvas(pipe: Any, job: Job, settings: TraceSettings | None) -> tuple[
             images[index], heatmaps[index], flags[index] = image, maps, flag
     if bad:
         logger.info("job %s: %d of %d regions without a label", job.job_id, len(bad), len(canvas.regions))
-    maps = _maps(job, heatmaps, bad)
+    maps = _maps(job.size, canvas, heatmaps, bad)
     return _stitched(job.size, rows, images), maps, any(flags)
 
 
-def _rows(job: Job, cell: int) -> list[_Row]:
+def _rows(job: Job, canvas: Canvas, cell: int) -> list[_Row]:
     """The regions in their order, then the tiles of the background."""
-    assert job.canvas is not None, "see above"
     rows, plain = [], replace(job, canvas=None)
-    for order, region in enumerate(job.canvas.regions):
+    for order, region in enumerate(canvas.regions):
         own = replace(plain, prompt=region.prompt, phrases=dict(region.phrases), size=region.box[2:])
         rows.append(_Row(own, region.box, region_weights(region.box[3], region.box[2], order)))
-    width, height = job.canvas.regions[0].box[2:]
-    around = replace(plain, prompt=job.canvas.background, phrases={}, size=(width, height))
+    width, height = canvas.regions[0].box[2:]
+    around = replace(plain, prompt=canvas.background, phrases={}, size=(width, height))
     rows += [_Row(around, box, tile_weights(height, width)) for box in tiles(job.size, (width, height), cell)]
     return [row._replace(job=replace(row.job, seed=job.seed + index)) for index, row in enumerate(rows)]
 
@@ -112,13 +113,13 @@ class _Coupling:
     What each row was at each step, before it was blended, is kept, so that some rows can be painted again.
     """
 
-    def __init__(self, pipe: Any, job: Job, rows: Sequence[_Row]) -> None:
+    def __init__(self, pipe: Any, job: Job, canvas: Canvas, rows: Sequence[_Row]) -> None:
         self._pipe, self._rows, self._cell = pipe, rows, pipe.vae_scale_factor
         self._size = job.size[1] // self._cell, job.size[0] // self._cell
         self._model = pipe.unet if getattr(pipe, "unet", None) is not None else pipe.transformer
         self._shape = (1, self._model.config.in_channels, *self._size)
         self._noise = torch.randn(self._shape, generator=torch.Generator("cpu").manual_seed(job.seed))
-        boxes = {order: region.box for order, region in enumerate(job.canvas.regions)} if job.canvas else {}
+        boxes = {order: region.box for order, region in enumerate(canvas.regions)}
         self._owner = torch.from_numpy(owners(_in_cells(boxes, self._cell), self._size))
         self._weights = [torch.from_numpy(_at_cells(row.weights, self._cell)) for row in rows]
         self._total = torch.zeros(self._size)
@@ -166,10 +167,7 @@ class _Coupling:
 
 
 def _in_cells(boxes: Mapping[int, Box], cell: int) -> dict[int, Box]:
-    found = {}
-    for order, (x, y, width, height) in boxes.items():
-        found[order] = (x // cell, y // cell, width // cell, height // cell)
-    return found
+    return {order: (x // cell, y // cell, w // cell, h // cell) for order, (x, y, w, h) in boxes.items()}
 
 
 def _at_cells(weights: NDArray[np.float32], cell: int) -> NDArray[np.float32]:
@@ -190,16 +188,17 @@ def _stitched(size: tuple[int, int], rows: Sequence[_Row], images: Sequence[NDAr
     return stitched
 
 
-def _maps(job: Job, heatmaps: Sequence[Heatmaps], bad: Sequence[int]) -> Heatmaps:
+def _maps(size: tuple[int, int], canvas: Canvas, heatmaps: Sequence[Heatmaps], bad: Sequence[int]) -> Heatmaps:
     """The maps of each region under names of their own, and those of the whole canvas, of regions with an object."""
-    assert job.canvas is not None, "see above"
-    regions, found = job.canvas.regions, {}
-    cell = min((region.box[3] // heat.shape[0] for region, maps in zip(regions, heatmaps, strict=False)
-                for heat in maps.values()), default=8)  # fmt: skip
-    shape = -(-job.size[1] // cell), -(-job.size[0] // cell)
+    regions = canvas.regions
+    found: Heatmaps = {}
+    mapped = list(zip(regions, heatmaps, strict=False))  # tiles, which come last, have no maps
+    sides = [region.box[3] // heat.shape[0] for region, maps in mapped for heat in maps.values()]
+    cell = min(sides, default=8)
+    shape = -(-size[1] // cell), -(-size[0] // cell)
     owner = owners(_in_cells({order: region.box for order, region in enumerate(regions)}, cell), shape)
     whole: Heatmaps = {}
-    for order, (region, maps) in enumerate(zip(regions, heatmaps, strict=False)):
+    for order, (region, maps) in enumerate(mapped):
         for label, heat in maps.items():
             found[RegionMap(order, region.box, label, order in bad).name] = heat
             if order in bad:
