@@ -6,13 +6,15 @@ class that has fewer come again sooner. The same recipe leads to the same canvas
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice, product
+from itertools import accumulate, islice, product
 from math import prod
 from random import Random
 from typing import NamedTuple
 
+from diffucurate.generator.jobs.sampling import row_at
 from diffucurate.generator.recipe.amount import Sample
 from diffucurate.generator.recipe.canvas import Canvas, CanvasRegion
 from diffucurate.generator.recipe.canvas_config import CanvasConfig, check_room, places
@@ -68,9 +70,7 @@ def count_canvases(recipe: Recipe) -> int:
     """How many canvases a recipe makes; it need not be complete."""
     if isinstance(recipe.sample, Sample):
         return recipe.sample.count
-    shared = attributes_of(_config(recipe).background)
-    names = [[name for name in attributes_of(text) if name not in shared] for text in recipe.templates]
-    left = min(sum(prod(len(recipe.attributes[name]) for name in each) for each in names), _MOST_PROMPTS)
+    left = min(sum(prod(map(len, values.values())) for _, values in _axes(recipe)), _MOST_PROMPTS)
     numbers, count = _numbers(recipe), 0
     while left > 0:
         left -= next(numbers)
@@ -95,7 +95,7 @@ def _planned(
         values = {name: next(turns[name]) for name in shared}
         texts = [fill(template, {**own, **values}) for template, own in prompts]
         layout = rng.random()
-        common = {**fixed_values(prompts), **values}
+        common = {**_fixed_values(prompts), **values}
         for seed, size in variants:
             boxes = _boxes(config, size, len(texts), Random(f"{layout} {size}"))
             regions = tuple(
@@ -107,7 +107,7 @@ def _planned(
             yield PlannedCanvas(canvas, common, seed, size)
 
 
-def fixed_values(prompts: Sequence[tuple[str, Mapping[str, str]]]) -> dict[str, str]:
+def _fixed_values(prompts: Sequence[tuple[str, Mapping[str, str]]]) -> dict[str, str]:
     """The attributes that have one value in all prompts, each a template with its values."""
     every = [{**fixed_in(template), **values} for template, values in prompts]
     return {name: value for name, value in every[0].items() if all(each.get(name) == value for each in every)}
@@ -154,16 +154,28 @@ class _Deal(Iterator[tuple[str, dict[str, str]]]):
 
 
 def _prompts(recipe: Recipe, rng: Random) -> list[tuple[str, dict[str, str]]]:
-    """Each template with each combination of its values, without the attributes of the background."""
-    shared = set(attributes_of(_config(recipe).background))
+    """Each template with each combination of its values, or so many of them, drawn from all alike."""
+    axes = _axes(recipe)
+    totals = list(accumulate((prod(map(len, values.values())) for _, values in axes), initial=0))
+    numbers = range(totals[-1]) if totals[-1] <= _MOST_PROMPTS else rng.sample(range(totals[-1]), _MOST_PROMPTS)
     prompts = []
-    for template in recipe.templates:
-        names = [name for name in attributes_of(template) if name not in shared]
-        prompts += [
-            (template, dict(zip(names, values, strict=True)))
-            for values in islice(product(*(recipe.attributes[name] for name in names)), 10 * _MOST_PROMPTS)
-        ]
-    return prompts if len(prompts) <= _MOST_PROMPTS else rng.sample(prompts, _MOST_PROMPTS)
+    for number in numbers:
+        place = bisect_right(totals, number) - 1
+        template, values = axes[place]
+        row = row_at(number - totals[place], list(map(len, values.values())))
+        chosen = {name: listed[index] for (name, listed), index in zip(values.items(), row, strict=True)}
+        prompts.append((template, chosen))
+    return prompts
+
+
+def _axes(recipe: Recipe) -> list[tuple[str, dict[str, list[str]]]]:
+    """Each template with its attributes and their values, without those of the background."""
+    shared = set(attributes_of(_config(recipe).background))
+    names = ([name for name in attributes_of(text) if name not in shared] for text in recipe.templates)
+    return [
+        (text, {name: recipe.attributes[name] for name in own})
+        for text, own in zip(recipe.templates, names, strict=True)
+    ]
 
 
 def _numbers(recipe: Recipe) -> Iterator[int]:

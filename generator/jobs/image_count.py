@@ -12,6 +12,7 @@ from typing import NamedTuple
 from diffucurate.generator.captions.prompts import caption_prompts
 from diffucurate.generator.jobs.canvases import count_canvases
 from diffucurate.generator.jobs.jobs import count_jobs
+from diffucurate.generator.jobs.sampling import row_at
 from diffucurate.generator.recipe.amount import Sample
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.templates import attributes_of, fill
@@ -59,8 +60,9 @@ def some_prompts(templates: Sequence[str], attributes: Mapping[str, Sequence[str
         total, wanted = prod(map(len, axes)), share + (index < more)
         stride = _stride(total) if total > wanted else 1
         for number in range(min(wanted, total)):
-            choice = _row(number * stride % total, axes)
-            prompts.append(fill(template, dict(zip(names, choice, strict=True))))
+            row = row_at(number * stride % total, list(map(len, axes)))
+            choice = {name: axis[index] for name, axis, index in zip(names, axes, row, strict=True)}
+            prompts.append(fill(template, choice))
     return list(dict.fromkeys(prompt for prompt in prompts if prompt))
 
 
@@ -77,12 +79,3 @@ def _stride(total: int) -> int:
     while gcd(stride, total) != 1:
         stride += 1
     return stride
-
-
-def _row(position: int, axes: Sequence[Sequence[str]]) -> list[str]:
-    """The choice at ``position`` of the product of ``axes``, the last of which turns fastest."""
-    row = []
-    for axis in reversed(axes):
-        position, index = divmod(position, len(axis))
-        row.append(axis[index])
-    return row[::-1]

@@ -14,6 +14,15 @@ from random import Random
 Row = tuple[int, ...]
 
 
+def row_at(position: int, sizes: Sequence[int]) -> Row:
+    """The row at ``position`` of the product of axes of these sizes, the last of which turns fastest."""
+    row = []
+    for size in reversed(sizes):
+        position, index = divmod(position, size)
+        row.append(index)
+    return tuple(row[::-1])
+
+
 def shares(count: int, capacities: Sequence[int]) -> list[int]:
     """Deal ``count``, at most the sum of the capacities, out as evenly as these allow."""
     result = [0] * len(capacities)

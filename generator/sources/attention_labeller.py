@@ -93,7 +93,8 @@ class AttentionLabeller:
             return None
         classes = self.request.classes
         mentioned = classes if image.prompt is None else find_phrases(image.prompt, classes)
-        return maps if all(name in maps for name in mentioned) else None
+        named = {region.label for region in region_maps(maps).values()}  # a lost region has no other map
+        return maps if set(mentioned) <= {*maps, *named} else None
 
     def _labels(self, maps: Heatmaps, image: ImageToLabel, calibrated: Sequence[str] = ()) -> Labels:
         classes, settings = self.request.classes, self.request.settings

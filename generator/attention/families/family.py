@@ -182,8 +182,12 @@ class Family(ABC):
         return settings.changed(contest=contest, depth=settings.depth or self.depth, tau=tau, refine_at=refine_at)
 
     def grid(self, layer: str, latent: tuple[int, int]) -> MapGrid:
-        """What a layer's maps are, for latents of this height and width: where text is read by layers of its own."""
-        raise NotImplementedError
+        """What a layer's maps are, for latents of this height and width: where text is read by layers of its own.
+
+        Raises:
+            ModelError: text and image are one sequence, whose parts a pass alone tells apart (``Pass.grids``).
+        """
+        raise ModelError(f"the sizes of {type(self.pipe).__name__}'s maps are known of its passes only")
 
     @property
     def channels(self) -> int:

@@ -70,6 +70,14 @@ def test_shared_values_are_the_same_everywhere() -> None:
         assert set(job.phrases) == {label for region in job.canvas.regions for label in region.phrases}
 
 
+def test_of_more_prompts_than_are_dealt_all_values_come() -> None:
+    values = [f"v{number}" for number in range(10)]
+    content = {**CONTENT, "templates": ["a {a} {b} {c} {d} {e} {f} car"], "classes": {"car": ["car"]}}
+    content |= {"attributes": dict.fromkeys("abcdef", values), "canvas": {"regions": 4}, "sample": {"count": 25}}
+    prompts = [region.prompt for job in jobs(completed(Recipe.from_mapping(content))) for region in job.canvas.regions]
+    assert len(prompts) == 100 and len({prompt.split()[1] for prompt in prompts}) == 10  # the slowest of the product
+
+
 def test_the_same_recipe_leads_to_the_same_jobs_and_they_survive_json() -> None:
     first, second = planned(sample={"count": 5, "seed": 1}), planned(sample={"count": 5, "seed": 1})
     assert first == second and len({job.job_id for job in first}) == 5

@@ -14,6 +14,7 @@ from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.labels.maps.canvas_maps import region_maps
 from diffucurate.plugin.generation.generate import generate
 from diffucurate.plugin.generation.regenerate import regenerate
+from diffucurate.plugin.generation.repaint import repaint
 from diffucurate.plugin.labelling.label import label
 from diffucurate.plugin.provenance.describe import of_image
 from diffucurate.plugin.provenance.provenance import provenance
@@ -63,6 +64,23 @@ def test_canvases_become_samples(content: dict[str, Any]) -> None:
 
     (again,) = regenerate(sample, seeds=[7])
     assert again.seed == 7 and again.canvas.boxes == sample.canvas.boxes and again.source_id == sample.id
+
+
+def test_lost_regions_stay_lost_where_the_same_model_is_named(content: dict[str, Any]) -> None:
+    """Their classes have no map of the whole image, which is no reason to look at it again as at any other."""
+    dataset = generate({**content, "canvas": {**content["canvas"], "min_confidence": 1.0}})
+    (sample,) = dataset
+    assert sample.canvas.lost == 2 and sample.attention_instances.detections == []
+    kept = sample.attention_maps
+    label(dataset, source="attention", model="tiny")
+    sample.reload()
+    assert sample.attention_maps == kept and sample.attention_instances.detections == []
+    assert 255 in np.unique(sample.attention_mask.get_mask())
+
+
+def test_canvases_are_painted_again_to_the_bit(content: dict[str, Any]) -> None:
+    (result,) = repaint(generate(content))
+    assert result.different == 0
 
 
 def test_a_recipe_without_room_is_refused_before_anything_is_made(content: dict[str, Any]) -> None:

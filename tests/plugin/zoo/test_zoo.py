@@ -80,7 +80,7 @@ def test_instances_are_those_of_the_same_weights_elsewhere(scenes: Any) -> None:
     from diffucurate.generator.sources.yolov8_source import YoloSource
 
     images = [scene.image for scene in scenes[:3]]
-    source = ZooSource("drawn-yolo", ["car", "vehicle"], {"bus": "vehicle"})
+    source = ZooSource("drawn-yolo", ["car", "vehicle"], {"bus": "vehicle"}, device="cpu")
     assert "tree" in source.unmapped and source.unseen == ()
     expected = YoloSource(["car", "vehicle"], class_map={"bus": "vehicle"}).label(images)
     found = source.label(images)

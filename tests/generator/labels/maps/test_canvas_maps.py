@@ -33,10 +33,17 @@ def test_the_nearer_region_owns_a_pixel_and_the_front_one_more() -> None:
     boxes = {0: (0, 0, 64, 64), 1: (48, 0, 64, 64)}
     owner = owners(boxes, (64, 112))
     assert owner[32, 32] == 0 and owner[32, 80] == 1 and owner[0, 0] == -1
-    # Without an order the border would be in the middle, at 56. ln 8 moves it by ln(8) * variance / distance of the
-    # centres in sides, 0.75: 2.08 * 0.01 / 0.75 = 0.0277 sides, or 1.8 px.
+    # Without an order the border would be in the middle, at 56. The square root of 8 moves it by its logarithm times
+    # the variance by the distance of the centres in sides, 0.75: 1.04 * 0.01 / 0.75 = 0.0139 sides, or 0.9 px.
     border = int(np.flatnonzero(owner[32] == 1)[0])
-    assert border == 54
+    assert border == 55
+
+
+def test_the_rearmost_of_many_regions_keeps_its_middle() -> None:
+    boxes = {order: (48 * order, 0, 64, 64) for order in range(16)}
+    owner = owners(boxes, (64, 48 * 15 + 64))
+    for order in boxes:
+        assert (owner[32, 48 * order + 20 : 48 * order + 44] == order).all(), order
 
 
 def test_tiles_cover_and_overlap() -> None:
