@@ -57,6 +57,10 @@ def generate(
     class_prompt: Annotated[
         str | None, typer.Option(help="append, separate or none: how the classes of captions are found.")
     ] = None,
+    share: Annotated[
+        bool,
+        typer.Option("--share", help="Let other processes paint the same recipe too, each with --share; see scale.md."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Paint a recipe's images into its dataset; images that it holds already are not painted again."""
@@ -76,7 +80,7 @@ def generate(
         names = dict.fromkeys(each.dataset for each in recipes)
         earlier = ended_runs(names)
         before = {name: len(fo.load_dataset(name)) if fo.dataset_exists(name) else 0 for name in names}
-        painted = run(recipes, count=count, batch_size=batch_size, device=device, progress=progress)
+        painted = run(recipes, count=count, batch_size=batch_size, device=device, share=share, progress=progress)
     added: list[dict[str, Any]] = []
     for dataset in painted:
         new, refused = len(dataset) - before[dataset.name], blacked_out(dataset, earlier)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import fiftyone as fo
 
-from diffucurate.generator.progress import Listener, announce
+from diffucurate.generator.progress import announce
 from diffucurate.plugin.generation.init_plan import plan_init_images
 from diffucurate.plugin.generation.init_prompts import nothing_to_paint, source_samples
 from diffucurate.plugin.generation.init_sources import own_labels
 from diffucurate.plugin.generation.paint_and_store import job_ids
+from diffucurate.plugin.generation.paint_options import PaintOptions
 from diffucurate.plugin.generation.painting_session import painting_session
 from diffucurate.plugin.generation.prepare import opened, run_settings
 from diffucurate.plugin.generation.values_used import announce_values
@@ -26,19 +27,16 @@ def generate_from(
     existing: fo.Dataset | None,
     *,
     written: Recipe,
-    count: int | None = None,
-    batch_size: int | None = None,
-    device: str | None = None,
-    progress: Listener | None = None,
+    options: PaintOptions,
 ) -> fo.Dataset:
     """Paint what the recipe asks for and ``existing`` does not hold yet; see ``generate``, whose errors these are.
 
     ``written`` is the recipe before its model completed it.
     """
     source_samples(recipe)  # raises before a model is loaded
-
-    with painting_session(recipe, device) as session:
-        plan = plan_init_images(recipe, session.reader, session.size_of, count, progress)
+    progress = options.progress
+    with painting_session(recipe, options.device) as session:
+        plan = plan_init_images(recipe, session.reader, session.size_of, options.count, progress)
         if not plan.jobs:
             raise nothing_to_paint(recipe, plan.failed)
         painted = set() if existing is None else job_ids(existing)
@@ -54,9 +52,10 @@ def generate_from(
                 dataset,
                 todo,
                 verb="generate",
-                settings=run_settings(recipe, count),
+                settings=run_settings(recipe, options.count),
                 facts={"asked": len(plan.jobs)},
-                batch_size=batch_size,
+                batch_size=options.batch_size,
+                share=options.share,
                 source_ids=plan.source_ids,
                 failed=plan.failed,
                 kept_classes=kept_classes,

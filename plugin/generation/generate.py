@@ -20,6 +20,7 @@ from diffucurate.plugin.generation.captions import drop_too_long
 from diffucurate.plugin.generation.init_folder import with_dataset
 from diffucurate.plugin.generation.load_recipes import read_recipes
 from diffucurate.plugin.generation.paint_and_store import job_ids
+from diffucurate.plugin.generation.paint_options import PaintOptions
 from diffucurate.plugin.generation.painting_session import painting_session
 from diffucurate.plugin.generation.prepare import opened, run_settings
 from diffucurate.plugin.generation.start import check_run, check_target
@@ -39,6 +40,7 @@ def generate(
     batch_size: int | None = None,
     device: str | None = None,
     trust_pickle: bool = False,
+    share: bool = False,
     progress: Listener | None = None,
 ) -> fo.Dataset: ...
 
@@ -51,6 +53,7 @@ def generate(
     batch_size: int | None = None,
     device: str | None = None,
     trust_pickle: bool = False,
+    share: bool = False,
     progress: Listener | None = None,
 ) -> list[fo.Dataset]: ...
 
@@ -63,6 +66,7 @@ def generate(  # Any: a list where the config has several sections, which only i
     batch_size: int | None = None,
     device: str | None = None,
     trust_pickle: bool = False,
+    share: bool = False,
     progress: Listener | None = None,
 ) -> fo.Dataset | Any: ...
 
@@ -74,6 +78,7 @@ def generate(
     batch_size: int | None = None,
     device: str | None = None,
     trust_pickle: bool = False,
+    share: bool = False,
     progress: Listener | None = None,
 ) -> fo.Dataset | list[fo.Dataset]:
     """Paint what a recipe asks for and the dataset does not have yet, and label it from the attention.
@@ -98,6 +103,9 @@ def generate(
         batch_size: images painted at once; by default what the device usually holds.
         device: ``cuda``, ``cpu``, ...; the best one there is by default.
         trust_pickle: whether learned words are read too whose file holds more than tensors, which runs its code.
+        share: whether other processes may paint the same recipe at the same time, here or on machines that share the
+            database and the media folder. Each leases a batch at a time; what one that was killed had leased is painted
+            by the others. All return when every image is painted.
         progress: called after each batch.
 
     Returns:
@@ -114,67 +122,64 @@ def generate(
     from diffucurate.generator.recipe.recipe import Recipe
 
     check_run(count, batch_size)
+    options = PaintOptions(count, batch_size, device, share, progress)
     if isinstance(recipe, Recipe):
-        return _generate(recipe, count, batch_size, device, progress)
+        return _generate(recipe, options)
     if isinstance(recipe, Mapping | str | os.PathLike):
         recipes = read_recipes(recipe, trust_pickle=trust_pickle)
         if len(recipes) == 1:
-            return _generate(recipes[0], count, batch_size, device, progress)
+            return _generate(recipes[0], options)
     else:
         recipes = list(recipe)
-    return _generate_all(recipes, count, batch_size, device, progress)
+    return _generate_all(recipes, options)
 
 
-def _generate_all(
-    recipes: Sequence[Recipe], count: int | None, batch_size: int | None, device: str | None, progress: Listener | None
-) -> list[fo.Dataset]:
+def _generate_all(recipes: Sequence[Recipe], options: PaintOptions) -> list[fo.Dataset]:
     if not recipes:
         raise InvalidSetting("recipe", [], "give at least one recipe")
     datasets: dict[str, fo.Dataset] = {}
     failed: list[DatasetError] = []
     for recipe in recipes:
         try:
-            datasets[recipe.dataset] = _generate(recipe, count, batch_size, device, progress)
+            datasets[recipe.dataset] = _generate(recipe, options)
         except DatasetError as error:
             if len(recipes) == 1:
                 raise
             failed.append(error)
             logger.warning("%s: left out: %s", recipe.dataset, error)
-            announce(progress, f"{recipe.dataset}: left out: {error}")
+            announce(options.progress, f"{recipe.dataset}: left out: {error}")
     if not datasets:
         raise failed[0]
     return list(datasets.values())
 
 
-def _generate(
-    recipe: Recipe, count: int | None, batch_size: int | None, device: str | None, progress: Listener | None
-) -> fo.Dataset:
+def _generate(recipe: Recipe, options: PaintOptions) -> fo.Dataset:
     from diffucurate.generator.jobs.jobs import jobs as jobs_of
 
     existing, written, recipe = check_target(recipe), recipe, completed(recipe)
     if recipe.source is not None:
         from diffucurate.plugin.generation.from_init_images import generate_from  # with OpenCV, which forms do without
 
-        options: dict[str, Any] = {"count": count, "batch_size": batch_size, "device": device, "progress": progress}
-        return generate_from(with_dataset(recipe), existing, written=written, **options)
-    jobs = jobs_of(recipe, count)
+        return generate_from(with_dataset(recipe), existing, written=written, options=options)
+    jobs = jobs_of(recipe, options.count)
     painted = set() if existing is None else job_ids(existing)
     todo = [job for job in jobs if job.job_id not in painted]
     if existing is not None and not todo:
         return existing
-    with painting_session(recipe, device) as session:
-        todo, facts = drop_too_long(recipe, todo, len(jobs), session.pipe, progress)
+    with painting_session(recipe, options.device) as session:
+        todo, facts = drop_too_long(recipe, todo, len(jobs), session.pipe, options.progress)
         if existing is not None and not todo:  # only captions that are too long
             return existing
-        announce_values(written, recipe, len(todo), progress)
+        announce_values(written, recipe, len(todo), options.progress)
         with opened(existing, recipe.dataset) as dataset:
             session.paint(
                 dataset,
                 todo,
                 verb="generate",
-                settings=run_settings(recipe, count),
+                settings=run_settings(recipe, options.count),
                 facts={"asked": len(jobs), **facts},
-                batch_size=batch_size,
-                progress=progress,
+                batch_size=options.batch_size,
+                share=options.share,
+                progress=options.progress,
             )
     return dataset

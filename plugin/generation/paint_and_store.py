@@ -19,9 +19,11 @@ from pymongo.errors import ConnectionFailure
 
 from diffucurate.generator.errors import DatasetError, ImageError
 from diffucurate.generator.jobs.retries import BlackedOut
-from diffucurate.generator.progress import Listener, announce
+from diffucurate.generator.progress import Listener, announce, part_of
+from diffucurate.plugin.generation.shared_jobs import Turns, shared_turns, stored_jobs
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases
+from diffucurate.plugin.store.job_leases import JobLeases
 from diffucurate.plugin.store.label_files import attention_fields
 from diffucurate.plugin.store.media_files import write_png
 from diffucurate.plugin.store.media_folder import media_folder, remove_unnamed
@@ -60,6 +62,7 @@ def paint_into(
     labels: Labeller | None = None,
     look_again: bool = False,
     retries: int = 0,
+    leases: JobLeases | None = None,
     progress: Listener | None = None,
 ) -> None:
     """Paint ``jobs``, none of which the dataset holds, and add them with their labels.
@@ -82,6 +85,7 @@ def paint_into(
         labels: makes a painting's labels, from its attention alone by default.
         look_again: as for ``paint``.
         retries: how often an image that was blacked out is painted again, with another seed.
+        leases: by which other processes paint the rest of the jobs; returns when all are painted, whoever did it.
         progress: called after each batch.
 
     Raises:
@@ -95,33 +99,41 @@ def paint_into(
     started = time.monotonic()
     at_once = max(batch_size or 0, _WRITE_AT_ONCE)
     planned = {job.job_id: job.seed for job in jobs}
-    writer = _Writer(dataset, classes, run, at_once, source_ids or {}, labels or attention_fields, planned)
+    writer = _Writer(dataset, classes, run, at_once, source_ids or {}, labels or attention_fields, planned, leases)
 
     def left_out(job: Job, error: ImageError) -> None:
         note_failure(run, job.job_id if job.source is None else job.source.sample_id, str(error))
+        if leases is not None:
+            leases.fail(job.job_id)
 
     count = BlackedOut()
-    paintings = paint_with_retries(
-        jobs,
-        retries=retries,
-        count=count,
-        pipe=pipe,
-        adapted_to=model_options,
-        batch_size=batch_size,
-        look_again=look_again,
-        on_batch=progress,
-        init_images=init_images,
-        on_failure=left_out,
-    )
-    with closing(paintings):
-        try:
-            for painting in paintings:
-                writer.add(painting)
-        finally:  # on Ctrl-C what is painted is kept
-            writer.flush()
-            run.facts["seconds"] = round(time.monotonic() - started, 3)
-            if count.images:
-                run.facts["blacked_out"] = asdict(count)
+    turns: Turns = iter([(0, jobs)])
+    if leases is not None:
+        turns = shared_turns(dataset, jobs, leases, pipe, batch_size, progress)
+    try:
+        for done, turn in turns:
+            paintings = paint_with_retries(
+                turn,
+                retries=retries,
+                count=count,
+                pipe=pipe,
+                adapted_to=model_options,
+                batch_size=batch_size,
+                look_again=look_again,
+                on_batch=part_of(progress, done, len(jobs)) if done else progress,
+                init_images=init_images,
+                on_failure=left_out,
+            )
+            with closing(paintings):
+                try:
+                    for painting in paintings:
+                        writer.add(painting)
+                finally:  # on Ctrl-C what is painted is kept
+                    writer.flush()
+    finally:
+        run.facts["seconds"] = round(time.monotonic() - started, 3)
+        if count.images:
+            run.facts["blacked_out"] = asdict(count)
     if count.images:
         logger.warning("%s", count)
         announce(progress, str(count), len(jobs))
@@ -150,9 +162,11 @@ class _Writer:
         source_ids: Mapping[str, str],
         labels: Labeller,
         planned: Mapping[str, int],
+        leases: JobLeases | None,
     ) -> None:
         self._dataset, self._classes, self._run, self._at_once = dataset, classes, run, at_once
         self._source_ids, self._labels, self._planned = source_ids, labels, planned
+        self._leases = leases
         self._folder = media_folder(dataset)
         self._waiting: list[Painting] = []
 
@@ -166,19 +180,39 @@ class _Writer:
         paintings, self._waiting = self._waiting, []
         if not paintings:
             return
+        if self._leases is not None:  # not those that were painted too late
+            held = self._leases.held(painting.job.job_id for painting in paintings)
+            paintings = [painting for painting in paintings if painting.job.job_id in held]
         try:
             samples = [self._sample(painting) for painting in paintings]
-            self._dataset.add_samples(samples, progress=False)
+            self._add(samples)
         except BaseException as error:
             if not isinstance(error, ConnectionFailure):  # which files samples name is asked of the database
                 self._remove_files(paintings)
-            if isinstance(error, ValueError) and _DUPLICATE in str(error):
-                raise DatasetError(
-                    f"someone else is adding the same images to dataset '{self._dataset.name}'; "
-                    "wait until they are done, then start again for the rest"
-                ) from error
             raise
-        self._run.facts["added"] += len(paintings)
+
+    def _add(self, samples: Sequence[fo.Sample]) -> None:
+        """Add samples; of those that share their jobs with other processes, what somebody else added is left out.
+
+        Raises:
+            DatasetError: somebody else added one of the jobs, which no other process should paint.
+        """
+        while samples:
+            try:
+                self._dataset.add_samples(samples, progress=False)
+            except ValueError as error:
+                if _DUPLICATE not in str(error):
+                    raise
+                if self._leases is None:
+                    raise DatasetError(
+                        f"someone else is adding the same images to dataset '{self._dataset.name}'; "
+                        "wait until they are done, then start again for the rest"
+                    ) from error
+                stored = stored_jobs(self._dataset, [sample[field_names.JOB_ID] for sample in samples])
+                samples = [sample for sample in samples if sample[field_names.JOB_ID] not in stored]
+            else:
+                self._run.facts["added"] += len(samples)
+                return
 
     def _remove_files(self, paintings: Sequence[Painting]) -> None:
         """Remove the files of paintings that became no samples; none that a sample names."""

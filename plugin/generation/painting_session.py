@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ from diffucurate.plugin.comparison.compare import compare
 from diffucurate.plugin.generation.init_sources import CARRIED
 from diffucurate.plugin.generation.paint_and_store import note_failure, paint_into
 from diffucurate.plugin.generation.prepare import SOURCE, prepare
-from diffucurate.plugin.store import field_names, runs
+from diffucurate.plugin.store import field_names, runs, shared_runs
+from diffucurate.plugin.store.job_leases import JobLeases
 
 if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
@@ -97,6 +98,7 @@ class PaintingSession:
         source_ids: Mapping[str, str] | None = None,
         failed: Mapping[str, str] | None = None,
         kept_classes: Sequence[str] = (),
+        share: bool = False,
         progress: Listener | None = None,
     ) -> None:
         """Paint jobs of the recipe, none of which the dataset holds, and add them with their labels.
@@ -111,6 +113,7 @@ class PaintingSession:
             source_ids: job id -> the sample that it varies or starts from.
             failed: sample id -> why it cannot be used as an init image; logged, and kept among the run's facts.
             kept_classes: as for ``prepare``.
+            share: whether other processes paint the same jobs, each a part of them.
             progress: called after each batch.
 
         Raises:
@@ -131,9 +134,10 @@ class PaintingSession:
             check_weights(texts)
         elif note := unread_weight(texts):
             announce(progress, note, len(jobs))
-        classes = prepare(dataset, recipe, jobs, kept_classes)
         reader = None if recipe.source is None else self.reader
-        with runs.continued(dataset, verb, settings) as run:
+        with shared_runs.alone(dataset, runs.work_of(verb, settings)) if share else nullcontext():
+            classes = prepare(dataset, recipe, jobs, kept_classes)
+        with _begun(dataset, verb, settings, share) as (run, leases):
             run.facts |= facts
             for sample_id, reason in (failed or {}).items():
                 note_failure(run, sample_id, reason)
@@ -151,6 +155,7 @@ class PaintingSession:
                 look_again=recipe.look_again,
                 retries=recipe.retries,
                 labels=None if reader is None else InitLabels(recipe, reader),
+                leases=leases,
                 progress=progress,
             )
             if self.reader.left_out:
@@ -159,3 +164,16 @@ class PaintingSession:
                 run.facts["left_out"] = reasons
         if recipe.carry is not None:  # on all images of the dataset that have both kinds of labels
             compare(dataset.exists(field_names.instances(CARRIED)), SOURCE, CARRIED)
+
+
+@contextmanager
+def _begun(
+    dataset: fo.Dataset, verb: str, settings: Mapping[str, Any], share: bool
+) -> Iterator[tuple[runs.Run, JobLeases | None]]:
+    """A block in which a run is recorded, with the leases by which other processes do parts of it."""
+    if share:
+        with shared_runs.joined(dataset, verb, settings) as (run, leases):
+            yield run, leases
+    else:
+        with runs.continued(dataset, verb, settings) as run:
+            yield run, None

@@ -41,7 +41,15 @@ def run_settings(recipe: Recipe, count: int | None) -> dict[str, Any]:
 
 def open_dataset(existing: fo.Dataset | None, name: str) -> fo.Dataset:
     """The existing dataset, or a new one of that name, kept by FiftyOne and marked as one of Diffucurate's."""
-    dataset = existing if existing is not None else fo.Dataset(name)
+    if existing is not None:
+        dataset = existing
+    else:
+        try:
+            dataset = fo.Dataset(name)
+        except ValueError:  # of processes that begin at the same moment another was first
+            if not fo.dataset_exists(name):
+                raise
+            dataset = fo.load_dataset(name)
     dataset.persistent = True
     if dataset.media_type is None:
         dataset.media_type = "image"

@@ -28,6 +28,9 @@ PACKAGES = ("diffucurate", "fiftyone", "torch", "diffusers", "transformers", "ul
 
 RUNNING, DONE, STOPPED = "running", "done", "stopped"
 
+#: What a process that paints is said to do where another one would paint the same.
+DOING = "makes these images"
+
 #: Seconds for which the end of a run may wait for the database.
 _LAST_WAIT = 10
 
@@ -157,14 +160,18 @@ def continued(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any]) -> It
     Raises:
         DatasetError: that run is living: another process does the same work at this moment.
     """
-    # A part of a recipe's images is made of the same images as the whole.
-    same = {name: value for name, value in settings.items() if name != "limit"}
-    work = hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:16]
     with (
-        held(dataset, f"{verb}-{work}", "makes these images"),
+        held(dataset, work_of(verb, settings), DOING),
         recorded(dataset, verb, settings, key=unfinished(dataset, verb, settings)) as run,
     ):
         yield run
+
+
+def work_of(verb: str, settings: Mapping[str, Any]) -> str:
+    """What two runs have in common that make the same images, as the name of a lease."""
+    # A part of a recipe's images is made of the same images as the whole.
+    same = {name: value for name, value in settings.items() if name != "limit"}
+    return f"{verb}-{hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:16]}"
 
 
 def unfinished(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any]) -> str | None:

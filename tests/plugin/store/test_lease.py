@@ -31,7 +31,7 @@ def test_it_is_free_after_the_block_and_for_other_work(dataset: fo.Dataset) -> N
                 pass
     with pytest.raises(KeyboardInterrupt), lease.held(dataset, "work", "paints"):
         raise KeyboardInterrupt
-    assert lease._leases().find_one({"_id": {"$regex": "/work$"}}) is None
+    assert lease.leases().find_one({"_id": {"$regex": "/work$"}}) is None
 
 
 def test_another_process_holds_it_until_it_is_killed(dataset: fo.Dataset) -> None:
@@ -52,17 +52,17 @@ def test_of_another_machine_it_ends_when_it_is_not_renewed(
 ) -> None:
     monkeypatch.setattr(lease, "_RENEWAL", 0.05)
     with lease.held(dataset, "work", "paints"):
-        lease._leases().update_one({"_id": {"$regex": "/work$"}}, {"$set": {"host": "elsewhere", "pid": 1}})
-        stored = lease._leases().find_one({"_id": {"$regex": "/work$"}})
+        lease.leases().update_one({"_id": {"$regex": "/work$"}}, {"$set": {"host": "elsewhere", "pid": 1}})
+        stored = lease.leases().find_one({"_id": {"$regex": "/work$"}})
         old = stored["renewed"] - timedelta(seconds=lease.SECONDS + 1)
-        lease._leases().update_one({"_id": stored["_id"]}, {"$set": {"renewed": old}})
+        lease.leases().update_one({"_id": stored["_id"]}, {"$set": {"renewed": old}})
         for _ in range(200):  # its holder renews it
-            if lease._leases().find_one({"_id": stored["_id"]})["renewed"] >= stored["renewed"]:
+            if lease.leases().find_one({"_id": stored["_id"]})["renewed"] >= stored["renewed"]:
                 break
             time.sleep(0.05)
         with pytest.raises(DatasetError, match="process 1 on elsewhere"), lease.held(dataset, "work", "paints"):
             pass
         monkeypatch.setattr(lease, "_RENEWAL", 1000)
-        lease._leases().update_one({"_id": stored["_id"]}, {"$set": {"token": "theirs", "renewed": old}})
+        lease.leases().update_one({"_id": stored["_id"]}, {"$set": {"token": "theirs", "renewed": old}})
         with lease.held(dataset, "work", "paints"):  # nobody renews that of a holder that is gone
             pass
