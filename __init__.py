@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from diffucurate.generator.progress import Progress
     from diffucurate.generator.recipe.amount import RandomSeeds, Sample
+    from diffucurate.generator.recipe.augment_config import Augmentation
     from diffucurate.generator.recipe.canvas_config import CanvasConfig
     from diffucurate.generator.recipe.init_image_config import InitImages, Objects
     from diffucurate.generator.recipe.model_options import Lora, ModelOptions, TextualInversion
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.sources.protocol import LabelSource
     from diffucurate.generator.sources.registry import register as register_source
     from diffucurate.generator.sources.spec import SourceSpec
+    from diffucurate.plugin.augmentation.augment import augment
     from diffucurate.plugin.comparison.compare import Comparison, compare
     from diffucurate.plugin.curation.curate import UndoResult, curate, undo_curation
     from diffucurate.plugin.curation.rules import Rules
@@ -82,6 +84,7 @@ __all__ = [
     "Assessment",
     "AttentionTrace",
     "Attribution",
+    "Augmentation",
     "BlackedOutError",
     "CanvasConfig",
     "CaptionExpansion",
@@ -143,6 +146,7 @@ __all__ = [
     "YoloSettings",
     "ZooSettings",
     "assess",
+    "augment",
     "compare",
     "curate",
     "evaluate",
@@ -171,6 +175,7 @@ __all__ = [
 _HOMES = {
     "Assessment": "plugin.quality.assess",
     "AttentionTrace": "generator.attention.trace.trace",
+    "Augmentation": "generator.recipe.augment_config",
     "Attribution": "generator.attention.trace.attribution",
     "CaptionExpansion": "generator.expansion.expand",
     "CanvasConfig": "generator.recipe.canvas_config",
@@ -233,6 +238,7 @@ _HOMES = {
     "YoloSettings": "generator.labels.settings",
     "ZooSettings": "generator.labels.settings",
     "assess": "plugin.quality.assess",
+    "augment": "plugin.augmentation.augment",
     "compare": "plugin.comparison.compare",
     "curate": "plugin.curation.curate",
     "evaluate": "plugin.evaluation.evaluate",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from diffucurate.operators.assess_samples import AssessSamples
+from diffucurate.operators.augment_images import AugmentImages
 from diffucurate.operators.cancel_run import CancelRun
 from diffucurate.operators.compare_sources import CompareSources
 from diffucurate.operators.curate_samples import CurateSamples
@@ -56,6 +57,7 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
     RegenerateWith,
     VaryImages,
     ReplaceObjects,
+    AugmentImages,
     ReleaseModels,
     CancelRun,
 )

@@ -51,6 +51,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"evaluation", "review"},
         {"fusion", "generation", "mosaics", "reporting", "segmenters"},
         {"quality", "tokens"},
+        {"augmentation"},
         {"cli"},
     ],
     "operators": [{"forms", "panel"}, {"review", "runtime"}, {"*"}],  # *: a module for each operator

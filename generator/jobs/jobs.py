@@ -147,7 +147,7 @@ def job_of(recipe: Recipe, choice: Choice, size: Size, source: InitImage | None 
     """
     _check_complete(recipe, ("steps", "guidance"))
     return Job.of(
-        task=recipe.task,
+        task=recipe.painting_task,
         prompt=choice.prompt,
         negative_prompt=negative_prompt(recipe, choice.values),
         phrases=phrases_of(choice.prompt, recipe.classes, choice.caption),
@@ -218,7 +218,7 @@ def _variants(recipe: Recipe) -> list[tuple[int, Size | None]]:
 
 def _everything(recipe: Recipe, init_image: int) -> Iterator[Choice]:
     variants = _variants(recipe)
-    for template in recipe.templates:
+    for template in recipe.checked_templates:
         names = _axes(recipe, template)
         for chosen in product(*(recipe.attributes[name] for name in names)):
             values = dict(zip(names, chosen, strict=True))
@@ -277,10 +277,11 @@ def _sampled(recipe: Recipe, sample: Sample, init_images: int) -> Iterator[Choic
     used_variants = [[0] * len(axis) for axis in (seeds, *others)]
     variants = len(seeds) * len(sizes) * init_images
     capacities = [
-        prod(len(recipe.attributes[name]) for name in attributes_of(text)) * variants for text in recipe.templates
+        prod(len(recipe.attributes[name]) for name in attributes_of(text)) * variants
+        for text in recipe.checked_templates
     ]
     picked: list[Choice] = []
-    for template, count in zip(recipe.templates, shares(sample.count, capacities), strict=True):
+    for template, count in zip(recipe.checked_templates, shares(sample.count, capacities), strict=True):
         names = _axes(recipe, template)
         counters = [*(used[name] for name in names), *used_variants]
         targets = [even_targets(count, counter, rng) for counter in counters]

@@ -17,6 +17,9 @@ from diffucurate.generator.validation import StrictSettings
 
 TEXT, VARY, REPLACE = "txt2img", "img2img", "inpaint"
 
+#: The tasks of recipes that have init images; the last is ``augment_config``'s.
+STARTS_FROM_IMAGES = (VARY, REPLACE, "augment")
+
 #: Strength where a recipe says none: half of an init image's layout survives img2img, nothing of a region inpaint.
 DEFAULT_STRENGTH = {VARY: 0.6, REPLACE: 1.0}
 
@@ -94,8 +97,8 @@ def check_init_images(recipe: Any) -> None:
         RecipeError: it is not so.
     """
     takes = {
-        "source": recipe.task in (VARY, REPLACE),
-        "strength": recipe.task in (VARY, REPLACE),
+        "source": recipe.task in STARTS_FROM_IMAGES,
+        "strength": recipe.task in STARTS_FROM_IMAGES,
         "objects": recipe.task == REPLACE,
         "carry": recipe.task == VARY,
     }
@@ -104,7 +107,7 @@ def check_init_images(recipe: Any) -> None:
         if getattr(recipe, field) is not None and not allowed:
             remedy = f"task '{recipe.task}' does not take it; use task: {tasks.get(field, VARY)} or remove it"
             raise RecipeError(field, _plain(getattr(recipe, field)), remedy)
-    if recipe.task not in (VARY, REPLACE):
+    if recipe.task not in STARTS_FROM_IMAGES:
         if recipe.size == "source":
             raise RecipeError("size", "source", "images from text have no source; give width and height in pixels")
         return
@@ -124,7 +127,7 @@ def check_init_images(recipe: Any) -> None:
         if not isinstance(recipe.objects.instances, str):
             _check_ids("objects.instances", recipe.objects.instances)
         _check_ids("objects.classes", recipe.objects.classes)
-    elif not recipe.templates and not recipe.attributes:
+    elif recipe.task == VARY and not recipe.templates and not recipe.attributes:
         raise RecipeError("attributes", {}, "say what to change, as in {time: [night]}, or write templates")
     if not recipe.templates and (used := attributes_of(recipe.negative_prompt)):
         remedy = f"'{{{used[0]}}}' may have no value where templates are the init images' own; write plain text"

@@ -20,6 +20,13 @@ from diffucurate.generator.errors import InvalidSetting, RecipeError
 from diffucurate.generator.files.strict_yaml import read_text, read_yaml
 from diffucurate.generator.recipe import checks
 from diffucurate.generator.recipe.amount import MAX_JOBS, SampleOrAll, Seeds, seed_count, seeds_of
+from diffucurate.generator.recipe.augment_config import (
+    PARTS,
+    Augmentation,
+    check_augmentation,
+    with_augment_defaults,
+    with_example_labels,
+)
 from diffucurate.generator.recipe.by_model import BUILT_IN, BY_MODEL, of_built_in
 from diffucurate.generator.recipe.canvas_config import CanvasConfig, check_canvas, with_canvas_defaults
 from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
@@ -51,10 +58,9 @@ MAX_RETRIES = 10
 Steps: TypeAlias = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 Guidance: TypeAlias = Annotated[float, Field(ge=0, le=MAX_GUIDANCE)]
 
-
 #: Fields that recipes did not always have -> what they are where they are left out.
 _ADDED: dict[str, Any] = {
-    **dict.fromkeys(("source", "objects", "strength", "carry", "canvas", "captions")),
+    **dict.fromkeys(("source", "objects", "strength", "carry", "augment", "canvas", "captions")),
     **dict.fromkeys(("karras", "spacing", "safety_checker")),
     **dict.fromkeys(("prompt_weights", "look_again"), False),
     "retries": 0,
@@ -83,23 +89,25 @@ class Recipe(StrictSettings):
     """Name of the FiftyOne dataset."""
     model: Annotated[str, Field(min_length=1)] = BUILT_IN
     """Built-in name, hub id, local folder or single .safetensors file."""
-    task: Literal["txt2img", "img2img", "inpaint", "canvas"] = "txt2img"
-    """From text alone, from whole init images, with objects of init images replaced, or several objects from text, each
-    in a region of its own."""
+    task: Literal["txt2img", "img2img", "inpaint", "augment", "canvas"] = "txt2img"
+    """From text alone, from whole init images, with objects of init images replaced, from labelled init images whose
+    labels are kept, or several objects from text, each in a region of its own."""
     source: InitImages | None = None
-    """The init images of img2img and inpaint."""
+    """The init images of img2img, inpaint and augment."""
     objects: Objects | None = None
     """What inpaint replaces."""
     strength: Annotated[float | list[float] | None, BeforeValidator(_strength)] = None
-    """How far from its init image an image goes, in (0, 1]; of a list each image draws one. 0.6 for img2img and 1 for
-    inpaint by default."""
+    """How far from its init image an image goes, in (0, 1]; of a list each image draws one. By default 0.6 for img2img,
+    1 for inpaint and 0.25, 0.5, 0.75 or 1 for augment."""
     carry: Annotated[str, Field(min_length=1)] | None = None
     """A label source or field of the init images whose instances img2img keeps beside the new ones."""
+    augment: Augmentation | None = None
+    """Whose labels augmented images keep, and which part of them is painted."""
     canvas: CanvasConfig | None = None
     """The regions of canvases."""
     size: Annotated[Sizes, BeforeValidator(of_built_in), Field(validate_default=True)] = None
     """Width and height in pixels, each a multiple of 8; or several such pairs, at each of which prompts are painted.
-    ``source``, the default of img2img and inpaint, is that of each init image, as near as the model comes to it.
+    ``source``, the default with init images, is that of each init image, as near as the model comes to it.
     None, here and below: as suits the model (``generator.models.completed``)."""
     steps: Annotated[Steps | None, BeforeValidator(of_built_in), Field(validate_default=True)] = None
     guidance: Annotated[Guidance | None, BeforeValidator(of_built_in), Field(validate_default=True)] = None
@@ -128,8 +136,8 @@ class Recipe(StrictSettings):
     classes: dict[str, list[str]]
     """Class to label -> the phrases that mean it in a prompt. Their order gives the class ids, from 1."""
     templates: list[str]
-    """May be left out for img2img, where each init image's own template is then filled anew, and where captions are
-    prompts."""
+    """May be left out for img2img, where each init image's own template is then filled anew, for augment, and where
+    captions are prompts."""
     attributes: dict[str, list[str]] = Field(default_factory=dict)
     captions: Annotated[Captions | None, BeforeValidator(plain_captions)] = None
     """Instead of templates: a file of captions, or a list of them. Read when jobs are made."""
@@ -174,6 +182,16 @@ class Recipe(StrictSettings):
         return tuple(self.strength) if isinstance(self.strength, list) else (self.strength,)
 
     @property
+    def painting_task(self) -> str:
+        """The task of its jobs: augmented images are painted by img2img, or by inpaint where a part of them is."""
+        return self.task if self.augment is None else PARTS[self.augment.part]
+
+    @property
+    def checked_templates(self) -> list[str]:
+        """Its templates with attributes alone: where an init image's labels go stand all classes."""
+        return self.templates if self.augment is None else with_example_labels(self.templates, self.classes)
+
+    @property
     def model_options(self) -> ModelOptions:
         """What is changed about the model before it paints."""
         return ModelOptions(
@@ -189,7 +207,8 @@ class Recipe(StrictSettings):
     def product_size(self) -> int:
         """Images before sampling, prompts that two templates share counted twice; those of one init image where
         there are such; none where captions are the prompts, which only their file can count."""
-        prompts = (prod(len(self.attributes[name]) for name in attributes_of(text)) for text in self.templates)
+        texts = self.checked_templates
+        prompts = (prod(len(self.attributes[name]) for name in attributes_of(text)) for text in texts)
         return sum(prompts) * self.variants
 
     @property
@@ -245,7 +264,7 @@ class Recipe(StrictSettings):
     @classmethod
     def _with_defaults(cls, data: Any) -> Any:
         checks.check_texts(data)
-        return with_caption_defaults(with_init_defaults(with_canvas_defaults(data)))
+        return with_caption_defaults(with_init_defaults(with_augment_defaults(with_canvas_defaults(data))))
 
     @model_validator(mode="after")
     def _check_content(self) -> Self:
@@ -254,16 +273,18 @@ class Recipe(StrictSettings):
         checks.check_attributes(self.attributes)
         check_captions(self)
         check_canvas(self)
+        check_augmentation(self)
+        templates = self.checked_templates
         # Init images may have templates of their own, and captions are prompts.
         if self.templates or (self.task != "img2img" and self.captions is None):
             background = [] if self.canvas is None else [self.canvas.background]
-            checks.check_templates(self.templates, self.attributes, background)
+            checks.check_templates(templates, self.attributes, background)
         checks.check_negative_prompt(self.negative_prompt, self.templates)
         check_init_images(self)
         check_model_options(self.model_options)
         _check_count(self)
         if self.templates:
-            checks.check_mentions(self.classes, self.templates, self.attributes)
+            checks.check_mentions(self.classes, templates, self.attributes)
         return self
 
 

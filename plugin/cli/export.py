@@ -12,7 +12,7 @@ from diffucurate.generator.exports.splits import parse_splits
 from diffucurate.generator.text.parsing import parse_names
 from diffucurate.plugin.cli.app import command, terminal_of
 from diffucurate.plugin.cli.datasets import samples_of
-from diffucurate.plugin.cli.options import ClassNames, DatasetArgument, Json, Overwrite, Source, View
+from diffucurate.plugin.cli.options import ClassNames, DatasetArgument, Json, Overwrite, Seed, Source, View
 
 
 class Format(StrEnum):
@@ -50,6 +50,11 @@ def export(
             help="What keeps images in one split: parent, prompt, seed, near; parent if left out (repeatable).",
         ),
     ] = None,
+    augmented: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Replace images by augmented variants, each with this probability."),
+    ] = None,
+    seed: Seed = None,
     check_leaks: Annotated[
         bool, typer.Option("--check-leaks", help="Count the images that nearly equal one of another split.")
     ] = False,
@@ -85,6 +90,8 @@ def export(
             **what,
             splits=shares,
             together=USUAL if kinds is None else kinds,
+            augmented=augmented,
+            seed=seed or 0,
             check_leaks=check_leaks,
             overwrite=overwrite,
             progress=progress,

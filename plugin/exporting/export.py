@@ -17,6 +17,7 @@ from diffucurate.generator.progress import Listener, Meter
 from diffucurate.plugin.curation.relatives import USUAL, leaks
 from diffucurate.plugin.exporting.facts import datasheet, supercategories_of
 from diffucurate.plugin.exporting.formats import ONLY_SPLIT, format_named, writer_of
+from diffucurate.plugin.exporting.mixing import check_probability, check_splits_for_mixing, mixed, variants_in
 from diffucurate.plugin.exporting.records import LeftOut, labelled_samples, records
 from diffucurate.plugin.exporting.semantic_masks import SemanticMasks
 from diffucurate.plugin.exporting.start import check_room, split_evenly
@@ -40,6 +41,8 @@ def export(
     classes: Sequence[str] | None = None,
     splits: Mapping[str, float] | None = None,
     together: Sequence[str] = USUAL,
+    augmented: float | None = None,
+    seed: int = 0,
     check_leaks: bool = False,
     overwrite: bool = False,
     link_images: bool = False,
@@ -68,6 +71,10 @@ def export(
         together: which images share a split: ``parent`` (painted one from the other or from one image, the default),
             ``prompt``, ``seed`` and ``near`` (thumbnails nearly the same). Shares are then met as nearly as they allow.
             Mosaics go where the images are that they are made of, and are left out where these are in several splits.
+        augmented: the probability by which an image is replaced by one of its augmented variants among ``samples``;
+            those that replace none are left out. Of ``splits`` only the images of ``train`` are replaced. By default
+            variants are images as any others, in the split of what they were painted from.
+        seed: of these draws.
         check_leaks: whether all images are read once more, to note how many nearly equal one of another split.
         overwrite: replace an earlier export of the same format. Only files that it lists as its own, and that were
             not changed since, are replaced; never one that a sample of any dataset names.
@@ -76,8 +83,10 @@ def export(
         progress: called after each image.
 
     Raises:
-        InvalidSetting: an unknown format, or a class that the dataset does not have.
-        DatasetError: no labels of ``source``, or none of its instances can be written.
+        InvalidSetting: an unknown format, a class that the dataset does not have, or ``augmented`` with splits of which
+            none is called ``train``.
+        DatasetError: no labels of ``source``, none of its instances can be written, or no image has augmented variants
+            where these are asked for.
         ExportError: the folder is not empty, holds more than an earlier export, or files that samples name; the splits
             make no sense; no image can be read; the format needs a package that is not installed.
     """
@@ -90,11 +99,16 @@ def export(
     labelled = labelled_samples(samples, path, classes)
     if not labelled:
         raise DatasetError(f"no sample has labels of '{source}'; label them first or choose another view")
+    if augmented is not None:
+        check_probability(augmented)
+        check_splits_for_mixing(splits)
+        variants = variants_in(labelled)
+        every_labelled, labelled = labelled, labelled.select(list(variants))
     folder = Path(out_dir).expanduser().absolute()
     prepare_folder(folder, format, overwrite)
     check_room(samples, folder, format=format, source=source, classes=classes, link_images=link_images)
     count, strays, chosen = len(labelled), 0, None
-    unlabelled = len(samples) - count
+    unlabelled = len(samples) - (count if augmented is None else len(every_labelled))
     if splits is not None:
         ids = labelled.values("id")
         chosen = split_evenly(dataset, ids, splits, together)
@@ -104,6 +118,12 @@ def export(
     every, origin = exported_classes(dataset, path)
     names = every if classes is None else [name for name in every if name in classes]
     notes = [f"{strays} mosaics of images in several splits were left out"] if strays else []
+    if augmented is not None:
+        taken_for = mixed(variants, chosen, augmented, seed)
+        labelled = every_labelled.select(list(taken_for.values()))
+        chosen = None if chosen is None else {taken: chosen[image] for image, taken in taken_for.items()}
+        replaced = sum(image != taken for image, taken in taken_for.items())
+        notes.append(f"{replaced} of {len(taken_for)} images are augmented variants in place of their own")
     if check_leaks:
         leaking = leaks(dataset, chosen or dict.fromkeys(labelled.values("id"), ONLY_SPLIT))
         notes.append(
@@ -121,6 +141,7 @@ def export(
         **({} if classes is None else {"classes": list(classes)}),
         "splits": None if splits is None else dict(splits),
         **({} if splits is None else {"together": list(together)}),
+        **({} if augmented is None else {"augmented": augmented, "seed": seed}),
     }
     sheet = datasheet(labelled, path, format=format, source=source, classes=names, unlabelled=unlabelled)
     about = About(

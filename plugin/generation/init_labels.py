@@ -1,8 +1,9 @@
 """Labels of images that start from init images: from the new attention, and from the init image's own labels.
 
 For img2img, source ``attention`` labels the whole image, and ``carried`` holds the init image's own instances at the
-image's size. For inpaint, ``attention`` holds what was found in the region, which can be labelled again from the stored
-maps, and ``inpainted`` holds that and all other instances of the init image.
+image's size; augmented images have these labels as they are, in their own field. For inpaint, ``attention`` holds what
+was found in the region, which can be labelled again from the stored maps, and ``inpainted`` holds that and all other
+instances of the init image.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,9 +22,12 @@ from diffucurate.generator.labels.maps.stored_maps import as_stored
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.painting.init_images import covered, within
 from diffucurate.generator.recipe.recipe import Recipe
+from diffucurate.plugin.generation.carried_labels import carried_over
 from diffucurate.plugin.generation.init_reader import InitImageReader
 from diffucurate.plugin.generation.init_sources import CARRIED, INPAINTED
+from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases
+from diffucurate.plugin.store.label_fields import label_field
 from diffucurate.plugin.store.label_files import attention_fields, store_heatmaps, store_labels
 from diffucurate.plugin.store.label_objects import LabelledObject
 
@@ -45,9 +50,11 @@ class InitLabels:
         Raises:
             ImageError: the init image's own labels were changed or deleted.
         """
-        if painting.region is not None:
+        if painting.region is not None and self._recipe.augment is None:
             return self._inpainted(painting, painting.region, classes, folder, stem)
         values = attention_fields(painting, classes, folder, stem)
+        if self._recipe.augment is not None:
+            return values | self._kept(painting, self._recipe.augment.field, folder, stem)
         if self._recipe.carry is not None:
             kept = instances_at(self._own_objects(painting, self._recipe.carry), painting.job.size)
             labels = Labels.from_instances(kept, tuple(classes), _shape(painting))
@@ -71,6 +78,19 @@ class InitLabels:
         others = [each for each in objects if each.id != source.region.instance]
         whole = Labels.from_instances([*instances_at(others, painting.job.size, region), *new], tuple(classes), shape)
         return values | store_labels(INPAINTED, whole, folder, stem)
+
+    def _kept(self, painting: Painting, field: str, folder: Path, stem: str) -> dict[str, Any]:
+        """The init image's own labels and tags, as they are."""
+        source = painting.job.source
+        if source is None:
+            raise ImageError(f"job {painting.job.job_id} starts from no init image")
+        sample = self._reader.read(source.dataset, source.sample_id).sample
+        name = label_field(fo.load_dataset(source.dataset), field).name
+        tags = [tag for tag in sample.tags if tag != field_names.UNCONFIRMED]
+        return {
+            name: carried_over(sample[name], name, painting.job.size, folder, stem),
+            "tags": [*tags, field_names.AUGMENTED],
+        }
 
     def _own_objects(self, painting: Painting, field: str) -> list[LabelledObject]:
         source = painting.job.source

@@ -14,8 +14,10 @@ from diffucurate.generator.jobs.jobs import Job, job_of
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.recipe.sizes import Size
-from diffucurate.plugin.generation.init_prompts import Item, Start, items_of, source_samples, starts_of
+from diffucurate.plugin.generation.init_prompts import Item, items_of, source_samples, starts_of
 from diffucurate.plugin.generation.init_reader import InitImageReader
+from diffucurate.plugin.generation.init_sources import own_labels
+from diffucurate.plugin.generation.starts import Start
 from diffucurate.plugin.store.label_fields import label_field
 from diffucurate.plugin.store.samples import dataset_of
 
@@ -45,7 +47,7 @@ def plan_init_images(
     content, the same whenever it is planned.
 
     Args:
-        recipe: of task img2img or inpaint.
+        recipe: of task img2img, inpaint or augment.
         reader: reads the init images.
         size_of: (width, height) of an init image -> that of what is painted from it, where the recipe says no size.
         count: at most so many jobs.
@@ -57,8 +59,8 @@ def plan_init_images(
     """
     samples = source_samples(recipe)
     dataset, plan = dataset_of(samples), InitPlan()
-    if recipe.carry is not None:
-        label_field(dataset, recipe.carry)
+    if recipe.objects is None and (kept := own_labels(recipe)) is not None:
+        label_field(dataset, kept)
     items = items_of(recipe, dataset, samples, plan.failed)
     starts = starts_of(recipe, dataset, items, plan.failed)
     seen: set[str] = set()
@@ -89,6 +91,8 @@ def _job(
 ) -> Job:
     choice, image = start.choice, reader.read(dataset, item.sample_id)
     region = None if recipe.objects is None else reader.region(dataset, image, recipe.objects, item.instance)
+    if recipe.augment is not None:
+        region = reader.part_region(dataset, image, recipe.augment)
     if recipe.carry is not None:
         reader.objects(dataset, image, recipe.carry)  # raises before anything is painted
     size = choice.size or size_of((image.pixels.shape[1], image.pixels.shape[0]))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
-from random import Random
 from typing import NamedTuple
 
 import fiftyone as fo
@@ -15,13 +14,13 @@ from fiftyone import ViewField as F
 
 from diffucurate.generator.errors import DatasetError, DiffucurateError, ImageError, RecipeError
 from diffucurate.generator.jobs.jobs import Choice, Job, choices, job_of
-from diffucurate.generator.jobs.sampling import shares
 from diffucurate.generator.jobs.variations import refilled, template_of
-from diffucurate.generator.recipe.amount import Sample
 from diffucurate.generator.recipe.init_image import InitImage
 from diffucurate.generator.recipe.init_image_config import Objects
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.templates import attributes_of, fill
+from diffucurate.plugin.generation.init_sources import own_labels
+from diffucurate.plugin.generation.starts import Start, augmented_starts, evenly
 from diffucurate.plugin.provenance.provenance import ProvenanceReader
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.label_fields import label_field
@@ -35,13 +34,6 @@ class Item(NamedTuple):
     instance: str | None = None
     prompt: str | None = None
     """The init image's own prompt, if Diffucurate painted it."""
-
-
-class Start(NamedTuple):
-    """A choice, and the init image's own template where the prompt was filled from that."""
-
-    choice: Choice
-    template: str | None = None
 
 
 #: Init images that a preview looks at; what more of them lead to is worked out from these.
@@ -70,8 +62,8 @@ def preview_of(recipe: Recipe, prompts: int) -> Preview:
     """
     samples = source_samples(recipe)
     dataset, total = dataset_of(samples), len(samples)
-    if recipe.carry is not None:
-        label_field(dataset, recipe.carry)
+    if (kept := own_labels(recipe)) is not None:
+        label_field(dataset, kept)
     first, failed = samples.limit(_PREVIEWED), dict[str, str]()
     starts = list(islice(starts_of(recipe, dataset, items_of(recipe, dataset, first, {}), failed), _COUNTED))
     looked_at = min(total, _PREVIEWED)
@@ -129,6 +121,10 @@ def source_samples(recipe: Recipe) -> fo.Dataset | fo.DatasetView:
             if dataset.get_run_info(key).config.settings.get("fingerprint") == recipe.fingerprint()
         ]
         samples = samples.match(~F(field_names.RUN_KEY).is_in(own)) if own else samples
+    if recipe.augment is not None:  # what is augmented already is no real image
+        samples = samples.match_tags(field_names.AUGMENTED, bool=False)
+        if not samples:
+            raise DatasetError(f"all images of dataset '{source.dataset}' are augmented ones; choose a view of others")
     for name, values in (source.where or {}).items():
         samples = samples.match(F(f"{field_names.ATTRIBUTES}.{name}").is_in(values))
         if not samples:
@@ -186,6 +182,9 @@ def starts_of(recipe: Recipe, dataset: fo.Dataset, items: Sequence[Item], failed
     Raises:
         RecipeError: values that no init image's template uses.
     """
+    if recipe.augment is not None:
+        yield from augmented_starts(recipe, dataset, [item.sample_id for item in items], failed)
+        return
     if not recipe.templates:
         yield from _own_starts(recipe, dataset, items, failed)
         return
@@ -222,7 +221,7 @@ def _own_starts(recipe: Recipe, dataset: fo.Dataset, items: Sequence[Item], fail
         there = ", ".join(sorted(used))
         remedy = f"no prompt of these images has this attribute; they have {there}"
         raise RecipeError(f"attributes.{unused[0]}", recipe.attributes[unused[0]], remedy)
-    return _evenly(starts_of_each, recipe.sample)
+    return evenly(starts_of_each, recipe.sample)
 
 
 def _painted_from(sample: fo.Sample, recipe: Recipe, dataset: str, reader: ProvenanceReader) -> tuple[Job, Recipe]:
@@ -244,14 +243,3 @@ def _painted_from(sample: fo.Sample, recipe: Recipe, dataset: str, reader: Prove
         raise ImageError(f"its template '{template}' {problem}") from error
     source = InitImage(dataset, sample.id, "", 1.0, template=template)
     return job_of(recipe, Choice(fill(template, values), values, 0), (8, 8), source), recipe
-
-
-def _evenly(starts_of_each: Sequence[list[Start]], sample: Sample | str) -> list[Start]:
-    """All, or as many as the recipe asks for, spread evenly over the init images."""
-    if not isinstance(sample, Sample) or sample.count >= sum(map(len, starts_of_each)):
-        return [start for starts in starts_of_each for start in starts]
-    rng, chosen = Random(sample.seed), []
-    counts = shares(sample.count, [len(starts) for starts in starts_of_each])
-    for starts, count in zip(starts_of_each, counts, strict=True):
-        chosen += [starts[index] for index in sorted(rng.sample(range(len(starts)), count))]
-    return chosen

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from diffucurate.generator.errors import DatasetError, ImageError, LabelError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.painting.init_images import InitPixels, digest, grown
+from diffucurate.generator.recipe.augment_config import Augmentation
 from diffucurate.generator.recipe.init_image import InitImage, Region
 from diffucurate.generator.recipe.init_image_config import Objects
 from diffucurate.plugin.store.label_fields import LabelField, label_field
@@ -57,10 +58,13 @@ class InitImageReader:
             raise ImageError(f"{image.sample.filepath}: the image was changed since")
         if region is None:
             return InitPixels(image.pixels)
-        replaced = self.object_of(source.dataset, image, region.field, region.instance)
-        mask = grown(replaced.mask, region.margin)
+        if region.instance:
+            mask = grown(self.object_of(source.dataset, image, region.field, region.instance).mask, region.margin)
+        else:
+            mask = self._part(source.dataset, image, region.field, region.label, region.margin)
         if digest(mask) != region.digest:
-            raise ImageError(f"{image.sample.filepath}: instance {region.instance} was changed since")
+            changed = f"instance {region.instance} was" if region.instance else f"labels in '{region.field}' were"
+            raise ImageError(f"{image.sample.filepath}: {changed} changed since")
         return InitPixels(image.pixels, mask)
 
     def read(self, dataset: str, sample_id: str) -> StoredImage:
@@ -147,6 +151,30 @@ class InitImageReader:
             chosen = max(replaceable, key=lambda each: int(np.count_nonzero(each.mask)))
         mask = grown(chosen.mask, objects.margin)
         return Region(objects.field, chosen.id, chosen.label, objects.margin, digest(mask))
+
+    def part_region(self, dataset: str, image: StoredImage, augment: Augmentation) -> Region | None:
+        """The region to repaint: all objects, each grown by the margin, or all but these; None for the whole image.
+
+        Raises:
+            ImageError: no object has pixels, or they leave no background.
+        """
+        if augment.part == "image":
+            self.objects(dataset, image, augment.field)  # raises before anything is painted
+            return None
+        mask = self._part(dataset, image, augment.field, augment.part, augment.margin)
+        return Region(augment.field, "", augment.part, augment.margin, digest(mask))
+
+    def _part(self, dataset: str, image: StoredImage, field: str, part: str, margin: float) -> NDArray[np.bool_]:
+        objects = self.objects(dataset, image, field)
+        if not objects:
+            raise ImageError(f"{image.sample.filepath}: '{field}' has no instance with pixels")
+        mask = np.logical_or.reduce([grown(each.mask, margin) for each in objects])
+        if part == "background":
+            mask = ~mask
+            if not mask.any():
+                raise ImageError(f"{image.sample.filepath}: the objects in '{field}' leave no background")
+        result: NDArray[np.bool_] = mask
+        return result
 
     def _sample(self, dataset: str, sample_id: str) -> fo.Sample:
         if not fo.dataset_exists(dataset):

@@ -18,4 +18,6 @@ def label_sources(recipe: Recipe) -> tuple[str, ...]:
 
 def own_labels(recipe: Recipe) -> str | None:
     """The label source or field of the init images whose instances are kept, if any."""
+    if recipe.augment is not None:
+        return recipe.augment.field
     return recipe.carry if recipe.objects is None else recipe.objects.field

@@ -19,6 +19,7 @@ from diffucurate.generator.models.adapter_checks import check_weights
 from diffucurate.generator.models.painting_checks import check_painting
 from diffucurate.generator.progress import Listener, announce
 from diffucurate.plugin.comparison.compare import compare
+from diffucurate.plugin.generation.confirm_carried import confirm_carried
 from diffucurate.plugin.generation.init_sources import CARRIED
 from diffucurate.plugin.generation.paint_and_store import note_failure, paint_into
 from diffucurate.plugin.generation.prepare import SOURCE, prepare
@@ -62,7 +63,7 @@ def painting_session(recipe: Recipe, device: str | None = None) -> Iterator[Pain
         check_second_look(pipe)
     with adapted(pipe, recipe.model_options), safety_checked(pipe, recipe.safety_checker):
         for strength in recipe.strengths:
-            for_task(pipe, recipe.task, strength)
+            for_task(pipe, recipe.painting_task, strength)
         yield PaintingSession(recipe, pipe, InitImageReader())
 
 
@@ -162,6 +163,8 @@ class PaintingSession:
                 reasons = list(self.reader.left_out.values())
                 logger.warning("left out %d instances of init images, such as %s", len(reasons), reasons[0])
                 run.facts["left_out"] = reasons
+        if recipe.augment is not None:
+            confirm_carried(dataset, recipe.augment)
         if recipe.carry is not None:  # on all images of the dataset that have both kinds of labels
             compare(dataset.exists(field_names.instances(CARRIED)), SOURCE, CARRIED)
 

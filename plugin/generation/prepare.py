@@ -13,9 +13,11 @@ from diffucurate.plugin.fiftyone_private import set_info
 from diffucurate.plugin.generation.init_sources import label_sources
 from diffucurate.plugin.store import field_names, lease
 from diffucurate.plugin.store.classes import Phrases, extend_classes
+from diffucurate.plugin.store.label_fields import label_field
 from diffucurate.plugin.store.schema import (
     declare_canvas_fields,
     declare_caption_fields,
+    declare_carried,
     declare_init_fields,
     declare_job_fields,
     declare_label_fields,
@@ -40,7 +42,12 @@ def run_settings(recipe: Recipe, count: int | None) -> dict[str, Any]:
 
 
 def open_dataset(existing: fo.Dataset | None, name: str) -> fo.Dataset:
-    """The existing dataset, or a new one of that name, kept by FiftyOne and marked as one of Diffucurate's."""
+    """The existing dataset, or a new one of that name, kept by FiftyOne and marked as one of Diffucurate's.
+
+    One of another make, which only ``augment`` adds to, stays as it is.
+    """
+    if existing is not None and len(existing):
+        return existing
     if existing is not None:
         dataset = existing
     else:
@@ -95,6 +102,10 @@ def prepare(dataset: fo.Dataset, recipe: Recipe, jobs: Sequence[Job], kept_class
         apply_default_appearance(dataset, source, before)
     if recipe.source is not None:
         declare_init_fields(dataset)
+    if recipe.augment is not None and recipe.source is not None and recipe.source.dataset is not None:
+        origin = fo.load_dataset(recipe.source.dataset)
+        field = label_field(origin, recipe.augment.field)
+        declare_carried(dataset, field, origin.get_field(field.name).document_type)
     if recipe.captions is not None:
         declare_caption_fields(dataset)
     if recipe.canvas is not None:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import fiftyone as fo
 
-from diffucurate.generator.errors import InvalidSetting
+from diffucurate.generator.errors import InvalidSetting, RecipeError
 from diffucurate.generator.jobs.image_count import some_prompts
 from diffucurate.generator.models.adapter_checks import check_weights
 from diffucurate.generator.models.painting_checks import check_painting
 from diffucurate.plugin.generation.init_sources import label_sources
-from diffucurate.plugin.generation.target import find_target
+from diffucurate.plugin.generation.target import target_of
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import check_room
+from diffucurate.plugin.store.label_fields import label_field
 from diffucurate.plugin.store.media_folder import check_media_folder
 from diffucurate.plugin.store.schema import check_painted_fields
 
@@ -43,13 +44,34 @@ def check_target(recipe: Recipe) -> fo.Dataset | None:
 
     Raises:
         DatasetError: it was not generated, has no room for the classes or fields, or its media cannot be written.
+        RecipeError: as ``check_kept_labels``.
     """
-    dataset = find_target(recipe.dataset)
+    dataset = target_of(recipe)
+    check_kept_labels(recipe)
     check_media_folder(dataset)
     if dataset is not None:
         check_room(dataset, recipe.classes)
         check_painted_fields(dataset, recipe.classes, (field_names.PAINTING_SOURCE, *label_sources(recipe)))
     return dataset
+
+
+def check_kept_labels(recipe: Recipe) -> None:
+    """Refuse to carry over labels from attention, in whose fields augmented images have those of their own attention.
+
+    Raises:
+        RecipeError: the recipe asks for that.
+        DatasetError: the init images have no such labels.
+    """
+    augment, source = recipe.augment, recipe.source
+    if augment is None or source is None or source.dataset is None or not fo.dataset_exists(source.dataset):
+        return
+    name = label_field(fo.load_dataset(source.dataset), augment.field).name
+    own = field_names.PAINTING_SOURCE
+    if name in (field_names.instances(own), field_names.polygons(own), field_names.mask(own)):
+        remedy = (
+            f"new images have labels of their own there; copy it first, as in clone_sample_field('{name}', 'truth')"
+        )
+        raise RecipeError("augment.field", augment.field, remedy)
 
 
 def check_model(recipe: Recipe, device: str | None = None) -> None:

@@ -27,7 +27,7 @@ from diffucurate.plugin.store.media_files import read_image
 _FIELD_OF = {"size": "metadata"}
 
 #: Parts that all jobs of a recipe share, so that their values are known without the sample.
-_COMMON = ("task", "model", "steps", "guidance")
+_COMMON = ("model", "steps", "guidance")
 
 
 def painted_job(sample: fo.Sample, recipe: Recipe, verb: str) -> tuple[Job, tuple[str, ...]]:
@@ -120,7 +120,7 @@ def _size_of(sample: fo.Sample, recipe: Recipe) -> tuple[int, int]:
 
 def _candidates(described: Job, recipe: Recipe, verb: str) -> Iterator[Job]:
     """The jobs that may have been painted where the fields describe another."""
-    common = {name: getattr(recipe, name) for name in _COMMON}
+    common = {"task": recipe.painting_task, **{name: getattr(recipe, name) for name in _COMMON}}
     for size in recipe.sizes or (described.size,):
         yield altered(described, **common, size=size, negative_prompt=negative_prompt(recipe, described.attributes))
     if verb == "generate" and described.source is None:

@@ -80,7 +80,7 @@ def cross_table(samples: fo.Dataset | fo.DatasetView, x: str, y: str, recipes: S
 def combinations_of(recipe: Recipe, x: str, y: str) -> list[tuple[str, str]]:
     """Every combination of the two attributes' values that some prompt of a recipe can have."""
     pairs: dict[tuple[str, str], None] = {}
-    for template in recipe.templates:
+    for template in recipe.checked_templates:
         values = _values(recipe, template)
         pairs |= dict.fromkeys((first, second) for first in values.get(x, ()) for second in values.get(y, ()))
     return list(pairs)

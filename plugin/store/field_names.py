@@ -59,6 +59,12 @@ COMPACTNESS = "compactness"
 #: Set on Detections whose mask a second model redrew.
 REFINED = "refined"
 
+#: Tags of augmented images, and of labels carried over to them that the new attention does not find again.
+AUGMENTED, UNCONFIRMED = "augmented", "unconfirmed"
+
+#: The attribute of a label that was carried over to an augmented image: the id of the label it is a copy of.
+CARRIED_FROM = "carried_from"
+
 #: The attribute of a fused instance that lists the sources that have it.
 FOUND_BY = "found_by"
 

@@ -16,6 +16,7 @@ from diffucurate.plugin.store import canvas_document, caption_document, field_na
 from diffucurate.plugin.store.classes import mask_targets
 from diffucurate.plugin.store.indexes import add_indexes
 from diffucurate.plugin.store.init_document import PARTS
+from diffucurate.plugin.store.label_fields import LabelField
 
 _JOB_FIELDS: dict[str, type[fo.Field]] = {
     field_names.JOB_ID: fo.StringField, field_names.RUN_KEY: fo.StringField, field_names.TASK: fo.StringField,
@@ -193,6 +194,21 @@ def declare_found_by(dataset: fo.Dataset, source: str) -> None:
     path = f"{field_names.instances(source)}.detections.{field_names.FOUND_BY}"
     if dataset.get_field(path) is None:
         dataset.add_sample_field(path, fo.ListField, subfield=fo.StringField)
+
+
+def declare_carried(dataset: fo.Dataset, field: LabelField, kind: type[Any]) -> None:
+    """Add a field of labels that are carried over to augmented images to the schema, with what the ids of its masks
+    mean, and the attribute that names the label each is a copy of.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    _declare(dataset, {field.name: kind})
+    inner = {fo.Detections: ".detections", fo.Polylines: ".polylines"}.get(kind, "")
+    if kind is not fo.Segmentation:
+        _declare(dataset, {f"{field.name}{inner}.{field_names.CARRIED_FROM}": fo.StringField})
+    elif field.name not in dataset.mask_targets and dict(dataset.default_mask_targets or {}) != dict(field.targets):
+        set_mask_targets(dataset, field.name, field.targets)
 
 
 def declare_mosaics(dataset: fo.Dataset) -> None:

@@ -22,6 +22,7 @@ SKILLS = sorted((ROOT / "skills").glob("*/SKILL.md"))
 
 #: Where an operator takes the keywords of one of the library's calls besides its own.
 ALSO = {
+    "augment_images": dc.augment,
     "curate_samples": dc.curate,
     "train_segmenter": dc.train_segmenter,
     "train_token": dc.train_token,

@@ -24,6 +24,7 @@ COMMANDS: dict[str, Any] = typer.main.get_command(app).commands
 #: What each command calls; None where it is no verb of Python's.
 VERBS = {
     "assess": dc.assess,
+    "augment": dc.augment,
     "compare": dc.compare,
     "curate": dc.curate,
     "demo": None,
@@ -88,7 +89,7 @@ MEANINGS = {
     "--classes": 2,  # with phrases; names alone
     "--count": 4,  # images; captions; images before and after; of the next round
     "--embeddings": 2,  # what near-duplicates are measured on; what diversity is
-    "--field": 2,  # objects to replace; objects to learn from
+    "--field": 3,  # labels to keep; objects to replace; objects to learn from
     "--into": 3,  # fused labels; those of a source; those of a segmenter that was just trained
     "--instances": 2,  # COCO's file; objects of an image
     "--learning-rate": 2,  # of a segmenter; of a word
@@ -99,7 +100,7 @@ MEANINGS = {
     "--name": 3,  # of a class token; of a word's files; of a segmenter's
     "--prompt": 2,  # of whole images; with the new object
     "--recipe": 2,  # whose classes captions have; that prompts are drawn from
-    "--save-as": 2,  # a view; a dataset
+    "--save-as": 3,  # a view; a dataset; another dataset than the images'
     "--source": 4,  # one that labels; one whose labels are there; the same, or none; the same, or the one compared last
     "--steps": 2,  # of painting; of learning
     "--to": 2,  # a report; a recipe

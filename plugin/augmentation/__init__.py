@@ -1,0 +1,1 @@
+"""Labelled images painted anew with their labels kept (DA-Fusion, for boxes and masks too)."""
