@@ -134,3 +134,74 @@
 
   for (const operator of [OpenForm, ShowGroups, ShowSavedView]) registerOperator(operator, "@diffucurate/diffucurate");
 })();
+
+// What the panel "Side by side" shows: two views of one image, one on the other and cut at a slider, or beside each other.
+(function () {
+  "use strict";
+  const { registerComponent } = window.__fop__ ?? {};
+  const { createElement: make, useState } = window.React ?? {};
+  if (!registerComponent || !useState) return;
+  const COMPONENT = 3; // FiftyOne's PluginComponentType.Component
+
+  function SideBySide({ schema }) {
+    const { left, right, left_caption: leftCaption, right_caption: rightCaption } = schema.view;
+    const [share, setShare] = useState(50);
+    const [beside, setBeside] = useState(false);
+    const [aspect, setAspect] = useState(1);
+    const measure = ({ target }) => setAspect(target.naturalWidth / target.naturalHeight);
+    // As large as leaves the whole image in sight.
+    const width = `min(100%, calc((100vh - 360px) * ${aspect * (beside ? 2 : 1)}))`;
+    const picture = (source, caption, style) =>
+      make("img", {
+        src: source,
+        alt: caption,
+        draggable: false,
+        onLoad: source === left ? measure : undefined,
+        style: { width: "100%", display: "block", ...style },
+      });
+    const captions = make(
+      "div",
+      { style: { display: "flex", justifyContent: "space-between", margin: "4px 0" } },
+      make("b", null, leftCaption),
+      make("b", null, rightCaption)
+    );
+    const modes = make(
+      "label",
+      { style: { display: "inline-flex", gap: 6, alignItems: "center", margin: "6px 0" } },
+      make("input", { type: "checkbox", checked: beside, onChange: (event) => setBeside(event.target.checked) }),
+      "Beside each other"
+    );
+    if (beside) {
+      const half = (source, caption) => make("div", { style: { flex: "1 1 0", minWidth: 0 } }, picture(source, caption));
+      const row = make("div", { style: { display: "flex", gap: 6 } }, half(left, leftCaption), half(right, rightCaption));
+      return make("div", { style: { width } }, modes, captions, row);
+    }
+    const line = { position: "absolute", top: 0, bottom: 0, left: `${share}%`, width: 2, marginLeft: -1, background: "#fff" };
+    const onTop = { position: "absolute", inset: 0, height: "100%", clipPath: `inset(0 0 0 ${share}%)` };
+    const slider = make("input", {
+      type: "range",
+      min: 0,
+      max: 100,
+      value: share,
+      "aria-label": "Share of the left view",
+      onChange: (event) => setShare(Number(event.target.value)),
+      style: { width: "100%", margin: "2px 0 6px" },
+    });
+    return make(
+      "div",
+      { style: { width } },
+      modes,
+      captions,
+      slider,
+      make(
+        "div",
+        { style: { position: "relative", lineHeight: 0 } },
+        picture(left, leftCaption),
+        picture(right, rightCaption, onTop),
+        make("div", { style: { ...line, boxShadow: "0 0 3px #000" } })
+      )
+    );
+  }
+
+  registerComponent({ name: "DiffucurateSideBySide", component: SideBySide, type: COMPONENT, activator: () => true });
+})();

@@ -28,6 +28,7 @@ from diffucurate.operators.replace_objects import ReplaceObjects
 from diffucurate.operators.review.panel import ReviewPanel
 from diffucurate.operators.runtime.operator import LibraryOperator
 from diffucurate.operators.show_provenance import ShowProvenance
+from diffucurate.operators.side_by_side.panel import SideBySidePanel
 from diffucurate.operators.train_segmenter import TrainSegmenter
 from diffucurate.operators.train_token import TrainToken
 from diffucurate.operators.undo_curation import UndoCuration
@@ -63,6 +64,6 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
 )
 
 #: ``fiftyone.yml`` lists the same.
-PANELS: tuple[type[CurationPanel | ReviewPanel], ...] = (CurationPanel, ReviewPanel)
+PANELS: tuple[type[CurationPanel | ReviewPanel | SideBySidePanel], ...] = (CurationPanel, ReviewPanel, SideBySidePanel)
 
 __all__ = ["METRICS", "OPERATORS", "PANELS"]

@@ -54,7 +54,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"augmentation"},
         {"cli"},
     ],
-    "operators": [{"forms", "panel"}, {"review", "runtime"}, {"*"}],  # *: a module for each operator
+    "operators": [{"forms", "panel"}, {"review", "runtime", "side_by_side"}, {"*"}],  # *: a module for each operator
     "operators.panel": [
         {"charts", "choices", "state", "widgets"},
         {"actions", "clicks", "next_step"},

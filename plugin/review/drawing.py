@@ -71,10 +71,9 @@ def draw_item(
                 mask = read_mask(detection, pixels.shape[:2], box_suffices=True)[region]
                 layers.append(Layer(np.asarray(_resized(mask)), colour, _INSIDE if len(shown) == 1 else 0.0))
     halves = [Image.fromarray(overlaid(near, layers, _OUTLINE_PX))]
-    heat = _heat(sample[heatmap], pixels.shape[:2]) if heatmap else None
+    heat = heatmap_pixels(sample[heatmap], pixels.shape[:2]) if heatmap else None
     if heat is not None:
-        opacity = _HOT * np.asarray(_resized(heat[region]), np.float32)[..., None] / 255
-        halves.append(Image.fromarray(np.round(near * (1 - opacity) + _HEAT * opacity).astype(np.uint8)))
+        halves.append(Image.fromarray(heated(near, _resized(heat[region]), _HOT)))
     canvas = Image.new("RGBA", (near.shape[1] * len(halves) + GAP * (len(halves) - 1), near.shape[0]))
     for index, half in enumerate(halves):
         canvas.paste(half, (index * (near.shape[1] + GAP), 0))
@@ -119,7 +118,13 @@ def _resized(pixels: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(Image.fromarray(pixels).resize(size, way))
 
 
-def _heat(heatmap: Any, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+def heated(pixels: NDArray[np.uint8], heat: NDArray[np.uint8], hottest: float) -> NDArray[np.uint8]:
+    """An (H, W, 3) image under its (H, W) heatmap, of which the hottest place has the opacity ``hottest``."""
+    opacity = hottest * heat.astype(np.float32)[..., None] / 255
+    return np.round(pixels * (1 - opacity) + _HEAT * opacity).astype(np.uint8)
+
+
+def heatmap_pixels(heatmap: Any, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """A heatmap's file as (H, W) uint8 of the image's size; None where there is none."""
     path = getattr(heatmap, "map_path", None)
     if not path:

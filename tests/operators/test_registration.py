@@ -31,7 +31,7 @@ def test_all_register_without_errors(app) -> None:
 @pytest.mark.parametrize("panel", PANELS)
 def test_panel_config_is_complete(panel) -> None:
     config = panel().config
-    assert config.label == config.name.capitalize()
+    assert config.label == config.name.replace("_", " ").capitalize()
     assert config.icon and config.help_markdown
 
 

@@ -1,0 +1,1 @@
+"""The panel of an opened image in which two views of it lie on or beside each other."""
