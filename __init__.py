@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.recipe.augment_config import Augmentation
     from diffucurate.generator.recipe.canvas_config import CanvasConfig
     from diffucurate.generator.recipe.init_image_config import InitImages, Objects
+    from diffucurate.generator.recipe.layout_config import LayoutConfig
     from diffucurate.generator.recipe.model_options import Lora, ModelOptions, TextualInversion
     from diffucurate.generator.recipe.recipe import Recipe
     from diffucurate.generator.segmenters.results import SegmenterFigures, TrainedSegmenter
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.fusion.fuse import Fusion, fuse
     from diffucurate.plugin.generation.generate import generate
     from diffucurate.plugin.generation.img2img_inpaint import img2img, inpaint
+    from diffucurate.plugin.generation.mask2img import mask2img
     from diffucurate.plugin.generation.regenerate import regenerate
     from diffucurate.plugin.generation.repaint import RepaintResult, repaint
     from diffucurate.plugin.labelling.label import label
@@ -112,6 +114,7 @@ __all__ = [
     "LabelSettings",
     "LabelSource",
     "Labels",
+    "LayoutConfig",
     "Lora",
     "LowRank",
     "Mask2FormerSettings",
@@ -159,6 +162,7 @@ __all__ = [
     "inpaint",
     "label",
     "learn_token",
+    "mask2img",
     "mosaic",
     "provenance",
     "regenerate",
@@ -204,6 +208,7 @@ _HOMES = {
     "LabelSettings": "generator.labels.settings",
     "LabelSource": "generator.sources.protocol",
     "Labels": "generator.labels.model",
+    "LayoutConfig": "generator.recipe.layout_config",
     "Lora": "generator.recipe.model_options",
     "LowRank": "generator.inversion.settings",
     "Mask2FormerSettings": "generator.labels.settings",
@@ -251,6 +256,7 @@ _HOMES = {
     "inpaint": "plugin.generation.img2img_inpaint",
     "label": "plugin.labelling.label",
     "learn_token": "plugin.tokens.optimize",
+    "mask2img": "plugin.generation.mask2img",
     "mosaic": "plugin.mosaics.mosaic",
     "provenance": "plugin.provenance.provenance",
     "regenerate": "plugin.generation.regenerate",

@@ -20,6 +20,7 @@ from diffucurate.operators.label_and_compare import LabelAndCompare
 from diffucurate.operators.label_images import LabelImages
 from diffucurate.operators.learn_token import LearnToken
 from diffucurate.operators.make_mosaics import MakeMosaics
+from diffucurate.operators.paint_by_masks import PaintByMasks
 from diffucurate.operators.panel.panel import CurationPanel
 from diffucurate.operators.preview_threshold import PreviewThreshold
 from diffucurate.operators.regenerate_with import RegenerateWith
@@ -59,6 +60,7 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
     VaryImages,
     ReplaceObjects,
     AugmentImages,
+    PaintByMasks,
     ReleaseModels,
     CancelRun,
 )

@@ -134,7 +134,7 @@ class RegenerateWith(LibraryOperator):
     def _ask_attribute(self, group: types.Object, name: str, provenances: Sequence[Provenance]) -> types.Property:
         painted = [each.job.attributes for each in provenances]
         now = dict.fromkeys(values[name] for values in painted if name in values)
-        listed = dict.fromkeys(value for each in provenances for value in each.recipe.attributes.get(name, ()))
+        listed = dict.fromkeys(value for each in provenances for value in each.recipe.listed_attributes.get(name, ()))
         offered = types.AutocompleteView(
             choices=[types.Choice(value, label=value) for value in {**listed, **now}], allow_duplicates=False
         )

@@ -24,6 +24,7 @@ from diffucurate.generator.recipe.amount import MAX_JOBS, Sample
 from diffucurate.generator.recipe.by_model import BY_MODEL
 from diffucurate.generator.recipe.canvas import Canvas
 from diffucurate.generator.recipe.init_image import InitImage
+from diffucurate.generator.recipe.layout import LayoutSource
 from diffucurate.generator.recipe.model_options import ModelOptions
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.recipe.sizes import Size
@@ -40,8 +41,8 @@ class Job:
     ``job_id`` is 16 hex digits over all the other fields. ``phrases`` holds the classes that occur in this very
     prompt with the phrases of each that do, ``attributes`` the values this prompt was filled with; ``size`` is
     (width, height) in pixels, ``model_options`` what is changed about the model, ``source`` the init image,
-    ``caption`` the caption that the prompt was made of, ``canvas`` the regions that it is painted in. With a class
-    prompt, ``phrases`` are those in that and in the caption.
+    ``caption`` the caption that the prompt was made of, ``canvas`` the regions that it is painted in,
+    ``layout`` the mask that it is painted by. With a class prompt, ``phrases`` are those in that and in the caption.
     """
 
     job_id: str
@@ -59,6 +60,7 @@ class Job:
     source: InitImage | None = None
     caption: CaptionSource | None = None
     canvas: Canvas | None = None
+    layout: LayoutSource | None = None
 
     @property
     def class_prompt(self) -> str | None:
@@ -76,9 +78,10 @@ class Job:
         source = {"source": content["source"].content()} if content.get("source") else {}
         caption = content["caption"].content() if content.get("caption") else {}
         canvas = content["canvas"].content() if content.get("canvas") else {}
-        parts = ("model_options", "source", "caption", "canvas")
+        layout = content["layout"].content() if content.get("layout") else {}
+        parts = ("model_options", "source", "caption", "canvas", "layout")
         plain = {name: value for name, value in content.items() if name not in parts}
-        whole = {**plain, **setup, **source, **caption, **canvas, "phrases": phrases}
+        whole = {**plain, **setup, **source, **caption, **canvas, **layout, "phrases": phrases}
         text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
         return cls(job_id=hashlib.sha256(text.encode()).hexdigest()[:16], **content)
 
@@ -87,7 +90,8 @@ class Job:
         phrases = {label: list(phrases) for label, phrases in self.phrases.items()}
         own = {"setup" if name == "model_options" else name: value for name, value in vars(self).items()}
         plain = {**own, "phrases": phrases, "size": list(self.size), "setup": self.model_options.to_dict()}
-        origins = {"source": self.source, "caption": self.caption, "canvas": self.canvas}
+        names = ("source", "caption", "canvas", "layout")
+        origins = {name: getattr(self, name) for name in names}
         return {**plain, **{name: None if origin is None else origin.to_dict() for name, origin in origins.items()}}
 
     @classmethod
@@ -98,24 +102,26 @@ class Job:
         source = None if data.get("source") is None else InitImage.from_dict(data["source"])
         caption = None if data.get("caption") is None else CaptionSource.from_dict(data["caption"])
         canvas = None if data.get("canvas") is None else Canvas.from_dict(data["canvas"])
+        layout = None if data.get("layout") is None else LayoutSource.from_dict(data["layout"])
         options = ModelOptions.from_dict(data.get("setup", {}))
         kept = {name: value for name, value in data.items() if name != "setup"}
-        return cls(**{**kept, **own, "model_options": options, "source": source, "caption": caption, "canvas": canvas})
+        origins = {"source": source, "caption": caption, "canvas": canvas, "layout": layout}
+        return cls(**{**kept, **own, **origins, "model_options": options})
 
 
 def jobs(recipe: Recipe, count: int | None = None) -> list[Job]:
     """All jobs of a recipe, or its balanced sample of them: templates, then attributes, then seeds, as it lists them;
     of captions, these in their order, then seeds. With ``count`` the first so many, without making the others.
 
-    A prompt that several templates or values lead to is made once per seed. Of a recipe with init
-    images there are none: ``choices`` says what is painted from each.
+    A prompt that several templates or values lead to is made once per seed. Of a recipe with a source there are none:
+    ``choices`` says what is painted from each of its images.
 
     Raises:
         RecipeError: what is wrong with a file of captions, or there are too many of them; or size, steps or guidance
             are left to the model, which ``generator.models.completed`` fills in first.
     """
     _check_complete(recipe, BY_MODEL)
-    if recipe.strengths:
+    if recipe.source is not None:
         return []
     if recipe.canvas is not None:
         return list(islice(_canvas_jobs(recipe), count))
@@ -139,8 +145,10 @@ class Choice(NamedTuple):
     canvas: Canvas | None = None
 
 
-def job_of(recipe: Recipe, choice: Choice, size: Size, source: InitImage | None = None) -> Job:
-    """The job of a choice, at this (width, height) and from this init image.
+def job_of(
+    recipe: Recipe, choice: Choice, size: Size, source: InitImage | None = None, layout: LayoutSource | None = None
+) -> Job:
+    """The job of a choice, at this (width, height), from this init image or by this mask.
 
     Raises:
         RecipeError: steps or guidance are left to the model.
@@ -161,6 +169,7 @@ def job_of(recipe: Recipe, choice: Choice, size: Size, source: InitImage | None 
         source=source,
         caption=choice.caption,
         canvas=choice.canvas,
+        layout=layout,
     )
 
 

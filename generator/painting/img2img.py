@@ -20,6 +20,7 @@ from diffucurate.generator.painting.init_images import InitPixels
 from diffucurate.generator.painting.latent_blending import Blend
 from diffucurate.generator.recipe.canvas_config import CANVAS
 from diffucurate.generator.recipe.init_image_config import REPLACE, TEXT
+from diffucurate.generator.recipe.layout_config import MASKS
 
 #: Channels of a UNet for inpainting: the latent, the mask, and the latent of the init image without the region.
 _INPAINTING = 9
@@ -40,7 +41,7 @@ def for_task(pipe: Any, task: str, strength: float | None = None) -> Any:
     if channels == _INPAINTING and task != REPLACE:
         raise ModelError(f"this model can only inpaint, as it reads {channels} channels; use another for {task}")
     blended = task == REPLACE and channels not in (None, _PLAIN, _INPAINTING)
-    if task in (TEXT, CANVAS) or (blended and strength == 1):  # from noise alone, as from text
+    if task in (TEXT, CANVAS, MASKS) or (blended and strength == 1):  # from noise alone, as from text
         return pipe
     kind = AutoPipelineForInpainting if task == REPLACE and not blended else AutoPipelineForImage2Image
     try:

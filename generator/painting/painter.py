@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diffucurate.generator.attention.control.layout import Layout
+from diffucurate.generator.attention.control.text_place import check_layouts
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.errors import BlackedOutError, ImageError
 from diffucurate.generator.jobs.jobs import Job
@@ -38,6 +40,8 @@ from diffucurate.generator.recipe.model_options import ModelOptions
 __all__ = ["Conditions", "Painting", "paint", "together"]
 
 logger = logging.getLogger(__name__)
+
+_Read = TypeVar("_Read")
 
 
 @dataclass(eq=False)
@@ -71,6 +75,7 @@ def paint(
     pipe: Any = None,
     adapted_to: ModelOptions | None = None,
     init_images: Callable[[Job], InitPixels] | None = None,
+    layouts: Callable[[Job], Layout] | None = None,
     on_failure: Callable[[Job, ImageError], None] | None = None,
     batch_size: int | None = None,
     device: str | None = None,
@@ -85,8 +90,9 @@ def paint(
         pipe: paints all of them, whatever model they name; by default each job's model is loaded.
         adapted_to: the options that ``pipe`` has already, by ``adapted``; jobs with these options leave it as it is.
         init_images: returns the init image, of any size, of a job that has one; called when the job is painted.
-        on_failure: called for a job whose init image cannot be read, or whose image the model's safety checker blacked
-            out; it is then left out. By default that ends all.
+        layouts: returns the mask of a job that is painted by one, at the job's size; called when the job is painted.
+        on_failure: called for a job whose init image or mask cannot be read, or whose image the model's safety checker
+            blacked out; it is then left out. By default that ends all.
         batch_size: images at once; by default what fits the device. When memory runs out, see ``models.fit``.
         device: for models that are loaded here; see ``load_pipeline``.
         settings: of the trace; by default what suits the model (``attention.families.presets``), but that for jobs with
@@ -113,6 +119,8 @@ def paint(
         check_size(painter, size)
         if look_again:
             check_second_look(painter)
+        if group[0].layout is not None:
+            check_layouts(painter)
         fit = Fit(painter, size, batch_size)
         options = group[0].model_options
         with nullcontext() if options == adapted_to else adapted(painter, options), closing(fit):
@@ -120,14 +128,14 @@ def paint(
             waiting = group
             while waiting:
                 turn = waiting[: fit.batch]
-                batch = _with_init_images(turn, init_images, on_failure)
+                batch = _with_images(turn, init_images, layouts, on_failure)
                 with fit.measured(len(batch)):
                     paintings = _paint_batch(worker, batch, settings) if batch else []
                 if isinstance(paintings, _TooLarge):
                     note = fit.relieve(len(batch), decoding=paintings.decoding)
                     logger.warning(note)
                     # Jobs that failed have been reported and are not tried again.
-                    waiting = [*(job for job, _ in batch), *waiting[len(turn) :]]
+                    waiting = [*(each.job for each in batch), *waiting[len(turn) :]]
                     meter.advance(len(turn) - len(batch), note)
                     continue
                 waiting = waiting[len(turn) :]
@@ -154,10 +162,16 @@ def together(job: Job) -> Hashable:
     apart = job.class_prompt is not None
     against = bool(job.negative_prompt)  # without one, Stable Diffusion XL is guided in another way
     sizes = job.size, tile_size(job)
-    return job.model, job.task, job.model_options, *sizes, job.steps, job.guidance, strength, apart, against
+    layout = None if job.layout is None else (job.layout.until, job.layout.boost, job.layout.words)
+    return job.model, job.task, job.model_options, *sizes, job.steps, job.guidance, strength, apart, against, layout
 
 
-_PaintableJob = tuple[Job, InitPixels | None]
+class _PaintableJob(NamedTuple):
+    """A job with what was read for it."""
+
+    job: Job
+    init_image: InitPixels | None = None
+    layout: Layout | None = None
 
 
 class _TooLarge(NamedTuple):
@@ -166,28 +180,30 @@ class _TooLarge(NamedTuple):
     decoding: bool
 
 
-def _with_init_images(
+def _with_images(
     jobs: Sequence[Job],
     init_images: Callable[[Job], InitPixels] | None,
+    layouts: Callable[[Job], Layout] | None,
     on_failure: Callable[[Job, ImageError], None] | None,
 ) -> list[_PaintableJob]:
-    """The jobs that can be painted, with their init images at the jobs' own size."""
+    """The jobs that can be painted, with their init images and masks at the jobs' own size."""
     paintable: list[_PaintableJob] = []
     for job in jobs:
         try:
-            if job.source is None:
-                paintable.append((job, None))
-            elif init_images is None:
-                raise ImageError(
-                    f"job {job.job_id} starts from an init image; pass a function that returns it as `init_images`"
-                )
-            else:
-                paintable.append((job, init_images(job).fitted(job.size)))
+            image = None if job.source is None else _read(job, init_images, "an init image", "init_images")
+            layout = None if job.layout is None else _read(job, layouts, "a mask", "layouts")
+            paintable.append(_PaintableJob(job, None if image is None else image.fitted(job.size), layout))
         except ImageError as error:
             if on_failure is None:
                 raise
             on_failure(job, error)
     return paintable
+
+
+def _read(job: Job, reader: Callable[[Job], _Read] | None, what: str, name: str) -> _Read:
+    if reader is None:
+        raise ImageError(f"job {job.job_id} starts from {what}; pass a function that returns it as `{name}`")
+    return reader(job)
 
 
 def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
@@ -202,13 +218,14 @@ def _paint_batch(
 ) -> list[Painting] | _TooLarge:
     """The batch's paintings, or where the memory was too small for it."""
     started = time.monotonic()
-    batch = [job for job, _ in paintable]
+    batch = [each.job for each in paintable]
     try:
         if batch[0].canvas is not None:
             painted = paint_canvases(pipe, batch, settings)
         else:
-            init_images = [init_image for _, init_image in paintable if init_image is not None]
-            painted = call_pipeline(pipe, batch, init_image_arguments(pipe, batch, init_images), settings)
+            init_images = [each.init_image for each in paintable if each.init_image is not None]
+            layouts = [each.layout for each in paintable if each.layout is not None]
+            painted = call_pipeline(pipe, batch, init_image_arguments(pipe, batch, init_images), settings, layouts)
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
@@ -220,7 +237,7 @@ def _paint_batch(
             Painting(job, image, maps, seconds, conditions, blacked_out=flag)
             if init_image is None
             else Painting(job, init_image.kept_in(image), maps, seconds, conditions, init_image.mask, flag)
-            for (job, init_image), image, maps, flag in zip(paintable, *painted, strict=True)
+            for (job, init_image, _), image, maps, flag in zip(paintable, *painted, strict=True)
         ]
     # Only here, the error with its frames and their tensors forgotten, can their memory be freed.
     empty_caches()

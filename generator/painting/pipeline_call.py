@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diffucurate.generator.attention.control.layout import Layout
+from diffucurate.generator.attention.control.layout_control import LayoutControl, LayoutStrength
 from diffucurate.generator.attention.families import family_of
 from diffucurate.generator.attention.families.presets import preset_of
 from diffucurate.generator.attention.settings import TraceSettings
@@ -33,7 +35,11 @@ class Called(NamedTuple):
 
 
 def call_pipeline(
-    pipe: Any, jobs: Sequence[Job], arguments: Mapping[str, Any], settings: TraceSettings | None = None
+    pipe: Any,
+    jobs: Sequence[Job],
+    arguments: Mapping[str, Any],
+    settings: TraceSettings | None = None,
+    layouts: Sequence[Layout] = (),
 ) -> Called:
     """Paint jobs that agree in all that a pipeline takes once for a batch.
 
@@ -42,9 +48,11 @@ def call_pipeline(
         jobs: each drawn from its own generator, seeded on the CPU.
         arguments: of the pipeline besides, for size and init images.
         settings: of the trace.
+        layouts: the masks that jobs are painted by, one each; none for jobs that are painted freely. Class maps are
+            what the model would attend to by itself.
     """
     prompts, ids = _prompts(pipe, jobs)
-    with without_progress_bar(pipe), _trace(pipe, jobs, ids, settings) as trace:
+    with without_progress_bar(pipe), _steered(pipe, jobs, layouts, ids), _trace(pipe, jobs, ids, settings) as trace:
         result = pipe(
             **prompts,
             **arguments,
@@ -70,6 +78,17 @@ def _prompts(pipe: Any, batch: Sequence[Job]) -> tuple[dict[str, Any], list[list
     if "negative_prompt" in inspect.signature(pipe.__call__).parameters:  # Flux.2 has none
         arguments["negative_prompt"] = None if guided_by_nothing(pipe, negative) else negative
     return arguments, None
+
+
+def _steered(
+    pipe: Any, jobs: Sequence[Job], layouts: Sequence[Layout], ids: list[list[list[int]]] | None
+) -> AbstractContextManager[Any]:
+    """A block in which jobs are painted by their masks, if they have any."""
+    layout = jobs[0].layout
+    if layout is None:
+        return nullcontext()
+    strength = LayoutStrength(layout.until, layout.boost, layout.words == "shared")
+    return LayoutControl(pipe, layouts, [job.prompt for job in jobs], [job.phrases for job in jobs], strength, ids=ids)
 
 
 def _trace(

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from diffucurate.generator.errors import InvalidSetting, RecipeError
 from diffucurate.generator.recipe.checks import refuse_repeats
+from diffucurate.generator.recipe.layout_config import MASKS
 from diffucurate.generator.text.templates import attributes_of
 from diffucurate.generator.validation import StrictSettings
 
@@ -96,8 +97,9 @@ def check_init_images(recipe: Any) -> None:
     Raises:
         RecipeError: it is not so.
     """
+    sourced = recipe.task in (*STARTS_FROM_IMAGES, MASKS)
     takes = {
-        "source": recipe.task in STARTS_FROM_IMAGES,
+        "source": sourced,
         "strength": recipe.task in STARTS_FROM_IMAGES,
         "objects": recipe.task == REPLACE,
         "carry": recipe.task == VARY,
@@ -107,7 +109,7 @@ def check_init_images(recipe: Any) -> None:
         if getattr(recipe, field) is not None and not allowed:
             remedy = f"task '{recipe.task}' does not take it; use task: {tasks.get(field, VARY)} or remove it"
             raise RecipeError(field, _plain(getattr(recipe, field)), remedy)
-    if recipe.task not in STARTS_FROM_IMAGES:
+    if not sourced:
         if recipe.size == "source":
             raise RecipeError("size", "source", "images from text have no source; give width and height in pixels")
         return

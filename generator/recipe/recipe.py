@@ -38,6 +38,14 @@ from diffucurate.generator.recipe.init_image_config import (
     plain_strength,
     with_init_defaults,
 )
+from diffucurate.generator.recipe.layout_config import (
+    CLASSES,
+    MASKS,
+    PLACE,
+    LayoutConfig,
+    check_layout,
+    with_layout_defaults,
+)
 from diffucurate.generator.recipe.model_options import (
     Lora,
     ModelOptions,
@@ -60,7 +68,7 @@ Guidance: TypeAlias = Annotated[float, Field(ge=0, le=MAX_GUIDANCE)]
 
 #: Fields that recipes did not always have -> what they are where they are left out.
 _ADDED: dict[str, Any] = {
-    **dict.fromkeys(("source", "objects", "strength", "carry", "augment", "canvas", "captions")),
+    **dict.fromkeys(("source", "objects", "strength", "carry", "augment", "canvas", "layout", "captions")),
     **dict.fromkeys(("karras", "spacing", "safety_checker")),
     **dict.fromkeys(("prompt_weights", "look_again"), False),
     "retries": 0,
@@ -89,11 +97,11 @@ class Recipe(StrictSettings):
     """Name of the FiftyOne dataset."""
     model: Annotated[str, Field(min_length=1)] = BUILT_IN
     """Built-in name, hub id, local folder or single .safetensors file."""
-    task: Literal["txt2img", "img2img", "inpaint", "augment", "canvas"] = "txt2img"
+    task: Literal["txt2img", "img2img", "inpaint", "augment", "canvas", "mask2img"] = "txt2img"
     """From text alone, from whole init images, with objects of init images replaced, from labelled init images whose
-    labels are kept, or several objects from text, each in a region of its own."""
+    labels are kept, several objects from text, each in a region of its own, or from text by masks."""
     source: InitImages | None = None
-    """The init images of img2img, inpaint and augment."""
+    """The init images of img2img, inpaint and augment, or what has the masks of mask2img."""
     objects: Objects | None = None
     """What inpaint replaces."""
     strength: Annotated[float | list[float] | None, BeforeValidator(_strength)] = None
@@ -105,9 +113,11 @@ class Recipe(StrictSettings):
     """Whose labels augmented images keep, and which part of them is painted."""
     canvas: CanvasConfig | None = None
     """The regions of canvases."""
+    layout: LayoutConfig | None = None
+    """The masks of mask2img."""
     size: Annotated[Sizes, BeforeValidator(of_built_in), Field(validate_default=True)] = None
     """Width and height in pixels, each a multiple of 8; or several such pairs, at each of which prompts are painted.
-    ``source``, the default with init images, is that of each init image, as near as the model comes to it.
+    ``source``, the default where there is one, is that of each init image or mask, as near as the model comes to it.
     None, here and below: as suits the model (``generator.models.completed``)."""
     steps: Annotated[Steps | None, BeforeValidator(of_built_in), Field(validate_default=True)] = None
     guidance: Annotated[Guidance | None, BeforeValidator(of_built_in), Field(validate_default=True)] = None
@@ -154,6 +164,11 @@ class Recipe(StrictSettings):
     def attribute_names(self) -> tuple[str, ...]:
         """Every attribute its images have: those with lists of values, then those whose value a template fixes."""
         return tuple(dict.fromkeys([*self.attributes, *(name for text in self.templates for name in fixed_in(text))]))
+
+    @property
+    def listed_attributes(self) -> dict[str, list[str]]:
+        """Attribute -> its values, without what each mask says itself."""
+        return {name: values for name, values in self.attributes.items() if values != [PLACE]}
 
     @property
     def seed_list(self) -> tuple[int, ...]:
@@ -264,7 +279,8 @@ class Recipe(StrictSettings):
     @classmethod
     def _with_defaults(cls, data: Any) -> Any:
         checks.check_texts(data)
-        return with_caption_defaults(with_init_defaults(with_augment_defaults(with_canvas_defaults(data))))
+        data = with_augment_defaults(with_canvas_defaults(with_layout_defaults(data)))
+        return with_caption_defaults(with_init_defaults(data))
 
     @model_validator(mode="after")
     def _check_content(self) -> Self:
@@ -274,6 +290,7 @@ class Recipe(StrictSettings):
         check_captions(self)
         check_canvas(self)
         check_augmentation(self)
+        check_layout(self)
         templates = self.checked_templates
         # Init images may have templates of their own, and captions are prompts.
         if self.templates or (self.task != "img2img" and self.captions is None):
@@ -283,7 +300,7 @@ class Recipe(StrictSettings):
         check_init_images(self)
         check_model_options(self.model_options)
         _check_count(self)
-        if self.templates:
+        if self.templates and (self.task != MASKS or CLASSES not in self.attributes):
             checks.check_mentions(self.classes, templates, self.attributes)
         return self
 

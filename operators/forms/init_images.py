@@ -13,6 +13,7 @@ from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError, ModelError
+from diffucurate.generator.recipe.layout_config import MASKS
 from diffucurate.generator.text.counted import counted
 from diffucurate.generator.text.parsing import parse_attributes, parse_strength
 from diffucurate.operators.forms.fields import listed, param, plain
@@ -26,6 +27,7 @@ from diffucurate.operators.forms.run_settings import ask_batch_size, ask_count, 
 from diffucurate.plugin.generation.estimate import in_words, pace
 from diffucurate.plugin.generation.img2img_inpaint import recipe_from
 from diffucurate.plugin.generation.init_prompts import Preview, preview_of
+from diffucurate.plugin.generation.mask2img import layout_classes
 from diffucurate.plugin.generation.start import check_model, check_target
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import read_classes
@@ -46,6 +48,10 @@ PLACES = MappingProxyType(
         "objects.instances": "instances",
         "objects.classes": "replace",
         "objects.margin": "margin",
+        "layout.field": "field",
+        "layout.until": "until",
+        "layout.boost": "boost",
+        "layout.words": "words",
     }
 )
 
@@ -59,13 +65,19 @@ def ask_dataset(inputs: types.Object, ctx: ExecutionContext, *, ending: str) -> 
 
 
 def ask_prompt(
-    inputs: types.Object, ctx: ExecutionContext, *, description: str, required: bool, classes: Sequence[str] = ()
+    inputs: types.Object,
+    ctx: ExecutionContext,
+    *,
+    description: str,
+    required: bool,
+    classes: Sequence[str] = (),
+    default: str | None = None,
 ) -> None:
     """Ask for the prompt of the new images, the values of attributes, and the classes to label.
 
-    ``classes`` are offered besides those of the dataset.
+    ``classes`` are offered besides those of the dataset, ``default`` is what the prompt begins with.
     """
-    inputs.str("prompt", label="Prompt", description=description, required=required)
+    inputs.str("prompt", label="Prompt", description=description, required=required, default=default)
     inputs.list(
         "changes",
         types.String(),
@@ -98,6 +110,11 @@ def ask_numbers(inputs: types.Object, *, strength: str) -> None:
         default=strength,
         view=types.TextFieldView(space=6),
     )
+    ask_seeds(inputs)
+
+
+def ask_seeds(inputs: types.Object) -> None:
+    """Ask how often each is painted."""
     inputs.int(
         "seeds",
         label="Images of each",
@@ -125,13 +142,17 @@ def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Reci
     Raises:
         InvalidSetting, DatasetError: what is wrong with it.
     """
+    samples, prompt, classes = ctx.target_view(), param(ctx, "prompt", ()), listed(param(ctx, "classes"))
+    attributes = parse_attributes(param(ctx, "changes"))
     return recipe_from(
-        ctx.target_view(),
+        samples,
         task,
         dataset=param(ctx, "save_as"),
-        prompt=param(ctx, "prompt", ()),
-        classes=listed(param(ctx, "classes")),
-        attributes=parse_attributes(param(ctx, "changes")),
+        prompt=prompt,
+        classes=layout_classes(samples, more["layout"]["field"], prompt, attributes)
+        if task == MASKS and classes is None
+        else classes,
+        attributes=attributes,
         strength=parse_strength(param(ctx, "strength")),
         seeds=param(ctx, "seeds"),
         steps=param(ctx, "steps"),
@@ -143,9 +164,9 @@ def recipe_of(ctx: ExecutionContext, task: str, more: Mapping[str, Any]) -> Reci
 def show_estimate(inputs: types.Object, ctx: ExecutionContext, task: str, more: Mapping[str, Any], ask: str) -> None:
     """Say what will be painted, how many images and how long that takes, or put what is wrong on its field.
 
-    ``ask`` is said as long as nothing is asked for yet.
+    ``ask`` is said as long as nothing is asked for yet; masks alone are enough.
     """
-    if param(ctx, "prompt") is None and param(ctx, "changes") is None:
+    if task != MASKS and param(ctx, "prompt") is None and param(ctx, "changes") is None:
         inputs.view(NOT_READY, types.Notice(label=ask))
         return
     try:

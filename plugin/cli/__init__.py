@@ -5,8 +5,9 @@ that help and a wrong recipe answer at once.
 """
 
 # In the order in which help lists them.
-from diffucurate.plugin.cli import generate, expand_captions, from_images, augment, label, learn_token, train_token  # isort: skip
-from diffucurate.plugin.cli import compare, evaluate, review, fuse, assess, curate, mosaic, export, report  # isort: skip
+from diffucurate.plugin.cli import generate, expand_captions, from_images, augment, mask2img, label  # isort: skip
+from diffucurate.plugin.cli import learn_token, train_token, compare, evaluate, review, fuse, assess  # isort: skip
+from diffucurate.plugin.cli import curate, mosaic, export, report  # isort: skip
 from diffucurate.plugin.cli import train_segmenter, generate_more, provenance, regenerate, demo, demo_rare, doctor  # isort: skip
 from diffucurate.plugin.cli.running import main, run
 
@@ -28,6 +29,7 @@ __all__ = [
     "label",
     "learn_token",
     "main",
+    "mask2img",
     "mosaic",
     "provenance",
     "regenerate",

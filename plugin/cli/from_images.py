@@ -53,13 +53,13 @@ def img2img(
 ) -> None:  # fmt: skip
     """Paint variations of images: with other attributes, or by a prompt. Any images will do, photographs too."""
     terminal = terminal_of(context)
-    content = _content(strength, classes, attributes, model, size, seeds, steps, guidance)
+    content = content_of(strength, classes, attributes, model, size, seeds, steps, guidance)
     with terminal.progress("img2img") as progress:
         images = _images(dataset, view, samples)
         from diffucurate.plugin.generation.img2img_inpaint import img2img as run
         from diffucurate.plugin.store.samples import dataset_of
 
-        before = _ids_in(save_as or f"{dataset_of(images).name}-varied")
+        before = ids_in(save_as or f"{dataset_of(images).name}-varied")
         painted = run(
             images,
             prompt=prompt or (),
@@ -71,7 +71,7 @@ def img2img(
             progress=progress,
             **content,
         )
-    _show(terminal, painted, before)
+    show_added(terminal, painted, before)
 
 
 @command(example='diffucurate inpaint night-streets --field attention --prompt "a red bus" --classes bus')
@@ -96,7 +96,7 @@ def inpaint(
 ) -> None:  # fmt: skip
     """Replace objects in images by what a prompt names; only the new object is labelled anew."""
     terminal = terminal_of(context)
-    content = _content(strength, classes, attributes, model, size, seeds, steps, guidance)
+    content = content_of(strength, classes, attributes, model, size, seeds, steps, guidance)
     if margin is not None:
         content["margin"] = margin
     which = instances if instances in ("largest", "each") else parse_names([instances], "instances") or []
@@ -106,7 +106,7 @@ def inpaint(
         from diffucurate.plugin.generation.img2img_inpaint import inpaint as run
         from diffucurate.plugin.store.samples import dataset_of
 
-        before = _ids_in(save_as or f"{dataset_of(images).name}-inpainted")
+        before = ids_in(save_as or f"{dataset_of(images).name}-inpainted")
         painted = run(
             images,
             field,
@@ -120,10 +120,10 @@ def inpaint(
             progress=progress,
             **content,
         )
-    _show(terminal, painted, before)
+    show_added(terminal, painted, before)
 
 
-def _content(
+def content_of(
     strength: str | None, classes: Sequence[str] | None, attributes: Sequence[str] | None, model: str | None,
     size: str | None, seeds: str | None, steps: int | None, guidance: float | None,
 ) -> dict[str, Any]:  # fmt: skip
@@ -153,14 +153,15 @@ def _images(dataset: str, view: str | None, samples: Sequence[str] | None) -> An
     return samples_of(dataset, view, samples)
 
 
-def _ids_in(name: str) -> set[str]:
+def ids_in(name: str) -> set[str]:
     """The ids of the samples that a dataset holds; none where there is no such dataset."""
     import fiftyone as fo
 
     return set(fo.load_dataset(name).values("id")) if fo.dataset_exists(name) else set()
 
 
-def _show(terminal: Terminal, painted: Any, before: set[str]) -> None:
+def show_added(terminal: Terminal, painted: Any, before: set[str]) -> None:
+    """Say how many images a run added to a dataset that held the samples ``before``."""
     ids = painted.values("id")
     added = [sample_id for sample_id in ids if sample_id not in before]
     terminal.show(f"{painted.name}: {len(added)} images added, {len(ids)} in all")

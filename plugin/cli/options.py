@@ -104,7 +104,7 @@ SaveViewAs = Annotated[
 SaveDatasetAs = Annotated[
     str | None,
     typer.Option(
-        "--save-as", metavar="NAME", help="The dataset to add to; DATASET-varied or DATASET-inpainted if left out."
+        "--save-as", metavar="NAME", help="The dataset to add to; DATASET-varied, -inpainted or -by-mask if left out."
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier call left under that name.")]

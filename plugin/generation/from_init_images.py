@@ -10,6 +10,7 @@ from diffucurate.generator.progress import announce
 from diffucurate.plugin.generation.init_plan import plan_init_images
 from diffucurate.plugin.generation.init_prompts import nothing_to_paint, source_samples
 from diffucurate.plugin.generation.init_sources import own_labels
+from diffucurate.plugin.generation.layout_plan import plan_layouts
 from diffucurate.plugin.generation.paint_and_store import job_ids
 from diffucurate.plugin.generation.paint_options import PaintOptions
 from diffucurate.plugin.generation.painting_session import painting_session
@@ -36,7 +37,10 @@ def generate_from(
     source_samples(recipe)  # raises before a model is loaded
     progress = options.progress
     with painting_session(recipe, options.device) as session:
-        plan = plan_init_images(recipe, session.reader, session.size_of, options.count, progress)
+        if recipe.layout is not None:
+            plan = plan_layouts(recipe, session.layouts, session.size_of, options.count, progress)
+        else:
+            plan = plan_init_images(recipe, session.reader, session.size_of, options.count, progress)
         if not plan.jobs:
             raise nothing_to_paint(recipe, plan.failed)
         painted = set() if existing is None else job_ids(existing)

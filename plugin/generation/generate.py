@@ -18,6 +18,7 @@ from diffucurate.generator.models.completed import completed
 from diffucurate.generator.progress import Listener, announce
 from diffucurate.plugin.generation.captions import drop_too_long
 from diffucurate.plugin.generation.init_folder import with_dataset
+from diffucurate.plugin.generation.layout_folder import with_masks
 from diffucurate.plugin.generation.load_recipes import read_recipes
 from diffucurate.plugin.generation.paint_and_store import job_ids
 from diffucurate.plugin.generation.paint_options import PaintOptions
@@ -83,9 +84,9 @@ def generate(
 ) -> fo.Dataset | list[fo.Dataset]:
     """Paint what a recipe asks for and the dataset does not have yet, and label it from the attention.
 
-    Images can start from text, from the images of any dataset or folder (img2img), or replace objects in them
-    (inpaint). An init image that cannot be used is left out: the log and the run's facts say why, and the others are
-    painted.
+    Images can start from text, from the images of any dataset or folder (img2img), replace objects in them (inpaint),
+    or be painted by masks (mask2img). An init image or mask that cannot be used is left out: the log and the run's
+    facts say why, and the others are painted.
 
     Size, steps and guidance that a recipe leaves out follow from its model (``generator.models.defaults``). The log and
     a note of the progress say them before anything is painted.
@@ -160,7 +161,7 @@ def _generate(recipe: Recipe, options: PaintOptions) -> fo.Dataset:
     if recipe.source is not None:
         from diffucurate.plugin.generation.from_init_images import generate_from  # with OpenCV, which forms do without
 
-        return generate_from(with_dataset(recipe), existing, written=written, options=options)
+        return generate_from(with_dataset(with_masks(recipe)), existing, written=written, options=options)
     jobs = jobs_of(recipe, options.count)
     painted = set() if existing is None else job_ids(existing)
     todo = [job for job in jobs if job.job_id not in painted]

@@ -13,6 +13,7 @@ import fiftyone as fo
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.progress import Listener
 from diffucurate.generator.recipe.init_image_config import DEFAULT_MARGIN, REPLACE, VARY
+from diffucurate.generator.recipe.layout_config import MASKS
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.text.class_names import phrases_of
 from diffucurate.plugin.generation.generate import generate
@@ -27,7 +28,7 @@ Classes: TypeAlias = Mapping[str, Sequence[str]] | Sequence[str]
 Texts: TypeAlias = str | Sequence[str]
 
 #: What the dataset is called where no name is given: the source's name and this.
-_ENDINGS = {VARY: "varied", REPLACE: "inpainted"}
+_ENDINGS = {VARY: "varied", REPLACE: "inpainted", MASKS: "by-mask"}
 
 
 def img2img(
@@ -236,7 +237,7 @@ def recipe_from(
             "task": task,
             "source": {"dataset": source.name, **chosen},
             "classes": _classes(samples, templates, classes, content),
-            "templates": templates,
+            **({} if task == MASKS and not templates else {"templates": templates}),
         }
     )
 

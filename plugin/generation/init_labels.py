@@ -3,7 +3,7 @@
 For img2img, source ``attention`` labels the whole image, and ``carried`` holds the init image's own instances at the
 image's size; augmented images have these labels as they are, in their own field. For inpaint, ``attention`` holds what
 was found in the region, which can be labelled again from the stored maps, and ``inpainted`` holds that and all other
-instances of the init image.
+instances of the init image. For mask2img, ``layout`` holds the instances of the mask.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from diffucurate.generator.labels.from_maps import labels_from_maps
 from diffucurate.generator.labels.maps.stored_maps import as_stored
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.generator.painting.init_images import covered, within
+from diffucurate.generator.recipe.layout import LayoutSource
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generation.carried_labels import carried_over
 from diffucurate.plugin.generation.init_reader import InitImageReader
-from diffucurate.plugin.generation.init_sources import CARRIED, INPAINTED
+from diffucurate.plugin.generation.init_sources import CARRIED, INPAINTED, LAYOUT
+from diffucurate.plugin.generation.layout_reader import LayoutReader
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases
 from diffucurate.plugin.store.label_fields import label_field
@@ -41,8 +43,8 @@ _LEAST_LEFT = 0.1
 class InitLabels:
     """Makes and stores the labels of a painting; called by what writes its sample."""
 
-    def __init__(self, recipe: Recipe, reader: InitImageReader) -> None:
-        self._recipe, self._reader = recipe, reader
+    def __init__(self, recipe: Recipe, reader: InitImageReader, layouts: LayoutReader) -> None:
+        self._recipe, self._reader, self._layouts = recipe, reader, layouts
 
     def __call__(self, painting: Painting, classes: Phrases, folder: Path, stem: str) -> dict[str, Any]:
         """The values of the label sources' fields.
@@ -55,6 +57,8 @@ class InitLabels:
         values = attention_fields(painting, classes, folder, stem)
         if self._recipe.augment is not None:
             return values | self._kept(painting, self._recipe.augment.field, folder, stem)
+        if painting.job.layout is not None:
+            values |= store_labels(LAYOUT, self._of_mask(painting, painting.job.layout, classes), folder, stem)
         if self._recipe.carry is not None:
             kept = instances_at(self._own_objects(painting, self._recipe.carry), painting.job.size)
             labels = Labels.from_instances(kept, tuple(classes), _shape(painting))
@@ -91,6 +95,12 @@ class InitLabels:
             name: carried_over(sample[name], name, painting.job.size, folder, stem),
             "tags": [*tags, field_names.AUGMENTED],
         }
+    def _of_mask(self, painting: Painting, layout: LayoutSource, classes: Phrases) -> Labels:
+        """The instances of the mask whose classes the prompt names, at the image's size."""
+        sample = self._layouts.sample(layout.dataset, layout.sample_id)
+        objects = self._layouts.objects(layout.dataset, sample, layout.field)
+        kept = instances_at([each for each in objects if each.label in painting.job.phrases], painting.job.size)
+        return Labels.from_instances(kept, tuple(classes), _shape(painting))
 
     def _own_objects(self, painting: Painting, field: str) -> list[LabelledObject]:
         source = painting.job.source

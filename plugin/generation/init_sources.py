@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe
 
-#: Instances of the init image kept beside the new ones, and those of the whole image after inpainting.
-CARRIED, INPAINTED = "carried", "inpainted"
+#: Instances of the init image kept beside the new ones, those of the whole image after inpainting, and those of the
+#: mask that an image was painted by.
+CARRIED, INPAINTED, LAYOUT = "carried", "inpainted", "layout"
 
 
 def label_sources(recipe: Recipe) -> tuple[str, ...]:
     """The label sources that the images of a recipe have besides ``attention``."""
-    return ((CARRIED,) if recipe.carry is not None else ()) + ((INPAINTED,) if recipe.objects is not None else ())
+    used = {CARRIED: recipe.carry, INPAINTED: recipe.objects, LAYOUT: recipe.layout}
+    return tuple(source for source, part in used.items() if part is not None)
 
 
 def own_labels(recipe: Recipe) -> str | None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.painting.painter import Painting
     from diffucurate.generator.recipe.model_options import ModelOptions
     from diffucurate.plugin.generation.init_reader import InitImageReader
+    from diffucurate.plugin.generation.layout_reader import LayoutReader
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ def paint_into(
     batch_size: int | None = None,
     source_ids: Mapping[str, str] | None = None,
     init_images: InitImageReader | None = None,
+    layouts: LayoutReader | None = None,
     labels: Labeller | None = None,
     look_again: bool = False,
     retries: int = 0,
@@ -82,6 +84,7 @@ def paint_into(
         init_images: returns the init image of a job. A job whose init image cannot be read, or whose image the model's
             safety checker blacked out, is left out: the log names it, and so do the run's facts in ``failed``, by the
             sample of the init image or the job's id.
+        layouts: returns the mask of a job that is painted by one; what cannot be read is left out as init images are.
         labels: makes a painting's labels, from its attention alone by default.
         look_again: as for ``paint``.
         retries: how often an image that was blacked out is painted again, with another seed.
@@ -102,7 +105,7 @@ def paint_into(
     writer = _Writer(dataset, classes, run, at_once, source_ids or {}, labels or attention_fields, planned, leases)
 
     def left_out(job: Job, error: ImageError) -> None:
-        note_failure(run, job.job_id if job.source is None else job.source.sample_id, str(error))
+        note_failure(run, _origin(job), str(error))
         if leases is not None:
             leases.fail(job.job_id)
 
@@ -122,6 +125,7 @@ def paint_into(
                 look_again=look_again,
                 on_batch=part_of(progress, done, len(jobs)) if done else progress,
                 init_images=init_images,
+                layouts=layouts,
                 on_failure=left_out,
             )
             with closing(paintings):
@@ -148,6 +152,12 @@ def note_failure(run: Run, sample_id: str, reason: str) -> None:
     """Log what cannot be used and keep it among the run's facts."""
     logger.warning("left out: %s", reason)
     run.facts["failed"] = {**run.facts.get("failed", {}), sample_id: reason}
+
+
+def _origin(job: Job) -> str:
+    """What a failure is noted by: the sample that the job starts from, else the job."""
+    origin = job.source or job.layout
+    return job.job_id if origin is None else origin.sample_id
 
 
 class _Writer:
@@ -228,7 +238,7 @@ class _Writer:
         try:
             values = self._labels(painting, self._classes, self._folder, stem)
         except ImageError as error:  # the image is painted, and has its attention labels at least
-            note_failure(self._run, job.job_id if job.source is None else job.source.sample_id, str(error))
+            note_failure(self._run, _origin(job), str(error))
             values = attention_fields(painting, self._classes, self._folder, stem)
         path = write_png(self._folder / "images" / f"{stem}.png", painting.image)
         metadata = fo.ImageMetadata(

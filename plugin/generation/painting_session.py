@@ -20,7 +20,7 @@ from diffucurate.generator.models.painting_checks import check_painting
 from diffucurate.generator.progress import Listener, announce
 from diffucurate.plugin.comparison.compare import compare
 from diffucurate.plugin.generation.confirm_carried import confirm_carried
-from diffucurate.plugin.generation.init_sources import CARRIED
+from diffucurate.plugin.generation.init_sources import CARRIED, LAYOUT
 from diffucurate.plugin.generation.paint_and_store import note_failure, paint_into
 from diffucurate.plugin.generation.prepare import SOURCE, prepare
 from diffucurate.plugin.store import field_names, runs, shared_runs
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.recipe.recipe import Recipe
     from diffucurate.generator.recipe.sizes import Size
     from diffucurate.plugin.generation.init_reader import InitImageReader
+    from diffucurate.plugin.generation.layout_reader import LayoutReader
 
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def painting_session(recipe: Recipe, device: str | None = None) -> Iterator[Pain
         ModelError: the model cannot be loaded, or cannot do the recipe's task.
         RecipeError: the model cannot make a size, or what the recipe changes about it does not suit it.
     """
+    from diffucurate.generator.attention.control.text_place import check_layouts
     from diffucurate.generator.models.adapters import adapted
     from diffucurate.generator.models.load import check_size, load_pipeline
     from diffucurate.generator.models.safety_checker import safety_checked
@@ -51,6 +53,7 @@ def painting_session(recipe: Recipe, device: str | None = None) -> Iterator[Pain
     from diffucurate.generator.painting.img2img import for_task
     from diffucurate.generator.painting.second_look import check_second_look
     from diffucurate.plugin.generation.init_reader import InitImageReader
+    from diffucurate.plugin.generation.layout_reader import LayoutReader
 
     check_painting(recipe, device)
     pipe = load_pipeline(recipe.model, device, memory=recipe.memory)
@@ -59,12 +62,14 @@ def painting_session(recipe: Recipe, device: str | None = None) -> Iterator[Pain
         check_size(pipe, size)
     if recipe.canvas is not None:
         check_canvases(pipe)
+    if recipe.layout is not None:
+        check_layouts(pipe)
     if recipe.look_again:
         check_second_look(pipe)
     with adapted(pipe, recipe.model_options), safety_checked(pipe, recipe.safety_checker):
         for strength in recipe.strengths:
             for_task(pipe, recipe.painting_task, strength)
-        yield PaintingSession(recipe, pipe, InitImageReader())
+        yield PaintingSession(recipe, pipe, InitImageReader(), LayoutReader())
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,13 @@ class PaintingSession:
         recipe: what the model is set up for.
         pipe: the diffusers pipeline.
         reader: reads the init images; what it has read to plan the jobs need not be read again to paint them.
+        layouts: reads the masks that images are painted by.
     """
 
     recipe: Recipe
     pipe: Any
     reader: InitImageReader
+    layouts: LayoutReader
 
     def size_of(self, size: Size) -> Size:
         """The (width, height) at which the model paints from an init image of ``size``."""
@@ -153,9 +160,10 @@ class PaintingSession:
                 batch_size=batch_size,
                 source_ids=source_ids,
                 init_images=reader,
+                layouts=self.layouts,
                 look_again=recipe.look_again,
                 retries=recipe.retries,
-                labels=None if reader is None else InitLabels(recipe, reader),
+                labels=None if reader is None else InitLabels(recipe, reader, self.layouts),
                 leases=leases,
                 progress=progress,
             )
@@ -167,6 +175,8 @@ class PaintingSession:
             confirm_carried(dataset, recipe.augment)
         if recipe.carry is not None:  # on all images of the dataset that have both kinds of labels
             compare(dataset.exists(field_names.instances(CARRIED)), SOURCE, CARRIED)
+        if recipe.layout is not None:  # the mask is the label, and attention says how far it was obeyed
+            compare(dataset.exists(field_names.instances(LAYOUT)), LAYOUT, SOURCE)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from diffucurate.plugin.store.schema import (
     declare_init_fields,
     declare_job_fields,
     declare_label_fields,
+    declare_layout_fields,
 )
 
 if TYPE_CHECKING:
@@ -100,12 +101,14 @@ def prepare(dataset: fo.Dataset, recipe: Recipe, jobs: Sequence[Job], kept_class
     for source in (SOURCE, *label_sources(recipe)):
         declare_label_fields(dataset, source, classes)
         apply_default_appearance(dataset, source, before)
-    if recipe.source is not None:
+    if recipe.source is not None and recipe.layout is None:
         declare_init_fields(dataset)
     if recipe.augment is not None and recipe.source is not None and recipe.source.dataset is not None:
         origin = fo.load_dataset(recipe.source.dataset)
         field = label_field(origin, recipe.augment.field)
         declare_carried(dataset, field, origin.get_field(field.name).document_type)
+    if recipe.layout is not None:
+        declare_layout_fields(dataset)
     if recipe.captions is not None:
         declare_caption_fields(dataset)
     if recipe.canvas is not None:

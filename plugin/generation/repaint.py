@@ -135,13 +135,20 @@ def _paint(group: Sequence[Provenance], key: _Key) -> Iterator[Painting]:
     from diffucurate.generator.models.safety_checker import safety_checked
     from diffucurate.generator.painting.painter import paint
     from diffucurate.plugin.generation.init_reader import InitImageReader
+    from diffucurate.plugin.generation.layout_reader import LayoutReader
 
     _, checker, conditions = key
     jobs: list[Job] = [origin.job for origin in group]
     jobs += [jobs[-1]] * (-len(jobs) % conditions.batch_size)
     pipe = load_pipeline(jobs[0].model, _device(conditions.device))
     with _threads(conditions.threads), safety_checked(pipe, checker):
-        paintings = paint(jobs, pipe=pipe, batch_size=conditions.batch_size, init_images=InitImageReader())
+        paintings = paint(
+            jobs,
+            pipe=pipe,
+            batch_size=conditions.batch_size,
+            init_images=InitImageReader(),
+            layouts=LayoutReader(),
+        )
         try:
             for _, painting in zip(group, paintings, strict=False):
                 yield painting

@@ -9,6 +9,7 @@ from typing import Any
 from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.generator.recipe.canvas import Canvas
+from diffucurate.generator.recipe.layout import LayoutSource
 from diffucurate.plugin.provenance.provenance import Provenance
 from diffucurate.plugin.store.runs import DONE, RUNNING, Record
 
@@ -17,6 +18,7 @@ _TASKS = {
     "img2img": "Image from an image",
     "inpaint": "Object replaced in an image",
     "canvas": "Several objects, each in a region of its own",
+    "mask2img": "Image by a mask",
 }
 _BUILT_IN = "tiny"
 
@@ -28,6 +30,7 @@ def of_image(origin: Provenance) -> dict[str, str]:
         "Prompt": job.prompt,
         **_caption(job.caption),
         **_regions(job.canvas),
+        **_layout(job.layout),
         "Negative prompt": job.negative_prompt,
         "Attributes": ", ".join(f"{name}: {value}" for name, value in job.attributes.items()),
         "Looked for": "; ".join(_phrases(label, phrases) for label, phrases in job.phrases.items()) or "no class",
@@ -59,6 +62,15 @@ def _regions(canvas: Canvas | None) -> dict[str, str]:
         return {}
     places = (f"{each.prompt} ({each.box[0]}, {each.box[1]})" for each in canvas.regions)
     return {"Background": canvas.background, "Regions": "; ".join(places)}
+
+
+def _layout(layout: LayoutSource | None) -> dict[str, str]:
+    """The mask that it was painted by, and how strictly."""
+    if layout is None:
+        return {}
+    place = f"'{layout.field}' of image {layout.sample_id} of dataset '{layout.dataset}'"
+    words = f"{layout.words} words"
+    return {"Mask": f"{place} (until {layout.until:g} of the steps, boost {layout.boost:g}, {words})"}
 
 
 def _source(origin: Provenance) -> dict[str, str]:

@@ -21,6 +21,7 @@ from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.canvas_document import canvas_in
 from diffucurate.plugin.store.caption_document import caption_in
 from diffucurate.plugin.store.init_document import init_image_in
+from diffucurate.plugin.store.layout_document import layout_in
 from diffucurate.plugin.store.media_files import read_image
 
 #: Part of a job -> the sample's field that holds it, where the names differ.
@@ -101,6 +102,7 @@ def _job_in_fields(sample: fo.Sample, recipe: Recipe) -> Job:
         source=init_image_in(sample),
         caption=caption,
         canvas=canvas_in(sample, recipe.classes),
+        layout=layout_in(sample),
     )
 
 
@@ -123,9 +125,9 @@ def _candidates(described: Job, recipe: Recipe, verb: str) -> Iterator[Job]:
     common = {"task": recipe.painting_task, **{name: getattr(recipe, name) for name in _COMMON}}
     for size in recipe.sizes or (described.size,):
         yield altered(described, **common, size=size, negative_prompt=negative_prompt(recipe, described.attributes))
-    if verb == "generate" and described.source is None:
+    if verb == "generate" and recipe.source is None:
         with suppress(RecipeError):  # a file of captions may be gone or changed by now
             yield from jobs(recipe)
     elif verb == "generate":
         for choice in choices(recipe.model_copy(update={"sample": "all"})):
-            yield job_of(recipe, choice, choice.size or described.size, described.source)
+            yield job_of(recipe, choice, choice.size or described.size, described.source, described.layout)

@@ -12,6 +12,7 @@ from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.jobs.variations import template_of
 from diffucurate.generator.recipe.init_image_config import InitImages, Objects
+from diffucurate.generator.recipe.layout_config import CLASSES, LayoutConfig
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.provenance.painted_samples import dataset_with
 from diffucurate.plugin.provenance.provenance import provenance
@@ -45,9 +46,10 @@ def recipe_of(sample: fo.Sample) -> Recipe:
         tokens=list(job.model_options.tokens),
         prompt_weights=job.model_options.prompt_weights,
         classes={name: origin.recipe.classes[name] for name in job.phrases},
-        attributes={name: [value] for name, value in job.attributes.items()},
+        attributes={name: [value] for name, value in job.attributes.items() if job.layout is None or name != CLASSES},
         **({"templates": [template_of(job, origin.recipe)]} if job.caption is None else _captions(job, job.caption)),
         **_init_image(job),
+        **_layout(job),
     )
 
 
@@ -57,6 +59,19 @@ def _captions(job: Job, caption: CaptionSource) -> dict[str, Any]:
     if caption.class_prompt is not None:
         class_prompt = "separate" if job.prompt == caption.text else "append"
     return {"captions": Captions(texts=[caption.entry()], class_prompt=class_prompt), "templates": []}
+
+
+def _layout(job: Job) -> dict[str, Any]:
+    """The keys for the mask in the recipe of one image."""
+    layout = job.layout
+    if layout is None:
+        return {}
+    words: Any = layout.words
+    return {
+        "task": job.task,
+        "source": InitImages(dataset=layout.dataset, samples=[layout.sample_id]),
+        "layout": LayoutConfig(field=layout.field, until=layout.until, boost=layout.boost, words=words),
+    }
 
 
 def _init_image(job: Job) -> dict[str, Any]:

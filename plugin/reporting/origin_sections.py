@@ -30,7 +30,7 @@ def coverage(scope: Scope) -> Section:
         return Section(title, why="The images have no attributes: they were not painted from templates.")
     recipes = recipes_in(scope.dataset)
     counts = images_per_value(scope.samples, names)
-    asked = {name: [value for recipe in recipes for value in recipe.attributes.get(name, ())] for name in names}
+    asked = {name: [value for recipe in recipes for value in recipe.listed_attributes.get(name, ())] for name in names}
     lines: list[tuple[str, str, int]] = []
     for name in names:
         values = dict.fromkeys([*counts[name], *asked[name]])

@@ -87,5 +87,6 @@ def combinations_of(recipe: Recipe, x: str, y: str) -> list[tuple[str, str]]:
 
 
 def _values(recipe: Recipe, template: str) -> Mapping[str, Sequence[str]]:
-    free = {name: recipe.attributes[name] for name in attributes_of(template)}
+    listed = recipe.listed_attributes
+    free = {name: listed[name] for name in attributes_of(template) if name in listed}
     return {**free, **{name: [value] for name, value in fixed_in(template).items()}}

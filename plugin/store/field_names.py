@@ -28,6 +28,9 @@ CAPTION = "caption"
 #: The regions of a canvas (``plugin.store.canvas_document``).
 CANVAS = "canvas"
 
+#: The mask that the image was painted by (``plugin.store.layout_document``).
+LAYOUT = "layout"
+
 #: Device, batch size and threads of the painting: with the job, all that decides every bit of the image.
 PAINTED = "painted"
 PAINTED_PATHS = tuple(f"{PAINTED}.{part}" for part in ("device", "batch_size", "threads"))

@@ -10,7 +10,7 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.plugin.fiftyone_private import shows_patches_or_frames
-from diffucurate.plugin.store import canvas_document, caption_document, field_names
+from diffucurate.plugin.store import canvas_document, caption_document, field_names, layout_document
 from diffucurate.plugin.store.init_document import init_document
 
 #: Samples of a part.
@@ -108,6 +108,7 @@ def job_fields(
         **({} if job.source is None else {field_names.SOURCE: init_document(job.source)}),
         **({} if job.caption is None else {field_names.CAPTION: caption_document.caption_document(job.caption)}),
         **({} if regions is None else {field_names.CANVAS: regions}),
+        **({} if job.layout is None else {field_names.LAYOUT: layout_document.layout_document(job.layout)}),
     }
 
 

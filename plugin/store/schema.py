@@ -12,7 +12,7 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import DatasetError
 from diffucurate.plugin.fiftyone_private import add_fields, new_field, set_mask_targets
-from diffucurate.plugin.store import canvas_document, caption_document, field_names
+from diffucurate.plugin.store import canvas_document, caption_document, field_names, layout_document
 from diffucurate.plugin.store.classes import mask_targets
 from diffucurate.plugin.store.indexes import add_indexes
 from diffucurate.plugin.store.init_document import PARTS
@@ -91,6 +91,16 @@ def declare_canvas_fields(dataset: fo.Dataset) -> None:
     """
     _declare(dataset, {field_names.CANVAS: fo.DynamicEmbeddedDocument})
     _declare(dataset, {f"{field_names.CANVAS}.{name}": kind for name, kind in canvas_document.PARTS.items()})
+
+
+def declare_layout_fields(dataset: fo.Dataset) -> None:
+    """Add the fields of the masks that images were painted by to the schema.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    _declare(dataset, {field_names.LAYOUT: fo.DynamicEmbeddedDocument})
+    _declare(dataset, {f"{field_names.LAYOUT}.{name}": kind for name, kind in layout_document.PARTS.items()})
 
 
 def declare_heatmaps(dataset: fo.Dataset, classes: Iterable[str]) -> None:

@@ -50,6 +50,7 @@ def test_config_is_complete(operator) -> None:
     [
         ("heatmap", {"generate_images", "label_images", "preview_threshold"}),
         ("inpaint", {"replace_objects"}),
+        ("mask2img", {"paint_by_masks"}),
         ("img2img", {"vary_images"}),
         ("textual inversion", {"train_token"}),
         ("token", {"learn_token", "train_token"}),

@@ -28,6 +28,7 @@ ALSO = {
     "train_token": dc.train_token,
     "vary_images": dc.img2img,
     "replace_objects": dc.inpaint,
+    "paint_by_masks": dc.mask2img,
 }
 
 

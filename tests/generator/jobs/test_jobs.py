@@ -17,6 +17,7 @@ from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.jobs.jobs import Job, choices, count_jobs, jobs
 from diffucurate.generator.recipe.canvas import Canvas, CanvasRegion
 from diffucurate.generator.recipe.init_image import InitImage, Region
+from diffucurate.generator.recipe.layout import LayoutSource
 from diffucurate.generator.recipe.model_options import ModelOptions
 from diffucurate.generator.recipe.recipe import Recipe
 
@@ -76,7 +77,7 @@ def test_plain_data_and_back() -> None:
 CONTENT: dict[str, Any] = {
     "task": "txt2img", "prompt": "a car", "negative_prompt": "", "phrases": {"car": ("car", "sedan"), "bus": ("bus",)},
     "attributes": {"a": "b", "c": "d"}, "seed": 0, "size": (64, 64), "steps": 20, "guidance": 5.0, "model": "tiny",
-    "model_options": ModelOptions(), "source": None, "caption": None, "canvas": None,
+    "model_options": ModelOptions(), "source": None, "caption": None, "canvas": None, "layout": None,
 }  # fmt: skip
 OTHER: dict[str, Any] = {
     "task": "img2img", "prompt": "a bus", "negative_prompt": "blur", "phrases": {"car": ("car",)},
@@ -84,6 +85,7 @@ OTHER: dict[str, Any] = {
     "model_options": ModelOptions(scheduler="ddim"), "source": InitImage("photos", "1", "a1", 0.5),
     "caption": CaptionSource("a car", class_prompt="a photo of a car"),
     "canvas": Canvas("a road", (CanvasRegion("a car", (0, 0, 64, 64), {"car": ("car",)}),)),
+    "layout": LayoutSource("photos", "1", "truth", "a1", 0.75, 16.0, "shared"),
 }  # fmt: skip
 
 

@@ -53,6 +53,12 @@ def test_forms_say_what_will_be_painted(app, painted: fo.Dataset) -> None:
         ("vary_images", {"prompt": "a car", "model_from": "local", "model": "/nowhere"}, "model", "/nowhere"),
         ("replace_objects", {"prompt": "a car", "replace": ["piano"]}, "replace", "piano: 'attention' holds"),
         ("replace_objects", {"prompt": "a car", "margin": 3.0}, "margin", "from 0 to 2"),
+        ("paint_by_masks", {"prompt": "a piano"}, "classes", "none of 'attention' is named in the prompt"),
+        ("paint_by_masks", {"prompt": "a {colour} car"}, "prompt", "is not an attribute"),
+        ("paint_by_masks", {"until": 0.0}, "until", "above 0 and at most 1"),
+        ("paint_by_masks", {"boost": 0.5}, "boost", "from 1 to 1000"),
+        ("paint_by_masks", {"words": "some"}, "words", "'shared' or 'own'"),
+        ("paint_by_masks", {"field": "gone"}, "field", "no labels 'gone' any more"),
     ],
 )
 def test_what_is_wrong_stands_on_its_field(
@@ -76,10 +82,26 @@ def test_a_form_opens_without_red_and_cannot_be_sent_off_yet(app, painted: fo.Da
     assert ValidationContext(context, form, operator).invalid
 
 
+def test_images_painted_by_masks(app, painted: fo.Dataset, target: str, random_pipeline: Any) -> None:
+    import fiftyone as fo
+
+    form = app.form("paint_by_masks", painted)
+    assert not any(prop["invalid"] for prop in form.values())
+    assert form["summary"]["view"]["label"].startswith("4 images from 4 images, for dataset")
+    assert form["preview"]["default"] == "- a photo of {classes}"
+    settings = {"field": "attention", "save_as": target, "model": str(random_pipeline), "count": 2, **QUICK}
+    told = app.stream("paint_by_masks", painted, **settings)
+    assert app.said(told) == ("Success", f"2 images added to '{target}', which now holds 2")
+    made = fo.load_dataset(target)
+    assert set(made.values("task")) == {"mask2img"} and set(made.values("layout.field")) == {"attention"}
+    assert made.first().layout_instances.detections
+
+
 def test_nothing_to_replace(app, dataset: fo.Dataset) -> None:
     import fiftyone as fo
 
     dataset.add_sample(fo.Sample(filepath="/mine.png"))
+    assert "holds no labels with objects" in app.problems("paint_by_masks", dataset)["no_field"]
     assert "holds no labels with objects" in app.problems("replace_objects", dataset)["no_field"]
 
 

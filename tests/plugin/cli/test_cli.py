@@ -19,8 +19,8 @@ from diffucurate.plugin.cli import run
 
 Outcome = tuple[int, Any, str]
 COMMANDS = (
-    "generate", "expand-captions", "img2img", "inpaint", "label", "learn-token", "train-token", "compare", "evaluate",
-    "review", "fuse", "assess", "curate", "undo-curation", "mosaic", "export", "report", "train-segmenter",
+    "generate", "expand-captions", "img2img", "inpaint", "mask2img", "label", "learn-token", "train-token", "compare",
+    "evaluate", "review", "fuse", "assess", "curate", "undo-curation", "mosaic", "export", "report", "train-segmenter",
     "generate-more", "provenance", "regenerate", "demo", "demo-rare", "doctor",
 )  # fmt: skip
 
@@ -596,6 +596,25 @@ def test_img2img_and_inpaint(
     assert code == 1 and made["error"]["field"] == "strength" and "above 0" in err
     code, made, _ = command("img2img", dataset.name, "--prompt", "a car", "--size", "big")
     assert code == 1 and made["error"]["field"] == "size"
+
+
+def test_mask2img(command: Callable[..., Outcome], dataset: Any, add_scenes: Any, scenes: Any, model: Path) -> None:
+    import fiftyone as fo
+
+    add_scenes(scenes[:2], truth=[labels_of(scene, 0) for scene in scenes[:2]])
+    options = ("--model", model, "--steps", 2, "--size", "64x64")
+    code, made, err = command(
+        "mask2img", dataset.name, "--field", "truth", "--prompt", "{classes} at {time}", "--attributes", "time=noon",
+        "--until", 0.5, "--boost", 4, "--words", "own", *options,
+    )  # fmt: skip
+    assert (code, made["dataset"], made["added"]) == (0, f"{dataset.name}-by-mask", 2), err
+    painted = fo.load_dataset(made["dataset"])
+    assert painted.count("layout_instances.detections") and set(painted.values("layout.words")) == {"own"}
+    fo.delete_dataset(painted.name)
+    code, made, _ = command("mask2img", dataset.name, "--field", "truth", "--words", "any")
+    assert code == 1 and made["error"]["field"] == "layout.words"
+    code, made, err = command("mask2img", dataset.name, "--field", "gone")
+    assert code == 1 and "has no labels 'gone'" in err
 
 
 def test_numbers_and_names_without_end_are_said_in_a_bounded_sentence(capfd: pytest.CaptureFixture[str]) -> None:

@@ -40,6 +40,7 @@ VERBS = {
     "inpaint": dc.inpaint,
     "label": dc.label,
     "learn-token": dc.learn_token,
+    "mask2img": dc.mask2img,
     "mosaic": dc.mosaic,
     "provenance": dc.provenance,
     "regenerate": dc.regenerate,
@@ -89,7 +90,7 @@ MEANINGS = {
     "--classes": 2,  # with phrases; names alone
     "--count": 4,  # images; captions; images before and after; of the next round
     "--embeddings": 2,  # what near-duplicates are measured on; what diversity is
-    "--field": 3,  # labels to keep; objects to replace; objects to learn from
+    "--field": 4,  # labels to keep; objects to replace; objects to learn from; masks
     "--into": 3,  # fused labels; those of a source; those of a segmenter that was just trained
     "--instances": 2,  # COCO's file; objects of an image
     "--learning-rate": 2,  # of a segmenter; of a word
