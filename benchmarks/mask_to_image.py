@@ -31,6 +31,7 @@ from diffucurate.generator.painting.painter import Painting, paint
 from diffucurate.generator.recipe.layout import LayoutSource
 from diffucurate.generator.recipe.layout_config import LayoutConfig
 from diffucurate.generator.sources.yolov8_source import YoloSource
+from diffucurate.generator.text.label_list import label_list
 from diffucurate.generator.tiny.scenes import Scene, real_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
 
@@ -66,12 +67,11 @@ def layout_of(scene: Scene) -> Layout:
 
 
 def jobs_of(scenes: Sequence[Scene], model: str, settings: dict[str, Any] | None) -> list[Job]:
-    """One job a scene, named by its seed; what a recipe with ``a photo of {classes} on a {place} at {time}`` makes."""
+    """One job a scene, named by its seed; what a recipe with ``a photo of {labels} on a {place} at {time}`` makes."""
     jobs = []
     for index, scene in enumerate(scenes):
         present = layout_of(scene).present
-        *first, last = present
-        named = f"{', '.join(first)} and {last}" if first else last
+        named = label_list([thing.label for thing in scene.objects], {label: [label] for label in CLASSES})
         strength = LayoutConfig(**(settings or {}))
         layout = LayoutSource("scenes", str(index), "truth", str(index), strength.until, strength.boost, strength.words)
         jobs.append(

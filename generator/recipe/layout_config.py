@@ -17,11 +17,11 @@ from diffucurate.generator.validation import StrictSettings
 
 MASKS = "mask2img"
 
-#: What stands in a template for the classes of each mask.
-CLASSES = "classes"
+#: What stands in a template for the labels of each mask.
+LABELS = "labels"
 
 #: What that attribute's one value is until a mask is read.
-PLACE = "{classes}"
+PLACE = "{labels}"
 
 
 class LayoutConfig(StrictSettings):
@@ -43,17 +43,17 @@ class LayoutConfig(StrictSettings):
 
 
 def with_layout_defaults(data: Any) -> Any:
-    """A recipe's content with what follows from its task: the classes of each mask are its prompt."""
+    """A recipe's content with what follows from its task: the labels of each mask are its prompt."""
     if not isinstance(data, Mapping) or data.get("task") != MASKS:
         return data
     content = {"size": "source", "layout": {}, "templates": [f"a photo of {PLACE}"], **data}
     attributes, templates = content.get("attributes") or {}, content["templates"]
-    if isinstance(attributes, Mapping) and isinstance(templates, Sequence) and _ask_for_classes(templates):
-        content["attributes"] = {CLASSES: [PLACE], **attributes}
+    if isinstance(attributes, Mapping) and isinstance(templates, Sequence) and _asks_for_labels(templates):
+        content["attributes"] = {LABELS: [PLACE], **attributes}
     return content
 
 
-def _ask_for_classes(templates: Sequence[Any]) -> bool:
+def _asks_for_labels(templates: Sequence[Any]) -> bool:
     return any(isinstance(template, str) and PLACE in template for template in templates)
 
 
@@ -77,10 +77,10 @@ def check_layout(recipe: Any) -> None:
         raise RecipeError(
             "captions", None, f"the prompts of masks are templates, as in 'a photo of {PLACE}'; remove it"
         )
-    if recipe.attributes.get(CLASSES, [PLACE]) != [PLACE]:
-        remedy = f"{PLACE} stands for the classes of each mask; name the attribute otherwise"
-        raise RecipeError(f"attributes.{CLASSES}", recipe.attributes[CLASSES], remedy)
-    if CLASSES in attributes_of(recipe.negative_prompt):
+    if recipe.attributes.get(LABELS, [PLACE]) != [PLACE]:
+        remedy = f"{PLACE} stands for the labels of each mask; name the attribute otherwise"
+        raise RecipeError(f"attributes.{LABELS}", recipe.attributes[LABELS], remedy)
+    if LABELS in attributes_of(recipe.negative_prompt):
         raise RecipeError("negative_prompt", recipe.negative_prompt, f"{PLACE} is what is to be painted; remove it")
     if recipe.source is None:
         raise RecipeError("source", None, "name the dataset whose labels are the masks, as in {dataset: photos}")

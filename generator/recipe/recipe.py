@@ -39,7 +39,7 @@ from diffucurate.generator.recipe.init_image_config import (
     with_init_defaults,
 )
 from diffucurate.generator.recipe.layout_config import (
-    CLASSES,
+    LABELS,
     MASKS,
     PLACE,
     LayoutConfig,
@@ -300,7 +300,7 @@ class Recipe(StrictSettings):
         check_init_images(self)
         check_model_options(self.model_options)
         _check_count(self)
-        if self.templates and (self.task != MASKS or CLASSES not in self.attributes):
+        if self.templates and (self.task != MASKS or LABELS not in self.attributes):
             checks.check_mentions(self.classes, templates, self.attributes)
         return self
 

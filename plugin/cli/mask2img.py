@@ -29,7 +29,7 @@ from diffucurate.plugin.cli.options import (
 )
 
 
-@command(example='diffucurate mask2img streets --field ground_truth --prompt "a photo of {classes} at night"')
+@command(example='diffucurate mask2img streets --field ground_truth --prompt "a photo of {labels} at night"')
 def mask2img(
     context: typer.Context, dataset: DatasetArgument,
     field: Annotated[str, typer.Option(help="The label source or field whose labels are the masks.")],

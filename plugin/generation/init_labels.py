@@ -95,6 +95,7 @@ class InitLabels:
             name: carried_over(sample[name], name, painting.job.size, folder, stem),
             "tags": [*tags, field_names.AUGMENTED],
         }
+
     def _of_mask(self, painting: Painting, layout: LayoutSource, classes: Phrases) -> Labels:
         """The instances of the mask whose classes the prompt names, at the image's size."""
         sample = self._layouts.sample(layout.dataset, layout.sample_id)

@@ -5,16 +5,16 @@ A job's id depends on the mask, so each is read once to plan.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from diffucurate.generator.errors import ImageError
 from diffucurate.generator.jobs.jobs import Choice, Job, choices, job_of, phrases_of
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.recipe.layout import LayoutSource
-from diffucurate.generator.recipe.layout_config import CLASSES, PLACE
+from diffucurate.generator.recipe.layout_config import LABELS, PLACE
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.recipe.sizes import Size
+from diffucurate.generator.text.label_list import label_list
 from diffucurate.plugin.generation.init_plan import READ, InitPlan
 from diffucurate.plugin.generation.init_prompts import Item, items_of, source_samples
 from diffucurate.plugin.generation.layout_reader import LayoutReader, digest_of, layout_of, size_of
@@ -80,13 +80,13 @@ def _job(
     recipe: Recipe, choice: Choice, item: Item, objects: Sequence[LabelledObject], size: Size, dataset: str
 ) -> Job:
     assert recipe.layout is not None and recipe.layout.field is not None
-    words = classes_in_words(objects, recipe.classes)
+    words = label_list([each.label for each in objects], recipe.classes)
     if not words:
         there = ", ".join(sorted({each.label for each in objects})) or "nothing"
         raise ImageError(f"'{recipe.layout.field}' has none of the classes {', '.join(recipe.classes)}; it has {there}")
     filled = choice._replace(
         prompt=choice.prompt.replace(PLACE, words),
-        values={name: words if name == CLASSES else value for name, value in choice.values.items()},
+        values={name: words if name == LABELS else value for name, value in choice.values.items()},
     )
     phrases = phrases_of(filled.prompt, recipe.classes)
     if not any(each.label in phrases for each in objects):
@@ -95,15 +95,3 @@ def _job(
     options = {name: getattr(recipe.layout, name) for name in ("until", "boost", "words")}
     source = LayoutSource(dataset, item.sample_id, recipe.layout.field, digest_of(layout), **options)
     return job_of(recipe, filled, size, layout=source)
-
-
-def classes_in_words(objects: Sequence[LabelledObject], classes: Mapping[str, Sequence[str]]) -> str:
-    """The classes of some objects as a prompt names them, those with most pixels first, such as ``car, tree and road``:
-    each by its first phrase. Empty where there are none."""
-    pixels: Counter[str] = Counter()
-    for each in objects:
-        if each.label in classes:
-            pixels[each.label] += int(each.mask.sum())
-    ordered = sorted(pixels, key=lambda label: (-pixels[label], label))
-    *first, last = [classes[label][0] for label in ordered] or [""]
-    return f"{', '.join(first)} and {last}" if first else last

@@ -61,11 +61,11 @@ def mask2img(
         samples: whose labels are the masks: a dataset or a view. Their images are not looked at.
         field: a label source such as ``attention``, or any field with labels: detections, polylines or a segmentation.
             Of detections without masks the boxes are the masks.
-        prompt: one text or several, which may have ``attributes`` in braces; ``{classes}`` are those of each mask, and
-            ``a photo of {classes}`` is the default.
+        prompt: one text or several, which may have ``attributes`` in braces; ``{labels}`` are those of each mask, and
+            ``a photo of {labels}`` is the default.
         attributes: attribute -> the values to fill in.
         classes: what is painted by the masks: names, or names with the phrases that mean them; by default all that
-            ``field`` has and, without ``{classes}``, a prompt mentions.
+            ``field`` has and, without ``{labels}``, a prompt mentions.
         until: the share of the steps, from the first, in which masks hold.
         boost: how many times as much a pixel attends to the words of its class as it would by itself.
         words: ``shared``, or ``own`` where pixels of a class shall see the words of that class alone.

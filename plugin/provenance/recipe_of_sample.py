@@ -12,7 +12,7 @@ from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.jobs.variations import template_of
 from diffucurate.generator.recipe.init_image_config import InitImages, Objects
-from diffucurate.generator.recipe.layout_config import CLASSES, LayoutConfig
+from diffucurate.generator.recipe.layout_config import LABELS, LayoutConfig
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.provenance.painted_samples import dataset_with
 from diffucurate.plugin.provenance.provenance import provenance
@@ -46,7 +46,7 @@ def recipe_of(sample: fo.Sample) -> Recipe:
         tokens=list(job.model_options.tokens),
         prompt_weights=job.model_options.prompt_weights,
         classes={name: origin.recipe.classes[name] for name in job.phrases},
-        attributes={name: [value] for name, value in job.attributes.items() if job.layout is None or name != CLASSES},
+        attributes={name: [value] for name, value in job.attributes.items() if job.layout is None or name != LABELS},
         **({"templates": [template_of(job, origin.recipe)]} if job.caption is None else _captions(job, job.caption)),
         **_init_image(job),
         **_layout(job),

@@ -30,8 +30,8 @@ def test_what_follows_from_the_task() -> None:
     plain = recipe()
     assert (plain.size, plain.templates, plain.attributes) == (
         "source",
-        ["a photo of {classes}"],
-        {"classes": ["{classes}"]},
+        ["a photo of {labels}"],
+        {"labels": ["{labels}"]},
     )
     assert plain.listed_attributes == {}
     assert Recipe.from_mapping(plain.model_dump(mode="json")) == plain
@@ -39,11 +39,11 @@ def test_what_follows_from_the_task() -> None:
 
 
 def test_each_mask_is_painted_with_every_value() -> None:
-    several = recipe(templates=["{classes} on a {place}"], attributes={"place": ["road", "beach"]}, seeds=2)
+    several = recipe(templates=["{labels} on a {place}"], attributes={"place": ["road", "beach"]}, seeds=2)
     assert [(each.prompt, each.seed, each.init_image) for each in choices(several, 2)][:3] == [
-        ("{classes} on a road", 0, 0),
-        ("{classes} on a road", 1, 0),
-        ("{classes} on a beach", 0, 0),
+        ("{labels} on a road", 0, 0),
+        ("{labels} on a road", 1, 0),
+        ("{labels} on a beach", 0, 0),
     ]
     assert len(list(choices(several, 2))) == 8 and images_of(several).images == 4
 
@@ -70,8 +70,8 @@ def test_prompts_without_classes_of_the_mask_have_to_name_each_class() -> None:
         ({"layout": {"values": {"car": 1, "bus": 1}}, "source": {"folder": "m"}}, r"two classes have this value"),
         ({"layout": {"values": {"car": 255}}, "source": {"folder": "m"}}, r"layout.values.car: 255 .* at most 254"),
         ({"source": None}, r"source: .*name the dataset whose labels are the masks"),
-        ({"attributes": {"classes": ["a"]}, "templates": ["{classes}"]}, r"attributes.classes: .* name the attribute"),
-        ({"negative_prompt": "{classes}"}, r"negative_prompt: .* is what is to be painted"),
+        ({"attributes": {"labels": ["a"]}, "templates": ["{labels}"]}, r"attributes.labels: .* name the attribute"),
+        ({"negative_prompt": "{labels}"}, r"negative_prompt: .* is what is to be painted"),
         ({"look_again": True}, r"look_again: .* masks are the labels here"),
         ({"strength": 0.5}, r"strength: 0.5 .* task 'mask2img' does not take it"),
         ({"objects": {"field": "a"}}, r"objects: .* task 'mask2img' does not take it"),

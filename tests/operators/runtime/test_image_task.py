@@ -88,7 +88,7 @@ def test_images_painted_by_masks(app, painted: fo.Dataset, target: str, random_p
     form = app.form("paint_by_masks", painted)
     assert not any(prop["invalid"] for prop in form.values())
     assert form["summary"]["view"]["label"].startswith("4 images from 4 images, for dataset")
-    assert form["preview"]["default"] == "- a photo of {classes}"
+    assert form["preview"]["default"] == "- a photo of {labels}"
     settings = {"field": "attention", "save_as": target, "model": str(random_pipeline), "count": 2, **QUICK}
     told = app.stream("paint_by_masks", painted, **settings)
     assert app.said(told) == ("Success", f"2 images added to '{target}', which now holds 2")

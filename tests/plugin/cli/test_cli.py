@@ -604,7 +604,7 @@ def test_mask2img(command: Callable[..., Outcome], dataset: Any, add_scenes: Any
     add_scenes(scenes[:2], truth=[labels_of(scene, 0) for scene in scenes[:2]])
     options = ("--model", model, "--steps", 2, "--size", "64x64")
     code, made, err = command(
-        "mask2img", dataset.name, "--field", "truth", "--prompt", "{classes} at {time}", "--attributes", "time=noon",
+        "mask2img", dataset.name, "--field", "truth", "--prompt", "{labels} at {time}", "--attributes", "time=noon",
         "--until", 0.5, "--boost", 4, "--words", "own", *options,
     )  # fmt: skip
     assert (code, made["dataset"], made["added"]) == (0, f"{dataset.name}-by-mask", 2), err

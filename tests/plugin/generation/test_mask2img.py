@@ -66,7 +66,7 @@ def streets(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
 def test_the_masks_are_the_labels(streets: fo.Dataset, name: str, quick: dict[str, Any]) -> None:
     settings = {"classes": ["car", "bus"], "until": 0.5, "save_as": name, **quick}
     made = dc.mask2img(streets, "truth", **settings)
-    assert made.values("prompt") == ["a photo of car", "a photo of bus and car"]  # the bus has more pixels
+    assert made.values("prompt") == ["a photo of a car", "a photo of a car and a bus"]
     assert set(made.values("task")) == {"mask2img"} and set(made.values("layout.until")) == {0.5}
     assert made.values("source_id") == streets.values("id")[:2]
     first, second = made
@@ -93,22 +93,22 @@ def test_attributes_beside_the_classes_of_each_mask(streets: fo.Dataset, name: s
     made = dc.mask2img(
         streets[1:2],
         "truth",
-        prompt="{classes} on a {place}",
+        prompt="{labels} on a {place}",
         attributes={"place": ["road", "beach"]},
         save_as=name,
         **quick,
     )
-    assert made.values("prompt") == ["bus and car on a road", "bus and car on a beach"]
-    assert made.values("attributes.classes") == ["bus and car"] * 2
+    assert made.values("prompt") == ["a bus and a car on a road", "a bus and a car on a beach"]
+    assert made.values("attributes.labels") == ["a bus and a car"] * 2
     other = regenerate(made.first(), attributes={"place": "park"}).first()
-    assert other.prompt == "bus and car on a park" and repaint(other)[0].identical
+    assert other.prompt == "a bus and a car on a park" and repaint(other)[0].identical
 
 
 def test_a_prompt_of_its_own_labels_what_it_names(streets: fo.Dataset, name: str, quick: dict[str, Any]) -> None:
     made = dc.mask2img(streets, "truth", prompt="a red car at night", save_as=name, **quick)
     (sample,) = made  # the bus is not named, so that both masks are one
     assert sample.prompt == "a red car at night" and np.array_equal(sample.layout_mask.get_mask(), ids(car=CAR))
-    with pytest.raises(InvalidSetting, match=r"classes: .*none of 'truth' is named in the prompt; use {classes} in it"):
+    with pytest.raises(InvalidSetting, match=r"classes: .*none of 'truth' is named in the prompt; use {labels} in it"):
         dc.mask2img(streets, "truth", prompt="a piano", save_as=name, **quick)
 
 
