@@ -11,6 +11,7 @@ from fiftyone.operators.executor import ExecutionContext
 
 from diffucurate.generator.errors import DiffucurateError, InvalidSetting
 from diffucurate.generator.text.counted import counted
+from diffucurate.generator.text.parsing import parse_class_confidence, split_values
 from diffucurate.operators.forms.fields import (
     ask_classes,
     choose,
@@ -74,7 +75,13 @@ class CurateSamples(LibraryOperator):
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Curate"))
 
     def _rules(self, inputs: types.Object, ctx: ExecutionContext, source: str) -> None:
-        _number(inputs, "min_confidence", "Minimum confidence", "Of an object, 0 to 1")
+        _number(inputs, "min_confidence", "Minimum confidence", "Of an object, 0 to 1", space=_HALF)
+        inputs.str(
+            "class_confidence",
+            label="Minimum confidence by class",
+            description="In its place for these classes, as in: car=0.7, person=0.4",
+            view=types.FieldView(space=_HALF),
+        )
         self._agreement(inputs, ctx, source)
         names = classes_in(ctx.dataset, instances_field(ctx.dataset, source))
         ask_classes(inputs, ctx, names)
@@ -219,6 +226,8 @@ class CurateSamples(LibraryOperator):
 def _blame(inputs: types.Object, error: DiffucurateError) -> None:
     """Put an error on the field that it is about."""
     places = dict(_PLACES)
+    if isinstance(error, InvalidSetting) and error.field.startswith("class_confidence."):
+        places[error.field] = "class_confidence"
     if isinstance(error, InvalidSetting) and error.field.startswith("scores."):
         places[error.field] = error.field.replace("scores.", "least_")
     put(inputs, error, places, otherwise="against" if "compared" in str(error) else "source")
@@ -228,6 +237,10 @@ def _rules(ctx: ExecutionContext, source: str) -> dict[str, Any]:
     """The keyword arguments of ``curate`` that the form, or a caller from Python, has filled in."""
     names = ("min_confidence", "min_area", "max_area", "max_per_class", "backgrounds", "reviewed")
     rules = {name: param(ctx, name) for name in names}
+    of_classes = param(ctx, "class_confidence")
+    rules["class_confidence"] = (
+        parse_class_confidence(split_values(of_classes)) if isinstance(of_classes, str) else of_classes or {}
+    )
     rules |= {"source": source, "classes": listed(param(ctx, "classes")), "against": param(ctx, "against")}
     # Values left in the form from another choice do not count.
     rules["min_agreement"] = param(ctx, "min_agreement") if rules["against"] else None

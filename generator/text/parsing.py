@@ -128,6 +128,23 @@ def parse_scores(texts: Iterable[str] | None) -> dict[str, tuple[float | None, f
     return scores
 
 
+def parse_class_confidence(texts: Iterable[str] | None) -> dict[str, float]:
+    """``["car=0.7"]`` -> ``{"car": 0.7}``.
+
+    Raises:
+        InvalidSetting: of ``class_confidence``: a text of another form.
+    """
+    limits = {}
+    for text in texts or ():
+        name, _, least = (piece.strip() for piece in text.rpartition("="))
+        try:
+            limits[name] = float(least if name else "")
+        except ValueError:
+            remedy = "give a class and its least confidence, as in car=0.7"
+            raise InvalidSetting("class_confidence", text, remedy) from None
+    return limits
+
+
 def parse_strength(text: str | float | None) -> float | list[float] | None:
     """``"0.6"`` -> 0.6, ``"0.4, 0.8"`` -> ``[0.4, 0.8]``.
 

@@ -1,7 +1,7 @@
 """Panel of an opened image: two views of it, one on the other with a slider between them, or beside each other.
 
-The views are those of ``plugin.review.image_views``. The slider is a component of ``assets/app.js``, which the App loads
-with the plugin: moving it calls nothing, and writes no panel state.
+The views are those of ``plugin.review.image_views``. The slider is a component of ``assets/app.js``, which the App
+loads with the plugin: moving it calls nothing, and writes no panel state.
 """
 
 from __future__ import annotations

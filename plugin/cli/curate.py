@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from diffucurate.generator.text.parsing import parse_names, parse_scores
+from diffucurate.generator.text.parsing import parse_class_confidence, parse_names, parse_scores
 from diffucurate.plugin.cli.app import command, terminal_of
 from diffucurate.plugin.cli.datasets import samples_of
 from diffucurate.plugin.cli.options import ClassNames, DatasetArgument, Json, SaveViewAs, Source, View
@@ -22,6 +22,10 @@ def curate(
     source: Source,
     view: View = None,
     min_confidence: Annotated[float | None, typer.Option(min=0, max=1, help="Keep instances at least so sure.")] = None,
+    class_confidence: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CLASS=LEAST", help="The same for one class, as in car=0.7 (repeatable)."),
+    ] = None,
     min_agreement: Annotated[
         float | None, typer.Option(min=0, max=1, help="Keep images with at least so much agreement.")
     ] = None,
@@ -65,6 +69,7 @@ def curate(
     """Choose the samples that pass some rules, tag them and save them as a view."""
     terminal = terminal_of(context)
     limits, names = parse_scores(scores), parse_names(classes, "classes")
+    of_classes = parse_class_confidence(class_confidence)
     with terminal.progress("curate") as progress:
         samples = samples_of(dataset, view)
         from diffucurate.plugin.curation.curate import curate as run
@@ -75,6 +80,7 @@ def curate(
             samples,
             source=source,
             min_confidence=min_confidence,
+            class_confidence=of_classes,
             min_agreement=min_agreement,
             against=against,
             classes=names,

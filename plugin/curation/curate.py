@@ -36,6 +36,7 @@ def curate(
     *,
     source: str,
     min_confidence: float | None = None,
+    class_confidence: Mapping[str, float] | None = None,
     min_agreement: float | None = None,
     against: str | None = None,
     classes: Sequence[str] | None = None,
@@ -68,6 +69,7 @@ def curate(
     Args:
         source: the label source whose instances are judged, or the name of any field of labels.
         min_confidence: least confidence of an instance, in [0, 1]; one without confidence counts as certain.
+        class_confidence: class -> least confidence, in the place of ``min_confidence`` for the classes that it names.
         min_agreement: least agreement of ``source`` with ``against``, in [0, 1]; ``compare`` must have run.
         classes: only instances of these.
         min_area, max_area: share of the image an instance may cover, in [0, 1].
@@ -100,6 +102,7 @@ def curate(
     rules = Rules(
         source=source,
         min_confidence=min_confidence,
+        class_confidence=class_confidence or {},
         min_agreement=min_agreement,
         against=against,
         classes=classes,

@@ -55,7 +55,8 @@ def _check_nearness(value: Any) -> Any:
 class Rules(StrictSettings):
     """The rules of one curation; what is None, empty or False is no rule.
 
-    ``scores`` maps numeric sample fields to their limits. ``max_per_class`` is a number of images.
+    ``class_confidence`` maps classes to a least confidence in the place of ``min_confidence``. ``scores`` maps numeric
+    sample fields to their limits. ``max_per_class`` is a number of images.
     ``backgrounds`` is a share of what is kept. ``near_duplicates`` is a distance or, as True, the usual one;
     ``embeddings`` says what it is measured on.
 
@@ -67,6 +68,7 @@ class Rules(StrictSettings):
 
     source: str
     min_confidence: _Share | None = None
+    class_confidence: Mapping[str, _Share] = Field(default_factory=dict)
     min_agreement: _Share | None = None
     against: str | None = None
     classes: Annotated[Sequence[str], Field(min_length=1)] | None = None
@@ -108,6 +110,7 @@ class Rules(StrictSettings):
         texts = {
             f"labels of {self.source}": True,
             f"confidence at least {_number(self.min_confidence)}": self.min_confidence is not None,
+            **{f"{label} at least {_number(least)}": True for label, least in self.class_confidence.items()},
             f"agreement with {self.against} at least {_number(self.min_agreement)}": self.against is not None,
             f"classes {' and '.join(self.classes or ())}": self.classes is not None,
             f"area {_span(self.min_area, self.max_area)}": area,
@@ -148,12 +151,12 @@ class BoundRules:
         self._area: Any = _area_of(dataset, self.instances) if has_area_rule else None
 
     def _check_classes(self) -> None:
-        if self.rules.classes is None:
-            return
-        known = classes_in(self.dataset, self.instances)
-        for label in self.rules.classes:
+        named = [("classes", label) for label in self.rules.classes or ()]
+        named += [("class_confidence", label) for label in self.rules.class_confidence]
+        known = classes_in(self.dataset, self.instances) if named else []
+        for setting, label in named:
             if label not in known:
-                raise InvalidSetting("classes", label, f"the dataset has no such class; there are {some_of(known)}")
+                raise InvalidSetting(setting, label, f"the dataset has no such class; there are {some_of(known)}")
 
     def instance_rule(self) -> Any:
         """What each instance must pass, as one expression on it; None where there is no such rule."""
@@ -207,14 +210,22 @@ class BoundRules:
         if rules.reviewed is not None:
             accepted = rules.reviewed == "accepted"
             yield "reviewed", accepted_rule(rules.source) if accepted else ~rejected_rule(rules.source)
-        if rules.min_confidence is not None:
+        if rules.min_confidence is not None or rules.class_confidence:
             # Without a confidence, as ground truth is, an instance counts as certain.
-            yield "confidence", F("confidence").exists(False) | (F("confidence") >= rules.min_confidence)
+            yield "confidence", F("confidence").exists(False) | self._sure()
         if rules.classes is not None:
             yield "classes", F("label").is_in(list(rules.classes))
         if rules.min_area is not None or rules.max_area is not None:
             low = self._area >= (0 if rules.min_area is None else rules.min_area)
             yield "area", low if rules.max_area is None else low & (self._area <= rules.max_area)
+
+    def _sure(self) -> Any:
+        """Whether an instance has the confidence that its class must have."""
+        limits, others = self.rules.class_confidence, self.rules.min_confidence
+        rest = ~F("label").is_in(list(limits))
+        parts = [rest if others is None else rest & (F("confidence") >= others)]
+        parts += [(F("label") == F.literal(label)) & (F("confidence") >= least) for label, least in limits.items()]
+        return F.any(parts)
 
 
 def score_fields(dataset: fo.Dataset) -> list[str]:

@@ -66,6 +66,10 @@ def test_form_counts_what_the_rules_keep(
         ({"against": "shifted"}, "min_agreement", "say how far 'shifted' must agree"),
         ({"against": "shifted", "min_agreement": 0.5}, "against", "were not compared yet"),
         ({"min_confidence": 7}, "min_confidence", "7: it must be from 0 to 1"),
+        ({"class_confidence": "car=7"}, "class_confidence", "7: it must be at most 1"),
+        ({"class_confidence": "car"}, "class_confidence", "give a class and its least confidence"),
+        ({"class_confidence": "tram=0.5"}, "class_confidence", "no such class"),
+        ({"class_confidence": "car=0.5"}, None, ""),
         ({"min_area": 0.5, "max_area": 0.1}, "min_area", "0.5: it must not exceed the maximum area, which is 0.1"),
         ({"min_area": 0.1, "max_area": 0.5}, None, ""),
         (

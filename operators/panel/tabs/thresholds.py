@@ -47,7 +47,10 @@ def draw(panel: types.Object, snapshot: Snapshot, thresholds: Thresholds, action
         panel, "show_kept", "Show what is kept", actions.pick_kept, icon="visibility", main=True,
         disabled=not any(thresholds.limits.values()),
     )  # fmt: skip
-    button = OperatorButton("Curate what is shown", "curate_samples", "filter_alt", {"source": source})
+    limits = ", ".join(f"{name}={limit:g}" for name, limit in thresholds.limits.items() if limit)
+    button = OperatorButton(
+        "Curate by these thresholds", "curate_samples", "filter_alt", {"source": source, "class_confidence": limits}
+    )
     widgets.operator_button(panel, "curate", button, actions.ask)
     widgets.button(panel, "reset", "All thresholds to 0", actions.reset_thresholds, icon="restart_alt")
 

@@ -10,6 +10,7 @@ from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.text.parsing import (
     join_values,
     parse_attributes,
+    parse_class_confidence,
     parse_classes,
     parse_names,
     parse_pairs,
@@ -81,6 +82,13 @@ def test_attributes() -> None:
     assert parse_attributes(None) == {}
     with pytest.raises(InvalidSetting, match=r"attributes: 'night' - .* as in time=night,dusk"):
         parse_attributes(["night"])
+
+
+def test_class_confidence() -> None:
+    assert parse_class_confidence(["car=0.7", " a=b = 1"]) == {"car": 0.7, "a=b": 1.0}
+    for text in ("car", "=0.5", "car=", "car=much"):
+        with pytest.raises(InvalidSetting, match=r"class_confidence: .* as in car=0\.7"):
+            parse_class_confidence([text])
 
 
 def test_scores() -> None:

@@ -79,6 +79,8 @@ def numbers(view: fo.DatasetView) -> list[int]:
         ({}, [0, 1, 2, 3], 5),
         ({"min_confidence": 0.5}, [0, 1, 2], 4),
         ({"min_confidence": 0.85}, [0, 1], 2),
+        ({"class_confidence": {"car": 0.85}}, [0, 1, 2], 3),
+        ({"min_confidence": 0.95, "class_confidence": {"car": 0.85}}, [0, 1], 2),
         ({"classes": ["bus"]}, [2], 1),
         ({"min_area": 0.1}, [0, 1], 4),
         ({"max_area": 0.1}, [0, 1, 2], 4),
@@ -144,6 +146,8 @@ def test_the_users_own_tags_and_views_are_safe(labelled):
     ("rules", "message"),
     [
         ({"min_confidence": 1.5}, "min_confidence: 1.5"),
+        ({"class_confidence": {"car": 1.5}}, "class_confidence.car: 1.5"),
+        ({"class_confidence": {"tram": 0.5}}, "class_confidence: 'tram' - the dataset has no such class"),
         ({"min_agreement": -1, "against": "two"}, "min_agreement: -1"),
         ({"min_agreement": 0.5}, "against: None - name the label source"),
         ({"against": "two"}, "min_agreement: None"),

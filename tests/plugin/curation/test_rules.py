@@ -55,6 +55,7 @@ def random_rules(chance: random.Random) -> dict[str, object]:
     candidates = [
         agreement,
         {"min_confidence": chance.choice([0.0, 0.25, 0.5])},
+        {"class_confidence": {name: chance.choice([0.0, 0.5, 0.75]) for name in chance.sample(CLASSES, 2)}},
         {"classes": chance.sample(CLASSES, 2)},
         {"min_area": 0.125},
         {"max_area": 0.75},
@@ -89,8 +90,14 @@ def broken(sample: fo.Sample, rules: Rules) -> str:
 
 def instance_tests(rules: Rules) -> list:
     tests = []
-    if rules.min_confidence is not None:
-        tests.append(("confidence", lambda one: one.confidence is None or one.confidence >= rules.min_confidence))
+    if rules.min_confidence is not None or rules.class_confidence:
+        least = rules.min_confidence or 0
+        tests.append(
+            (
+                "confidence",
+                lambda one: one.confidence is None or one.confidence >= rules.class_confidence.get(one.label, least),
+            )
+        )
     if rules.classes is not None:
         tests.append(("classes", lambda one: one.label in rules.classes))
     if rules.min_area is not None or rules.max_area is not None:
