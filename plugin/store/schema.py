@@ -13,6 +13,7 @@ import fiftyone as fo
 from diffucurate.generator.errors import DatasetError
 from diffucurate.plugin.fiftyone_private import add_fields, new_field, set_mask_targets
 from diffucurate.plugin.store import canvas_document, caption_document, field_names, layout_document
+from diffucurate.plugin.store.annotation import declare_annotation
 from diffucurate.plugin.store.classes import mask_targets
 from diffucurate.plugin.store.indexes import add_indexes
 from diffucurate.plugin.store.init_document import PARTS
@@ -113,7 +114,8 @@ def _heatmaps(classes: Iterable[str]) -> dict[str, type[Any]]:
 
 
 def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str]) -> None:
-    """Add a label source's three fields to the schema, index what instances are filtered by, and name its mask's ids.
+    """Add a label source's three fields to the schema, index what instances are filtered by, let the App annotate them,
+    and name its mask's ids.
 
     Raises:
         DatasetError: a field of that name exists with another type.
@@ -129,6 +131,7 @@ def declare_label_fields(dataset: fo.Dataset, source: str, classes: Iterable[str
         },
     )
     index_instances(dataset, instances)
+    declare_annotation(dataset, instances, classes)
     targets = mask_targets(classes)
     if dataset.mask_targets.get(mask) != targets:
         set_mask_targets(dataset, mask, targets)
