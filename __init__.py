@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.sources.registry import register as register_source
     from diffucurate.generator.sources.spec import SourceSpec
     from diffucurate.plugin.augmentation.augment import augment
+    from diffucurate.plugin.cluster.engine import RayEngine
     from diffucurate.plugin.comparison.compare import Comparison, compare
     from diffucurate.plugin.curation.curate import UndoResult, curate, undo_curation
     from diffucurate.plugin.curation.rules import Rules
@@ -126,6 +127,7 @@ __all__ = [
     "Provenance",
     "QuerySettings",
     "RandomSeeds",
+    "RayEngine",
     "Recipe",
     "RecipeError",
     "RepaintResult",
@@ -221,6 +223,7 @@ _HOMES = {
     "QuerySettings": "generator.attention.settings",
     "RandomSeeds": "generator.recipe.amount",
     "Recipe": "generator.recipe.recipe",
+    "RayEngine": "plugin.cluster.engine",
     "RecipeError": "generator.errors",
     "RepaintResult": "plugin.generation.repaint",
     "ReportSummary": "plugin.reporting.report",

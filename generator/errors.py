@@ -26,6 +26,10 @@ class InvalidSetting(DiffucurateError, ValueError):  # noqa: N818  (it says what
         shown, place = repr(value), " ".join(field.split())  # which may hold a key as somebody wrote it
         super().__init__(f"{place}: {shown if len(shown) <= 120 else shown[:117] + '...'} - {remedy}")
 
+    def __reduce__(self) -> tuple[type[InvalidSetting], tuple[str, object, str]]:
+        """Copied as it was made: another process may raise it."""
+        return type(self), (self.field, self.value, self.remedy)
+
 
 class RecipeError(InvalidSetting):
     """A key of a recipe is wrong, or a file that it names, or that does not suit its model."""

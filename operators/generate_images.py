@@ -19,6 +19,7 @@ from diffucurate.generator.recipe.files import recipe_text
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.counted import counted
 from diffucurate.operators.forms import recipe_params
+from diffucurate.operators.forms.engine import ask_engine, chosen_engine
 from diffucurate.operators.forms.fields import param, plain, refuse
 from diffucurate.operators.forms.model import download_note
 from diffucurate.operators.forms.model_numbers import complete_here
@@ -96,6 +97,7 @@ class GenerateImages(LibraryOperator):
             advanced_switch(inputs)
         if param(ctx, "advanced", False) or is_wrong(ctx):
             self._settings(inputs, ctx)
+        ask_engine(inputs, ctx)
         if way == BUILT:
             show_yaml(inputs, fields, ctx.dataset_name)
         self._describe(inputs, recipes, ctx)
@@ -180,7 +182,7 @@ class GenerateImages(LibraryOperator):
         before = {name: len(fo.load_dataset(name)) for name in existing}
         settings = {name: param(ctx, name) for name in ("count", "batch_size", "device")}
         earlier = ended_runs(names)
-        datasets = generate(recipes, **settings, progress=progress)
+        datasets = generate(recipes, **settings, engine=chosen_engine(ctx), progress=progress)
         added = {dataset.name: len(dataset) - before.get(dataset.name, 0) for dataset in datasets}
         first = datasets[0]
         message = f"{counted(sum(added.values()), 'image')} added to {_datasets(added)}"

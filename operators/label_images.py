@@ -18,6 +18,7 @@ from diffucurate.generator.sources import SourceSpec
 from diffucurate.generator.sources.registry import all_sources, find_source, source_named
 from diffucurate.generator.sources.spec import Workload
 from diffucurate.generator.text.counted import counted
+from diffucurate.operators.forms.engine import ask_engine, chosen_engine
 from diffucurate.operators.forms.fields import choose_target, listed, param, refuse
 from diffucurate.operators.forms.label_preview import preview_sample, show_preview
 from diffucurate.operators.forms.label_settings import (
@@ -108,6 +109,8 @@ class LabelImages(LibraryOperator):
             self._tell(inputs, ctx, samples, sources)
             self._classes(inputs, ctx)
             self._settings(inputs, ctx, samples, sources)
+            if any(not spec.needs_database for spec in sources):
+                ask_engine(inputs, ctx)
             self._check(inputs, ctx, samples, sources)
         return types.Property(inputs, view=types.View(label=self.LABEL, submit_button_label="Label"))
 
@@ -241,11 +244,18 @@ class LabelImages(LibraryOperator):
         specs = [source_named(name) for name in sources]
         settings = {spec.name: read_settings(ctx, spec) for spec in specs}
         classes, found = listed(param(ctx, "classes")), dict[str, int]()
+        engine = chosen_engine(ctx)
         for index, spec in enumerate(specs):
             options, step = read_options(ctx, spec), step_of(progress, index, len(specs))
             try:
                 label(
-                    samples, source=spec.name, settings=settings[spec.name], classes=classes, progress=step, **options
+                    samples,
+                    source=spec.name,
+                    settings=settings[spec.name],
+                    classes=classes,
+                    engine=None if spec.needs_database else engine,
+                    progress=step,
+                    **options,
                 )
             except DiffucurateError as error:
                 if not found:

@@ -32,6 +32,7 @@ __all__ = [
     "dataset_state",
     "evaluation_id",
     "evaluation_scenarios",
+    "is_stored",
     "names_in_samples",
     "new_field",
     "repair_saved_views",
@@ -165,6 +166,11 @@ def dataset_id(dataset: fo.Dataset) -> ObjectId:
     """The id of a dataset: it stays when the dataset is renamed, and a clone or an import gets another."""
     identifier: ObjectId = dataset._doc.id
     return identifier
+
+
+def is_stored(dataset: fo.Dataset) -> bool:
+    """Whether the database has a dataset still, by whatever name."""
+    return database().datasets.find_one({"_id": dataset_id(dataset)}, {"_id": True}) is not None
 
 
 def evaluation_id(dataset: fo.Dataset, key: str) -> str | None:

@@ -45,7 +45,7 @@ FLOORS: dict[str, list[set[str]]] = {
     "plugin": [
         {"fiftyone_private"},
         {"environment", "store"},
-        {"zoo"},
+        {"cluster", "zoo"},
         {"appearance", "curation", "provenance"},
         {"comparison", "exporting", "labelling", "statistics"},
         {"evaluation", "review"},

@@ -111,7 +111,7 @@ def paint(
     """
     jobs = list(jobs)
     meter = Meter(on_batch, len(jobs))
-    for group in _groups(jobs):
+    for group in groups(jobs):
         painter = pipe if pipe is not None else load_pipeline(group[0].model, device)
         if group[0].canvas is not None:
             check_canvases(painter)
@@ -206,11 +206,17 @@ def _read(job: Job, reader: Callable[[Job], _Read] | None, what: str, name: str)
     return reader(job)
 
 
-def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
-    groups: dict[Hashable, list[Job]] = {}
+def groups(jobs: Iterable[Job]) -> list[list[Job]]:
+    """The jobs that can share a batch, in the order in which they are painted."""
+    alike: dict[Hashable, list[Job]] = {}
     for job in jobs:
-        groups.setdefault(together(job), []).append(job)
-    return list(groups.values())
+        alike.setdefault(together(job), []).append(job)
+    return list(alike.values())
+
+
+def images_at_once(pipe: Any, job: Job, batch_size: int | None = None) -> int:
+    """How many images like that of a job would be painted at once, as far as is known now."""
+    return Fit(pipe, tile_size(job), batch_size).batch
 
 
 def _paint_batch(

@@ -111,6 +111,7 @@ class SourceSpec(Generic[S]):
             of that model only.
         check_request: refuses what it cannot do, before it is loaded; called while a form is filled in, so it loads
             nothing. Raises a ``DiffucurateError``.
+        needs_database: whether it asks FiftyOne's database, so that no other machine can do its work.
     """
 
     name: str
@@ -128,6 +129,7 @@ class SourceSpec(Generic[S]):
     workload: Callable[[Workload], str] | None = None
     built_in: Callable[[Mapping[str, Any]], bool] | None = None
     check_request: Callable[[LabelRequest[S]], None] | None = None
+    needs_database: bool = False
 
     def command_options(self) -> dict[str, CommandOption]:
         """All that can be set on the command line, by its name there."""

@@ -14,6 +14,7 @@ from diffucurate.generator.recipe.canvas_config import for_any_model
 from diffucurate.generator.text.parsing import parse_names, parse_seeds
 from diffucurate.plugin.cli.app import command, terminal_of
 from diffucurate.plugin.cli.options import (
+    Actors,
     BatchSize,
     CaptionInstances,
     Captions,
@@ -22,6 +23,8 @@ from diffucurate.plugin.cli.options import (
     Json,
     Memory,
     Model,
+    Ray,
+    RayAddress,
     Seeds,
 )
 
@@ -61,6 +64,9 @@ def generate(
         bool,
         typer.Option("--share", help="Let other processes paint the same recipe too, each with --share; see scale.md."),
     ] = False,
+    ray: Ray = False,
+    ray_address: RayAddress = None,
+    actors: Actors = None,
     json: Json = False,
 ) -> None:
     """Paint a recipe's images into its dataset; images that it holds already are not painted again."""

@@ -10,7 +10,19 @@ from diffucurate.generator.sources.registry import source_named
 from diffucurate.generator.text.parsing import parse_classes
 from diffucurate.plugin.cli.app import command, terminal_of
 from diffucurate.plugin.cli.datasets import samples_of
-from diffucurate.plugin.cli.options import BatchSize, Classes, DatasetArgument, Device, Json, Samples, View
+from diffucurate.plugin.cli.options import (
+    Actors,
+    BatchSize,
+    Classes,
+    DatasetArgument,
+    Device,
+    Json,
+    Ray,
+    RayAddress,
+    Samples,
+    View,
+    engine_of,
+)
 from diffucurate.plugin.cli.source_options import SourceCommand, options_and_settings
 
 
@@ -29,6 +41,9 @@ def label(
     classes: Classes = None,
     batch_size: BatchSize = None,
     device: Device = None,
+    ray: Ray = False,
+    ray_address: RayAddress = None,
+    actors: Actors = None,
     json: Json = False,
     **values: Any,
 ) -> None:
@@ -50,6 +65,7 @@ def label(
             settings=settings,
             device=device,
             batch_size=batch_size,
+            engine=engine_of(ray, ray_address, actors),
             progress=progress,
             **options,
         )

@@ -6,9 +6,12 @@ they become.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from diffucurate.plugin.cluster.engine import RayEngine
 
 # -- What comes in
 
@@ -91,6 +94,21 @@ Memory = Annotated[
     str | None,
     typer.Option(metavar="auto|low|off", help="Weights on the card: as they fit, few, or all."),
 ]
+Ray = Annotated[
+    bool, typer.Option("--ray", help="Work in actors on a Ray cluster; needs pip install 'diffucurate[ray]'.")
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Of the Ray cluster: auto, host:6379 or ray://host:10001; local starts one here. "
+        "What DIFFUCURATE_RAY_ADDRESS says if left out, else local.",
+    ),
+]
+Actors = Annotated[
+    int | None,
+    typer.Option(min=1, help="Ray actors, each with a model; one for each GPU of the cluster if left out, or one."),
+]
 Seed = Annotated[int | None, typer.Option(min=0, help="Of all that is drawn by chance; 0 if left out.")]
 Iou = Annotated[float, typer.Option(help="Least IoU of two instances that match, above 0 and at most 1.")]
 
@@ -112,3 +130,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Serve = Annotated[
     bool, typer.Option("--app/--no-app", envvar="APP", help="Serve the App until Ctrl-C, in a terminal only.")
 ]
+
+
+def engine_of(ray: bool, address: str | None, actors: int | None) -> RayEngine | None:
+    """What ``--ray`` and what goes with it say: None for this process."""
+    from diffucurate.plugin.cluster.engine import RayEngine
+
+    return RayEngine(address, actors) if ray or address is not None or actors is not None else None

@@ -4,7 +4,7 @@ painted."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from diffucurate.generator.errors import RecipeError
@@ -19,9 +19,11 @@ logger = logging.getLogger(__name__)
 
 
 def drop_too_long(
-    recipe: Recipe, jobs: Sequence[Job], asked: int, pipe: Any, progress: Listener | None
+    recipe: Recipe, jobs: Sequence[Job], asked: int, ask: Callable[..., Any], progress: Listener | None
 ) -> tuple[list[Job], dict[str, Any]]:
     """The jobs whose prompts a pipeline reads to their end, and what became of all captions, for a run's facts.
+
+    ``ask`` returns what a function returns of the pipeline and of further arguments, as ``PaintingSession.ask``.
 
     The log and notes of the progress say what is left out. With prompt weights, prompts may be of any length.
 
@@ -36,12 +38,12 @@ def drop_too_long(
     if recipe.captions is None:
         return list(jobs), {}
     if any(job.class_prompt is not None for job in jobs):
-        attributable(pipe)
+        ask(attributable)
     count = caption_prompts(recipe.captions, recipe.classes).counted
     facts, remarks = count.to_dict(), count.remarks()
     kept = list(jobs)
     if jobs and not recipe.prompt_weights:
-        read_to_end = read_whole(pipe, [job.prompt for job in jobs])
+        read_to_end = ask(read_whole, [job.prompt for job in jobs])
         kept = [job for job, fits in zip(jobs, read_to_end, strict=True) if fits]
         if too_long := [job for job, fits in zip(jobs, read_to_end, strict=True) if not fits]:
             remedy = "the model's text encoder does not read it to its end; shorten it, or set prompt_weights: true"

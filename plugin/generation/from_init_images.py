@@ -13,7 +13,6 @@ from diffucurate.plugin.generation.init_sources import own_labels
 from diffucurate.plugin.generation.layout_plan import plan_layouts
 from diffucurate.plugin.generation.paint_and_store import job_ids
 from diffucurate.plugin.generation.paint_options import PaintOptions
-from diffucurate.plugin.generation.painting_session import painting_session
 from diffucurate.plugin.generation.prepare import opened, run_settings
 from diffucurate.plugin.generation.values_used import announce_values
 from diffucurate.plugin.store.label_fields import label_field, labels_of
@@ -36,7 +35,7 @@ def generate_from(
     """
     source_samples(recipe)  # raises before a model is loaded
     progress = options.progress
-    with painting_session(recipe, options.device) as session:
+    with options.session(recipe) as session:
         if recipe.layout is not None:
             plan = plan_layouts(recipe, session.layouts, session.size_of, options.count, progress)
         else:

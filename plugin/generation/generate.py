@@ -16,13 +16,13 @@ import fiftyone as fo
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.models.completed import completed
 from diffucurate.generator.progress import Listener, announce
+from diffucurate.plugin.cluster.engine import Engine, chosen_engine
 from diffucurate.plugin.generation.captions import drop_too_long
 from diffucurate.plugin.generation.init_folder import with_dataset
 from diffucurate.plugin.generation.layout_folder import with_masks
 from diffucurate.plugin.generation.load_recipes import read_recipes
 from diffucurate.plugin.generation.paint_and_store import job_ids
 from diffucurate.plugin.generation.paint_options import PaintOptions
-from diffucurate.plugin.generation.painting_session import painting_session
 from diffucurate.plugin.generation.prepare import opened, run_settings
 from diffucurate.plugin.generation.start import check_run, check_target
 from diffucurate.plugin.generation.values_used import announce_values
@@ -42,6 +42,7 @@ def generate(
     device: str | None = None,
     trust_pickle: bool = False,
     share: bool = False,
+    engine: Engine = None,
     progress: Listener | None = None,
 ) -> fo.Dataset: ...
 
@@ -55,6 +56,7 @@ def generate(
     device: str | None = None,
     trust_pickle: bool = False,
     share: bool = False,
+    engine: Engine = None,
     progress: Listener | None = None,
 ) -> list[fo.Dataset]: ...
 
@@ -68,6 +70,7 @@ def generate(  # Any: a list where the config has several sections, which only i
     device: str | None = None,
     trust_pickle: bool = False,
     share: bool = False,
+    engine: Engine = None,
     progress: Listener | None = None,
 ) -> fo.Dataset | Any: ...
 
@@ -80,6 +83,7 @@ def generate(
     device: str | None = None,
     trust_pickle: bool = False,
     share: bool = False,
+    engine: Engine = None,
     progress: Listener | None = None,
 ) -> fo.Dataset | list[fo.Dataset]:
     """Paint what a recipe asks for and the dataset does not have yet, and label it from the attention.
@@ -107,6 +111,8 @@ def generate(
         share: whether other processes may paint the same recipe at the same time, here or on machines that share the
             database and the media folder. Each leases a batch at a time; what one that was killed had leased is painted
             by the others. All return when every image is painted.
+        engine: what paints: this process, or with ``"ray"`` or a ``RayEngine`` the actors of a Ray cluster, which need
+            the model and the media folder at the same paths, but no database.
         progress: called after each batch.
 
     Returns:
@@ -114,16 +120,16 @@ def generate(
         list of all datasets that they led to, each once and in the order of the recipes.
 
     Raises:
-        InvalidSetting: ``count`` or ``batch_size`` is no number of images, or no recipe is given.
+        InvalidSetting: ``count`` or ``batch_size`` is no number of images, no recipe is given, or ``engine`` is none.
         RecipeError: a recipe is wrong, or the model cannot make its size.
-        ModelError: the model cannot be loaded.
+        ModelError: the model cannot be loaded; or Ray is not installed, or no cluster answers.
         DatasetError: a dataset of that name exists that Diffucurate did not make, or that lacks room for the classes;
             or there are no init images, or none that can be used. Of several recipes, only where none led to a dataset.
     """
     from diffucurate.generator.recipe.recipe import Recipe
 
     check_run(count, batch_size)
-    options = PaintOptions(count, batch_size, device, share, progress)
+    options = PaintOptions(count, batch_size, device, share, chosen_engine(engine, share=share), progress)
     if isinstance(recipe, Recipe):
         return _generate(recipe, options)
     if isinstance(recipe, Mapping | str | os.PathLike):
@@ -167,8 +173,8 @@ def _generate(recipe: Recipe, options: PaintOptions) -> fo.Dataset:
     todo = [job for job in jobs if job.job_id not in painted]
     if existing is not None and not todo:
         return existing
-    with painting_session(recipe, options.device) as session:
-        todo, facts = drop_too_long(recipe, todo, len(jobs), session.pipe, options.progress)
+    with options.session(recipe) as session:
+        todo, facts = drop_too_long(recipe, todo, len(jobs), session.ask, options.progress)
         if existing is not None and not todo:  # only captions that are too long
             return existing
         announce_values(written, recipe, len(todo), options.progress)

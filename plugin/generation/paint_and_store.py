@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -20,13 +20,15 @@ from pymongo.errors import ConnectionFailure
 from diffucurate.generator.errors import DatasetError, ImageError
 from diffucurate.generator.jobs.retries import BlackedOut
 from diffucurate.generator.progress import Listener, announce, part_of
+from diffucurate.plugin.cluster.paint_worker import Destination
+from diffucurate.plugin.fiftyone_private import is_stored
 from diffucurate.plugin.generation.shared_jobs import Turns, shared_turns, stored_jobs
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases
 from diffucurate.plugin.store.job_leases import JobLeases
-from diffucurate.plugin.store.label_files import attention_fields
-from diffucurate.plugin.store.media_files import write_png
+from diffucurate.plugin.store.label_files import attention_fields, values_of
 from diffucurate.plugin.store.media_folder import media_folder, remove_unnamed
+from diffucurate.plugin.store.painted_files import ImageFile, WrittenPainting, write_image
 from diffucurate.plugin.store.runs import Run
 from diffucurate.plugin.store.samples import job_fields
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.painting.painter import Painting
     from diffucurate.generator.recipe.model_options import ModelOptions
+    from diffucurate.plugin.cluster.paint_pool import PaintPool
     from diffucurate.plugin.generation.init_reader import InitImageReader
     from diffucurate.plugin.generation.layout_reader import LayoutReader
 
@@ -65,6 +68,7 @@ def paint_into(
     look_again: bool = False,
     retries: int = 0,
     leases: JobLeases | None = None,
+    workers: PaintPool | None = None,
     progress: Listener | None = None,
 ) -> None:
     """Paint ``jobs``, none of which the dataset holds, and add them with their labels.
@@ -89,6 +93,8 @@ def paint_into(
         look_again: as for ``paint``.
         retries: how often an image that was blacked out is painted again, with another seed.
         leases: by which other processes paint the rest of the jobs; returns when all are painted, whoever did it.
+        workers: the actors of a cluster that paint instead of ``pipe``; they know what their model is adapted to, and
+            how it paints. The run's facts say what each of ``actors`` did, and ``seconds`` are those of all of them.
         progress: called after each batch.
 
     Raises:
@@ -98,7 +104,7 @@ def paint_into(
     from diffucurate.generator.models.placement import device_of
     from diffucurate.generator.painting.retries import paint_with_retries
 
-    run.facts |= {"added": 0, "device": str(device_of(pipe))}
+    run.facts |= {"added": 0, "device": str(device_of(pipe)) if workers is None else workers.device}
     started = time.monotonic()
     at_once = max(batch_size or 0, _WRITE_AT_ONCE)
     planned = {job.job_id: job.seed for job in jobs}
@@ -108,14 +114,23 @@ def paint_into(
         note_failure(run, _origin(job), str(error))
         if leases is not None:
             leases.fail(job.job_id)
+        if workers is not None:  # one of them may have written a part of its files
+            writer.remove_files([job])
 
     count = BlackedOut()
-    turns: Turns = iter([(0, jobs)])
-    if leases is not None:
-        turns = shared_turns(dataset, jobs, leases, pipe, batch_size, progress)
-    try:
+
+    def painted() -> Iterator[Generator[Painting | WrittenPainting, None, None]]:
+        if workers is not None:
+            readers = {"init_images": _only_for("source", init_images), "layouts": _only_for("layout", layouts)}
+            # Labels that need more than the attention are made here.
+            place = Destination(media_folder(dataset), run.key, classes) if labels is None else None
+            yield workers.paint(jobs, place, readers=readers, count=count, on_failure=left_out, on_batch=progress)
+            return
+        turns: Turns = iter([(0, jobs)])
+        if leases is not None:
+            turns = shared_turns(dataset, jobs, leases, pipe, batch_size, progress)
         for done, turn in turns:
-            paintings = paint_with_retries(
+            yield paint_with_retries(
                 turn,
                 retries=retries,
                 count=count,
@@ -128,6 +143,9 @@ def paint_into(
                 layouts=layouts,
                 on_failure=left_out,
             )
+
+    try:
+        for paintings in painted():
             with closing(paintings):
                 try:
                     for painting in paintings:
@@ -136,11 +154,18 @@ def paint_into(
                     writer.flush()
     finally:
         run.facts["seconds"] = round(time.monotonic() - started, 3)
+        if workers is not None:
+            run.facts |= {"engine": "ray", "seconds": workers.seconds, "actors": workers.facts()}
         if count.images:
             run.facts["blacked_out"] = asdict(count)
     if count.images:
         logger.warning("%s", count)
         announce(progress, str(count), len(jobs))
+
+
+def _only_for(needed: str, reader: Callable[[Job], Any] | None) -> Callable[[Job], Any]:
+    """A reader that gives None for jobs without the attribute for which something has to be read."""
+    return lambda job: None if reader is None or getattr(job, needed) is None else reader(job)
 
 
 def job_ids(dataset: fo.Dataset) -> set[str]:
@@ -178,9 +203,9 @@ class _Writer:
         self._source_ids, self._labels, self._planned = source_ids, labels, planned
         self._leases = leases
         self._folder = media_folder(dataset)
-        self._waiting: list[Painting] = []
+        self._waiting: list[Painting | WrittenPainting] = []
 
-    def add(self, painting: Painting) -> None:
+    def add(self, painting: Painting | WrittenPainting) -> None:
         self._waiting.append(painting)
         if len(self._waiting) >= self._at_once:
             self.flush()
@@ -198,15 +223,17 @@ class _Writer:
             self._add(samples)
         except BaseException as error:
             if not isinstance(error, ConnectionFailure):  # which files samples name is asked of the database
-                self._remove_files(paintings)
+                self.remove_files([painting.job for painting in paintings])
             raise
 
     def _add(self, samples: Sequence[fo.Sample]) -> None:
         """Add samples; of those that share their jobs with other processes, what somebody else added is left out.
 
         Raises:
-            DatasetError: somebody else added one of the jobs, which no other process should paint.
+            DatasetError: the dataset was deleted, or somebody else added a job that nobody else should paint.
         """
+        if not is_stored(self._dataset):  # else they would go to a collection of no dataset's
+            raise DatasetError(f"dataset '{self._dataset.name}' was deleted while it was painted")
         while samples:
             try:
                 self._dataset.add_samples(samples, progress=False)
@@ -224,25 +251,23 @@ class _Writer:
                 self._run.facts["added"] += len(samples)
                 return
 
-    def _remove_files(self, paintings: Sequence[Painting]) -> None:
-        """Remove the files of paintings that became no samples; none that a sample names."""
-        stems = [self._stem(painting.job) for painting in paintings]
+    def remove_files(self, jobs: Sequence[Job]) -> None:
+        """Remove the files of jobs that became no samples; none that a sample names."""
+        stems = [self._stem(job) for job in jobs]
         remove_unnamed((str(path) for stem in stems for path in self._folder.glob(f"*/{stem}.*")), self._folder)
 
     def _stem(self, job: Job) -> str:
         return f"{job.job_id}-{self._run.key}"
 
-    def _sample(self, painting: Painting) -> fo.Sample:
-        job, stem = painting.job, self._stem(painting.job)
-        height, width = painting.image.shape[:2]
-        try:
-            values = self._labels(painting, self._classes, self._folder, stem)
-        except ImageError as error:  # the image is painted, and has its attention labels at least
-            note_failure(self._run, _origin(job), str(error))
-            values = attention_fields(painting, self._classes, self._folder, stem)
-        path = write_png(self._folder / "images" / f"{stem}.png", painting.image)
+    def _sample(self, painting: Painting | WrittenPainting) -> fo.Sample:
+        job = painting.job
+        if isinstance(painting, WrittenPainting):
+            image, values = painting.image, values_of(painting.attention)
+        else:
+            image, values = self._written(painting)
+        width, height = image.size
         metadata = fo.ImageMetadata(
-            size_bytes=path.stat().st_size, mime_type="image/png", width=width, height=height, num_channels=3
+            size_bytes=image.size_bytes, mime_type="image/png", width=width, height=height, num_channels=3
         )
         own = job_fields(
             job,
@@ -252,4 +277,14 @@ class _Writer:
             planned_seed=self._planned[job.job_id],
             lost_regions=painting.lost_regions,
         )
-        return fo.Sample(filepath=str(path), metadata=metadata, **own, **values)
+        return fo.Sample(filepath=image.path, metadata=metadata, **own, **values)
+
+    def _written(self, painting: Painting) -> tuple[ImageFile, dict[str, Any]]:
+        """The file of a painting's image, and the values of its labels' fields, whose files are written too."""
+        job, stem = painting.job, self._stem(painting.job)
+        try:
+            values = self._labels(painting, self._classes, self._folder, stem)
+        except ImageError as error:  # the image is painted, and has its attention labels at least
+            note_failure(self._run, _origin(job), str(error))
+            values = attention_fields(painting, self._classes, self._folder, stem)
+        return write_image(painting, self._folder, stem), values

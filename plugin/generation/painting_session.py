@@ -8,7 +8,7 @@ verb chooses the jobs.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.recipe.recipe import Recipe
     from diffucurate.generator.recipe.sizes import Size
+    from diffucurate.plugin.cluster.engine import RayEngine
+    from diffucurate.plugin.cluster.paint_pool import PaintPool
     from diffucurate.plugin.generation.init_reader import InitImageReader
     from diffucurate.plugin.generation.layout_reader import LayoutReader
 
@@ -38,38 +40,33 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def painting_session(recipe: Recipe, device: str | None = None) -> Iterator[PaintingSession]:
+def painting_session(
+    recipe: Recipe,
+    device: str | None = None,
+    engine: RayEngine | None = None,
+    batch_size: int | None = None,
+    progress: Listener | None = None,
+) -> Iterator[PaintingSession]:
     """A block in which a recipe's model is loaded and set up as the recipe asks; after it, the model is as it was.
 
+    With an ``engine`` the model is loaded by its actors, which paint ``batch_size`` images at once.
+
     Raises:
-        ModelError: the model cannot be loaded, or cannot do the recipe's task.
+        ModelError: the model cannot be loaded, or cannot do the recipe's task; or no cluster answers.
         RecipeError: the model cannot make a size, or what the recipe changes about it does not suit it.
     """
-    from diffucurate.generator.attention.control.text_place import check_layouts
-    from diffucurate.generator.models.adapters import adapted
-    from diffucurate.generator.models.load import check_size, load_pipeline
-    from diffucurate.generator.models.safety_checker import safety_checked
-    from diffucurate.generator.painting.canvas import check_canvases
-    from diffucurate.generator.painting.img2img import for_task
-    from diffucurate.generator.painting.second_look import check_second_look
+    from diffucurate.generator.painting.pipeline import painting_pipeline
+    from diffucurate.plugin.cluster.paint_pool import paint_pool
     from diffucurate.plugin.generation.init_reader import InitImageReader
     from diffucurate.plugin.generation.layout_reader import LayoutReader
 
     check_painting(recipe, device)
-    pipe = load_pipeline(recipe.model, device, memory=recipe.memory)
-    region = None if recipe.canvas is None else recipe.canvas.region
-    for size in recipe.sizes if region is None else (region,):
-        check_size(pipe, size)
-    if recipe.canvas is not None:
-        check_canvases(pipe)
-    if recipe.layout is not None:
-        check_layouts(pipe)
-    if recipe.look_again:
-        check_second_look(pipe)
-    with adapted(pipe, recipe.model_options), safety_checked(pipe, recipe.safety_checker):
-        for strength in recipe.strengths:
-            for_task(pipe, recipe.painting_task, strength)
-        yield PaintingSession(recipe, pipe, InitImageReader(), LayoutReader())
+    if engine is not None:
+        with paint_pool(recipe, engine, device, batch_size, progress) as workers:
+            yield PaintingSession(recipe, None, InitImageReader(), LayoutReader(), workers)
+    else:
+        with painting_pipeline(recipe, device) as pipe:
+            yield PaintingSession(recipe, pipe, InitImageReader(), LayoutReader())
 
 
 @dataclass(frozen=True)
@@ -78,21 +75,28 @@ class PaintingSession:
 
     Attributes:
         recipe: what the model is set up for.
-        pipe: the diffusers pipeline.
+        pipe: the diffusers pipeline; None where actors have it.
         reader: reads the init images; what it has read to plan the jobs need not be read again to paint them.
         layouts: reads the masks that images are painted by.
+        workers: the actors that paint; None for this process.
     """
 
     recipe: Recipe
     pipe: Any
     reader: InitImageReader
     layouts: LayoutReader
+    workers: PaintPool | None = None
+
+    def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What a function returns of the pipeline and these arguments, wherever that is."""
+        return function(self.pipe, *arguments) if self.workers is None else self.workers.ask(function, *arguments)
 
     def size_of(self, size: Size) -> Size:
         """The (width, height) at which the model paints from an init image of ``size``."""
         from diffucurate.generator.models.load import nearest_size
 
-        return nearest_size(self.pipe, size)
+        width, height = self.ask(nearest_size, size)
+        return width, height
 
     def paint(
         self,
@@ -135,7 +139,7 @@ class PaintingSession:
         from diffucurate.plugin.generation.init_labels import InitLabels
 
         recipe = self.recipe
-        if room := described(self.pipe):
+        if room := self.ask(described):
             announce(progress, room, len(jobs))
         texts = (text for job in jobs for text in (job.prompt, job.negative_prompt))
         if recipe.prompt_weights:
@@ -165,6 +169,7 @@ class PaintingSession:
                 retries=recipe.retries,
                 labels=None if reader is None else InitLabels(recipe, reader, self.layouts),
                 leases=leases,
+                workers=self.workers,
                 progress=progress,
             )
             if self.reader.left_out:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import fiftyone as fo
@@ -44,13 +44,15 @@ def shared_turns(
         batch_size: images at once that were asked for.
         progress: called while this process waits for others.
     """
+    from diffucurate.generator.painting.painter import groups, images_at_once
+
     waiting, done, started = list(jobs), 0, time.monotonic()
     while waiting:
         elsewhere: list[Job] = []
         before = done
-        for group in _groups(waiting):
+        for group in map(deque, groups(waiting)):
             while group:
-                turn = _leased(group, _batch(pipe, group[0], batch_size), leases, elsewhere)
+                turn = _leased(group, images_at_once(pipe, group[0], batch_size), leases, elsewhere)
                 stored = stored_jobs(dataset, [job.job_id for job in turn])
                 leases.give_back(stored)
                 done += len(stored)
@@ -84,21 +86,3 @@ def _leased(group: deque[Job], size: int, leases: JobLeases, elsewhere: list[Job
         turn += [job for job in asked if job.job_id in taken]
         elsewhere += [job for job in asked if job.job_id not in taken]
     return turn
-
-
-def _groups(jobs: Sequence[Job]) -> list[deque[Job]]:
-    """The jobs that can share a batch, in their order."""
-    from diffucurate.generator.painting.painter import together
-
-    groups: dict[Hashable, deque[Job]] = {}
-    for job in jobs:
-        groups.setdefault(together(job), deque()).append(job)
-    return list(groups.values())
-
-
-def _batch(pipe: Any, job: Job, batch_size: int | None) -> int:
-    """How many images like that of a job are painted at once."""
-    from diffucurate.generator.models.fit import Fit
-    from diffucurate.generator.painting.painter import tile_size
-
-    return Fit(pipe, tile_size(job), batch_size).batch

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from diffucurate.generator.labels.maps.stored_maps import Heatmaps
 from diffucurate.generator.recipe.by_model import BUILT_IN
+from diffucurate.plugin.cluster.label_worker import LabelItem
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.media_files import StoredMaps, read_image, read_stored_maps
 from diffucurate.plugin.store.samples import prompt_of
@@ -37,12 +38,9 @@ class SampleImage:
         return None if self._stored is None else self._stored.maps
 
     def maps_model(self) -> str | None:
-        path = maps_path(self.sample)
-        if self._stored is None or self._stored.model is not None or path is None:
+        if self._stored is None or self._stored.model is not None:
             return None if self._stored is None else self._stored.model
-        # Files of earlier versions do not say it; those of painted images bear the job's id.
-        job, painter = (_text(self.sample, name) for name in (field_names.JOB_ID, field_names.MODEL))
-        return painter if job and os.path.basename(path).startswith(job) else None
+        return _painter_of(self.sample, maps_path(self.sample))
 
     @cached_property
     def _stored(self) -> StoredMaps | None:
@@ -51,6 +49,20 @@ class SampleImage:
             return None if path is None else read_stored_maps(path)
         except OSError:
             return None
+
+
+def item_of(sample: fo.Sample) -> LabelItem:
+    """An image as an actor takes it, that has no database."""
+    maps = maps_path(sample)
+    painter, repeatable = _painter_of(sample, maps), _painted_by(sample, BUILT_IN)
+    return LabelItem(sample.id, sample.filepath, prompt_of(sample), maps, painter, repeatable)
+
+
+def _painter_of(sample: fo.Sample, maps: str | None) -> str | None:
+    """The model that made a file of class maps: those of earlier versions do not say it, but painted images' files bear
+    the job's id."""
+    job, painter = (_text(sample, name) for name in (field_names.JOB_ID, field_names.MODEL))
+    return painter if job and maps is not None and os.path.basename(maps).startswith(job) else None
 
 
 def maps_path(sample: fo.Sample) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
@@ -16,17 +16,18 @@ import fiftyone as fo
 from diffucurate.generator.errors import DatasetError, InvalidSetting
 from diffucurate.generator.labels.settings import SourceSettings
 from diffucurate.generator.progress import Listener, Meter
-from diffucurate.generator.sources.protocol import DEFAULT_BATCH, Labeller, LabelRequest, PixelLabeller
+from diffucurate.generator.sources.protocol import DEFAULT_BATCH, LabelRequest, PixelLabeller
 from diffucurate.generator.sources.registry import keeps_maps, source_named
 from diffucurate.generator.text.class_names import some_of
-from diffucurate.plugin.labelling.images import read_images
+from diffucurate.plugin.cluster.engine import Engine, chosen_engine
 from diffucurate.plugin.labelling.start import check_label, wanted_classes
+from diffucurate.plugin.labelling.work import LabelWork, Skipped, WorkHere, label_work
 from diffucurate.plugin.labelling.writer import LabelWriter
 from diffucurate.plugin.store import field_names, runs
 from diffucurate.plugin.store.classes import Phrases, set_phrases
 from diffucurate.plugin.store.media_folder import media_folder
 from diffucurate.plugin.store.run_files import marked_run
-from diffucurate.plugin.store.samples import all_images, dataset_of
+from diffucurate.plugin.store.samples import dataset_of
 from diffucurate.plugin.store.schema import declare_refined
 from diffucurate.plugin.store.source_names import check_new_source
 
@@ -57,6 +58,7 @@ def label(
     settings: SourceSettings | None = None,
     device: str | None = None,
     batch_size: int | None = None,
+    engine: Engine = None,
     progress: Listener | None = None,
 ) -> fo.Dataset | fo.DatasetView:
     """Label images and store mask, polygons and instances in the source's fields, replacing what was there.
@@ -110,6 +112,8 @@ def label(
             defaults where left out.
         device: for the models; the best one there is by default.
         batch_size: images that a model looks at together; by default what usually fits the device.
+        engine: what labels: this process, or with ``"ray"`` or a ``RayEngine`` the actors of a Ray cluster, which need
+            the images and the models at the same paths, but no database.
         progress: called after each image.
 
     Returns:
@@ -145,59 +149,70 @@ def label(
     stored = into or name
     only_kept = isinstance(source, str) and keeps_maps(name) and model is None and not tokens and not contrast
     dataset = dataset_of(samples)
-    labeller: Labeller
+    remote = chosen_engine(engine)
+    begun: AbstractContextManager[LabelWork]
     if isinstance(source, str):
         asked = check_label(
             samples, source, options, settings, classes, into=into, device=device, batch_size=batch_size
         )
-        wanted, labeller = dict(asked.classes), source_named(source).load(asked)
+        wanted = dict(asked.classes)
+        if remote is None:
+            begun = nullcontext(WorkHere(source_named(source).load(asked), only_kept))
+        elif source_named(source).needs_database:
+            raise InvalidSetting("engine", engine, f"source '{source}' needs FiftyOne's database; leave engine out")
+        else:
+            begun = label_work(source, asked, only_kept, remote, progress)
     else:
         if stored != name:
             check_new_source(dataset, stored, "label", "labelled")
+        if remote is not None:
+            raise InvalidSetting("engine", engine, f"source '{name}' is an object of this process; leave engine out")
         wanted = wanted_classes(dataset, classes)
-        labeller = PixelLabeller(source, LabelRequest(wanted, None, options, device, batch_size))
-
-    request = labeller.request
-    record = {
-        "source": name,
-        **({} if stored == name else {"into": stored}),
-        "classes": list(wanted),
-        **request.options,
-        "settings": None if request.settings is None else request.settings.model_dump(),
-        "device": device,
-        "samples": len(samples),
-    }
-    with _deletion_named(dataset.name), runs.recorded(dataset, "label", record) as run:
-        if isinstance(classes, Mapping):
-            set_phrases(dataset, wanted)
-        writer = LabelWriter(dataset, stored, wanted, run.key)
-        if refiner is not None:
-            declare_refined(dataset, stored)
-        meter = Meter(progress, len(samples))
-        unreadable: list[str] = []
-        ids, count = samples.values("id"), max(batch_size or 0, DEFAULT_BATCH)
-        with marked_run(media_folder(dataset), run.key):
-            try:
-                for start in range(0, len(ids), count):
-                    batch = all_images(dataset).select(ids[start : start + count], ordered=True)
-                    images, failed = read_images(batch, with_maps=only_kept)
-                    unreadable += failed
-                    for index, result in labeller.results(images):
-                        writer.save(images[index], result)
-                        meter.advance()
-                    for path in failed:
-                        meter.advance(note=f"skipped {path}: it cannot be read")
-            finally:
-                writer.remove_old()
-        unseen = list(labeller.unseen)
-        unmapped = list(labeller.unmapped)
-        run.facts |= {"unseen": unseen} if unseen else {}
-        run.facts |= {"unmapped": unmapped} if unmapped else {}
-        run.facts |= {"labelled": writer.saved, "looked_at": writer.looked_at, "unreadable": unreadable}
-        if refiner is not None:
-            run.facts["refined"] = writer.refined
-        if unreadable and not writer.saved:
-            raise DatasetError(f"none of the {len(unreadable)} images can be read, such as {unreadable[0]}")
+        request = LabelRequest(wanted, None, options, device, batch_size)
+        begun = nullcontext(WorkHere(PixelLabeller(source, request), only_kept))
+    with begun as work:
+        record = {
+            "source": name,
+            **({} if stored == name else {"into": stored}),
+            "classes": list(wanted),
+            **work.request.options,
+            "settings": None if work.request.settings is None else work.request.settings.model_dump(),
+            "device": device,
+            "samples": len(samples),
+        }
+        with _deletion_named(dataset.name), runs.recorded(dataset, "label", record) as run:
+            if isinstance(classes, Mapping):
+                set_phrases(dataset, wanted)
+            writer = LabelWriter(dataset, stored, wanted, run.key)
+            if refiner is not None:
+                declare_refined(dataset, stored)
+            meter = Meter(progress, len(samples))
+            unreadable: list[str] = []
+            ids, at_once = samples.values("id"), max(batch_size or 0, DEFAULT_BATCH)
+            with marked_run(media_folder(dataset), run.key):
+                try:
+                    for each in work.labelled(dataset, ids, at_once):
+                        if isinstance(each, Skipped):
+                            unreadable.append(each.path)
+                            meter.advance(note=f"skipped {each.path}: it cannot be read")
+                        else:
+                            writer.save(each.image, each.result)
+                            meter.advance()
+                finally:
+                    writer.remove_old()
+            unseen, unmapped = list(work.unseen), list(work.unmapped)
+            run.facts |= {"unseen": unseen} if unseen else {}
+            run.facts |= {"unmapped": unmapped} if unmapped else {}
+            run.facts |= {
+                "labelled": writer.saved,
+                "looked_at": writer.looked_at,
+                "unreadable": unreadable,
+                **work.facts,
+            }
+            if refiner is not None:
+                run.facts["refined"] = writer.refined
+            if unreadable and not writer.saved:
+                raise DatasetError(f"none of the {len(unreadable)} images can be read, such as {unreadable[0]}")
     if unseen:
         logger.warning("source '%s' has no class for %s: it finds none of them", name, some_of(unseen))
     if unmapped:

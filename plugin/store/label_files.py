@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 
-from diffucurate.generator.labels.maps.stored_maps import Heatmaps, as_stored
+from diffucurate.generator.labels.maps.stored_maps import Heatmaps
 from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.sources.registry import source_of_maps
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases
-from diffucurate.plugin.store.label_values import HEATMAP_RANGE, heatmap_pixels, label_fields
-from diffucurate.plugin.store.media_files import write_maps, write_png
+from diffucurate.plugin.store.heatmap_image import HEATMAP_RANGE
+from diffucurate.plugin.store.label_values import label_fields
+from diffucurate.plugin.store.painted_files import (
+    AttentionFiles,
+    HeatmapFiles,
+    write_attention,
+    write_heatmaps,
+    write_mask,
+)
 
 if TYPE_CHECKING:
     from diffucurate.generator.painting.painter import Painting
@@ -29,22 +36,18 @@ def store_heatmaps(
 ) -> dict[str, Any]:
     """Write raw maps ((h, w), >= 0), with the model that made them, and one image of each at the image's (height,
     width) ``shape``."""
-    from diffucurate.generator.labels.from_heatmaps import normalised_heatmaps
-    from diffucurate.generator.labels.maps.canvas_maps import whole_maps
+    return heatmap_fields(write_heatmaps(heatmaps, shape, folder, stem, model))
 
-    maps = write_maps(folder / "maps" / f"{stem}.safetensors", heatmaps, model)
-    values: dict[str, Any] = {field_names.ATTENTION_MAPS: str(maps)}
-    for name, heatmap in normalised_heatmaps(whole_maps(heatmaps), shape).items():
-        field = field_names.heatmap(name)
-        path = write_png(folder / field / f"{stem}.png", heatmap_pixels(heatmap))
-        values[field] = fo.Heatmap(map_path=str(path), range=list(HEATMAP_RANGE))
-    return values
+
+def heatmap_fields(files: HeatmapFiles) -> dict[str, Any]:
+    """The values of the fields of heatmaps that were written."""
+    shown = {field: fo.Heatmap(map_path=path, range=list(HEATMAP_RANGE)) for field, path in files.images.items()}
+    return {field_names.ATTENTION_MAPS: files.maps, **shown}
 
 
 def store_labels(source: str, labels: Labels, folder: Path, stem: str) -> dict[str, Any]:
     """Write the semantic mask, and return the values of the source's fields."""
-    mask = write_png(folder / field_names.mask(source) / f"{stem}.png", labels.semantic)
-    return label_fields(source, labels, str(mask))
+    return label_fields(source, labels, write_mask(source, labels, folder, stem))
 
 
 def attention_fields(painting: Painting, classes: Phrases, folder: Path, stem: str) -> dict[str, Any]:
@@ -52,12 +55,13 @@ def attention_fields(painting: Painting, classes: Phrases, folder: Path, stem: s
 
     ``classes`` are all of the dataset's with their phrases, in the order of their ids.
     """
-    from diffucurate.generator.labels.from_maps import labels_from_maps
+    return values_of(write_attention(painting, classes, folder, stem))
 
-    stored = as_stored(painting.heatmaps)
-    labels = labels_from_maps(stored, painting.image, classes, painting.job.prompt)
-    heatmaps = store_heatmaps(stored, labels.semantic.shape, folder, stem, painting.job.model)
-    return heatmaps | store_labels(source_of_maps().name, labels, folder, stem)
+
+def values_of(attention: AttentionFiles) -> dict[str, Any]:
+    """The values of the fields of attention labels that were written."""
+    labels = label_fields(source_of_maps().name, attention.labels, attention.mask)
+    return heatmap_fields(attention.heatmaps) | labels
 
 
 def media_of(sample: fo.Sample, names: Iterable[str]) -> list[str]:

@@ -44,4 +44,5 @@ SPEC = SourceSpec(
         CLASS_MAP,
     ),
     sliders=("min_confidence",),
+    needs_database=True,
 )

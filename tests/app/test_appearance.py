@@ -27,7 +27,8 @@ def quarters(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
     from diffucurate.generator.labels.model import Instance, Labels
     from diffucurate.plugin.appearance.scheme import apply_default_appearance
     from diffucurate.plugin.store.classes import extend_classes
-    from diffucurate.plugin.store.label_values import HEATMAP_RANGE, label_fields
+    from diffucurate.plugin.store.heatmap_image import HEATMAP_RANGE
+    from diffucurate.plugin.store.label_values import label_fields
     from diffucurate.plugin.store.media_files import write_png
     from diffucurate.plugin.store.schema import declare_heatmaps, declare_label_fields
 

@@ -91,6 +91,7 @@ def test_id_of_a_dataset_outlives_its_name_and_is_no_clones(filled: fo.Dataset) 
     clone = filled.clone()
     assert private.dataset_id(filled) == before == private.database().datasets.find_one({"name": filled.name})["_id"]
     assert private.dataset_id(clone) != before
+    assert private.is_stored(filled) and private.is_stored(clone)
     clone.delete()
 
 

@@ -78,6 +78,7 @@ EXCEPTIONS = {
         if meaning.is_setting
     },
     ("generate-more", "to"): "a file",
+    **{(name, word): "engine" for name in ("generate", "label") for word in ("ray", "ray_address", "actors")},
     ("provenance", "repaint"): "whether repaint is called too",
     ("train-token", "lora_rank"): "lora",
     ("train-token", "lora_learning_rate"): "lora",

@@ -215,9 +215,9 @@ def test_a_run_that_lives_is_not_taken_over(content):
 def test_files_of_images_that_cannot_be_stored_are_removed(content, monkeypatch, tmp_path):
     """As where the disk is full after some of a batch's files; nor does a new dataset stay that is empty."""
     monkeypatch.setenv("DIFFUCURATE_MEDIA_DIR", str(tmp_path / "media"))
-    from diffucurate.plugin.generation import paint_and_store
+    from diffucurate.plugin.store import painted_files
 
-    write_png, written = paint_and_store.write_png, []
+    write_png, written = painted_files.write_png, []
 
     def full(path, pixels):
         written.append(path)
@@ -225,12 +225,12 @@ def test_files_of_images_that_cannot_be_stored_are_removed(content, monkeypatch,
             raise OSError(28, "No space left on device", str(path))
         return write_png(path, pixels)
 
-    monkeypatch.setattr(paint_and_store, "write_png", full)
+    monkeypatch.setattr(painted_files, "write_png", full)
     with pytest.raises((OSError, DatasetError), match="No space left"):
         generate(content)
     assert len(written) == 3 and not fo.dataset_exists(content["dataset"])
     assert [path for path in (tmp_path / "media").rglob("*") if path.is_file()] == []
-    monkeypatch.setattr(paint_and_store, "write_png", write_png)
+    monkeypatch.setattr(painted_files, "write_png", write_png)
     assert_complete(generate(content, count=1), 1)
 
 

@@ -8,9 +8,9 @@ import pytest
 from diffucurate.generator.errors import DatasetError
 from diffucurate.generator.labels.model import Instance, Labels
 from diffucurate.plugin.store.classes import extend_classes, read_classes
+from diffucurate.plugin.store.heatmap_image import heatmap_pixels
 from diffucurate.plugin.store.label_values import (
     from_detection,
-    heatmap_pixels,
     instances_of,
     to_detection,
     to_polyline,
