@@ -15,7 +15,7 @@ import platform
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any
@@ -63,8 +63,10 @@ def held(dataset: fo.Dataset, work: str, doing: str, *, wait: float = 0) -> Iter
 
 
 @contextmanager
-def shared(dataset: fo.Dataset, work: str, doing: str) -> Iterator[None]:
+def shared(dataset: fo.Dataset, work: str, doing: str) -> Iterator[Callable[[], None]]:
     """A block in which nobody holds the lease of that work alone, but any number of processes may share it.
+
+    It gets a function that ends this process's share before the block does.
 
     Raises:
         DatasetError: another process holds it alone.
@@ -75,7 +77,7 @@ def shared(dataset: fo.Dataset, work: str, doing: str) -> Iterator[None]:
     with _ended(own, token), renewed_meanwhile(token):
         if holders := living({"_id": lease}):
             raise _refused(holders[0], dataset.name, doing)
-        yield
+        yield lambda: leases().delete_one({"_id": own, "token": token})
 
 
 def sharers(dataset: fo.Dataset, work: str) -> int:

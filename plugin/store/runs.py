@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -21,6 +21,7 @@ import pymongo
 from pymongo.errors import ConnectionFailure
 
 from diffucurate.generator.errors import DatasetError
+from diffucurate.plugin.fiftyone_private import is_stored
 from diffucurate.plugin.store.lease import held
 
 #: Packages whose versions can change an image or a label.
@@ -139,18 +140,37 @@ def recorded(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any], *, key
 
     ``settings`` are plain data: strings, numbers, lists and mappings. With ``key`` an earlier run that did not end is
     continued.
+
+    Raises:
+        DatasetError: the dataset was deleted meanwhile.
     """
     run = Run(key or new_key(verb))
     config = register(dataset, verb, settings, run.key, RUNNING)
     status = STOPPED
+    with deletion_named(dataset, verb):
+        try:
+            yield run
+            status = DONE
+        finally:
+            # The driver waits long for a server that is gone; that has been waited for already where it ended the run.
+            unsaved = (ConnectionFailure, ValueError) if status == STOPPED else ()
+            with suppress(*unsaved), pymongo.timeout(_LAST_WAIT):
+                config.status, config.ended, config.facts = status, now(), run.facts
+                dataset.update_run_config(run.key, config)
+
+
+@contextmanager
+def deletion_named(dataset: fo.Dataset, verb: str) -> Iterator[None]:
+    """Say that the dataset was deleted where FiftyOne and its database have many ways to fail from that."""
+    name = dataset.name
     try:
-        yield run
-        status = DONE
-    finally:
-        # The driver waits long for a server that is gone; that has been waited for already where it ended the run.
-        with suppress(ConnectionFailure) if status == STOPPED else nullcontext(), pymongo.timeout(_LAST_WAIT):
-            config.status, config.ended, config.facts = status, now(), run.facts
-            dataset.update_run_config(run.key, config)
+        yield
+    except ConnectionFailure:
+        raise
+    except Exception as error:
+        if is_stored(dataset):
+            raise
+        raise DatasetError(f"dataset '{name}' was deleted while '{verb}' worked on it; open another one") from error
 
 
 @contextmanager

@@ -5,7 +5,7 @@ The first one begins the record, or takes up that of a run that was stopped or k
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import pymongo
 from pymongo.errors import ConnectionFailure
 
 from diffucurate.generator.errors import DatasetError
-from diffucurate.plugin.fiftyone_private import dataset_id, run_facts, update_run
+from diffucurate.plugin.fiftyone_private import is_stored, run_facts, update_run
 from diffucurate.plugin.store.job_leases import JobLeases, job_leases
 from diffucurate.plugin.store.lease import held, shared, sharers
 from diffucurate.plugin.store.runs import (
@@ -23,6 +23,7 @@ from diffucurate.plugin.store.runs import (
     RUNNING,
     STOPPED,
     Run,
+    deletion_named,
     new_key,
     now,
     register,
@@ -60,7 +61,7 @@ def joined(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any]) -> Itera
         DatasetError: another process does the same work alone, or the dataset was deleted.
     """
     work = work_of(verb, settings)
-    with job_leases(dataset) as jobs, shared(dataset, work, DOING):
+    with job_leases(dataset) as jobs, shared(dataset, work, DOING) as end_share:
         with alone(dataset, work):
             first = sharers(dataset, work) == 1
             key = unfinished(dataset, verb, settings)
@@ -71,22 +72,24 @@ def joined(dataset: fo.Dataset, verb: str, settings: Mapping[str, Any]) -> Itera
                 register(dataset, verb, settings, run.key, RUNNING)
         status = STOPPED
         try:
-            yield SharedRun(run, jobs)
+            with deletion_named(dataset, verb):
+                yield SharedRun(run, jobs)
             status = DONE
         finally:
             with suppress(ConnectionFailure, DatasetError), pymongo.timeout(_WAIT):
-                _leave(dataset, work, run, status)
+                _leave(dataset, work, run, status, end_share)
 
 
-def _leave(dataset: fo.Dataset, work: str, run: Run, status: str) -> None:
+def _leave(dataset: fo.Dataset, work: str, run: Run, status: str, end_share: Callable[[], None]) -> None:
     """Add this process's facts to the run's, and end it where nobody else is at it."""
     with held(dataset, f"door-{work}", "ends a shared run", wait=_WAIT):
+        end_share()  # here, so that of two that leave one is the last
         facts = _together(run_facts(dataset, run.key), {**run.facts, "processes": 1})
         change: dict[str, Any] = {"config.facts": facts}
-        if sharers(dataset, work) == 1:
+        if not sharers(dataset, work):
             change |= {"config.status": status, "config.ended": now()}
         update_run(dataset, run.key, {"$set": change})
-    if fo.dataset_exists(dataset.name) and dataset_id(fo.load_dataset(dataset.name)) == dataset_id(dataset):
+    if is_stored(dataset):
         dataset.reload()
 
 
