@@ -21,7 +21,7 @@ from diffucurate.generator.progress import Listener, announce
 from diffucurate.plugin.comparison.compare import compare
 from diffucurate.plugin.generation.confirm_carried import confirm_carried
 from diffucurate.plugin.generation.init_sources import CARRIED, LAYOUT
-from diffucurate.plugin.generation.paint_and_store import note_failure, paint_into
+from diffucurate.plugin.generation.paint_and_store import job_ids, note_failure, paint_into
 from diffucurate.plugin.generation.prepare import SOURCE, prepare
 from diffucurate.plugin.store import field_names, runs, shared_runs
 from diffucurate.plugin.store.job_leases import JobLeases
@@ -150,6 +150,9 @@ class PaintingSession:
         with shared_runs.alone(dataset, runs.work_of(verb, settings)) if share else nullcontext():
             classes = prepare(dataset, recipe, jobs, kept_classes)
         with _begun(dataset, verb, settings, share) as (run, leases):
+            if leases is None:  # another process may have painted them since they were planned, and have ended
+                painted = job_ids(dataset)
+                jobs = [job for job in jobs if job.job_id not in painted]
             run.facts |= facts
             for sample_id, reason in (failed or {}).items():
                 note_failure(run, sample_id, reason)

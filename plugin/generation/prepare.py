@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
+from pymongo.errors import DuplicateKeyError
 
 from diffucurate.plugin.appearance.scheme import apply_default_appearance
 from diffucurate.plugin.fiftyone_private import set_info
@@ -14,6 +15,7 @@ from diffucurate.plugin.generation.init_sources import label_sources
 from diffucurate.plugin.store import field_names, lease
 from diffucurate.plugin.store.classes import Phrases, extend_classes
 from diffucurate.plugin.store.label_fields import label_field
+from diffucurate.plugin.store.runs import deletion_named
 from diffucurate.plugin.store.schema import (
     declare_canvas_fields,
     declare_caption_fields,
@@ -54,7 +56,7 @@ def open_dataset(existing: fo.Dataset | None, name: str) -> fo.Dataset:
     else:
         try:
             dataset = fo.Dataset(name)
-        except ValueError:  # of processes that begin at the same moment another was first
+        except (ValueError, DuplicateKeyError):  # of processes that begin at the same moment another was first
             if not fo.dataset_exists(name):
                 raise
             dataset = fo.load_dataset(name)
@@ -71,7 +73,8 @@ def opened(existing: fo.Dataset | None, name: str) -> Iterator[fo.Dataset]:
     """A block with ``open_dataset``; where it ends in an error, a new dataset that is still empty is deleted again."""
     dataset = open_dataset(existing, name)
     try:
-        yield dataset
+        with deletion_named(dataset, "generate"):
+            yield dataset
     except BaseException:
         if existing is None and fo.dataset_exists(name) and not len(dataset) and not lease.is_held(dataset):
             fo.delete_dataset(name)

@@ -87,7 +87,8 @@ def test_the_dataset_is_deleted_meanwhile(
     assert outcome.get("error", "") is not None, outcome["traceback"]
     world.done("delete", dataset="deleted")  # a run that was about to make it has made it now
     world.done("generate", recipe=mine)
-    assert_whole(world, painted, "deleted")
+    state = world.done("state", dataset="deleted")  # FiftyOne leaves the files of datasets that are deleted
+    assert [row[0] for row in state["rows"]] == [row[0] for row in painted["rows"]] and not state["broken"]
 
 
 def test_the_dataset_is_renamed_meanwhile(

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.models import adapters
 from diffucurate.generator.models.load import load_pipeline
-from diffucurate.generator.painting import painter
+from diffucurate.generator.painting import painter, pipeline
 from diffucurate.generator.recipe.model_options import ModelOptions
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.generation.generate import generate
@@ -61,6 +61,7 @@ def entered(monkeypatch: pytest.MonkeyPatch) -> list[ModelOptions]:
 
     monkeypatch.setattr(adapters, "adapted", counted)
     monkeypatch.setattr(painter, "adapted", counted)
+    monkeypatch.setattr(pipeline, "adapted", counted)
     return setups
 
 
