@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.recipe.amount import RandomSeeds, Sample
     from diffucurate.generator.recipe.augment_config import Augmentation
     from diffucurate.generator.recipe.canvas_config import CanvasConfig
+    from diffucurate.generator.recipe.guide import GuideTarget
     from diffucurate.generator.recipe.init_image_config import InitImages, Objects
     from diffucurate.generator.recipe.layout_config import LayoutConfig
     from diffucurate.generator.recipe.model_options import Lora, ModelOptions, TextualInversion
@@ -106,6 +107,7 @@ __all__ = [
     "Fusion",
     "FusionSettings",
     "GroundingSettings",
+    "GuideTarget",
     "ImageError",
     "InitImages",
     "Instance",
@@ -201,6 +203,7 @@ _HOMES = {
     "Fusion": "plugin.fusion.fuse",
     "FusionSettings": "generator.fusion.settings",
     "GroundingSettings": "generator.labels.settings",
+    "GuideTarget": "generator.recipe.guide",
     "ImageError": "generator.errors",
     "InitImages": "generator.recipe.init_image_config",
     "Instance": "generator.labels.model",

@@ -42,6 +42,7 @@ USUAL: dict[str, dict[str, Any] | None] = {
     "free": None,
     "masks alone": {"boost": 1.0, "until": 1.0},
     "default": {},
+    "default, guided": {"guide": 12.0},
 }
 SCANNED: dict[str, dict[str, Any] | None] = {
     f"until {until:g}, boost {boost:g}, {words}": {"until": until, "boost": boost, "words": words}
@@ -73,7 +74,8 @@ def jobs_of(scenes: Sequence[Scene], model: str, settings: dict[str, Any] | None
         present = layout_of(scene).present
         named = label_list([thing.label for thing in scene.objects], {label: [label] for label in CLASSES})
         strength = LayoutConfig(**(settings or {}))
-        layout = LayoutSource("scenes", str(index), "truth", str(index), strength.until, strength.boost, strength.words)
+        options = {name: getattr(strength, name) for name in ("until", "boost", "words", "guide")}
+        layout = LayoutSource("scenes", str(index), "truth", str(index), **options)
         jobs.append(
             Job.of(
                 task="txt2img" if settings is None else "mask2img",

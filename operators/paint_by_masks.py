@@ -101,6 +101,12 @@ class PaintByMasks(FromImages):
             default=_USUAL.boost,
             view=types.TextFieldView(space=4),
         )
+        inputs.float(
+            "guide",
+            label="Guide",
+            description="How strongly classes are guided to their masks' centres and sizes, such as 12",
+            view=types.TextFieldView(space=4, placeholder="off"),
+        )
         words = types.Dropdown(label="Other words", description="Whether pixels of a class see them", space=4)
         words.add_choice("shared", label="Seen by all pixels")
         words.add_choice("own", label="Seen by the background alone")
@@ -109,4 +115,4 @@ class PaintByMasks(FromImages):
     def more(self, ctx: ExecutionContext) -> dict[str, Any]:
         present = with_objects(ctx.dataset)
         field = param(ctx, "field", present[0] if present else "")
-        return {"layout": layout_content(field, *(param(ctx, name) for name in ("until", "boost", "words")))}
+        return {"layout": layout_content(field, *(param(ctx, name) for name in ("until", "boost", "words", "guide")))}

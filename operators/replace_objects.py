@@ -9,7 +9,7 @@ import fiftyone as fo
 from fiftyone.operators import types
 from fiftyone.operators.executor import ExecutionContext
 
-from diffucurate.generator.recipe.init_image_config import DEFAULT_MARGIN, REPLACE
+from diffucurate.generator.recipe.init_image_config import DEFAULT_MARGIN, KEPT_MARGIN, REPLACE
 from diffucurate.generator.text.class_names import some_of
 from diffucurate.operators.forms.fields import choose_several, choose_target, listed, param, refuse
 from diffucurate.operators.forms.init_images import (
@@ -84,12 +84,18 @@ class ReplaceObjects(FromImages):
         ask_prompt(inputs, ctx, description=description, required=True, classes=labels)
         ask_model(inputs, ctx)
         ask_numbers(inputs, strength="1")
+        inputs.bool(
+            "shape",
+            label="Keep the outline",
+            description="The new object fills the outline of the old one, which is its label then",
+            default=False,
+            view=types.SwitchView(space=6),
+        )
         inputs.float(
             "margin",
             label="Margin",
             description="What is painted around an object, as a share of its side",
-            default=DEFAULT_MARGIN,
-            view=types.TextFieldView(space=6),
+            view=types.TextFieldView(space=6, placeholder=f"{DEFAULT_MARGIN}; {KEPT_MARGIN} where outlines are kept"),
         )
         ask_advanced(inputs, ctx)
         ask = "Write what the images shall show, such as 'a red bus on a road'."
@@ -101,6 +107,8 @@ class ReplaceObjects(FromImages):
             "field": param(ctx, "field", present[0] if present else ""),
             "instances": param(ctx, "instances", "largest"),
             "classes": listed(param(ctx, "replace")),
-            "margin": param(ctx, "margin", DEFAULT_MARGIN),
+            "shape": "keep" if param(ctx, "shape", False) in (True, "keep") else "free",
         }
+        if param(ctx, "margin") is not None:
+            objects["margin"] = param(ctx, "margin")
         return {"objects": objects}

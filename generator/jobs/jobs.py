@@ -23,6 +23,7 @@ from diffucurate.generator.jobs.sampling import balanced_rows, even_targets, sha
 from diffucurate.generator.recipe.amount import MAX_JOBS, Sample
 from diffucurate.generator.recipe.by_model import BY_MODEL
 from diffucurate.generator.recipe.canvas import Canvas
+from diffucurate.generator.recipe.guide import DEFAULT_WEIGHT, Guide, guide_of
 from diffucurate.generator.recipe.init_image import InitImage
 from diffucurate.generator.recipe.layout import LayoutSource
 from diffucurate.generator.recipe.model_options import ModelOptions
@@ -41,8 +42,9 @@ class Job:
     ``job_id`` is 16 hex digits over all the other fields. ``phrases`` holds the classes that occur in this very
     prompt with the phrases of each that do, ``attributes`` the values this prompt was filled with; ``size`` is
     (width, height) in pixels, ``model_options`` what is changed about the model, ``source`` the init image,
-    ``caption`` the caption that the prompt was made of, ``canvas`` the regions that it is painted in,
-    ``layout`` the mask that it is painted by. With a class prompt, ``phrases`` are those in that and in the caption.
+    ``caption`` the caption that the prompt was made of, ``canvas`` the regions that it is painted in, ``layout`` the
+    mask that it is painted by, ``guide`` where its classes are to be. With a class prompt, ``phrases`` are those in
+    that and in the caption.
     """
 
     job_id: str
@@ -61,6 +63,7 @@ class Job:
     caption: CaptionSource | None = None
     canvas: Canvas | None = None
     layout: LayoutSource | None = None
+    guide: Guide | None = None
 
     @property
     def class_prompt(self) -> str | None:
@@ -79,9 +82,10 @@ class Job:
         caption = content["caption"].content() if content.get("caption") else {}
         canvas = content["canvas"].content() if content.get("canvas") else {}
         layout = content["layout"].content() if content.get("layout") else {}
-        parts = ("model_options", "source", "caption", "canvas", "layout")
+        guide = content["guide"].content() if content.get("guide") else {}
+        parts = ("model_options", "source", "caption", "canvas", "layout", "guide")
         plain = {name: value for name, value in content.items() if name not in parts}
-        whole = {**plain, **setup, **source, **caption, **canvas, **layout, "phrases": phrases}
+        whole = {**plain, **setup, **source, **caption, **canvas, **layout, **guide, "phrases": phrases}
         text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
         return cls(job_id=hashlib.sha256(text.encode()).hexdigest()[:16], **content)
 
@@ -90,7 +94,7 @@ class Job:
         phrases = {label: list(phrases) for label, phrases in self.phrases.items()}
         own = {"setup" if name == "model_options" else name: value for name, value in vars(self).items()}
         plain = {**own, "phrases": phrases, "size": list(self.size), "setup": self.model_options.to_dict()}
-        names = ("source", "caption", "canvas", "layout")
+        names = ("source", "caption", "canvas", "layout", "guide")
         origins = {name: getattr(self, name) for name in names}
         return {**plain, **{name: None if origin is None else origin.to_dict() for name, origin in origins.items()}}
 
@@ -103,9 +107,10 @@ class Job:
         caption = None if data.get("caption") is None else CaptionSource.from_dict(data["caption"])
         canvas = None if data.get("canvas") is None else Canvas.from_dict(data["canvas"])
         layout = None if data.get("layout") is None else LayoutSource.from_dict(data["layout"])
+        guide = None if data.get("guide") is None else Guide.from_dict(data["guide"])
         options = ModelOptions.from_dict(data.get("setup", {}))
         kept = {name: value for name, value in data.items() if name != "setup"}
-        origins = {"source": source, "caption": caption, "canvas": canvas, "layout": layout}
+        origins = {"source": source, "caption": caption, "canvas": canvas, "layout": layout, "guide": guide}
         return cls(**{**kept, **own, **origins, "model_options": options})
 
 
@@ -154,11 +159,12 @@ def job_of(
         RecipeError: steps or guidance are left to the model.
     """
     _check_complete(recipe, ("steps", "guidance"))
+    phrases = phrases_of(choice.prompt, recipe.classes, choice.caption)
     return Job.of(
         task=recipe.painting_task,
         prompt=choice.prompt,
         negative_prompt=negative_prompt(recipe, choice.values),
-        phrases=phrases_of(choice.prompt, recipe.classes, choice.caption),
+        phrases=phrases,
         attributes=choice.values,
         seed=choice.seed,
         size=size,
@@ -170,6 +176,7 @@ def job_of(
         caption=choice.caption,
         canvas=choice.canvas,
         layout=layout,
+        guide=guide_of(recipe.guide, recipe.guide_weight or DEFAULT_WEIGHT, phrases),
     )
 
 

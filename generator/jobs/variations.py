@@ -11,6 +11,7 @@ from typing import Any
 
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.jobs.jobs import Job, negative_prompt, phrases_of
+from diffucurate.generator.recipe.guide import DEFAULT_WEIGHT, guide_of
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.text.templates import attributes_of, fill, loosened
@@ -66,4 +67,6 @@ def refilled(job: Job, recipe: Recipe, changes: Changes) -> Iterator[Job]:
             remedy = f"'{prompt}' names none of the classes ({', '.join(recipe.classes)}); use a value that keeps one"
             raise InvalidSetting(f"attributes.{name}", chosen[name], remedy)
         negative = negative_prompt(recipe, values)
-        yield altered(job, prompt=prompt, negative_prompt=negative, attributes=values, phrases=phrases)
+        guide = guide_of(recipe.guide, recipe.guide_weight or DEFAULT_WEIGHT, phrases)
+        changed = {"prompt": prompt, "negative_prompt": negative, "attributes": values, "phrases": phrases}
+        yield altered(job, **changed, guide=guide)

@@ -22,7 +22,8 @@ SEAM = 4
 
 @dataclass(frozen=True, eq=False)
 class InitPixels:
-    """``image`` is (H, W, 3) uint8 RGB; ``mask`` (H, W) bool says where to paint, None for everywhere.
+    """``image`` is (H, W, 3) uint8 RGB; ``mask`` (H, W) bool says where to paint, None for everywhere. ``outline``,
+    (H, W) bool within that, is what the new object is to fill, None where it may have any shape.
 
     Raises:
         ImageError: the mask has another size than the image, or is empty.
@@ -30,6 +31,7 @@ class InitPixels:
 
     image: NDArray[np.uint8]
     mask: NDArray[np.bool_] | None = None
+    outline: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.mask is None:
@@ -50,7 +52,8 @@ class InitPixels:
         if size == self.size:
             return self
         image = np.asarray(Image.fromarray(self.image).resize(size, Image.Resampling.LANCZOS))
-        return InitPixels(image, None if self.mask is None else covered(self.mask, size))
+        parts = (None if part is None else covered(part, size) for part in (self.mask, self.outline))
+        return InitPixels(image, *parts)
 
     def kept_in(self, painted: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The painted image, of this size, with the init image's own pixels from ``SEAM`` px beyond the mask on."""

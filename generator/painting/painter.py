@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from diffucurate.generator.attention.control.layout import Layout
-from diffucurate.generator.attention.control.text_place import check_layouts
+from diffucurate.generator.attention.control.places import check_layouts
+from diffucurate.generator.attention.control.self_guidance import check_guidance
 from diffucurate.generator.attention.settings import TraceSettings
 from diffucurate.generator.errors import BlackedOutError, ImageError
 from diffucurate.generator.jobs.jobs import Job
@@ -32,7 +33,7 @@ from diffucurate.generator.painting.canvas import check_canvases, paint_canvases
 from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.generator.painting.img2img import for_task, init_image_arguments
 from diffucurate.generator.painting.init_images import InitPixels
-from diffucurate.generator.painting.pipeline_call import call_pipeline
+from diffucurate.generator.painting.pipeline_call import call_pipeline, strength_of
 from diffucurate.generator.painting.second_look import check_second_look, second_look
 from diffucurate.generator.progress import Listener, Meter
 from diffucurate.generator.recipe.model_options import ModelOptions
@@ -119,8 +120,10 @@ def paint(
         check_size(painter, size)
         if look_again:
             check_second_look(painter)
-        if group[0].layout is not None:
+        if strength_of(group[0]) is not None:
             check_layouts(painter)
+        if group[0].guide is not None or (group[0].layout is not None and group[0].layout.guide):
+            check_guidance(painter)
         fit = Fit(painter, size, batch_size)
         options = group[0].model_options
         with nullcontext() if options == adapted_to else adapted(painter, options), closing(fit):
@@ -162,8 +165,8 @@ def together(job: Job) -> Hashable:
     apart = job.class_prompt is not None
     against = bool(job.negative_prompt)  # without one, Stable Diffusion XL is guided in another way
     sizes = job.size, tile_size(job)
-    layout = None if job.layout is None else (job.layout.until, job.layout.boost, job.layout.words)
-    return job.model, job.task, job.model_options, *sizes, job.steps, job.guidance, strength, apart, against, layout
+    steered = strength_of(job), job.guide is None, job.layout is not None and job.layout.guide > 0
+    return job.model, job.task, job.model_options, *sizes, job.steps, job.guidance, strength, apart, against, steered
 
 
 class _PaintableJob(NamedTuple):
@@ -192,7 +195,10 @@ def _with_images(
         try:
             image = None if job.source is None else _read(job, init_images, "an init image", "init_images")
             layout = None if job.layout is None else _read(job, layouts, "a mask", "layouts")
-            paintable.append(_PaintableJob(job, None if image is None else image.fitted(job.size), layout))
+            fitted = None if image is None else image.fitted(job.size)
+            if fitted is not None and fitted.outline is not None:
+                layout = Layout(fitted.outline.astype(np.uint8), tuple(job.phrases)[:1])
+            paintable.append(_PaintableJob(job, fitted, layout))
         except ImageError as error:
             if on_failure is None:
                 raise

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from diffucurate.generator.attention.control.text_place import check_layouts
+from diffucurate.generator.attention.control.places import check_layouts
+from diffucurate.generator.attention.control.self_guidance import check_guidance
 from diffucurate.generator.models.adapters import adapted
 from diffucurate.generator.models.load import check_size, load_pipeline
 from diffucurate.generator.models.safety_checker import safety_checked
@@ -30,8 +31,10 @@ def painting_pipeline(recipe: Recipe, device: str | None = None) -> Iterator[Any
         check_size(pipe, size)
     if recipe.canvas is not None:
         check_canvases(pipe)
-    if recipe.layout is not None:
+    if recipe.layout is not None or (recipe.objects is not None and recipe.objects.shape == "keep"):
         check_layouts(pipe)
+    if recipe.guide is not None or (recipe.layout is not None and recipe.layout.guide):
+        check_guidance(pipe)
     if recipe.look_again:
         check_second_look(pipe)
     with adapted(pipe, recipe.model_options), safety_checked(pipe, recipe.safety_checker):

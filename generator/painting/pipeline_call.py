@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from diffucurate.generator.attention.control.layout import Layout
-from diffucurate.generator.attention.control.layout_control import LayoutControl, LayoutStrength
+from diffucurate.generator.attention.control.layout_control import OUTLINES, LayoutControl, LayoutStrength
+from diffucurate.generator.attention.control.self_guidance import SelfGuidance, guide_to
 from diffucurate.generator.attention.families import family_of
 from diffucurate.generator.attention.families.presets import preset_of
 from diffucurate.generator.attention.settings import TraceSettings
@@ -48,7 +49,8 @@ def call_pipeline(
         jobs: each drawn from its own generator, seeded on the CPU.
         arguments: of the pipeline besides, for size and init images.
         settings: of the trace.
-        layouts: the masks that jobs are painted by, one each; none for jobs that are painted freely. Class maps are
+        layouts: the masks that jobs are painted by, one each, or the outlines that new objects are to fill; none for
+            jobs that are painted freely. Class maps are
             what the model would attend to by itself.
     """
     prompts, ids = _prompts(pipe, jobs)
@@ -80,15 +82,29 @@ def _prompts(pipe: Any, batch: Sequence[Job]) -> tuple[dict[str, Any], list[list
     return arguments, None
 
 
+def strength_of(job: Job) -> LayoutStrength | None:
+    """How strictly a job keeps to its mask or outline; None for one that is painted freely."""
+    if job.layout is not None:
+        return LayoutStrength(job.layout.until, job.layout.boost, job.layout.words == "shared")
+    keeps = job.source is not None and job.source.region is not None and job.source.region.shape == "keep"
+    return OUTLINES if keeps else None
+
+
+@contextmanager
 def _steered(
     pipe: Any, jobs: Sequence[Job], layouts: Sequence[Layout], ids: list[list[list[int]]] | None
-) -> AbstractContextManager[Any]:
-    """A block in which jobs are painted by their masks, if they have any."""
-    layout = jobs[0].layout
-    if layout is None:
-        return nullcontext()
-    strength = LayoutStrength(layout.until, layout.boost, layout.words == "shared")
-    return LayoutControl(pipe, layouts, [job.prompt for job in jobs], [job.phrases for job in jobs], strength, ids=ids)
+) -> Iterator[None]:
+    """A block in which jobs are painted by their masks and towards their targets, if they have any."""
+    prompts, phrases, strength = [job.prompt for job in jobs], [job.phrases for job in jobs], strength_of(jobs[0])
+    guides = [job.guide for job in jobs]
+    if jobs[0].layout is not None and jobs[0].layout.guide:
+        guides = [guide_to(layout, jobs[0].layout.guide) for layout in layouts]
+    with ExitStack() as stack:
+        if strength is not None:
+            stack.enter_context(LayoutControl(pipe, layouts, prompts, phrases, strength, ids=ids))
+        if any(guides):
+            stack.enter_context(SelfGuidance(pipe, guides, prompts, phrases, ids=ids))
+        yield
 
 
 def _trace(

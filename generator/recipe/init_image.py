@@ -12,7 +12,8 @@ class Region:
     """Which part of an init image is painted anew: an object, grown by a margin.
 
     ``instance`` is the id of the object in ``field``, ``label`` its class, ``margin`` what it was grown by as a share
-    of the square root of its area; ``digest`` is that of the grown mask at the init image's own size.
+    of the square root of its area; ``digest`` is that of the grown mask at the init image's own size. ``shape`` is
+    ``keep`` where the new object is painted into the outline of the old one.
     """
 
     field: str
@@ -20,6 +21,11 @@ class Region:
     label: str
     margin: float
     digest: str
+    shape: str | None = None
+
+    def content(self) -> dict[str, Any]:
+        """What decides pixels."""
+        return {"region": self.digest, **({} if self.shape is None else {"shape": self.shape, "margin": self.margin})}
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class InitImage:
 
     def content(self) -> dict[str, Any]:
         """What decides pixels."""
-        region = {} if self.region is None else {"region": self.region.digest}
+        region = {} if self.region is None else self.region.content()
         return {"digest": self.digest, "strength": self.strength, **region}
 
     def to_dict(self) -> dict[str, Any]:

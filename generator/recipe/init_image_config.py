@@ -6,6 +6,7 @@ Knows the fields of a recipe, not the model that holds them, and nothing of the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice, product
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
@@ -13,7 +14,8 @@ from pydantic import BaseModel, BeforeValidator, Field
 from diffucurate.generator.errors import InvalidSetting, RecipeError
 from diffucurate.generator.recipe.checks import refuse_repeats
 from diffucurate.generator.recipe.layout_config import MASKS
-from diffucurate.generator.text.templates import attributes_of
+from diffucurate.generator.text.class_mentions import find_phrases
+from diffucurate.generator.text.templates import attributes_of, fill
 from diffucurate.generator.validation import StrictSettings
 
 TEXT, VARY, REPLACE = "txt2img", "img2img", "inpaint"
@@ -29,6 +31,9 @@ DEFAULT_STRENGTH = {VARY: 0.6, REPLACE: 1.0}
 #: the new labels agree with a segmenter's to an IoU of 0.83 with this margin, and of 0.75 with half of it.
 DEFAULT_MARGIN = 0.3
 
+#: The same where the outline of an object is kept: room for its shadow, not for another shape.
+KEPT_MARGIN = 0.1
+
 
 def _plain_instances(value: Any) -> Any:
     if value not in ("largest", "each") and not (
@@ -36,6 +41,10 @@ def _plain_instances(value: Any) -> Any:
     ):
         raise ValueError("write 'largest', 'each' or a list of the ids of instances")
     return value
+
+
+#: Prompts of each template that are looked at for the classes they name; the run looks at all.
+_PROMPTS_LOOKED_AT = 200
 
 
 class InitImages(StrictSettings):
@@ -72,7 +81,15 @@ class Objects(StrictSettings):
     classes: list[str] | None = None
     """Only objects of these labels; of any by default."""
     margin: Annotated[float, Field(ge=0, le=2)] = DEFAULT_MARGIN
-    """What is painted around an object, as a share of the square root of its area."""
+    """What is painted around an object, as a share of the square root of its area. 0.1 by default where its outline is
+    kept."""
+    shape: Literal["free", "keep"] = "free"
+    """Whether the new object has the outline of the old one."""
+
+    def content(self) -> dict[str, Any]:
+        """Plain data; what was added later is left out where it says nothing, so that fingerprints outlive it."""
+        plain = self.model_dump(mode="json")
+        return {name: value for name, value in plain.items() if name != "shape" or value != "free"}
 
 
 def plain_strength(value: Any) -> Any:
@@ -129,6 +146,8 @@ def check_init_images(recipe: Any) -> None:
         if not isinstance(recipe.objects.instances, str):
             _check_ids("objects.instances", recipe.objects.instances)
         _check_ids("objects.classes", recipe.objects.classes)
+        if recipe.objects.shape == "keep":
+            _check_one_class(recipe)
     elif recipe.task == VARY and not recipe.templates and not recipe.attributes:
         raise RecipeError("attributes", {}, "say what to change, as in {time: [night]}, or write templates")
     if not recipe.templates and (used := attributes_of(recipe.negative_prompt)):
@@ -149,6 +168,19 @@ def _check_ids(field: str, values: Sequence[str] | None) -> None:
         refuse_repeats(field, values)
 
 
+def _check_one_class(recipe: Any) -> None:
+    """Every prompt names one class, that of the object which has the outline; of many the first are looked at."""
+    for template in recipe.templates:
+        names = attributes_of(template)
+        for row in islice(product(*(recipe.attributes[name] for name in names)), _PROMPTS_LOOKED_AT):
+            prompt = fill(template, dict(zip(names, row, strict=True)))
+            named = list(find_phrases(prompt, recipe.classes))
+            if len(named) != 1:
+                classes = ", ".join(named) or "none"
+                remedy = f"'{prompt}' has to name one class, that of the new object, which has the outline; it names"
+                raise RecipeError("templates", template, f"{remedy} {classes}")
+
+
 def _plain(value: Any) -> Any:
     return value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else value
 
@@ -158,4 +190,8 @@ def with_init_defaults(data: Any) -> Any:
     task = data.get("task") if isinstance(data, Mapping) else None
     if task not in (VARY, REPLACE):
         return data
-    return {"size": "source", **({"templates": []} if task == VARY else {}), **data}
+    content = {"size": "source", **({"templates": []} if task == VARY else {}), **data}
+    objects = content.get("objects")
+    if isinstance(objects, Mapping) and objects.get("shape") == "keep" and objects.get("margin") is None:
+        content["objects"] = {**objects, "margin": KEPT_MARGIN}
+    return content

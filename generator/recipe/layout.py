@@ -12,7 +12,7 @@ class LayoutSource:
     """Where a job's mask comes from, and how strictly the image keeps to it.
 
     ``field`` is a label source or field of the sample, ``digest`` that of the mask's classes and pixels at the image's
-    size. ``until``, ``boost`` and ``words`` are as in ``layout_config.LayoutConfig``.
+    size. ``until``, ``boost``, ``words`` and ``guide`` are as in ``layout_config.LayoutConfig``.
     """
 
     dataset: str
@@ -22,10 +22,12 @@ class LayoutSource:
     until: float
     boost: float
     words: str
+    guide: float = 0.0
 
     def content(self) -> dict[str, Any]:
         """What decides pixels: the same mask under another name leads to the same image."""
-        return {"layout": {name: getattr(self, name) for name in ("digest", "until", "boost", "words")}}
+        names = ("digest", "until", "boost", "words", *(["guide"] if self.guide else []))
+        return {"layout": {name: getattr(self, name) for name in names}}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON and databases."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from diffucurate.generator.errors import InvalidSetting, RecipeError
 from diffucurate.generator.text.templates import attributes_of
@@ -22,6 +22,10 @@ LABELS = "labels"
 
 #: What that attribute's one value is until a mask is read.
 PLACE = "{labels}"
+
+
+def _plain_number(value: Any) -> Any:
+    return float(value) if type(value) is int else value
 
 
 class LayoutConfig(StrictSettings):
@@ -40,6 +44,8 @@ class LayoutConfig(StrictSettings):
     """How many times as much a pixel attends to the words of its class as it would by itself."""
     words: Literal["shared", "own"] = "shared"
     """Whether pixels of a class see the words that name no class, such as colours and places, or their own alone."""
+    guide: Annotated[float, Field(ge=0, le=1000), BeforeValidator(_plain_number)] = 0.0
+    """How strongly each class is also guided to the centre and the size that its mask has (``recipe.guide``)."""
 
 
 def with_layout_defaults(data: Any) -> Any:

@@ -30,6 +30,7 @@ from diffucurate.generator.recipe.augment_config import (
 from diffucurate.generator.recipe.by_model import BUILT_IN, BY_MODEL, of_built_in
 from diffucurate.generator.recipe.canvas_config import CanvasConfig, check_canvas, with_canvas_defaults
 from diffucurate.generator.recipe.diffugen import is_config, recipe_contents
+from diffucurate.generator.recipe.guide import GuideTarget, check_guide
 from diffucurate.generator.recipe.init_image_config import (
     DEFAULT_STRENGTH,
     InitImages,
@@ -68,7 +69,9 @@ Guidance: TypeAlias = Annotated[float, Field(ge=0, le=MAX_GUIDANCE)]
 
 #: Fields that recipes did not always have -> what they are where they are left out.
 _ADDED: dict[str, Any] = {
-    **dict.fromkeys(("source", "objects", "strength", "carry", "augment", "canvas", "layout", "captions")),
+    **dict.fromkeys(
+        ("source", "objects", "strength", "carry", "augment", "canvas", "layout", "captions", "guide", "guide_weight")
+    ),
     **dict.fromkeys(("karras", "spacing", "safety_checker")),
     **dict.fromkeys(("prompt_weights", "look_again"), False),
     "retries": 0,
@@ -77,6 +80,10 @@ _ADDED: dict[str, Any] = {
 
 def _memory(value: Any) -> Any:
     return "off" if value is False else value  # as YAML reads an unquoted off
+
+
+def _number(value: Any) -> Any:
+    return float(value) if type(value) is int else value
 
 
 def _strength(value: Any) -> Any:
@@ -115,6 +122,10 @@ class Recipe(StrictSettings):
     """The regions of canvases."""
     layout: LayoutConfig | None = None
     """The masks of mask2img."""
+    guide: dict[str, GuideTarget] | None = None
+    """Class -> where it is to be and how large, in images from text: its attention steers the noise estimate."""
+    guide_weight: Annotated[Annotated[float, Field(gt=0, le=1000)] | None, BeforeValidator(_number)] = None
+    """How strongly; 12 by default."""
     size: Annotated[Sizes, BeforeValidator(of_built_in), Field(validate_default=True)] = None
     """Width and height in pixels, each a multiple of 8; or several such pairs, at each of which prompts are painted.
     ``source``, the default where there is one, is that of each init image or mask, as near as the model comes to it.
@@ -239,6 +250,8 @@ class Recipe(StrictSettings):
         content = {name: value for name, value in content.items() if name not in _ADDED or value != _ADDED[name]}
         if self.source is not None:
             content["source"] = self.source.content()
+        if self.objects is not None:
+            content["objects"] = self.objects.content()
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @classmethod
@@ -291,6 +304,7 @@ class Recipe(StrictSettings):
         check_canvas(self)
         check_augmentation(self)
         check_layout(self)
+        check_guide(self)
         templates = self.checked_templates
         # Init images may have templates of their own, and captions are prompts.
         if self.templates or (self.task != "img2img" and self.captions is None):

@@ -48,10 +48,12 @@ PLACES = MappingProxyType(
         "objects.instances": "instances",
         "objects.classes": "replace",
         "objects.margin": "margin",
+        "objects.shape": "shape",
         "layout.field": "field",
         "layout.until": "until",
         "layout.boost": "boost",
         "layout.words": "words",
+        "layout.guide": "guide",
     }
 )
 

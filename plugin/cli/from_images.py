@@ -90,6 +90,9 @@ def inpaint(
     margin: Annotated[
         float | None, typer.Option(min=0, max=2, help="What to paint around, as a share of the object's side.")
     ] = None,
+    shape: Annotated[
+        str, typer.Option(metavar="free|keep", help="keep: the new object has the outline of the old one.")
+    ] = "free",
     attributes: Attributes = None, strength: Strength = None, classes: Classes = None, model: Model = None,
     size: Size = None, seeds: Seeds = None, steps: Steps = None, guidance: Guidance = None, count: Count = None,
     batch_size: BatchSize = None, device: Device = None, save_as: SaveDatasetAs = None, json: Json = False,
@@ -113,6 +116,7 @@ def inpaint(
             prompt,
             instances=which,
             replace=labels,
+            shape=shape,
             save_as=save_as,
             count=count,
             batch_size=batch_size,

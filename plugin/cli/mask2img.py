@@ -43,6 +43,9 @@ def mask2img(
     words: Annotated[
         str | None, typer.Option(metavar="shared|own", help="own: pixels of a class see the words of that class alone.")
     ] = None,
+    guide: Annotated[
+        float | None, typer.Option(min=0, help="How strongly classes are guided to their masks' centres and sizes: 12.")
+    ] = None,
     attributes: Attributes = None, classes: Classes = None, model: Model = None, size: Size = None,
     seeds: Seeds = None, steps: Steps = None, guidance: Guidance = None, count: Count = None,
     batch_size: BatchSize = None, device: Device = None, save_as: SaveDatasetAs = None, json: Json = False,
@@ -63,6 +66,7 @@ def mask2img(
             until=until,
             boost=boost,
             words=words,
+            guide=guide,
             save_as=save_as,
             count=count,
             batch_size=batch_size,

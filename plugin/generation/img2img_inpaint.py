@@ -12,7 +12,7 @@ import fiftyone as fo
 
 from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.progress import Listener
-from diffucurate.generator.recipe.init_image_config import DEFAULT_MARGIN, REPLACE, VARY
+from diffucurate.generator.recipe.init_image_config import REPLACE, VARY
 from diffucurate.generator.recipe.layout_config import MASKS
 from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.text.class_names import phrases_of
@@ -120,7 +120,8 @@ def inpaint(
     *,
     instances: str | Sequence[str] = "largest",
     replace: Sequence[str] | None = None,
-    margin: float = DEFAULT_MARGIN,
+    margin: float | None = None,
+    shape: str = "free",
     attributes: Mapping[str, Texts] | None = None,
     classes: Classes | None = None,
     strength: float | Sequence[float] | None = None,
@@ -158,7 +159,10 @@ def inpaint(
         prompt: what the images shall show, the new object named; one text or several.
         instances: ``largest``, ``each``, or ids of the objects.
         replace: only objects of these labels.
-        margin: what is painted around an object, as a share of the square root of its area.
+        margin: what is painted around an object, as a share of the square root of its area: 0.3 by default, and 0.1
+            where its outline is kept.
+        shape: ``keep`` paints the new object into the outline of the old one, which is its label then; every prompt has
+            to name one class. Its confidence is the IoU of the outline with what attention finds.
         attributes: attribute -> the values to fill into the prompt.
         classes: what is labelled: names, or names with the phrases that mean them; by default those that the source
             dataset knows, or ``field`` has, and a prompt mentions.
@@ -178,7 +182,8 @@ def inpaint(
         "field": field,
         "instances": instances if isinstance(instances, str) else list(instances),
         "classes": None if replace is None else list(replace),
-        "margin": float(margin),
+        **({} if margin is None else {"margin": float(margin)}),
+        **({} if shape == "free" else {"shape": shape}),
     }
     recipe = recipe_from(
         samples,

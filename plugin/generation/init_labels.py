@@ -3,7 +3,8 @@
 For img2img, source ``attention`` labels the whole image, and ``carried`` holds the init image's own instances at the
 image's size; augmented images have these labels as they are, in their own field. For inpaint, ``attention`` holds what
 was found in the region, which can be labelled again from the stored maps, and ``inpainted`` holds that and all other
-instances of the init image. For mask2img, ``layout`` holds the instances of the mask.
+instances of the init image; where an outline is kept, that outline with the new class instead. For mask2img,
+``layout`` holds the instances of the mask.
 """
 
 from __future__ import annotations
@@ -80,6 +81,9 @@ class InitLabels:
         values |= store_labels("attention", attention, folder, stem)
         objects = self._own_objects(painting, source.region.field)
         others = [each for each in objects if each.id != source.region.instance]
+        if source.region.shape == "keep":
+            old = next(each for each in objects if each.id == source.region.instance)
+            new = [_renamed(covered(old.mask, painting.job.size), next(iter(painting.job.phrases)), new)]
         whole = Labels.from_instances([*instances_at(others, painting.job.size, region), *new], tuple(classes), shape)
         return values | store_labels(INPAINTED, whole, folder, stem)
 
@@ -108,6 +112,16 @@ class InitLabels:
         if source is None:
             raise ImageError(f"job {painting.job.job_id} starts from no init image")
         return self._reader.objects(source.dataset, self._reader.read(source.dataset, source.sample_id), field)
+
+
+def _renamed(outline: NDArray[np.bool_], label: str, found: Sequence[Instance]) -> Instance:
+    """An object that became another in its outline, as confident as the best IoU of that with what attention found."""
+    ious = [
+        np.count_nonzero(each.mask & outline) / np.count_nonzero(each.mask | outline)
+        for each in found
+        if each.label == label
+    ]
+    return Instance(label, outline, float(max(ious, default=0.0)))
 
 
 def instances_at(

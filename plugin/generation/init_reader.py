@@ -58,14 +58,16 @@ class InitImageReader:
             raise ImageError(f"{image.sample.filepath}: the image was changed since")
         if region is None:
             return InitPixels(image.pixels)
+        outline = None
         if region.instance:
-            mask = grown(self.object_of(source.dataset, image, region.field, region.instance).mask, region.margin)
+            outline = self.object_of(source.dataset, image, region.field, region.instance).mask
+            mask = grown(outline, region.margin)
         else:
             mask = self._part(source.dataset, image, region.field, region.label, region.margin)
         if digest(mask) != region.digest:
             changed = f"instance {region.instance} was" if region.instance else f"labels in '{region.field}' were"
             raise ImageError(f"{image.sample.filepath}: {changed} changed since")
-        return InitPixels(image.pixels, mask)
+        return InitPixels(image.pixels, mask, outline if region.shape == "keep" else None)
 
     def read(self, dataset: str, sample_id: str) -> StoredImage:
         """A sample's image.
@@ -150,7 +152,8 @@ class InitImageReader:
                 raise ImageError(f"{image.sample.filepath}: '{objects.field}' has no instance of {wanted}")
             chosen = max(replaceable, key=lambda each: int(np.count_nonzero(each.mask)))
         mask = grown(chosen.mask, objects.margin)
-        return Region(objects.field, chosen.id, chosen.label, objects.margin, digest(mask))
+        shape = "keep" if objects.shape == "keep" else None
+        return Region(objects.field, chosen.id, chosen.label, objects.margin, digest(mask), shape)
 
     def part_region(self, dataset: str, image: StoredImage, augment: Augmentation) -> Region | None:
         """The region to repaint: all objects, each grown by the margin, or all but these; None for the whole image.

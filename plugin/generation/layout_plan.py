@@ -92,6 +92,6 @@ def _job(
     if not any(each.label in phrases for each in objects):
         raise ImageError(f"the prompt '{filled.prompt}' names no class of '{recipe.layout.field}'; use {PLACE} in it")
     layout = layout_of(objects, tuple(phrases), size)
-    options = {name: getattr(recipe.layout, name) for name in ("until", "boost", "words")}
+    options = {name: getattr(recipe.layout, name) for name in ("until", "boost", "words", "guide")}
     source = LayoutSource(dataset, item.sample_id, recipe.layout.field, digest_of(layout), **options)
     return job_of(recipe, filled, size, layout=source)

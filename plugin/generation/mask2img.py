@@ -31,6 +31,7 @@ def mask2img(
     until: float | None = None,
     boost: float | None = None,
     words: str | None = None,
+    guide: float | None = None,
     model: str | None = None,
     size: Sequence[int] | Sequence[Sequence[int]] | str | None = None,
     seeds: int | Sequence[int] | Mapping[str, int] | None = None,
@@ -69,6 +70,8 @@ def mask2img(
         until: the share of the steps, from the first, in which masks hold.
         boost: how many times as much a pixel attends to the words of its class as it would by itself.
         words: ``shared``, or ``own`` where pixels of a class shall see the words of that class alone.
+        guide: how strongly each class is also guided to the centre and size of its mask, such as 12; not at all by
+            default. It takes a UNet, and a pass with gradients in most steps.
         save_as: the name of the dataset to add to; the source's name and ``-by-mask`` by default.
         model, size, seeds, steps, guidance, negative_prompt, scheduler, karras, spacing, safety_checker, retries,
         loras, tokens, prompt_weights, sample: as the keys of a recipe, with the recipe's defaults.
@@ -87,7 +90,7 @@ def mask2img(
         prompt=prompt,
         classes=layout_classes(samples, field, prompt, attributes or {}) if classes is None else classes,
         attributes=attributes,
-        layout=layout_content(field, until, boost, words),
+        layout=layout_content(field, until, boost, words, guide),
         model=model,
         size=size,
         seeds=seeds,
@@ -108,10 +111,14 @@ def mask2img(
 
 
 def layout_content(
-    field: str, until: float | None = None, boost: float | None = None, words: str | None = None
+    field: str,
+    until: float | None = None,
+    boost: float | None = None,
+    words: str | None = None,
+    guide: float | None = None,
 ) -> dict[str, Any]:
     """The part ``layout`` of a recipe; what is None is left to its defaults."""
-    numbers = {"until": until, "boost": boost}
+    numbers = {"until": until, "boost": boost, "guide": guide}
     values = {name: float(value) if type(value) is int else value for name, value in numbers.items()}
     content = {"field": field, **values, "words": words}
     return {name: value for name, value in content.items() if value is not None}

@@ -9,6 +9,7 @@ from typing import Any
 from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.painting.conditions import Conditions
 from diffucurate.generator.recipe.canvas import Canvas
+from diffucurate.generator.recipe.guide import Guide
 from diffucurate.generator.recipe.layout import LayoutSource
 from diffucurate.plugin.provenance.provenance import Provenance
 from diffucurate.plugin.store.runs import DONE, RUNNING, Record
@@ -31,6 +32,7 @@ def of_image(origin: Provenance) -> dict[str, str]:
         **_caption(job.caption),
         **_regions(job.canvas),
         **_layout(job.layout),
+        **_guide(job.guide),
         "Negative prompt": job.negative_prompt,
         "Attributes": ", ".join(f"{name}: {value}" for name, value in job.attributes.items()),
         "Looked for": "; ".join(_phrases(label, phrases) for label, phrases in job.phrases.items()) or "no class",
@@ -64,12 +66,23 @@ def _regions(canvas: Canvas | None) -> dict[str, str]:
     return {"Background": canvas.background, "Regions": "; ".join(places)}
 
 
+def _guide(guide: Guide | None) -> dict[str, str]:
+    """Where its classes were to be, and how strongly."""
+    if guide is None:
+        return {}
+    targets = []
+    for label, center, size in guide.objects:
+        place = "" if center is None else f" at ({center[0]:.3g}, {center[1]:.3g})"
+        targets.append(f"{label}{place}{'' if size is None else f', {size:.3g} of the image'}")
+    return {"Guided": f"{'; '.join(targets)} (weight {guide.weight:g})"}
+
+
 def _layout(layout: LayoutSource | None) -> dict[str, str]:
     """The mask that it was painted by, and how strictly."""
     if layout is None:
         return {}
     place = f"'{layout.field}' of image {layout.sample_id} of dataset '{layout.dataset}'"
-    words = f"{layout.words} words"
+    words = f"{layout.words} words" + (f", guided by {layout.guide:g}" if layout.guide else "")
     return {"Mask": f"{place} (until {layout.until:g} of the steps, boost {layout.boost:g}, {words})"}
 
 
@@ -81,7 +94,8 @@ def _source(origin: Provenance) -> dict[str, str]:
         lines["Strength"] = f"{source.strength:g}"
         if source.region is not None:
             grown = f", grown by {source.region.margin:g}" if source.region.margin else ""
-            lines["Replaced"] = f"{source.region.label} ({source.region.field}, {source.region.instance}){grown}"
+            kept = ", in its outline" if source.region.shape == "keep" else ""
+            lines["Replaced"] = f"{source.region.label} ({source.region.field}, {source.region.instance}){grown}{kept}"
     if origin.source_id and (source is None or origin.source_id != source.sample_id):
         lines["Variation of"] = f"image {origin.source_id}"
     return lines

@@ -16,6 +16,7 @@ from diffucurate.generator.errors import DatasetError, RecipeError
 from diffucurate.generator.jobs.jobs import Job, choices, job_of, jobs, negative_prompt, phrases_of
 from diffucurate.generator.jobs.retries import retry_seeds
 from diffucurate.generator.jobs.variations import altered
+from diffucurate.generator.recipe.guide import DEFAULT_WEIGHT, guide_of
 from diffucurate.generator.recipe.recipe import Recipe
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.canvas_document import canvas_in
@@ -85,12 +86,13 @@ def _job_in_fields(sample: fo.Sample, recipe: Recipe) -> Job:
     """The job that the sample's fields describe now."""
     prompt, attributes, caption = sample[field_names.PROMPT] or "", sample[field_names.ATTRIBUTES], caption_in(sample)
     names = attributes.field_names if attributes is not None else ()
+    phrases = phrases_of(prompt, recipe.classes, caption)
     planned = _planned_seed(sample)
     return Job.of(
         task=sample[field_names.TASK],
         prompt=prompt,
         negative_prompt=sample[field_names.NEGATIVE_PROMPT] or "",
-        phrases=phrases_of(prompt, recipe.classes, caption),
+        phrases=phrases,
         attributes={name: attributes[name] for name in names if attributes[name] is not None},
         seed=sample[field_names.SEED] if planned is None else planned,
         # Metadata can be cleared and computed again at any time; without them the recipe still knows.
@@ -103,6 +105,7 @@ def _job_in_fields(sample: fo.Sample, recipe: Recipe) -> Job:
         caption=caption,
         canvas=canvas_in(sample, recipe.classes),
         layout=layout_in(sample),
+        guide=guide_of(recipe.guide, recipe.guide_weight or DEFAULT_WEIGHT, phrases),
     )
 
 

@@ -50,6 +50,7 @@ def recipe_of(sample: fo.Sample) -> Recipe:
         **({"templates": [template_of(job, origin.recipe)]} if job.caption is None else _captions(job, job.caption)),
         **_init_image(job),
         **_layout(job),
+        **_guide(job, origin.recipe),
     )
 
 
@@ -61,16 +62,24 @@ def _captions(job: Job, caption: CaptionSource) -> dict[str, Any]:
     return {"captions": Captions(texts=[caption.entry()], class_prompt=class_prompt), "templates": []}
 
 
+def _guide(job: Job, recipe: Recipe) -> dict[str, Any]:
+    """The keys for the targets in the recipe of one image."""
+    if job.guide is None or recipe.guide is None:
+        return {}
+    targets = {each.label: recipe.guide[each.label] for each in job.guide.objects}
+    return {"guide": targets, "guide_weight": recipe.guide_weight}
+
+
 def _layout(job: Job) -> dict[str, Any]:
     """The keys for the mask in the recipe of one image."""
     layout = job.layout
     if layout is None:
         return {}
-    words: Any = layout.words
+    strength: dict[str, Any] = {name: getattr(layout, name) for name in ("until", "boost", "words", "guide")}
     return {
         "task": job.task,
         "source": InitImages(dataset=layout.dataset, samples=[layout.sample_id]),
-        "layout": LayoutConfig(field=layout.field, until=layout.until, boost=layout.boost, words=words),
+        "layout": LayoutConfig(field=layout.field, **strength),
     }
 
 
@@ -86,5 +95,6 @@ def _init_image(job: Job) -> dict[str, Any]:
     }
     if source.region is not None:
         region = source.region
-        keys["objects"] = Objects(field=region.field, instances=[region.instance], margin=region.margin)
+        shape: Any = region.shape or "free"
+        keys["objects"] = Objects(field=region.field, instances=[region.instance], margin=region.margin, shape=shape)
     return keys

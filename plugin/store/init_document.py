@@ -9,11 +9,11 @@ import fiftyone as fo
 from diffucurate.generator.recipe.init_image import InitImage, Region
 from diffucurate.plugin.store import field_names
 
-#: Path below ``field_names.SOURCE`` -> its type; the last five are those of a replaced object.
+#: Path below ``field_names.SOURCE`` -> its type; the last six are those of a replaced object.
 PARTS: dict[str, type[fo.Field]] = {
     "dataset": fo.StringField, "sample_id": fo.StringField, "digest": fo.StringField, "strength": fo.FloatField,
     "template": fo.StringField, "field": fo.StringField, "instance": fo.StringField, "label": fo.StringField,
-    "margin": fo.FloatField, "region": fo.StringField,
+    "margin": fo.FloatField, "region": fo.StringField, "shape": fo.StringField,
 }  # fmt: skip
 
 
@@ -23,7 +23,7 @@ def init_document(source: InitImage | None) -> fo.DynamicEmbeddedDocument | None
         return None
     plain = {name: value for name, value in source.to_dict().items() if name != "region"}
     if source.region is not None:
-        region = vars(source.region)
+        region = {name: value for name, value in vars(source.region).items() if value is not None}
         plain |= {**region, "region": region["digest"], "digest": source.digest}
     return fo.DynamicEmbeddedDocument(**plain)
 
@@ -36,7 +36,8 @@ def init_image_in(sample: fo.Sample) -> InitImage | None:
     values: dict[str, Any] = {name: document[name] if document.has_field(name) else None for name in PARTS}
     region = None
     if values["region"] is not None:
-        region = Region(values["field"], values["instance"], values["label"], values["margin"], values["region"])
+        parts = ("field", "instance", "label", "margin", "region", "shape")
+        region = Region(*(values[name] for name in parts))
     if None in (values["digest"], values["strength"]):
         return None
     own = {name: values[name] for name in ("dataset", "sample_id", "digest", "strength", "template")}

@@ -13,6 +13,7 @@ from diffucurate.plugin.store import field_names
 PARTS: dict[str, type[fo.Field]] = {
     "dataset": fo.StringField, "sample_id": fo.StringField, "field": fo.StringField, "digest": fo.StringField,
     "until": fo.FloatField, "boost": fo.FloatField, "words": fo.StringField,
+    "guide": fo.FloatField,
 }  # fmt: skip
 
 
@@ -27,4 +28,5 @@ def layout_in(sample: fo.Sample) -> LayoutSource | None:
     if document is None:
         return None
     values: dict[str, Any] = {name: document[name] if document.has_field(name) else None for name in PARTS}
+    values["guide"] = values["guide"] or 0.0
     return None if None in values.values() else LayoutSource(**values)

@@ -6,7 +6,7 @@ steered as it is, so that it obeys less. What belongs to no class, start tokens 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -18,20 +18,31 @@ from diffucurate.generator.attention.capture.encoders import Encoders, mentions
 from diffucurate.generator.attention.capture.maps import MapGrid
 from diffucurate.generator.attention.capture.tokens import PromptTokens
 from diffucurate.generator.attention.control.layout import Layout
+from diffucurate.generator.attention.control.places import AttentionPlace, attention_places
 from diffucurate.generator.attention.control.processor import AttentionCall, Change, steered
-from diffucurate.generator.attention.control.text_place import TextPlace, text_place
+from diffucurate.generator.attention.control.word_bias import border_bias, word_bias
 from diffucurate.generator.attention.families import Pass, family_of, same_context
-from diffucurate.generator.labels.model import IGNORE
 
 
 @dataclass(frozen=True)
 class LayoutStrength:
-    """``until`` is the share of the steps, from the first, in which layouts hold. ``boost`` is how many times as much a
-    pixel attends to the words of its class. ``shared`` says whether words of no class are seen by pixels of one."""
+    """How strictly layouts hold.
+
+    Attributes:
+        until: the share of the steps, from the first, in which they do.
+        boost: how many times as much a pixel attends to the words of its class.
+        shared: whether words of no class are seen by pixels of one.
+        border: whether pixels attend to no pixels of another class.
+    """
 
     until: float = 1.0
     boost: float = 1.0
     shared: bool = True
+    border: bool = False
+
+
+#: Outlines of objects that become others, after Shape-Guided Diffusion (Park et al. 2024), with a stronger boost.
+OUTLINES = LayoutStrength(boost=16.0, border=True)
 
 
 class LayoutControl:
@@ -59,7 +70,7 @@ class LayoutControl:
         ids: Sequence[list[list[int]]] | None = None,
     ) -> None:
         self._pipe, self._family, self._strength = pipe, family_of(pipe), strength
-        self._layers: dict[str, TextPlace] = text_place(self._family)
+        self._layers = attention_places(self._family, among_pixels=strength.border)
         self._layouts, self._phrases = list(layouts), list(phrases)
         self._encoders = Encoders(self._family.parts(), prompts, ids)
         self._saved: dict[str, Any] = {}
@@ -68,12 +79,13 @@ class LayoutControl:
         self._context: Any = None
         self._passes = 0
         self._tokens: list[PromptTokens] = []
-        self._biases: dict[tuple[tuple[int, int], torch.device], Tensor] = {}
+        self._word_biases: dict[tuple[int, int], Tensor] = {}
+        self._border_biases: dict[tuple[int, int], Tensor] = {}
 
     def __enter__(self) -> LayoutControl:
         self._saved = self._family.processors()
         self._handle = self._family.model.register_forward_pre_hook(self._begin_pass, with_kwargs=True)
-        watched = {name: steered(self._saved[name], self._changer(name)) for name in self._layers}
+        watched = {name: steered(self._saved[name], self._changer(place)) for name, place in self._layers.items()}
         self._family.set_processors({**self._saved, **watched})
         return self
 
@@ -99,56 +111,43 @@ class LayoutControl:
             self._pass = current
         self._passes += 1
 
-    def _changer(self, layer: str) -> Any:
-        place = self._layers[layer]
-
+    def _changer(self, place: AttentionPlace) -> Callable[[], Change | None]:
         def begin() -> Change | None:
             return None if self._pass is None else change
 
         def change(call: AttentionCall) -> Tensor:
             assert self._pass is not None
-            text = self._pass.context.shape[1]
-            pixels, tokens = place.spans(call.query.shape[2], call.key.shape[2], text)
-            grid = self._pass.grids.get(pixels.stop - pixels.start)
+            queries, keys = call.query.shape[2], call.key.shape[2]
+            spans = place.spans(queries, keys, self._pass.context.shape[1])
+            grid = self._pass.grids.get(spans.pixels.stop - spans.pixels.start)
             if grid is None:
                 return call.attend()
-            bias = self._bias(grid, call.query.device)
-            rows = self._family.rows_of_images(call.query.shape[0], len(self._layouts))
-            whole = torch.zeros(call.query.shape[0], 1, call.query.shape[2], call.key.shape[2], device=bias.device)
-            whole[rows, 0, pixels, tokens] = bias
-            return call.biased(whole).attend()
+            rows, images = call.query.shape[0], len(self._layouts)
+            bias = torch.zeros(rows, 1, queries, keys, device=call.query.device)
+            if spans.tokens is not None:
+                prompts = self._family.rows_of_images(rows, images)
+                bias[prompts, 0, spans.pixels, spans.tokens] = self._words(grid).to(bias.device)
+            if spans.others is not None and self._strength.border:  # guidance's rows too
+                borders = self._borders(grid).to(bias.device)
+                bias[:, 0, spans.pixels, spans.others] = borders.repeat(rows // images, 1, 1)
+            return call.biased(bias).attend()
 
         return begin
 
-    def _bias(self, grid: MapGrid, device: torch.device) -> Tensor:
-        """(images, pixels, tokens), to be added to the scores."""
-        key = (grid.size, device)
-        if key not in self._biases:
-            each = [
-                self._bias_of(layout, tokens, grid) for layout, tokens in zip(self._layouts, self._tokens, strict=True)
-            ]
-            self._biases[key] = torch.stack(each).to(device)
-        return self._biases[key]
+    def _words(self, grid: MapGrid) -> Tensor:
+        """(images, pixels, tokens), to be added to the scores of words."""
+        if grid.size not in self._word_biases:
+            length, strength = self._context.shape[1], self._strength
+            self._word_biases[grid.size] = torch.stack(
+                [
+                    word_bias(layout, tokens, length, grid.size, strength.boost, shared=strength.shared)
+                    for layout, tokens in zip(self._layouts, self._tokens, strict=True)
+                ]
+            )
+        return self._word_biases[grid.size]
 
-    def _bias_of(self, layout: Layout, prompt: PromptTokens, grid: MapGrid) -> Tensor:
-        length = self._context.shape[1]
-        cells = torch.from_numpy(layout.at(grid.size)).flatten()
-        bias = torch.zeros(len(cells), length)
-        owned = torch.zeros(length, dtype=torch.bool)
-        for label, positions in prompt.classes.items():
-            owned[list(positions)] = label in layout.classes
-        others = torch.zeros(length, dtype=torch.bool)
-        others[list(prompt.content)] = True
-        others &= ~owned
-        bias[cells != IGNORE] = bias[cells != IGNORE].masked_fill(owned, -torch.inf)
-        for index, label in enumerate(layout.classes):
-            inside = cells == 1 + index
-            if label not in prompt.classes or not inside.any():
-                continue  # its pixels see what belongs to no class
-            own = torch.zeros(length, dtype=torch.bool)
-            own[list(prompt.classes[label])] = True
-            row = torch.zeros(length).masked_fill(owned & ~own, -torch.inf)
-            if not self._strength.shared:
-                row = row.masked_fill(others, -torch.inf)
-            bias[inside] = row.masked_fill(own, float(torch.tensor(self._strength.boost).log()))
-        return bias
+    def _borders(self, grid: MapGrid) -> Tensor:
+        """(images, pixels, pixels), to be added to the scores of other pixels."""
+        if grid.size not in self._border_biases:
+            self._border_biases[grid.size] = torch.stack([border_bias(each, grid.size) for each in self._layouts])
+        return self._border_biases[grid.size]

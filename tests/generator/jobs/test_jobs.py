@@ -16,6 +16,7 @@ import pytest
 from diffucurate.generator.captions.source import CaptionSource
 from diffucurate.generator.jobs.jobs import Job, choices, count_jobs, jobs
 from diffucurate.generator.recipe.canvas import Canvas, CanvasRegion
+from diffucurate.generator.recipe.guide import Guide, ObjectGuide
 from diffucurate.generator.recipe.init_image import InitImage, Region
 from diffucurate.generator.recipe.layout import LayoutSource
 from diffucurate.generator.recipe.model_options import ModelOptions
@@ -78,6 +79,7 @@ CONTENT: dict[str, Any] = {
     "task": "txt2img", "prompt": "a car", "negative_prompt": "", "phrases": {"car": ("car", "sedan"), "bus": ("bus",)},
     "attributes": {"a": "b", "c": "d"}, "seed": 0, "size": (64, 64), "steps": 20, "guidance": 5.0, "model": "tiny",
     "model_options": ModelOptions(), "source": None, "caption": None, "canvas": None, "layout": None,
+    "guide": None,
 }  # fmt: skip
 OTHER: dict[str, Any] = {
     "task": "img2img", "prompt": "a bus", "negative_prompt": "blur", "phrases": {"car": ("car",)},
@@ -86,6 +88,7 @@ OTHER: dict[str, Any] = {
     "caption": CaptionSource("a car", class_prompt="a photo of a car"),
     "canvas": Canvas("a road", (CanvasRegion("a car", (0, 0, 64, 64), {"car": ("car",)}),)),
     "layout": LayoutSource("photos", "1", "truth", "a1", 0.75, 16.0, "shared"),
+    "guide": Guide((ObjectGuide("car", (0.5, 0.5), 0.1),), 12.0),
 }  # fmt: skip
 
 

@@ -53,6 +53,7 @@ def test_forms_say_what_will_be_painted(app, painted: fo.Dataset) -> None:
         ("vary_images", {"prompt": "a car", "model_from": "local", "model": "/nowhere"}, "model", "/nowhere"),
         ("replace_objects", {"prompt": "a car", "replace": ["piano"]}, "replace", "piano: 'attention' holds"),
         ("replace_objects", {"prompt": "a car", "margin": 3.0}, "margin", "from 0 to 2"),
+        ("replace_objects", {"prompt": "a car, a bus", "shape": True}, "prompt", "has to name one class"),
         ("paint_by_masks", {"prompt": "a piano"}, "classes", "none of 'attention' is named in the prompt"),
         ("paint_by_masks", {"prompt": "a {colour} car"}, "prompt", "is not an attribute"),
         ("paint_by_masks", {"until": 0.0}, "until", "above 0 and at most 1"),
@@ -116,9 +117,11 @@ def test_a_run_adds_images_and_opens_their_dataset(app, painted: fo.Dataset, tar
         save_as=target,
         model=str(random_pipeline),
         count=2,
+        shape=True,
         **QUICK,
     )
     assert app.said(told) == ("Success", f"2 images added to '{target}', which now holds 2")
+    assert set(fo.load_dataset(target).values("source.shape")) == {"keep"}
     assert ("open_dataset", {"dataset": target}) in told
     made = fo.load_dataset(target)
     assert set(made.values("task")) == {"inpaint"} and "inpainted_instances" in made.get_field_schema()

@@ -585,6 +585,8 @@ def test_img2img_and_inpaint(
         "a red sedan",
         "--classes",
         "sedan=sedan,red sedan",
+        "--shape",
+        "keep",
         "--save-as",
         f"{dataset.name}-new",
         *options,

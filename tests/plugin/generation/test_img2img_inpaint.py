@@ -21,6 +21,7 @@ from diffucurate.plugin.generation.init_plan import plan_init_images
 from diffucurate.plugin.generation.init_reader import InitImageReader
 from diffucurate.plugin.generation.regenerate import regenerate
 from diffucurate.plugin.generation.repaint import repaint
+from diffucurate.plugin.provenance.describe import of_image
 from diffucurate.plugin.provenance.provenance import provenance
 from diffucurate.plugin.provenance.recipe_of_sample import recipe_of
 from diffucurate.plugin.store.media_files import read_image
@@ -174,6 +175,37 @@ def test_an_object_is_replaced_and_the_others_stay(photos: fo.Dataset, quick: di
     assert len(made) == 6
     dc.label(made, source="attention")  # from the kept maps, which end with the region
     assert not (np.asarray(Image.open(made.first().attention_mask.mask_path))[~near] > 0).any()
+
+
+def test_an_object_becomes_another_in_its_outline(photos: fo.Dataset, quick: dict[str, Any]) -> None:
+    settings = {"replace": ["car"], "classes": ["bus"], "shape": "keep", **quick}
+    made = dc.inpaint(photos, "truth", "a {colour} bus", attributes={"colour": ["red"]}, **settings)
+    outline = np.zeros((64, 64), np.bool_)
+    outline[CAR] = True
+    near = grown(outline, 0.1 + (SEAM + 2) / np.sqrt(outline.sum()))
+    for sample in made:
+        start, pixels = read_image(photos[sample.source_id].filepath), read_image(sample.filepath)
+        assert np.array_equal(pixels[~near], start[~near]) and not np.array_equal(pixels[outline], start[outline])
+        assert (sample.source.shape, sample.source.margin, sample.source.label) == ("keep", 0.1, "car")
+        whole = np.asarray(Image.open(sample.inpainted_mask.mask_path))
+        assert np.array_equal(whole == 1, outline)  # the bus is where the car was
+        bus = next(each for each in sample.inpainted_instances.detections if each.label == "bus")
+        assert 0 <= bus.confidence <= 1
+    assert all(one.identical for one in repaint(made)) and provenance(made.first()).changed == ()
+    assert "in its outline" in of_image(provenance(made.first()))["Replaced"]
+    generate(recipe_of(made.first()))
+    assert len(made) == 3
+    # The same without the outline is another image.
+    free = dc.inpaint(photos[:1], "truth", "a red bus", margin=0.1, **{**settings, "shape": "free"}).last()
+    assert len(made) == 4 and not np.array_equal(read_image(free.filepath), read_image(made.first().filepath))
+
+
+def test_an_outline_takes_one_class(photos: fo.Dataset, quick: dict[str, Any]) -> None:
+    for prompt, named in (("a bus and a car", "bus, car"), ("a street", "none")):
+        with pytest.raises(RecipeError, match=rf"templates: .* has to name one class, .* it names {named}"):
+            dc.inpaint(photos, "truth", prompt, classes=["bus", "car"], shape="keep", **quick)
+    with pytest.raises(RecipeError, match=r"objects.shape: 'same' .* 'free' or 'keep'"):
+        dc.inpaint(photos, "truth", "a bus", classes=["bus"], shape="same", **quick)
 
 
 def corners(box: list[float]) -> list[tuple[float, float]]:

@@ -20,6 +20,7 @@ from diffucurate.plugin.generation.repaint import repaint
 from diffucurate.plugin.provenance.describe import of_image
 from diffucurate.plugin.provenance.provenance import provenance
 from diffucurate.plugin.provenance.recipe_of_sample import recipe_of
+from diffucurate.plugin.store.media_files import read_image
 
 CAR, BUS = np.s_[20:50, 4:30], np.s_[10:50, 36:60]
 
@@ -102,6 +103,41 @@ def test_attributes_beside_the_classes_of_each_mask(streets: fo.Dataset, name: s
     assert made.values("attributes.labels") == ["a bus and a car"] * 2
     other = regenerate(made.first(), attributes={"place": "park"}).first()
     assert other.prompt == "a bus and a car on a park" and repaint(other)[0].identical
+
+
+def test_classes_are_guided_to_their_masks_too(streets: fo.Dataset, name: str, quick: dict[str, Any]) -> None:
+    plain = dc.mask2img(streets[:1], "truth", save_as=name, **quick)
+    made = dc.mask2img(streets[:1], "truth", guide=5, save_as=name, **quick)
+    first, second = made
+    assert made is plain and (first.layout.guide, second.layout.guide) == (0, 5)
+    assert not np.array_equal(read_image(first.filepath), read_image(second.filepath))
+    assert all(each.identical for each in repaint(made)) and "guided by 5" in of_image(provenance(second))["Mask"]
+    generate(recipe_of(second))
+    assert len(made) == 2
+
+
+def test_images_from_text_are_guided(name: str, quick: dict[str, Any]) -> None:
+    recipe = {
+        "dataset": name,
+        "classes": {"car": ["car"], "bus": ["bus"]},
+        "templates": ["a {object} on a road"],
+        "attributes": {"object": ["car", "bus"]},
+        "size": [64, 64],
+        "guide": {"car": {"center": [0.2, 0.8], "size": 0.1}},
+        **quick,
+    }
+    made = generate(recipe)
+    free = generate({name: value for name, value in recipe.items() if name != "guide"})
+    assert free is made and made.values("prompt") == ["a car on a road", "a bus on a road", "a car on a road"]
+    assert made.first().job_id != made.last().job_id
+    assert not np.array_equal(read_image(made.first().filepath), read_image(made.last().filepath))
+    assert all(each.identical for each in repaint(made))
+    assert of_image(provenance(made.first()))["Guided"] == "car at (0.2, 0.8), 0.1 of the image (weight 12)"
+    assert "Guided" not in of_image(provenance(made.last()))
+    generate(recipe_of(made.first()))
+    assert len(made) == 3
+    (other,) = regenerate(made.first(), seeds=[3])
+    assert "Guided" in of_image(provenance(other))
 
 
 def test_a_prompt_of_its_own_labels_what_it_names(streets: fo.Dataset, name: str, quick: dict[str, Any]) -> None:

@@ -156,6 +156,52 @@ def test_other_families(
         assert torch.equal(below, left | right) and not below.all()
 
 
+def test_borders_among_pixels(pipe: Any) -> None:
+    """Of every row, guidance's too: what is to the left is the same whatever the right and what is below show."""
+    layers = [module for name, module in pipe.unet.named_modules() if name.endswith("attn1")]
+    seen: list[tuple[Any, torch.Tensor, torch.Tensor]] = []
+
+    def record(module: Any, args: Any, kwargs: Any, output: torch.Tensor) -> None:
+        seen.append((module, args[0], output))
+
+    handles = [layer.register_forward_hook(record, with_kwargs=True) for layer in layers]
+    with steered(pipe, border=True):
+        paint(pipe, steps=1)
+    for handle in handles:
+        handle.remove()
+    assert len(seen) == len(layers)
+    for attn, image, output in seen:
+        side = int(image.shape[1] ** 0.5)
+        areas = torch.zeros(side, side)
+        areas[: side // 2, : side // 2], areas[: side // 2, side // 2 :] = 1, 2
+        areas = areas.flatten()
+        query, key, value = (
+            states.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+            for states in (attn.to_q(image), attn.to_k(image), attn.to_v(image))
+        )
+        scores = query @ key.transpose(2, 3) * attn.scale
+        scores = scores.masked_fill(areas[:, None] != areas[None, :], -torch.inf)
+        wanted = attn.to_out[0]((scores.softmax(dim=-1) @ value).transpose(1, 2).flatten(2))
+        assert torch.allclose(output, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("make", [lambda one: untrained_sd3(one, dual=(0,), norm="rms_norm"), untrained_flux])
+def test_borders_where_image_and_text_are_one_sequence(
+    pipe: Any, monkeypatch: pytest.MonkeyPatch, make: Callable[[Any], Any]
+) -> None:
+    other = make(pipe.tokenizer)
+    masks: list[torch.Tensor] = []
+    attend = AttentionCall.attend
+    monkeypatch.setattr(AttentionCall, "attend", lambda self: (masks.append(self.mask), attend(self))[1])
+    with steered(other, border=True):
+        image = paint(other, steps=1)
+    assert np.isfinite(image).all()
+    for mask in masks:
+        between = mask[-1, 0, -64:, -64:] if "Flux" in type(other).__name__ else mask[-1, 0, :64, :64]
+        hidden = torch.isneginf(between).reshape(8, 8, 8, 8)
+        assert hidden[0, 0, 0, 7] and hidden[0, 0, 7, 0] and not hidden[0, 0, 3, 3] and not hidden[7, 0, 7, 7]
+
+
 def test_models_that_cannot_be_masked_are_refused(pipe: Any) -> None:
     with pytest.raises(ModelError, match="QwenImagePipeline's attention to words cannot be masked; use a Stable"):
         steered(untrained_qwen_image())
