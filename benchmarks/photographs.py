@@ -41,7 +41,7 @@ from quality import Found, Mask, average_precision_50, boundary_f, calibration_e
 
 from diffucurate.generator.labels.from_heatmaps import labels_from_heatmaps, normalised_heatmaps
 from diffucurate.generator.labels.settings import LabelSettings
-from diffucurate.generator.tiny.simulated_maps import KINDS, Heat, simulated
+from diffucurate.generator.tiny.simulated_maps import KINDS, NOT_OF_THE_CLASS, Heat, simulated
 
 SIDE_PX = 512
 MIN_SHARE = 0.02
@@ -237,7 +237,7 @@ def draw_failures(rows: Sequence[Row], todo: Sequence[Photograph], folder: Path,
     images = {photograph.name: photograph for photograph in todo}
     means = {(row.name, row.kind, row.way): float(np.mean(row.ious)) for row in rows}
     worst = sorted(
-        {(row.name, row.kind) for row in rows if KINDS[row.kind].fault != "wrong"},
+        {(row.name, row.kind) for row in rows if KINDS[row.kind].fault not in NOT_OF_THE_CLASS},
         key=lambda key: means[*key, OURS] - means[*key, BEST],
     )
     for name, kind in worst[:count]:
@@ -284,7 +284,7 @@ def main() -> None:
     for kind in KINDS:
         print(f"| {kind} | " + " | ".join(f"{columns[way][kind]:.3f}" for way in WAYS) + " |")
 
-    right = [row for row in rows if KINDS[row.kind].fault != "wrong"]
+    right = [row for row in rows if KINDS[row.kind].fault not in NOT_OF_THE_CLASS]
     report = {way: figures([row for row in right if row.way == way]) for way in WAYS}
     ours = {kind: figures([row for row in rows if row.way == OURS and row.kind == kind]) for kind in KINDS}
     measures = list(report[OURS])

@@ -31,8 +31,8 @@ from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSetting
 
 #: Where classes compete by chances: the power of its area that a class's chance is divided by. What covers less stands
 #: in front more often, a bowl on a table. On photographs set aside for choosing, mean IoU rose by 0.01 in every kind of
-#: maps from 0.1 to 0.4, and on renders stayed.
-_IN_FRONT = 0.2
+#: maps from 0.1 to 0.4.
+_IN_FRONT = 0.4
 
 
 def labels_from_heatmaps(

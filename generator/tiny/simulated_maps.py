@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_] | NDArray[np.float32]
 Heat = NDArray[np.float32]
 
-Fault: TypeAlias = Literal["", "leak", "faint", "mixed", "wrong"]
+Fault: TypeAlias = Literal["", "leak", "faint", "mixed", "wrong", "absent"]
 
 #: Values of the map that are the object's; the rest is the background's.
 _SIGNAL = 0.85
@@ -34,7 +34,8 @@ class Kind:
 
     ``fault`` is what is wrong beyond that: "leak": the heat also covers what lies below and around, at half; "faint":
     of several objects of a class one has a third of the others' heat (of one object, one half of it); "mixed": each
-    class has a third of the heat of the others in the image; "wrong": the map is another place's altogether.
+    class has a third of the heat of the others in the image; "wrong": the map is another place's altogether;
+    "absent": it has no place, as of a class that the image does not show.
     """
 
     cell: float
@@ -54,7 +55,22 @@ KINDS: dict[str, Kind] = {
     "faint32": Kind(16, 1.0, 0.4, 0.05, "faint"),
     "mixed32": Kind(16, 1.0, 0.4, 0.05, "mixed"),
     "wrong32": Kind(16, 1.0, 0.4, 0.05, "wrong"),
+    "absent32": Kind(16, 1.0, 0.4, 0.05, "absent"),
 }
+
+#: Faults of maps that are not of their class at all.
+NOT_OF_THE_CLASS: tuple[Fault, ...] = ("wrong", "absent")
+
+
+def random_kind(rng: np.random.Generator, clean: bool, side: int) -> Kind:
+    """Maps of some model for images whose longest side has ``side`` pixels: of a random size, blur, bias and noise; at
+    times with a fault where they are not to be clean."""
+    cell = float(np.exp(rng.uniform(np.log(6), np.log(36))))
+    blur = float(rng.uniform(0.2, 1.2) if cell > 20 else rng.uniform(0.2, 1.8))
+    bias = float(rng.uniform(0.1, 0.6 if clean else 0.95))
+    faults: tuple[Fault, ...] = ("", "", "", "leak", "faint", "mixed")
+    fault = "" if clean else faults[rng.integers(len(faults))]
+    return Kind(cell * side / 512, blur, bias, float(rng.uniform(0, 0.1)), fault)
 
 
 def simulated(objects: Mapping[str, Sequence[Mask]], kind: Kind, rng: np.random.Generator) -> dict[str, Heat]:
@@ -92,6 +108,8 @@ def _covered(masks: Sequence[Mask], kind: Kind, cells: tuple[int, int], rng: np.
             whole = whole * np.where(columns < middle, 1, 1 / 3)
     elif kind.fault == "wrong":
         whole = np.roll(whole[:, ::-1], (whole.shape[0] // 2, int(rng.integers(1, whole.shape[1]))), axis=(0, 1))
+    elif kind.fault == "absent":
+        whole = np.zeros_like(whole)
     return whole.astype(np.float32)
 
 

@@ -32,7 +32,7 @@ from diffucurate.generator.text.class_mentions import find_phrases
 from diffucurate.generator.tiny.pasted_scenes import Composer, Cover, recoloured
 from diffucurate.generator.tiny.scenes import iter_scenes
 from diffucurate.generator.tiny.shapes import CLASSES
-from diffucurate.generator.tiny.simulated_maps import Fault, Kind, simulated
+from diffucurate.generator.tiny.simulated_maps import random_kind, simulated
 from diffucurate.generator.tiny.training import Clock, Curve, load_state, save_state
 from diffucurate.generator.tiny.words import SYNONYMS
 
@@ -120,7 +120,7 @@ class Lessons(IterableDataset[tuple[Heat, Heat, Heat]]):
         if rng.random() < 0.3:
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1)), np.uint8)
         clean = rng.random() < _CLEAN
-        maps = simulated(covers, _kind(rng, clean), rng)
+        maps = simulated(covers, random_kind(rng, clean, SIDE_PX), rng)
         if not clean:
             maps = _distorted(maps, rng)
         return Lesson(image, {label: np.minimum(np.add.reduce(each), 1) for label, each in covers.items()}, maps)
@@ -137,16 +137,6 @@ class Lessons(IterableDataset[tuple[Heat, Heat, Heat]]):
         crop = np.asarray(cropped(image), np.uint8)
         crop = recoloured(crop, rng) if rng.random() < 0.6 else crop
         return crop, [(label, np.asarray(cropped(cover), np.float32)) for label, cover in covers.items()]
-
-
-def _kind(rng: np.random.Generator, clean: bool) -> Kind:
-    """Maps of some model: of a random size, blur, bias and noise; at times with a fault where they are not clean."""
-    cell = float(np.exp(rng.uniform(np.log(6), np.log(36))))
-    blur = float(rng.uniform(0.2, 1.2) if cell > 20 else rng.uniform(0.2, 1.8))
-    bias = float(rng.uniform(0.1, 0.6 if clean else 0.95))
-    faults: tuple[Fault, ...] = ("", "", "", "leak", "faint", "mixed")
-    fault = "" if clean else faults[rng.integers(len(faults))]
-    return Kind(cell * SIDE_PX / 512, blur, bias, float(rng.uniform(0, 0.1)), fault)
 
 
 def _distorted(maps: dict[str, Heat], rng: np.random.Generator) -> dict[str, Heat]:

@@ -41,6 +41,19 @@ def otsu(values: NDArray[np.float32]) -> float:
     return float(ordered[split] + ordered[split + 1]) / 2
 
 
+def separability(values: NDArray[np.float32], threshold: float) -> float:
+    """How well a threshold divides ``values``: the variance between the two groups by that of all, in [0, 1].
+
+    Otsu's (1979) eta. 1 where each group is one value, 0 where there is but one group.
+    """
+    above = values > threshold
+    share = np.count_nonzero(above) / above.size
+    if share in (0, 1):
+        return 0.0
+    apart = float(values[above].mean(dtype=np.float64) - values[~above].mean(dtype=np.float64))
+    return share * (1 - share) * apart * apart / float(values.var(dtype=np.float64))
+
+
 def steepest(heat: NDArray[np.float32], lowest: float, highest: float) -> float:
     """The threshold in [lowest, highest] along whose outline the map is steepest.
 

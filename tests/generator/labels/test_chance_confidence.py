@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from diffucurate.generator.labels.chance_confidence import BIAS, WEIGHTS, chance_confidences, signs
+from diffucurate.generator.labels.chance_confidence import (
+    MAP_IS_RIGHT,
+    OBJECT_IS_RIGHT,
+    chance_confidences,
+    confidence,
+    signs,
+)
 
 Y, X = np.mgrid[:96, :96]
 SQUARE = (X >= 40) & (X < 60) & (Y >= 40) & (Y < 60)
@@ -32,7 +38,9 @@ def test_the_signs_by_hand() -> None:
     assert found["expected_iou"] == pytest.approx(log_odds(360 / (400 + 60)), abs=1e-4)
     # The rim is 2.4 pixels wide: two rows above of the square's length, and a few pixels around the corners.
     assert log_odds(0.3 * 0.2) < found["rim"] < log_odds(0.3 * 0.3)
-    assert found["peak"] == 1
+    assert found["peak"] == found["share"] == 1
+    assert found["mean_chance"] == pytest.approx(0.9)
+    assert found["doubt"] == pytest.approx((400 * 0.1 + 200 * 0.3) / (400 * 0.9 + 200 * 0.3))
 
 
 def test_the_peak_is_a_share_of_the_class_s() -> None:
@@ -40,6 +48,7 @@ def test_the_peak_is_a_share_of_the_class_s() -> None:
     heat = np.where(other, 0.6, HEAT).astype(np.float32)
     found = signs([SQUARE, other], levels(0.9, 0.1), heat)
     assert [each["peak"] for each in found] == pytest.approx([1, (0.6 - 0.2) / (1 - 0.2)])
+    assert [each["share"] for each in found] == pytest.approx([400 / 544, 144 / 544])
 
 
 def test_what_other_objects_cover_is_no_doubt_of_the_first_but_of_its_outline() -> None:
@@ -63,12 +72,29 @@ def test_it_falls_with_doubt(chances: list[NDArray[np.float32]]) -> None:
     assert all(0 < later < earlier < 1 for earlier, later in itertools.pairwise(values))
 
 
-def test_it_is_the_logistic_function_of_the_weighted_signs() -> None:
-    (found,), (confidence,) = (
+def test_it_is_the_chance_of_the_map_times_that_of_the_object() -> None:
+    (found,), (value,) = (
         signs([SQUARE], levels(0.8, 0.1), HEAT),
         chance_confidences([SQUARE], levels(0.8, 0.1), HEAT),
     )
-    assert log_odds(confidence) == pytest.approx(BIAS + sum(WEIGHTS[name] * value for name, value in found.items()))
+    of_map, of_object = (
+        1 / (1 + math.exp(-(each.bias + sum(weight * found[name] for name, weight in each.signs.items()))))
+        for each in (MAP_IS_RIGHT, OBJECT_IS_RIGHT)
+    )
+    assert set(found) == {*MAP_IS_RIGHT.signs, *OBJECT_IS_RIGHT.signs}
+    assert value == confidence(found) == pytest.approx(min(1, of_map / 0.95) * of_object)
+
+
+def test_a_map_that_the_network_makes_little_of_is_believed_less() -> None:
+    """The object itself is as sure, but elsewhere the network is not."""
+    small = SQUARE & (X < 50) & (Y < 50)
+    clear = np.where(small, 0.9, 0).astype(np.float32)
+    doubted = clear.copy()
+    doubted[90:] = 0.45
+    (first,), (second,) = signs([small], clear, HEAT), signs([small], doubted, HEAT)
+    assert first | {"doubt": 0} == second | {"doubt": 0}
+    assert MAP_IS_RIGHT.chance(second) < MAP_IS_RIGHT.chance(first)
+    assert confidence(second) < confidence(first)
 
 
 @pytest.mark.parametrize("mask", [np.ones((96, 96), np.bool_), np.eye(96, dtype=np.bool_), SQUARE])
