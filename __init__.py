@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from diffucurate.generator.attention.trace.attribution import Attribution
     from diffucurate.generator.attention.trace.trace import AttentionTrace
     from diffucurate.generator.captions.config import Captions
+    from diffucurate.generator.detection.results import TrainedAdapter
+    from diffucurate.generator.detection.settings import AdapterSettings
     from diffucurate.generator.errors import (
         BlackedOutError,
         DatasetError,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from diffucurate.generator.inversion.training import TrainResult
     from diffucurate.generator.labels.model import Instance, Labels
     from diffucurate.generator.labels.settings import (
+        AdapterLabelSettings,
         GroundingSettings,
         LabelSettings,
         Mask2FormerSettings,
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from diffucurate.plugin.comparison.compare import Comparison, compare
     from diffucurate.plugin.curation.curate import UndoResult, curate, undo_curation
     from diffucurate.plugin.curation.rules import Rules
+    from diffucurate.plugin.detection.train import train_adapter
     from diffucurate.plugin.evaluation.evaluate import ClassScore, Evaluation, evaluate
     from diffucurate.plugin.exporting.export import export
     from diffucurate.plugin.exporting.summary import ExportSummary
@@ -85,6 +89,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdapterLabelSettings",
+    "AdapterSettings",
     "Assessment",
     "AttentionTrace",
     "Attribution",
@@ -147,6 +153,7 @@ __all__ = [
     "TextualInversion",
     "TraceSettings",
     "TrainResult",
+    "TrainedAdapter",
     "TrainedSegmenter",
     "UndoResult",
     "Weakness",
@@ -174,6 +181,7 @@ __all__ = [
     "repaint",
     "report",
     "review",
+    "train_adapter",
     "train_segmenter",
     "train_token",
     "undo_curation",
@@ -181,6 +189,8 @@ __all__ = [
 
 #: Public name -> the module that holds it, below this package.
 _HOMES = {
+    "AdapterLabelSettings": "generator.labels.settings",
+    "AdapterSettings": "generator.detection.settings",
     "Assessment": "plugin.quality.assess",
     "AttentionTrace": "generator.attention.trace.trace",
     "Augmentation": "generator.recipe.augment_config",
@@ -243,6 +253,7 @@ _HOMES = {
     "TextualInversion": "generator.recipe.model_options",
     "TraceSettings": "generator.attention.settings",
     "TrainResult": "generator.inversion.training",
+    "TrainedAdapter": "generator.detection.results",
     "TrainedSegmenter": "generator.segmenters.results",
     "UndoResult": "plugin.curation.curate",
     "Weakness": "plugin.segmenters.weaknesses",
@@ -270,6 +281,7 @@ _HOMES = {
     "repaint": "plugin.generation.repaint",
     "report": "plugin.reporting.report",
     "review": "plugin.review.review",
+    "train_adapter": "plugin.detection.train",
     "train_segmenter": "plugin.segmenters.train",
     "train_token": "plugin.tokens.train",
     "undo_curation": "plugin.curation.curate",

@@ -3,7 +3,8 @@
 N renders with exact labels are the real set. ``dc.augment`` paints variants of them with the built-in model, and a
 YOLOv8n-seg is trained from random weights on:
 
-- real: the N images;
+- real, one round: the N images;
+- real: the N images as often as there are rounds below, so that epochs are as long;
 - image: in each round an image is replaced, with probability 0.5, by one of its variants, painted whole;
 - objects, background: the same with variants of which that part alone is painted;
 - image, confirmed: variants of whole images whose labels attention finds again (agreement of 0.5 and more).
@@ -33,7 +34,7 @@ from diffucurate.generator.tiny.shapes import CLASSES
 
 #: Seeds of the renders: those of ``utility.real_data``, which are learned from.
 REAL_SEED = 701
-ROWS = ("real", "image", "objects", "background", "image, confirmed")
+ROWS = ("real, one round", "real", "image", "objects", "background", "image, confirmed")
 
 
 def augmented_data(folder: Path, count: int, variants: int, part: str, least: float | None, rounds: int) -> list[Path]:
@@ -118,8 +119,8 @@ def main() -> None:
             key = {"row": row, "seed": seed, **settings}
             if any(key.items() <= each.items() for each in done):
                 continue
-            parts = [(real, count)]
-            if row != "real":
+            parts = [(real, count)] * (1 if row == "real, one round" else options.rounds)
+            if not row.startswith("real"):
                 part, least = row.split(", ")[0], 0.5 if "confirmed" in row else None
                 rounds = augmented_data(folder, count, options.variants, part, least, options.rounds)
                 parts = [(each, count) for each in rounds]

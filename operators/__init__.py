@@ -30,6 +30,7 @@ from diffucurate.operators.review.panel import ReviewPanel
 from diffucurate.operators.runtime.operator import LibraryOperator
 from diffucurate.operators.show_provenance import ShowProvenance
 from diffucurate.operators.side_by_side.panel import SideBySidePanel
+from diffucurate.operators.train_adapter import TrainAdapter
 from diffucurate.operators.train_segmenter import TrainSegmenter
 from diffucurate.operators.train_token import TrainToken
 from diffucurate.operators.undo_curation import UndoCuration
@@ -55,6 +56,7 @@ OPERATORS: tuple[type[LibraryOperator], ...] = (
     ExportSamples,
     WriteReport,
     TrainSegmenter,
+    TrainAdapter,
     ShowProvenance,
     RegenerateWith,
     VaryImages,

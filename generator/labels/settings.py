@@ -183,6 +183,16 @@ class YoloSettings(_DetectionSettings):
     """Which of YOLOv8's detections become labels; two overlap as much as their boxes do."""
 
 
+class AdapterLabelSettings(_DetectionSettings):
+    """Which of an adapter's objects become labels; two overlap as much as their boxes do."""
+
+    #: On 40 renders set aside for choosing, an adapter of 50 images has a precision of 0.89 and a recall of 0.84 by
+    #: this, of 0.30 and 0.91 by 0.25.
+    min_confidence: float = Field(
+        default=0.5, ge=0, le=1, title="Least confidence", description="Objects that are less certain are left out."
+    )
+
+
 class ZooSettings(_ScoredSettings):
     """Which objects of a model of FiftyOne's zoo become labels."""
 

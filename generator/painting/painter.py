@@ -21,9 +21,13 @@ from diffucurate.generator.attention.control.layout import Layout
 from diffucurate.generator.attention.control.places import check_layouts
 from diffucurate.generator.attention.control.self_guidance import check_guidance
 from diffucurate.generator.attention.settings import TraceSettings
+from diffucurate.generator.detection.adapter import DetectionAdapter
+from diffucurate.generator.detection.watch import watching
 from diffucurate.generator.errors import BlackedOutError, ImageError
 from diffucurate.generator.jobs.jobs import Job
 from diffucurate.generator.labels.maps.canvas_maps import region_maps
+from diffucurate.generator.labels.model import Instance
+from diffucurate.generator.labels.settings import AdapterLabelSettings
 from diffucurate.generator.models.adapters import adapted
 from diffucurate.generator.models.card import empty_caches, out_of_memory
 from diffucurate.generator.models.fit import Fit, failed_in_decoder
@@ -41,6 +45,9 @@ from diffucurate.generator.recipe.model_options import ModelOptions
 __all__ = ["Conditions", "Painting", "paint", "together"]
 
 logger = logging.getLogger(__name__)
+
+#: Which objects of an adapter become labels.
+_FOUND = AdapterLabelSettings().model_dump()
 
 _Read = TypeVar("_Read")
 
@@ -63,6 +70,7 @@ class Painting:
     conditions: Conditions
     region: NDArray[np.bool_] | None = None
     blacked_out: bool = False
+    found: list[Instance] | None = None
 
     @property
     def lost_regions(self) -> int:
@@ -82,6 +90,7 @@ def paint(
     device: str | None = None,
     settings: TraceSettings | None = None,
     look_again: bool = False,
+    adapter: DetectionAdapter | None = None,
     on_batch: Listener | None = None,
 ) -> Generator[Painting, None, None]:
     """Paint jobs, those that have ``together`` in common in one batch, else in the order given.
@@ -99,6 +108,7 @@ def paint(
         settings: of the trace; by default what suits the model (``attention.families.presets``), but that for jobs with
             class prompts the built-in model's heads count by sharpness.
         look_again: whether class maps are of a second look at the finished image (``second_look``), not of painting it.
+        adapter: finds objects in the features of the run that paints them (``Painting.found``).
         on_batch: called after each batch, before its paintings are yielded, and when the batch size changes.
 
     Each image is drawn from its own generator, seeded with its job's seed on the CPU, so it does not depend on
@@ -133,7 +143,7 @@ def paint(
                 turn = waiting[: fit.batch]
                 batch = _with_images(turn, init_images, layouts, on_failure)
                 with fit.measured(len(batch)):
-                    paintings = _paint_batch(worker, batch, settings) if batch else []
+                    paintings = _paint_batch(worker, batch, settings, adapter) if batch else []
                 if isinstance(paintings, _TooLarge):
                     note = fit.relieve(len(batch), decoding=paintings.decoding)
                     logger.warning(note)
@@ -226,10 +236,10 @@ def images_at_once(pipe: Any, job: Job, batch_size: int | None = None) -> int:
 
 
 def _paint_batch(
-    pipe: Any, paintable: Sequence[_PaintableJob], settings: TraceSettings | None
+    pipe: Any, paintable: Sequence[_PaintableJob], settings: TraceSettings | None, adapter: DetectionAdapter | None
 ) -> list[Painting] | _TooLarge:
     """The batch's paintings, or where the memory was too small for it."""
-    started = time.monotonic()
+    started, watch = time.monotonic(), None
     batch = [each.job for each in paintable]
     try:
         if batch[0].canvas is not None:
@@ -237,7 +247,9 @@ def _paint_batch(
         else:
             init_images = [each.init_image for each in paintable if each.init_image is not None]
             layouts = [each.layout for each in paintable if each.layout is not None]
-            painted = call_pipeline(pipe, batch, init_image_arguments(pipe, batch, init_images), settings, layouts)
+            arguments = init_image_arguments(pipe, batch, init_images)
+            with nullcontext() if adapter is None else watching(adapter.reader, len(batch), batch[0].size) as watch:
+                painted = call_pipeline(pipe, batch, arguments, settings, layouts)
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
@@ -245,12 +257,17 @@ def _paint_batch(
     else:
         seconds = (time.monotonic() - started) / len(batch)
         conditions = Conditions(str(device_of(pipe)), len(batch), torch.get_num_threads())
-        return [
+        paintings = [
             Painting(job, image, maps, seconds, conditions, blacked_out=flag)
             if init_image is None
             else Painting(job, init_image.kept_in(image), maps, seconds, conditions, init_image.mask, flag)
             for (job, init_image, _), image, maps, flag in zip(paintable, *painted, strict=True)
         ]
+        if adapter is not None and watch is not None:
+            shown = [painting.image for painting in paintings]
+            for painting, found in zip(paintings, adapter.find(shown, **_FOUND, features=watch.features), strict=True):
+                painting.found = found
+        return paintings
     # Only here, the error with its frames and their tensors forgotten, can their memory be freed.
     empty_caches()
     return too_large

@@ -107,6 +107,8 @@ def check_canvas(recipe: Any) -> None:
         return
     if canvas is None:
         raise RecipeError(CANVAS, None, "say how many objects a canvas has, as in {regions: [2, 4]}")
+    if recipe.adapter is not None:
+        raise RecipeError("adapter", recipe.adapter, "it looks at whole images, not at regions; remove it")
     if recipe.look_again:
         raise RecipeError("look_again", True, "the regions of a canvas are labelled one by one; remove it")
     if attributes_of(recipe.negative_prompt):

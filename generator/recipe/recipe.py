@@ -72,6 +72,7 @@ _ADDED: dict[str, Any] = {
     **dict.fromkeys(
         ("source", "objects", "strength", "carry", "augment", "canvas", "layout", "captions", "guide", "guide_weight")
     ),
+    "adapter": None,
     **dict.fromkeys(("karras", "spacing", "safety_checker")),
     **dict.fromkeys(("prompt_weights", "look_again"), False),
     "retries": 0,
@@ -148,6 +149,8 @@ class Recipe(StrictSettings):
     """Words learned by textual inversion."""
     prompt_weights: bool = False
     """Whether prompts hold weights, as in ``a red car++ on a (road)1.3``; they may then be of any length too."""
+    adapter: Annotated[str, Field(min_length=1)] | None = None
+    """The .safetensors file of an adapter of this model, which finds objects while images are painted."""
     look_again: bool = False
     """Whether labels come of one more pass at the finished image instead of those that painted it."""
     safety_checker: bool | None = None

@@ -13,7 +13,7 @@ from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.sources.spec import SourceSpec
 
 #: The modules of this folder that each describe a source, in the order in which sources are offered.
-_BUILT_IN = ("attention", "yolov8", "mask2former", "grounding", "sam3")
+_BUILT_IN = ("attention", "yolov8", "mask2former", "grounding", "sam3", "adapter")
 
 _sources: dict[str, SourceSpec[Any]] = {}
 

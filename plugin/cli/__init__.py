@@ -8,7 +8,8 @@ that help and a wrong recipe answer at once.
 from diffucurate.plugin.cli import generate, expand_captions, from_images, augment, mask2img, label  # isort: skip
 from diffucurate.plugin.cli import learn_token, train_token, compare, evaluate, review, fuse, assess  # isort: skip
 from diffucurate.plugin.cli import curate, mosaic, export, report  # isort: skip
-from diffucurate.plugin.cli import train_segmenter, generate_more, provenance, regenerate, demo, demo_rare, doctor  # isort: skip
+from diffucurate.plugin.cli import train_segmenter, train_adapter, generate_more, provenance, regenerate  # isort: skip
+from diffucurate.plugin.cli import demo, demo_rare, doctor  # isort: skip
 from diffucurate.plugin.cli.running import main, run
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "report",
     "review",
     "run",
+    "train_adapter",
     "train_segmenter",
     "train_token",
 ]

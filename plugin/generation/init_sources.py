@@ -11,10 +11,13 @@ if TYPE_CHECKING:
 #: mask that an image was painted by.
 CARRIED, INPAINTED, LAYOUT = "carried", "inpainted", "layout"
 
+#: What an adapter finds while an image is painted.
+ADAPTER = "adapter"
+
 
 def label_sources(recipe: Recipe) -> tuple[str, ...]:
     """The label sources that the images of a recipe have besides ``attention``."""
-    used = {CARRIED: recipe.carry, INPAINTED: recipe.objects, LAYOUT: recipe.layout}
+    used = {CARRIED: recipe.carry, INPAINTED: recipe.objects, LAYOUT: recipe.layout, ADAPTER: recipe.adapter}
     return tuple(source for source, part in used.items() if part is not None)
 
 

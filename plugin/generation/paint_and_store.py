@@ -19,20 +19,23 @@ from pymongo.errors import ConnectionFailure
 
 from diffucurate.generator.errors import DatasetError, ImageError
 from diffucurate.generator.jobs.retries import BlackedOut
+from diffucurate.generator.labels.model import Labels
 from diffucurate.generator.progress import Listener, announce, part_of
 from diffucurate.plugin.cluster.paint_worker import Destination
 from diffucurate.plugin.fiftyone_private import is_stored
+from diffucurate.plugin.generation.init_sources import ADAPTER
 from diffucurate.plugin.generation.shared_jobs import Turns, shared_turns, stored_jobs
 from diffucurate.plugin.store import field_names
 from diffucurate.plugin.store.classes import Phrases
 from diffucurate.plugin.store.job_leases import JobLeases
-from diffucurate.plugin.store.label_files import attention_fields, values_of
+from diffucurate.plugin.store.label_files import attention_fields, store_labels, values_of
 from diffucurate.plugin.store.media_folder import media_folder, remove_unnamed
 from diffucurate.plugin.store.painted_files import ImageFile, WrittenPainting, write_image
 from diffucurate.plugin.store.runs import Run
 from diffucurate.plugin.store.samples import job_fields
 
 if TYPE_CHECKING:
+    from diffucurate.generator.detection.adapter import DetectionAdapter
     from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.painting.painter import Painting
     from diffucurate.generator.recipe.model_options import ModelOptions
@@ -66,6 +69,7 @@ def paint_into(
     layouts: LayoutReader | None = None,
     labels: Labeller | None = None,
     look_again: bool = False,
+    adapter: DetectionAdapter | None = None,
     retries: int = 0,
     leases: JobLeases | None = None,
     workers: PaintPool | None = None,
@@ -91,6 +95,7 @@ def paint_into(
         layouts: returns the mask of a job that is painted by one; what cannot be read is left out as init images are.
         labels: makes a painting's labels, from its attention alone by default.
         look_again: as for ``paint``.
+        adapter: as for ``paint``; what it finds of ``classes`` is stored as labels of the source ``adapter``.
         retries: how often an image that was blacked out is painted again, with another seed.
         leases: by which other processes paint the rest of the jobs; returns when all are painted, whoever did it.
         workers: the actors of a cluster that paint instead of ``pipe``; they know what their model is adapted to, and
@@ -138,6 +143,7 @@ def paint_into(
                 adapted_to=model_options,
                 batch_size=batch_size,
                 look_again=look_again,
+                adapter=adapter,
                 on_batch=part_of(progress, done, len(jobs)) if done else progress,
                 init_images=init_images,
                 layouts=layouts,
@@ -287,4 +293,9 @@ class _Writer:
         except ImageError as error:  # the image is painted, and has its attention labels at least
             note_failure(self._run, _origin(job), str(error))
             values = attention_fields(painting, self._classes, self._folder, stem)
+        if painting.found is not None:
+            known = [each for each in painting.found if each.label in self._classes]
+            shape = painting.image.shape[0], painting.image.shape[1]
+            found = Labels.from_instances(known, tuple(self._classes), shape)
+            values = values | store_labels(ADAPTER, found, self._folder, stem)
         return write_image(painting, self._folder, stem), values

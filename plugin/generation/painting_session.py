@@ -11,10 +11,12 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 
+from diffucurate.generator.errors import RecipeError
 from diffucurate.generator.models.adapter_checks import check_weights
 from diffucurate.generator.models.painting_checks import check_painting
 from diffucurate.generator.progress import Listener, announce
@@ -27,6 +29,7 @@ from diffucurate.plugin.store import field_names, runs, shared_runs
 from diffucurate.plugin.store.job_leases import JobLeases
 
 if TYPE_CHECKING:
+    from diffucurate.generator.detection.adapter import DetectionAdapter
     from diffucurate.generator.jobs.jobs import Job
     from diffucurate.generator.recipe.recipe import Recipe
     from diffucurate.generator.recipe.sizes import Size
@@ -55,18 +58,22 @@ def painting_session(
         ModelError: the model cannot be loaded, or cannot do the recipe's task; or no cluster answers.
         RecipeError: the model cannot make a size, or what the recipe changes about it does not suit it.
     """
+    from diffucurate.generator.detection.adapter import load_adapter
     from diffucurate.generator.painting.pipeline import painting_pipeline
     from diffucurate.plugin.cluster.paint_pool import paint_pool
     from diffucurate.plugin.generation.init_reader import InitImageReader
     from diffucurate.plugin.generation.layout_reader import LayoutReader
 
     check_painting(recipe, device)
+    if engine is not None and recipe.adapter is not None:
+        raise RecipeError("adapter", recipe.adapter, "actors paint without it; leave it out, and label afterwards")
     if engine is not None:
         with paint_pool(recipe, engine, device, batch_size, progress) as workers:
             yield PaintingSession(recipe, None, InitImageReader(), LayoutReader(), workers)
     else:
         with painting_pipeline(recipe, device) as pipe:
-            yield PaintingSession(recipe, pipe, InitImageReader(), LayoutReader())
+            adapter = None if recipe.adapter is None else load_adapter(Path(recipe.adapter).expanduser(), pipe=pipe)
+            yield PaintingSession(recipe, pipe, InitImageReader(), LayoutReader(), adapter=adapter)
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,7 @@ class PaintingSession:
         reader: reads the init images; what it has read to plan the jobs need not be read again to paint them.
         layouts: reads the masks that images are painted by.
         workers: the actors that paint; None for this process.
+        adapter: finds objects in the features of the run that paints them.
     """
 
     recipe: Recipe
@@ -86,6 +94,7 @@ class PaintingSession:
     reader: InitImageReader
     layouts: LayoutReader
     workers: PaintPool | None = None
+    adapter: DetectionAdapter | None = None
 
     def ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """What a function returns of the pipeline and these arguments, wherever that is."""
@@ -169,6 +178,7 @@ class PaintingSession:
                 init_images=reader,
                 layouts=self.layouts,
                 look_again=recipe.look_again,
+                adapter=self.adapter,
                 retries=recipe.retries,
                 labels=None if reader is None else InitLabels(recipe, reader, self.layouts),
                 leases=leases,

@@ -5,10 +5,12 @@ Every run begins here, and forms ask the same at every keystroke.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fiftyone as fo
 
+from diffucurate.generator.detection.files import read_config
 from diffucurate.generator.errors import InvalidSetting, RecipeError
 from diffucurate.generator.jobs.image_count import some_prompts
 from diffucurate.generator.models.adapter_checks import check_weights
@@ -44,10 +46,11 @@ def check_target(recipe: Recipe) -> fo.Dataset | None:
 
     Raises:
         DatasetError: it was not generated, has no room for the classes or fields, or its media cannot be written.
-        RecipeError: as ``check_kept_labels``.
+        RecipeError, ModelError: as ``check_kept_labels`` and ``check_adapter``.
     """
     dataset = target_of(recipe)
     check_kept_labels(recipe)
+    check_adapter(recipe)
     check_media_folder(dataset)
     if dataset is not None:
         check_room(dataset, recipe.classes)
@@ -72,6 +75,21 @@ def check_kept_labels(recipe: Recipe) -> None:
             f"new images have labels of their own there; copy it first, as in clone_sample_field('{name}', 'truth')"
         )
         raise RecipeError("augment.field", augment.field, remedy)
+
+
+def check_adapter(recipe: Recipe) -> None:
+    """Refuse an adapter that reads another model than the recipe paints with.
+
+    Raises:
+        RecipeError: it does.
+        ModelError: there is no such adapter.
+    """
+    if recipe.adapter is None:
+        return
+    config = read_config(Path(recipe.adapter).expanduser())
+    if config["model"] != recipe.model:
+        remedy = f"it reads the features of model '{config['model']}', the recipe paints with '{recipe.model}'"
+        raise RecipeError("adapter", recipe.adapter, remedy)
 
 
 def check_model(recipe: Recipe, device: str | None = None) -> None:

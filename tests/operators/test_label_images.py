@@ -75,7 +75,7 @@ def test_form_errors_unfold_the_settings(
 
 def test_no_source_and_no_images_are_refused(app, painted: fo.Dataset) -> None:
     problems = app.problems("label_images", painted, use_attention=False)
-    sources = ("attention", "yolov8", "mask2former", "grounding", "sam3", "zoo")
+    sources = ("attention", "yolov8", "mask2former", "grounding", "sam3", "adapter", "zoo")
     assert problems == {f"use_{name}": "choose at least one source" for name in sources}
     painted.delete_samples(painted.values("id"))
     assert "no images to label" in app.problems("label_images", painted)["no_images"]

@@ -24,6 +24,7 @@ SKILLS = sorted((ROOT / "skills").glob("*/SKILL.md"))
 ALSO = {
     "augment_images": dc.augment,
     "curate_samples": dc.curate,
+    "train_adapter": dc.train_adapter,
     "train_segmenter": dc.train_segmenter,
     "train_token": dc.train_token,
     "vary_images": dc.img2img,

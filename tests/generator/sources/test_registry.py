@@ -32,7 +32,7 @@ def test_listing_sources_loads_none_of_them() -> None:
         "import sys\nfrom diffucurate.generator.sources.registry import all_sources\n"
         "names = [spec.name for spec in all_sources()]\n"
         "heavy = {'numpy', 'torch', 'cv2', 'diffusers', 'ultralytics', 'fiftyone'} & set(sys.modules)\n"
-        "known = ['attention', 'yolov8', 'mask2former', 'grounding', 'sam3']\n"
+        "known = ['attention', 'yolov8', 'mask2former', 'grounding', 'sam3', 'adapter']\n"
         "sys.exit(f'{names} {heavy}' if heavy or names != known else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -46,7 +46,8 @@ def test_sources_are_found_by_name() -> None:
     assert [registry.keeps_maps(name) for name in ("attention", "yolov8", "truth")] == [True, False, False]
     assert [registry.title_of(name) for name in ("yolov8", "truth")] == ["YOLOv8", "Truth"]
     with pytest.raises(
-        InvalidSetting, match=r"source: 'yolo' - use one of attention, yolov8, mask2former, grounding, sam3(, zoo)?, or"
+        InvalidSetting,
+        match=r"source: 'yolo' - use one of attention, yolov8, mask2former, grounding, sam3, adapter(, zoo)?, or",
     ):
         registry.source_named("yolo")
     registry.register(brightness.SPEC)

@@ -46,6 +46,7 @@ VERBS = {
     "regenerate": dc.regenerate,
     "report": dc.report,
     "review": dc.review,
+    "train-adapter": dc.train_adapter,
     "train-segmenter": dc.train_segmenter,
     "train-token": dc.train_token,
     "undo-curation": undo_curation,
@@ -94,17 +95,17 @@ MEANINGS = {
     "--field": 4,  # labels to keep; objects to replace; objects to learn from; masks
     "--into": 3,  # fused labels; those of a source; those of a segmenter that was just trained
     "--instances": 2,  # COCO's file; objects of an image
-    "--learning-rate": 2,  # of a segmenter; of a word
+    "--learning-rate": 3,  # of a segmenter; of a word; of an adapter
     "--min-agreement": 2,  # of a refiner; of two sources
     "--min-area": 2,  # a setting of attention; a rule
     "--min-confidence": 2,  # a setting of sources; a rule
-    "--model": 3,  # a diffusion model that paints; one that looks at images; a language model
+    "--model": 4,  # a diffusion model that paints; one that looks at images; one that is read; a language model
     "--name": 3,  # of a class token; of a word's files; of a segmenter's
     "--prompt": 2,  # of whole images; with the new object
     "--recipe": 2,  # whose classes captions have; that prompts are drawn from
     "--save-as": 3,  # a view; a dataset; another dataset than the images'
     "--source": 4,  # one that labels; one whose labels are there; the same, or none; the same, or the one compared last
-    "--steps": 2,  # of painting; of learning
+    "--steps": 3,  # of painting; of learning a word; of training
     "--to": 2,  # a report; a recipe
     "--trust-pickle": 3,  # learned words; weights of a label source; a start of training
 }
