@@ -32,7 +32,8 @@ summary: dc.ExportSummary = dc.export(
 )
 dc.regenerate(view, seeds=2, attributes={"time": "night"}, batch_size=4)
 dc.img2img(view, attributes={"time": ["night"]}, carry="attention", strength=[0.4, 0.6], seeds=2, steps=30)
-dc.inpaint(view, "attention", "a red bus", classes=["bus"], instances="largest", model="tiny")
+dc.inpaint(view, "attention", "a red bus", classes=["bus"], instances="largest", model="tiny", shape="keep")
+dc.mask2img(view, "attention", prompt="a photo of {labels} at night", classes=["bus"], boost=8.0, guide=12.0)
 tokens: dict[str, dc.ClassToken] = dc.learn_token(view, "ground_truth", "car", name="my-car")
 expanded: dc.CaptionExpansion = dc.expand_captions(
     "captions.txt", "more.json", model="Qwen/Qwen3-0.6B", classes={"car": ["car"]}
