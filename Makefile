@@ -4,6 +4,7 @@
 #   make demo-rare    a thing that the built-in model never saw, painted by a learned word  (ARGS=--train learns it)
 #   make test         all tests but the slow ones                 (ARGS="-k recipe" for some)
 #   make test-slow    the slow ones: whole stories in the App, trainings, installs
+#   make survive      every step killed and disturbed     (KILLS=8 kills each of them so often instead of 50 times)
 #   make test-lowest  a fast part of the tests with the lowest versions that pyproject.toml allows
 #   make check        ruff and mypy
 #   make docs         the API reference, from docstrings, into build/api
@@ -18,6 +19,7 @@ PYTHON  ?= python3
 APP     ?= 1
 ARGS    ?=
 WORKERS ?= 2
+KILLS   ?= 50
 
 # Array functions, configs, schemas and exports: what a library's version breaks first. The test of Segment Anything
 # builds its models of classes that transformers has called otherwise before.
@@ -32,7 +34,7 @@ PIP   := $(BIN)/python -m pip --require-virtualenv --disable-pip-version-check
 
 export FIFTYONE_DO_NOT_TRACK := 1
 
-.PHONY: demo demo-rare test test-slow test-lowest check docs bench train-tiny setup database chromium clean
+.PHONY: demo demo-rare test survive test-slow test-lowest check docs bench train-tiny setup database chromium clean
 .DEFAULT_GOAL := demo
 
 setup: $(READY) database
@@ -74,6 +76,9 @@ demo-rare: setup
 
 test: setup chromium
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow' $(ARGS)
+
+survive: setup
+	SURVIVE_KILLS=$(KILLS) $(BIN)/python -m pytest tests/survival $(ARGS)
 
 test-slow: setup chromium
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow $(ARGS)
