@@ -26,6 +26,7 @@ from diffucurate.plugin.cli.options import (
     Ray,
     RayAddress,
     Seeds,
+    engine_of,
 )
 
 if TYPE_CHECKING:
@@ -86,7 +87,16 @@ def generate(
         names = dict.fromkeys(each.dataset for each in recipes)
         earlier = ended_runs(names)
         before = {name: len(fo.load_dataset(name)) if fo.dataset_exists(name) else 0 for name in names}
-        painted = run(recipes, count=count, batch_size=batch_size, device=device, share=share, progress=progress)
+        engine = engine_of(ray, ray_address, actors)
+        painted = run(
+            recipes,
+            count=count,
+            batch_size=batch_size,
+            device=device,
+            share=share,
+            engine=engine,
+            progress=progress,
+        )
     added: list[dict[str, Any]] = []
     for dataset in painted:
         new, refused = len(dataset) - before[dataset.name], blacked_out(dataset, earlier)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -11,6 +12,9 @@ from diffucurate.plugin.cluster.engine import LOCAL, RayEngine
 
 #: Bytes of shared memory of a cluster that is started here: results of a few batches.
 _OBJECT_STORE = 256 * 1024**2
+
+#: Seconds in which a cluster has to answer.
+_ANSWER = 10
 
 
 class Resources(NamedTuple):
@@ -33,6 +37,7 @@ def connected(engine: RayEngine) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    _check_answers(engine.where)
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if engine.where == LOCAL:
@@ -41,14 +46,33 @@ def connected(engine: RayEngine) -> Iterator[Any]:
             ray.init(address=engine.where, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0][:200]
-        raise ModelError(
-            f"no Ray cluster answers at '{engine.where}' ({reason}); start one with `ray start --head`, name another "
-            f"address, or '{LOCAL}'"
-        ) from error
+        raise _no_cluster(engine.where, reason) from error
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """See that something listens at ``host:port``: Ray itself waits for a minute, and then ends the whole process.
+
+    Raises:
+        ModelError: nothing does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, str(error)) from error
+
+
+def _no_cluster(address: str, reason: str) -> ModelError:
+    return ModelError(
+        f"no Ray cluster answers at '{address}' ({reason}); start one with `ray start --head`, name another "
+        f"address, or '{LOCAL}'"
+    )
 
 
 def resources(ray: Any, engine: RayEngine, device: str | None) -> Resources:
