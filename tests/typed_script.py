@@ -34,6 +34,7 @@ dc.regenerate(view, seeds=2, attributes={"time": "night"}, batch_size=4)
 dc.img2img(view, attributes={"time": ["night"]}, carry="attention", strength=[0.4, 0.6], seeds=2, steps=30)
 dc.inpaint(view, "attention", "a red bus", classes=["bus"], instances="largest", model="tiny", shape="keep")
 dc.mask2img(view, "attention", prompt="a photo of {labels} at night", classes=["bus"], boost=8.0, guide=12.0)
+variants = dc.augment(view, "ground_truth", variants=2, part="objects", strength=[0.5], seed=1, save_as="more")
 tokens: dict[str, dc.ClassToken] = dc.learn_token(view, "ground_truth", "car", name="my-car")
 expanded: dc.CaptionExpansion = dc.expand_captions(
     "captions.txt", "more.json", model="Qwen/Qwen3-0.6B", classes={"car": ["car"]}
@@ -45,8 +46,18 @@ mosaics = dc.mosaic(view, source="attention", count=20, grids=[(2, 2)])
 page: dc.ReportSummary = dc.report(view, "report.html", source="attention", reference=mosaics)
 trained: dc.TrainedSegmenter = dc.train_segmenter(view, "fused", start="yolov8n-seg", epochs=50, into="student")
 figures: dc.SegmenterFigures = trained.figures
+adapter: dc.TrainedAdapter = dc.train_adapter(variants, "ground_truth", name="mine", steps=800, noise=0.05)
 more: dc.NextRound = dc.generate_more(dataset, "fused", "student", 200, cap=4)
-print(scores.overall, measures.means, queue.counts, page.figures, figures.mask_map50, more.recipe, more.weaknesses[0])
+print(
+    adapter,
+    scores.overall,
+    measures.means,
+    queue.counts,
+    page.figures,
+    figures.mask_map50,
+    more.recipe,
+    more.weaknesses[0],
+)
 word: dc.TrainResult = dc.train_token(view, "<piano>", vectors=4, lora={"layers": "all"}, steps=300)
 made_by: dc.Provenance = dc.provenance(view.first())
 again: list[dc.RepaintResult] = dc.repaint(view)
