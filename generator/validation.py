@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
+from types import UnionType
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -91,8 +92,9 @@ def bounds(settings: type[BaseModel], name: str) -> dict[str, float]:
     field = settings.model_fields.get(name)
     if field is None:
         return {}
-    # The bounds of a field that may be None stand within its annotation.
-    inner = [info for part in get_args(field.annotation) for info in getattr(part, "__metadata__", ())]
+    # The bounds of a field that may be None stand within its annotation; those of a mapping are its values'.
+    parts = get_args(field.annotation) if get_origin(field.annotation) in (Union, UnionType) else ()
+    inner = [info for part in parts for info in getattr(part, "__metadata__", ())]
     items = [*field.metadata, *(item for info in inner for item in getattr(info, "metadata", ()))]
     return {bound: getattr(item, bound) for bound in _BOUNDS for item in items if hasattr(item, bound)}
 

@@ -19,8 +19,16 @@ ADAPTERS_DIR_VARIABLE = "DIFFUCURATE_ADAPTERS_DIR"
 
 _NAME = re.compile(r"[\w-][\w. -]*")
 
-#: What a config must say.
-_KEYS = ("model", "classes", "noise", "width", "channels", "finest", "masks")
+#: What a config must say, and how.
+_KEYS: dict[str, tuple[type, ...]] = {
+    "model": (str,),
+    "classes": (list,),
+    "noise": (int, float),
+    "width": (int,),
+    "channels": (list,),
+    "finest": (int,),
+    "masks": (bool,),
+}
 
 
 def adapters_folder(folder: str | os.PathLike[str] | None = None) -> Path:
@@ -117,7 +125,8 @@ def read_config(weights: Path) -> dict[str, Any]:
         config = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"the adapter '{weights}' has no config that can be read beside it ({path.name})") from error
-    missing = [key for key in _KEYS if key not in config] if isinstance(config, dict) else _KEYS
-    if missing:
-        raise ModelError(f"'{path}' is no config of an adapter: it does not say {missing[0]}")
+    named = config if isinstance(config, dict) else {}
+    wrong = [key for key, kinds in _KEYS.items() if not isinstance(named.get(key), kinds)]
+    if wrong:
+        raise ModelError(f"'{path}' is no config of an adapter: it does not say {wrong[0]}, or not as it is written")
     return dict(config)

@@ -70,9 +70,20 @@ Guidance: TypeAlias = Annotated[float, Field(ge=0, le=MAX_GUIDANCE)]
 #: Fields that recipes did not always have -> what they are where they are left out.
 _ADDED: dict[str, Any] = {
     **dict.fromkeys(
-        ("source", "objects", "strength", "carry", "augment", "canvas", "layout", "captions", "guide", "guide_weight")
+        (
+            "source",
+            "objects",
+            "strength",
+            "carry",
+            "augment",
+            "canvas",
+            "layout",
+            "captions",
+            "guide",
+            "guide_weight",
+            "adapter",
+        )
     ),
-    "adapter": None,
     **dict.fromkeys(("karras", "spacing", "safety_checker")),
     **dict.fromkeys(("prompt_weights", "look_again"), False),
     "retries": 0,

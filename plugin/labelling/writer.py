@@ -23,6 +23,7 @@ from diffucurate.plugin.store.label_files import media_of, store_heatmaps, store
 from diffucurate.plugin.store.label_sources import compared
 from diffucurate.plugin.store.label_values import with_classes
 from diffucurate.plugin.store.media_folder import media_folder, remove_unnamed
+from diffucurate.plugin.store.run_files import note_replaced
 from diffucurate.plugin.store.samples import all_images
 from diffucurate.plugin.store.schema import declare_heatmaps, declare_label_fields, measures_in
 
@@ -77,6 +78,7 @@ class LabelWriter:
             values |= store_heatmaps(result.heatmaps, image.shape, self._folder, stem, result.model)
         values |= store_labels(self._source, labels, self._folder, stem)
         old = media_of(sample, replaced)
+        note_replaced(self._folder, self._run_key, old)
         for name, value in values.items():
             sample[name] = value
         try:

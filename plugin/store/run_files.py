@@ -1,8 +1,8 @@
 """The media files of runs that were killed: those of a run that died, and those that it had replaced.
 
 A run that writes files holds the lock of a folder of its own, ``running/<run key>`` below the media folder, which ends
-with its process. So the next run finds which of its predecessors died. A file is removed only where its name is one of
-ours and no sample of any dataset names it.
+with its process. So the next run finds which of its predecessors died, and in it the list of the files that they were
+about to replace. A file is removed only where its name is one of ours and no sample of any dataset names it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from diffucurate.plugin.store.media_folder import remove_unnamed
 from diffucurate.plugin.store.named_files import named_among
 
 _MARKS = "running"
+#: In a run's folder: a path on each line.
+_REPLACED = "replaced.txt"
 
 #: ``<id>-<run key>`` and an ending, half written or whole.
 _OURS = re.compile(r".+-[a-z_]+_\d{8}_\d{6}(_\d{6})?(_[0-9a-f]{4})?\.(png|safetensors)(\.part)?")
@@ -44,8 +46,15 @@ def marked_run(folder: Path, key: str) -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(OSError):
-                mark.rmdir()
+            _remove_mark(mark)
+
+
+def note_replaced(folder: Path, key: str, paths: Iterable[str]) -> None:
+    """Note files that the run ``key`` is about to replace, so that the next run removes them where this one dies."""
+    mark = folder / _MARKS / key
+    if mark.is_dir():
+        with (mark / _REPLACED).open("a", encoding="utf-8") as file:
+            file.writelines(f"{path}\n" for path in paths)
 
 
 def clear_dead_runs(folder: Path) -> None:
@@ -57,9 +66,23 @@ def clear_dead_runs(folder: Path) -> None:
             own = [str(path) for path in folder.glob(f"*/*-{mark.name}.*")]
             before = min(mark.stat().st_mtime, time.time() - YOUNG_SECONDS)
             replaced = [str(path) for path in _written_before(folder, before) if path.parent.name != _IMAGES]
-            remove_unnamed([*own, *replaced], folder)
-            with suppress(OSError):
-                mark.rmdir()
+            remove_unnamed([*own, *_noted(mark), *replaced], folder)
+            _remove_mark(mark)
+
+
+def _noted(mark: Path) -> list[str]:
+    """The files that a run noted, those of them that bear a name of ours; a line half written is none."""
+    try:
+        lines = (mark / _REPLACED).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [line for line in lines if _OURS.fullmatch(os.path.basename(line))]
+
+
+def _remove_mark(mark: Path) -> None:
+    with suppress(OSError):
+        (mark / _REPLACED).unlink(missing_ok=True)
+        mark.rmdir()
 
 
 def stray_files(folder: Path) -> list[Path]:

@@ -74,10 +74,11 @@ def streets(dataset: fo.Dataset, tmp_path: Path) -> fo.Dataset:
     """Scenes with the heatmaps and class maps that painting leaves, but no labels yet."""
     import fiftyone as fo
 
+    from diffucurate.generator.labels.maps.stored_maps import as_stored
     from diffucurate.plugin.appearance.scheme import show_fields
     from diffucurate.plugin.store import field_names
     from diffucurate.plugin.store.classes import extend_classes
-    from diffucurate.plugin.store.label_files import as_stored, store_heatmaps
+    from diffucurate.plugin.store.label_files import store_heatmaps
     from diffucurate.plugin.store.media_files import write_png
     from diffucurate.plugin.store.schema import declare_heatmaps
 

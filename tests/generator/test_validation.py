@@ -18,6 +18,7 @@ from diffucurate.generator.validation import StrictSettings, bounds, dotted, lim
 
 #: What settings cannot be made without. A class that needs something must stand here.
 NEEDED: dict[str, dict[str, Any]] = {
+    "Augmentation": {"field": "truth"},
     "Inversion": {"placeholder": "<piano>"},
     "Lora": {"path": "a.safetensors"},
     "Objects": {"field": "truth"},

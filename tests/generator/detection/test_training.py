@@ -126,10 +126,10 @@ def test_broken_files(tmp_path: Path) -> None:
     trained.files.config.write_text(json.dumps({**config, "width": 24}))
     with pytest.raises(ModelError, match="does not fit"):
         adapters.load_adapter(trained.weights)
-    del config["noise"]
-    trained.files.config.write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="does not say noise"):
-        spec.check({"weights": str(trained.weights)}, None)
+    for broken in ({**config, "noise": "little"}, {key: config[key] for key in config if key != "noise"}):
+        trained.files.config.write_text(json.dumps(broken))
+        with pytest.raises(ModelError, match="does not say noise"):
+            spec.check({"weights": str(trained.weights)}, None)
     trained.files.config.unlink()
     with pytest.raises(ModelError, match="no config"):
         read_config(trained.weights)
