@@ -3,7 +3,7 @@
 #   make demo         the tiny demo, from a recipe to the App     (APP=0 leaves the App out)
 #   make demo-rare    a thing that the built-in model never saw, painted by a learned word  (ARGS=--train learns it)
 #   make test         all tests but the slow ones                 (ARGS="-k recipe" for some)
-#   make test-slow    the slow ones: whole stories in the App, trainings, installs
+#   make test-slow    the slow ones but those of survive: whole stories in the App, trainings, installs
 #   make survive      every step killed and disturbed     (KILLS=8 kills each of them so often instead of 50 times)
 #   make test-lowest  a fast part of the tests with the lowest versions that pyproject.toml allows
 #   make check        ruff and mypy
@@ -81,7 +81,7 @@ survive: setup
 	SURVIVE_KILLS=$(KILLS) $(BIN)/python -m pytest tests/survival $(ARGS)
 
 test-slow: setup chromium
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow --ignore tests/survival $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

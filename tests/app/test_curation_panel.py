@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +55,16 @@ def click_bar(page: Page, chart: Locator, index: int) -> None:
 
 def click_point(page: Page, chart: Locator, x: float, y: float) -> None:
     """Click at a place of a chart's own axes."""
+    from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
     chart.scroll_into_view_if_needed()
     area = chart.locator(".nsewdrag").first.bounding_box()
     (left, right), (bottom, top) = chart.evaluate("(it) => [it.layout.xaxis.range, it.layout.yaxis.range]")
     across, down = (x - left) / (right - left), (top - y) / (top - bottom)
     page.mouse.move(area["x"] + across * area["width"], area["y"] + down * area["height"])
-    page.wait_for_timeout(500)  # Plotly finds the point below the pointer
+    page.wait_for_timeout(500)
+    with suppress(PlaywrightTimeout):  # Plotly finds the point below the pointer, on a busy machine late
+        chart.locator(".hoverlayer .hovertext").first.wait_for(timeout=10_000)
     page.mouse.click(area["x"] + across * area["width"], area["y"] + down * area["height"])
 
 
