@@ -13,6 +13,7 @@ from diffucurate.operators.panel.state import COVERAGE, OVERVIEW, THRESHOLDS, WI
 from diffucurate.operators.panel.widgets import OperatorButton
 from diffucurate.plugin.fiftyone_private import shows_patches_or_frames
 from diffucurate.plugin.statistics.snapshot import Snapshot, take_snapshot
+from diffucurate.plugin.store.samples import is_empty
 
 
 class ShowAllButton(NamedTuple):
@@ -37,7 +38,7 @@ def advice_on_view(ctx: ExecutionContext) -> Advice | None:
     """Why no tab has anything to show; None where there are images."""
     if open_dataset(ctx) is None:
         return Advice("No dataset is open", "Open one, or let a recipe make one.", _GENERATE)
-    if not len(ctx.dataset):
+    if is_empty(ctx.dataset):
         return Advice("This dataset holds no images", "Let a recipe paint some.", _GENERATE)
     if shows_patches_or_frames(ctx.view) or ctx.dataset.media_type != "image":
         sentence = "Leave the patches or frames, and this panel shows what the labels say."

@@ -23,6 +23,7 @@ from diffucurate.operators.review.choices import ALONE, Choices, read_choices
 from diffucurate.operators.review.session import ReviewSession, item_key, keep, session_of
 from diffucurate.plugin.review.items import ReviewItem
 from diffucurate.plugin.review.review import ReviewQueue
+from diffucurate.plugin.store.samples import is_empty
 
 
 class ReviewPanel(foo.Panel):
@@ -64,7 +65,7 @@ class ReviewPanel(foo.Panel):
                 widgets.button(panel, "leave", "Another review", self.leave, icon="arrow_back", main=True)
             return types.Property(panel, view=view)
         dataset = open_dataset(ctx)
-        if dataset is None or not len(dataset):
+        if dataset is None or is_empty(dataset):
             widgets.advice(panel, "advice", "Nothing to review", "Open a dataset with images and labels.")
         elif (choices := read_choices(dataset, choices_of(ctx).get)) is None:
             widgets.advice(panel, "advice", "No labels yet", "Let a label source find objects in these images first.")

@@ -45,10 +45,16 @@ def dataset_of(samples: fo.Dataset | fo.DatasetView) -> fo.Dataset:
         )
     if samples.media_type not in ("image", None):
         raise DatasetError(f"dataset '{dataset.name}' holds {samples.media_type} samples; use one of images")
-    if not samples:
+    if is_empty(samples):
         what = f"dataset '{dataset.name}'" if samples is dataset else f"the view of dataset '{dataset.name}'"
         raise DatasetError(f"{what} has no samples; add some or choose another view")
     return dataset
+
+
+def is_empty(samples: fo.Dataset | fo.DatasetView) -> bool:
+    """Whether there is no sample. The length of a dataset is MongoDB's own estimate, which is 0 after a server was
+    killed that has not counted yet."""
+    return not len(samples) and not samples.limit(1).values("id")
 
 
 def all_images(dataset: fo.Dataset) -> fo.Dataset | fo.DatasetView:

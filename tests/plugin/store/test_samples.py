@@ -16,7 +16,7 @@ from diffucurate.plugin.store.label_values import (
     to_polyline,
     with_classes,
 )
-from diffucurate.plugin.store.samples import dataset_of, parts_of, values_by
+from diffucurate.plugin.store.samples import dataset_of, is_empty, parts_of, values_by
 from diffucurate.plugin.store.schema import declare_job_fields, declare_label_fields
 
 
@@ -179,3 +179,12 @@ def test_values_are_in_the_order_of_the_ids(dataset: fo.Dataset) -> None:
     assert values_by([ids[2], ids[0]], dataset, "filepath") == ["/2.png", "/0.png"]
     with pytest.raises(KeyError):
         values_by(["0" * 24], dataset, "filepath")
+
+
+def test_a_dataset_that_the_database_has_not_counted_yet_is_not_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MongoDB's estimate is 0 after a server was killed."""
+    dataset = fo.Dataset()
+    assert is_empty(dataset)
+    dataset.add_sample(fo.Sample(filepath="a.png"))
+    monkeypatch.setattr(fo.Dataset, "__len__", lambda self: 0)
+    assert not is_empty(dataset) and dataset_of(dataset) is dataset
