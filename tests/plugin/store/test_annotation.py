@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import fiftyone as fo
+import pytest
 
-if TYPE_CHECKING:
-    import fiftyone as fo
+pytestmark = pytest.mark.skipif(
+    not hasattr(fo.Dataset, "update_label_schema"), reason="this FiftyOne knows no label schemas"
+)
 
 FIELD = "attention_instances"
 
