@@ -5,19 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diffucurate.generator.errors import InvalidSetting, ModelError
+from diffucurate.generator.errors import ModelError
 from diffucurate.generator.files.atomic import write_text
+from diffucurate.generator.files.trained_folder import checked_name, read_facts, trained_folder
 
 #: Overrides the folder in which adapters go by name.
 ADAPTERS_DIR_VARIABLE = "DIFFUCURATE_ADAPTERS_DIR"
-
-_NAME = re.compile(r"[\w-][\w. -]*")
 
 #: What a config must say, and how.
 _KEYS: dict[str, tuple[type, ...]] = {
@@ -33,8 +31,7 @@ _KEYS: dict[str, tuple[type, ...]] = {
 
 def adapters_folder(folder: str | os.PathLike[str] | None = None) -> Path:
     """``folder``, else that of DIFFUCURATE_ADAPTERS_DIR, else ``~/.diffucurate/adapters``."""
-    chosen = folder or os.environ.get(ADAPTERS_DIR_VARIABLE) or Path("~", ".diffucurate", "adapters")
-    return Path(os.path.abspath(os.path.expanduser(chosen)))
+    return trained_folder("adapters", ADAPTERS_DIR_VARIABLE, folder)
 
 
 @dataclass(frozen=True)
@@ -51,10 +48,7 @@ class AdapterFiles:
         Raises:
             InvalidSetting: an empty name, or one that would lead out of the folder.
         """
-        if not _NAME.fullmatch(name):
-            remedy = "use letters, digits, spaces, dots, underscores and hyphens, as in night-streets-2"
-            raise InvalidSetting("name", name, remedy)
-        return cls(adapters_folder(folder) / name, name)
+        return cls(adapters_folder(folder) / checked_name(name, "night-streets-2"), name)
 
     @property
     def weights(self) -> Path:
@@ -92,11 +86,7 @@ class AdapterFiles:
 
     def read_facts(self) -> dict[str, Any]:
         """What ``facts`` holds; empty where there is none, or it is broken."""
-        try:
-            facts = json.loads(self.facts.read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return facts if isinstance(facts, dict) else {}
+        return read_facts(self.facts)
 
     def read_curves(self) -> dict[str, list[float]]:
         """Column (``step``, ``loss``, and each part of that) -> its values; empty before the first."""

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from diffucurate.generator.errors import InvalidSetting
 from diffucurate.generator.files.atomic import replacing_file, write_text
+from diffucurate.generator.files.trained_folder import checked_name, trained_folder
 from diffucurate.generator.inversion.loss_plot import loss_plot
 
 #: Overrides the folder in which learned words go by name.
@@ -28,13 +28,10 @@ WORDS_DIR_VARIABLE = "DIFFUCURATE_WORDS_DIR"
 #: The text in a preview's file that holds its prompt.
 _PROMPT = "prompt"
 
-_NAME = re.compile(r"[\w-][\w. -]*")
-
 
 def words_folder(folder: str | os.PathLike[str] | None = None) -> Path:
     """The folder of named words: ``folder``, else that of DIFFUCURATE_WORDS_DIR, else ``~/.diffucurate/words``."""
-    chosen = folder or os.environ.get(WORDS_DIR_VARIABLE) or Path("~", ".diffucurate", "words")
-    return Path(os.path.abspath(os.path.expanduser(chosen)))
+    return trained_folder("words", WORDS_DIR_VARIABLE, folder)
 
 
 def word_name(placeholder: str) -> str:
@@ -56,11 +53,7 @@ class WordFiles:
         Raises:
             InvalidSetting: an empty name, or one that would lead out of the folder.
         """
-        if not _NAME.fullmatch(name):
-            raise InvalidSetting(
-                "name", name, "use letters, digits, spaces, dots, underscores and hyphens, as in piano-2"
-            )
-        return cls(words_folder(folder) / name, name)
+        return cls(words_folder(folder) / checked_name(name, "piano-2"), name)
 
     @property
     def word(self) -> Path:

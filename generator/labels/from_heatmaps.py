@@ -31,7 +31,7 @@ from diffucurate.generator.labels.settings import DEFAULT_SETTINGS, LabelSetting
 
 #: Where classes compete by chances: the power of its area that a class's chance is divided by. What covers less stands
 #: in front more often, a bowl on a table. On photographs set aside for choosing, mean IoU rose by 0.01 in every kind of
-#: maps from 0.1 to 0.4.
+#: maps from 0.1 to 0.4; on renders it fell by 0.001.
 _IN_FRONT = 0.4
 
 

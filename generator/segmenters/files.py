@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diffucurate.generator.errors import InvalidSetting
+from diffucurate.generator.files.trained_folder import checked_name, read_facts, trained_folder
 
 #: Overrides the folder in which trained segmenters go by name.
 SEGMENTERS_DIR_VARIABLE = "DIFFUCURATE_SEGMENTERS_DIR"
 
-_NAME = re.compile(r"[\w-][\w. -]*")
-
 
 def segmenters_folder(folder: str | os.PathLike[str] | None = None) -> Path:
     """``folder``, else that of DIFFUCURATE_SEGMENTERS_DIR, else ``~/.diffucurate/segmenters``."""
-    chosen = folder or os.environ.get(SEGMENTERS_DIR_VARIABLE) or Path("~", ".diffucurate", "segmenters")
-    return Path(os.path.abspath(os.path.expanduser(chosen)))
+    return trained_folder("segmenters", SEGMENTERS_DIR_VARIABLE, folder)
 
 
 @dataclass(frozen=True)
@@ -39,11 +34,7 @@ class SegmenterFiles:
         Raises:
             InvalidSetting: an empty name, or one that would lead out of the folder.
         """
-        if not _NAME.fullmatch(name):
-            raise InvalidSetting(
-                "name", name, "use letters, digits, spaces, dots, underscores and hyphens, as in night-streets-2"
-            )
-        return cls(segmenters_folder(folder) / name, name)
+        return cls(segmenters_folder(folder) / checked_name(name, "night-streets-2"), name)
 
     @property
     def weights(self) -> Path:
@@ -88,11 +79,7 @@ class SegmenterFiles:
 
     def read_facts(self) -> dict[str, Any]:
         """What ``facts`` holds; empty where there is none, or it is broken."""
-        try:
-            facts = json.loads(self.facts.read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return facts if isinstance(facts, dict) else {}
+        return read_facts(self.facts)
 
     def read_curves(self) -> dict[str, list[float]]:
         """Column -> its value after each epoch, such as ``metrics/mAP50(M)`` and ``val/seg_loss``; empty before the

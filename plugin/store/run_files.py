@@ -51,10 +51,10 @@ def marked_run(folder: Path, key: str) -> Iterator[None]:
 
 def note_replaced(folder: Path, key: str, paths: Iterable[str]) -> None:
     """Note files that the run ``key`` is about to replace, so that the next run removes them where this one dies."""
-    mark = folder / _MARKS / key
-    if mark.is_dir():
+    mark, lines = folder / _MARKS / key, [f"{path}\n" for path in paths]
+    if lines and mark.is_dir():
         with (mark / _REPLACED).open("a", encoding="utf-8") as file:
-            file.writelines(f"{path}\n" for path in paths)
+            file.writelines(lines)
 
 
 def clear_dead_runs(folder: Path) -> None:
